@@ -1,0 +1,87 @@
+"""Accounts in the admin."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from django import forms
+from django.contrib import admin
+from django.contrib.auth.admin import UserAdmin as DjangoUserAdmin
+from django.contrib.auth.forms import AdminUserCreationForm
+from django.contrib.auth.models import Group
+from django.core.exceptions import ValidationError
+from django.http import HttpRequest
+
+from accounts.models import LoginSession, Role, User
+
+admin.site.unregister(Group)
+
+
+class UserCreationForm(AdminUserCreationForm):
+    """Django's form for a new account; names and addresses are compared without case."""
+
+    class Meta:
+        model = User
+        fields = ("username", "email", "role")
+        field_classes: dict[str, Any] = {}
+
+
+class UserChangeForm(forms.ModelForm[User]):
+    """Keeps the last active admin an admin."""
+
+    class Meta:
+        model = User
+        fields = ("username", "email", "role", "is_active")
+
+    def clean(self) -> dict[str, Any]:
+        data = super().clean() or {}
+        stays = data.get("role") == Role.ADMIN and data.get("is_active")
+        was = User.objects.active_admins().filter(pk=self.instance.pk).exists()
+        if was and not stays and not User.objects.active_admins().exclude(pk=self.instance.pk).exists():
+            raise ValidationError("This is the last active admin: make another admin first.")
+        return data
+
+
+@admin.register(User)
+class UserAdmin(DjangoUserAdmin):
+    """Accounts with their role and last login."""
+
+    form = UserChangeForm
+    add_form = UserCreationForm
+    list_display = ("username", "email", "role", "is_active", "last_login", "created_at")
+    list_filter = ("role", "is_active")
+    search_fields = ("username", "email")
+    ordering = ("username",)
+    readonly_fields = ("last_login", "created_at", "updated_at")
+    filter_horizontal = ()
+    fieldsets = (
+        (None, {"fields": ("username", "email", "role", "is_active")}),
+        ("Times", {"fields": ("last_login", "created_at", "updated_at")}),
+    )
+    add_fieldsets = ((None, {"classes": ("wide",), "fields": ("username", "email", "role", "password1", "password2")}),)
+
+    def has_delete_permission(self, request: HttpRequest, obj: User | None = None) -> bool:
+        """Nobody deletes their own account."""
+        return super().has_delete_permission(request, obj) and (obj is None or obj.pk != request.user.pk)
+
+    def get_actions(self, request: HttpRequest) -> dict[str, Any]:
+        """Accounts are deleted one by one, so that the rules above hold."""
+        actions = super().get_actions(request)
+        actions.pop("delete_selected", None)
+        return actions
+
+
+@admin.register(LoginSession)
+class LoginSessionAdmin(admin.ModelAdmin[LoginSession]):
+    """Who is logged in to the API; deleting a row ends that login."""
+
+    list_display = ("user", "address", "created_at", "expires_at")
+    search_fields = ("user__username", "user__email")
+    list_filter = ("created_at",)
+    list_select_related = ("user",)
+
+    def has_add_permission(self, request: HttpRequest) -> bool:
+        return False
+
+    def has_change_permission(self, request: HttpRequest, obj: LoginSession | None = None) -> bool:
+        return False

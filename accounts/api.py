@@ -1,0 +1,226 @@
+"""Sessions and users: `/api/v2/auth`."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from django.conf import settings
+from rest_framework import status
+from rest_framework.parsers import FormParser
+from rest_framework.request import Request
+from rest_framework.response import Response
+from rest_framework.views import APIView
+
+from accounts import services
+from accounts.authentication import RefreshTokenAuthentication
+from accounts.models import LoginSession, User
+from accounts.permissions import IsAdmin, require_login
+from accounts.serializers import (
+    LOGIN_ANSWER,
+    FormLoginBody,
+    LoginBody,
+    RegisterBody,
+    UserChanges,
+    UserSerializer,
+)
+from accounts.tokens import AccessToken, RefreshToken, issue
+from contract import schema
+from contract.errors import Forbidden, Invalid
+from contract.schema import endpoint, shape
+
+
+class LoginView(APIView):
+    """Log in with JSON."""
+
+    authentication_classes = ()
+    permission_classes = ()
+
+    @endpoint(LOGIN_ANSWER, 401, 429, body=LoginBody, public=True)
+    def post(self, request: Request) -> Response:
+        identity = request.data.get("username") or request.data.get("email")
+        password = request.data.get("password")
+        if not identity or not password:
+            raise Invalid("Missing credentials", "Send 'username' or 'email', and 'password'.")
+        if not isinstance(identity, str) or not isinstance(password, str):
+            raise Invalid("Missing credentials", "'username', 'email' and 'password' must be text.")
+        session = services.log_in(identity, password, address=services.address_of(request))
+        return Response(
+            {
+                "success": True,
+                "message": "Login successful",
+                "user": UserSerializer(session.user).data,
+                "access_token": str(issue(AccessToken, session)),
+                "refresh_token": str(issue(RefreshToken, session)),
+                "token_type": "bearer",
+            }
+        )
+
+
+class FormLoginView(LoginView):
+    """Log in with an OAuth2 password form (RFC 6749 section 4.3), for Swagger's Authorize."""
+
+    parser_classes = (FormParser,)
+
+    @endpoint(LOGIN_ANSWER, 401, 429, body={"application/x-www-form-urlencoded": FormLoginBody}, public=True)
+    def post(self, request: Request) -> Response:
+        return super().post(request)
+
+
+class RefreshView(APIView):
+    """A new access token, for the refresh token in the header."""
+
+    authentication_classes = (RefreshTokenAuthentication,)
+
+    @endpoint(
+        shape(
+            "RefreshAnswer",
+            access_token=schema.text(),
+            refresh_token=schema.text(allow_null=True),
+            token_type=schema.text(),
+            expires_in=schema.whole(),
+        )
+    )
+    def post(self, request: Request) -> Response:
+        return Response(
+            {
+                "access_token": str(issue(AccessToken, _session(request))),
+                "refresh_token": None,
+                "token_type": "bearer",
+                "expires_in": settings.JWT_ACCESS_TOKEN_EXPIRES,
+            }
+        )
+
+
+class LogoutView(APIView):
+    """End this login's access and refresh tokens."""
+
+    @endpoint(shape("LogoutAnswer", success=schema.flag(), message=schema.text(), detail=schema.text()))
+    def post(self, request: Request) -> Response:
+        services.log_out(_session(request))
+        return Response(
+            {
+                "success": True,
+                "message": "Logout successful",
+                "detail": "The access and refresh tokens of this login have been revoked.",
+            }
+        )
+
+
+class VerifyView(APIView):
+    """Tell whether the access token is good."""
+
+    @endpoint(
+        shape(
+            "VerifyAnswer",
+            valid=schema.flag(),
+            user_id=schema.text(),
+            username=schema.text(),
+            role=schema.text(),
+            message=schema.text(),
+        )
+    )
+    def get(self, request: Request) -> Response:
+        user = require_login(request)
+        return Response(
+            {
+                "valid": True,
+                "user_id": str(user.id),
+                "username": user.username,
+                "role": user.role,
+                "message": "Token is valid",
+            }
+        )
+
+
+class MeView(APIView):
+    """The caller's own account."""
+
+    @endpoint(UserSerializer)
+    def get(self, request: Request) -> Response:
+        return Response(UserSerializer(require_login(request)).data)
+
+
+class RegisterView(APIView):
+    """Make an account."""
+
+    permission_classes = (IsAdmin,)
+
+    @endpoint(
+        shape("RegisterAnswer", success=schema.flag(), message=schema.text(), user=UserSerializer()),
+        403,
+        409,
+        status=201,
+        body=RegisterBody,
+    )
+    def post(self, request: Request) -> Response:
+        user = services.register(request.data)
+        return Response(
+            {"success": True, "message": "User created successfully", "user": UserSerializer(user).data},
+            status.HTTP_201_CREATED,
+        )
+
+
+class UsersView(APIView):
+    """All accounts."""
+
+    permission_classes = (IsAdmin,)
+
+    @endpoint(shape("UserList", count=schema.whole(), users=UserSerializer(many=True)), 403)
+    def get(self, request: Request) -> Response:
+        users = UserSerializer(User.objects.all(), many=True).data
+        return Response({"count": len(users), "users": users})
+
+
+class UserView(APIView):
+    """One account."""
+
+    @endpoint(shape("UserAnswer", user=UserSerializer()), 403, 404)
+    def get(self, request: Request, user_id: str) -> Response:
+        caller = require_login(request)
+        if not caller.is_admin and user_id.lower() != str(caller.pk):
+            message = "Forbidden. You can only view your own profile."
+            raise Forbidden(message, message)
+        return Response({"user": UserSerializer(services.get_user(user_id)).data})
+
+    @endpoint(
+        shape(
+            "UserUpdated",
+            message=schema.text(),
+            updated_fields=schema.serializers.ListField(child=schema.text()),
+            user=UserSerializer(),
+        ),
+        403,
+        404,
+        409,
+        body=UserChanges,
+    )
+    def put(self, request: Request, user_id: str) -> Response:
+        user, sent = services.update_user(user_id, request.data, by=require_login(request), keep=_session(request))
+        return Response(
+            {"message": "User updated successfully", "updated_fields": sent, "user": UserSerializer(user).data}
+        )
+
+    @endpoint(
+        shape(
+            "UserDeleted",
+            message=schema.text(),
+            deleted_user=shape("DeletedUser", id=schema.text(), username=schema.text()),
+        ),
+        403,
+        404,
+    )
+    def delete(self, request: Request, user_id: str) -> Response:
+        IsAdmin().has_permission(request, self)
+        user = services.delete_user(user_id, by=require_login(request))
+        return Response(
+            {
+                "message": "User deleted successfully",
+                "deleted_user": {"id": str(user.id), "username": user.username},
+            }
+        )
+
+
+def _session(request: Request) -> LoginSession:
+    session: Any = request.auth
+    assert isinstance(session, LoginSession)
+    return session

@@ -1,0 +1,136 @@
+"""Users, their roles, and the logins that their tokens belong to."""
+
+from __future__ import annotations
+
+import datetime as dt
+import uuid
+from typing import Any, ClassVar
+
+from django.contrib.auth.models import AbstractBaseUser, BaseUserManager, PermissionsMixin
+from django.core.validators import MinLengthValidator, RegexValidator
+from django.db import models
+from django.db.models import Q
+from django.db.models.functions import Lower, Now
+from django.utils import timezone
+
+
+class Role(models.TextChoices):
+    """What a user may do: admins everything; users their own jobs; viewers read."""
+
+    ADMIN = "admin", "Admin"
+    USER = "user", "User"
+    VIEWER = "viewer", "Viewer"
+
+
+class UserManager(BaseUserManager["User"]):
+    """Finds users without regard to case."""
+
+    def by_identity(self, identity: str) -> User | None:
+        """The user with this username or e-mail address, or None. A username holds no '@', so one at most matches."""
+        identity = identity.strip().lower()
+        return self.filter(Q(username=identity) | Q(email=identity)).first()
+
+    def get_by_natural_key(self, username: str | None) -> User:
+        return self.get(username=(username or "").lower())
+
+    def create_user(self, username: str, email: str, password: str | None = None, **fields: Any) -> User:
+        """Make a user; username and e-mail are stored in lower case. Validates nothing: see `accounts.services`."""
+        user = self.model(username=username.lower(), email=email.lower(), **fields)
+        user.set_password(password)
+        user.save(using=self._db)
+        return user
+
+    def create_superuser(self, username: str, email: str, password: str | None = None, **fields: Any) -> User:
+        return self.create_user(username, email, password, role=Role.ADMIN, **fields)
+
+    def active_admins(self) -> models.QuerySet[User]:
+        return self.filter(role=Role.ADMIN, is_active=True)
+
+
+class User(AbstractBaseUser, PermissionsMixin):
+    """A person or program with an account. The role decides everything: there is no separate staff flag."""
+
+    id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
+    username = models.CharField(
+        max_length=80,
+        unique=True,
+        validators=[
+            MinLengthValidator(3),
+            RegexValidator(r"^[A-Za-z0-9_-]+\Z", "Use letters, digits, '_' and '-' only."),
+        ],
+        help_text="3 to 80 letters, digits, '_' or '-'; stored in lower case.",
+    )
+    email = models.EmailField(max_length=254, unique=True)
+    role = models.CharField(max_length=10, choices=Role.choices, default=Role.VIEWER)
+    is_active = models.BooleanField(default=True, help_text="An inactive account cannot sign in; its tokens end at once.")
+    created_at = models.DateTimeField(default=timezone.now, editable=False)
+    updated_at = models.DateTimeField(auto_now=True)
+
+    objects: ClassVar[UserManager] = UserManager()
+
+    USERNAME_FIELD = "username"
+    EMAIL_FIELD = "email"
+    REQUIRED_FIELDS: ClassVar[list[str]] = ["email"]
+
+    class Meta:
+        ordering = ["username"]
+        constraints = [
+            models.CheckConstraint(condition=Q(username=Lower("username")), name="user_username_lower_case"),
+            models.CheckConstraint(condition=Q(email=Lower("email")), name="user_email_lower_case"),
+            models.CheckConstraint(condition=Q(role__in=Role.values), name="user_role_known"),
+        ]
+
+    @property
+    def is_admin(self) -> bool:
+        return self.role == Role.ADMIN
+
+    @property
+    def is_staff(self) -> bool:
+        """Who may enter the Django admin."""
+        return self.is_admin
+
+    @property
+    def is_superuser(self) -> bool:  # type: ignore[override]
+        """Admins hold every Django permission."""
+        return self.is_admin
+
+    @property
+    def may_create_jobs(self) -> bool:
+        return self.role in {Role.ADMIN, Role.USER}
+
+    def clean(self) -> None:
+        super().clean()
+        self.username = self.username.lower()
+        self.email = self.email.lower()
+
+
+class LoginSession(models.Model):
+    """One login through the API. Its access and refresh tokens name it (`sid`) and end when the row goes."""
+
+    id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
+    user = models.ForeignKey(User, on_delete=models.CASCADE, related_name="login_sessions")
+    created_at = models.DateTimeField(default=timezone.now, editable=False)
+    expires_at = models.DateTimeField(help_text="When its refresh token ends.")
+    address = models.GenericIPAddressField(null=True)
+    auth_hash = models.CharField(max_length=128, help_text="Ties the login to the password it was made with.")
+
+    class Meta:
+        indexes = [models.Index(fields=["expires_at"], name="login_session_expiry")]
+
+    def __str__(self) -> str:
+        return f"login of {self.user}"
+
+
+class LoginFailures(models.Model):
+    """How often a name was tried with a wrong password from one address since `since`; a row ends with its window."""
+
+    identity = models.CharField(max_length=254)
+    address = models.CharField(max_length=45)
+    count = models.PositiveIntegerField(default=0, db_default=0)
+    since = models.DateTimeField(default=timezone.now, db_default=Now())
+
+    class Meta:
+        constraints = [models.UniqueConstraint(fields=["identity", "address"], name="login_failures_unique")]
+
+    def ends_at(self, window: dt.timedelta) -> dt.datetime:
+        return self.since + window

@@ -1,0 +1,75 @@
+"""What the API says and hears about accounts."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from rest_framework import serializers
+
+from accounts.models import Role, User
+from contract import schema
+from contract.times import utc_ms
+
+
+class UserSerializer(serializers.Serializer[User]):
+    """A user as the API shows it: never a password or its hash."""
+
+    id = serializers.UUIDField()
+    username = serializers.CharField()
+    email = serializers.EmailField()
+    role = serializers.ChoiceField(Role.choices)
+    is_active = serializers.BooleanField()
+    created_at = schema.timestamp()
+    updated_at = schema.timestamp()
+
+    def to_representation(self, user: User) -> dict[str, Any]:
+        return {
+            "id": str(user.id),
+            "username": user.username,
+            "email": user.email,
+            "role": user.role,
+            "is_active": user.is_active,
+            "created_at": utc_ms(user.created_at),
+            "updated_at": utc_ms(user.updated_at),
+        }
+
+
+class LoginBody(serializers.Serializer[Any]):
+    """A username or an e-mail address, and the password."""
+
+    username = serializers.CharField(required=False, help_text="Username or e-mail address.")
+    email = serializers.EmailField(required=False)
+    password = serializers.CharField()
+
+
+class FormLoginBody(serializers.Serializer[Any]):
+    """OAuth2 password form."""
+
+    username = serializers.CharField()
+    password = serializers.CharField()
+
+
+class RegisterBody(serializers.Serializer[Any]):
+    username = serializers.CharField(min_length=3, max_length=80)
+    email = serializers.EmailField()
+    password = serializers.CharField()
+    role = serializers.ChoiceField(Role.choices, default=Role.VIEWER)
+    is_active = serializers.BooleanField(default=True)
+
+
+class UserChanges(serializers.Serializer[Any]):
+    email = serializers.EmailField(required=False)
+    password = serializers.CharField(required=False)
+    role = serializers.ChoiceField(Role.choices, required=False)
+    is_active = serializers.BooleanField(required=False)
+
+
+LOGIN_ANSWER = schema.shape(
+    "LoginAnswer",
+    success=schema.flag(),
+    message=schema.text(),
+    user=UserSerializer(),
+    access_token=schema.text(),
+    refresh_token=schema.text(),
+    token_type=schema.text(),
+)

@@ -1,0 +1,226 @@
+"""What can be done with accounts and logins. Each verb is one transaction, and raises `DomainError`s."""
+
+from __future__ import annotations
+
+import datetime as dt
+from typing import Any
+
+from django.conf import settings
+from django.contrib.auth.hashers import make_password
+from django.contrib.auth.password_validation import validate_password
+from django.core.exceptions import ValidationError
+from django.core.validators import validate_email
+from django.db import IntegrityError, transaction
+from django.utils import timezone
+
+from accounts import throttle
+from accounts.models import LoginSession, Role, User
+from contract import payload
+from contract.errors import Conflict, Forbidden, Invalid, NotFound, Unauthorized, invalid_field
+
+
+def address_of(request: Any) -> str:
+    """The client's address; '' where there is none (a command)."""
+    return request.META.get("REMOTE_ADDR", "") if isinstance(getattr(request, "META", None), dict) else ""
+
+
+def check_credentials(identity: str, password: str, *, address: str) -> User:
+    """The account with this username or e-mail and password.
+
+    Unknown accounts and wrong passwords are told alike and take the same time; guessing is throttled.
+    """
+    identity = identity.strip().lower()
+    throttle.check(identity, address)
+    user = User.objects.by_identity(identity)
+    if user is None:
+        make_password(password)
+    if user is None or not user.check_password(password):
+        throttle.failed(identity, address)
+        raise Unauthorized(
+            "Invalid email/username or password", "The name or the password is wrong. Check both and try again."
+        )
+    throttle.succeeded(identity, address)
+    if not user.is_active:
+        raise Unauthorized("Account is inactive. Contact administrator.", "Account is inactive. Contact administrator.")
+    return user
+
+
+def log_in(identity: str, password: str, *, address: str) -> LoginSession:
+    """Check the credentials and open a login session; see `check_credentials`."""
+    user = check_credentials(identity, password, address=address)
+    now = timezone.now()
+    with transaction.atomic():
+        LoginSession.objects.filter(expires_at__lte=now).delete()
+        User.objects.filter(pk=user.pk).update(last_login=now)
+        return LoginSession.objects.create(
+            user=user,
+            expires_at=now + dt.timedelta(seconds=settings.JWT_REFRESH_TOKEN_EXPIRES),
+            address=address or None,
+            auth_hash=user.get_session_auth_hash(),
+        )
+
+
+def log_out(session: LoginSession) -> None:
+    """End this login's access and refresh tokens, and no other login's."""
+    LoginSession.objects.filter(pk=session.pk).delete()
+
+
+def register(data: dict[str, Any]) -> User:
+    """Make an account from the contract's fields. Raises `Invalid`, or `Conflict` for what is taken."""
+    user = User(
+        username=payload.text(data.get("username"), "username", limit=80).lower(),
+        email=_email(data.get("email")),
+        role=_role(data.get("role") if data.get("role") is not None else Role.VIEWER, "Invalid payload"),
+        is_active=True if data.get("is_active") is None else payload.boolean(data["is_active"], "is_active"),
+    )
+    password = _password(data.get("password"), user)
+    try:
+        user.clean_fields(exclude=["password", "id"])
+    except ValidationError as exc:
+        raise _invalid(exc) from exc
+    user.set_password(password)
+    return _saved(user)
+
+
+def update_user(
+    user_id: str, changes: dict[str, Any], *, by: User, keep: LoginSession | None = None
+) -> tuple[User, list[str]]:
+    """Change `email`, `password`, `role`, `is_active` of an account; other keys are ignored.
+
+    A new password ends the user's logins, as `session_of` compares their `auth_hash`; `keep` goes on. Returns the user and the names of the fields sent.
+    """
+    sent = [name for name in ("email", "password", "role", "is_active") if changes.get(name) is not None]
+    if not by.is_admin and user_id.lower() != str(by.pk):
+        raise _forbidden("Forbidden. You can only update your own profile.")
+    user = get_user(user_id)
+    if "role" in sent and not by.is_admin:
+        raise _forbidden("Only admins can change user roles")
+    if "is_active" in sent and not by.is_admin:
+        raise _forbidden("Only admins can change user active status")
+    if not sent:
+        raise Invalid("No valid fields to update", "Send at least one of email, password, role, is_active.")
+    values = _clean_changes(user, {name: changes[name] for name in sent})
+    with transaction.atomic():
+        user = get_user(user_id, lock=True)
+        for name, value in values.items():
+            setattr(user, name, value)
+        _keep_an_admin(user, by)
+        user = _saved(user)
+        if "password" in values and keep:
+            user.login_sessions.filter(pk=keep.pk).update(auth_hash=user.get_session_auth_hash())
+    return user, sent
+
+
+def _clean_changes(user: User, changes: dict[str, Any]) -> dict[str, Any]:
+    """The new column values. The password is hashed here, outside the transaction, as that takes long."""
+    values: dict[str, Any] = {}
+    if "email" in changes:
+        values["email"] = user.email = _email(changes["email"])
+    if "role" in changes:
+        values["role"] = _role(changes["role"], "Invalid role")
+    if "is_active" in changes:
+        values["is_active"] = payload.boolean(changes["is_active"], "is_active")
+    if "password" in changes:
+        values["password"] = make_password(_password(changes["password"], user))
+    return values
+
+
+@transaction.atomic
+def delete_user(user_id: str, *, by: User) -> User:
+    """Delete an account; its jobs stay without an owner. Returns what was deleted."""
+    user = get_user(user_id, lock=True)
+    if user.pk == by.pk:
+        raise Invalid("Cannot delete your own account", "Ask another admin to delete your account.")
+    if user.is_admin and user.is_active and not User.objects.active_admins().exclude(pk=user.pk).exists():
+        raise _last_admin()
+    deleted = User(id=user.pk, username=user.username)
+    user.delete()
+    return deleted
+
+
+def get_user(user_id: str, *, lock: bool = False) -> User:
+    """The account with this id. Raises `User not found`."""
+    users = User.objects.select_for_update() if lock else User.objects.all()
+    pk = payload.uuid_or_404(user_id, "User not found", f"There is no user '{user_id}'.")
+    user = users.filter(pk=pk).first()
+    if user is None:
+        raise NotFound("User not found", f"There is no user '{user_id}'.")
+    return user
+
+
+def _keep_an_admin(user: User, by: User) -> None:
+    stays = user.is_admin and user.is_active
+    if not stays and user.pk == by.pk and by.is_admin:
+        raise Invalid("Cannot demote or disable yourself", "Ask another admin to change your role or status.")
+    was_admin = User.objects.active_admins().filter(pk=user.pk).exists()
+    if was_admin and not stays and not User.objects.active_admins().exclude(pk=user.pk).exists():
+        raise _last_admin()
+
+
+def _last_admin() -> Invalid:
+    return Invalid("Last active admin", "This is the last active admin: make another admin first.")
+
+
+def _forbidden(error: str) -> Forbidden:
+    return Forbidden(error, error)
+
+
+def _email(value: Any) -> str:
+    email = payload.text(value, "email", limit=254).lower()
+    try:
+        validate_email(email)
+    except ValidationError:
+        raise invalid_field("email", "Write a valid e-mail address, such as name@example.com.") from None
+    return email
+
+
+def _role(value: Any, error: str) -> str:
+    if not isinstance(value, str) or value.strip() not in Role.values:
+        raise invalid_field("role", f"The role must be one of {', '.join(Role.values)}.", error=error)
+    return value.strip()
+
+
+def _password(value: Any, user: User) -> str:
+    if not isinstance(value, str) or not value:
+        raise invalid_field("password", "Write a password.")
+    try:
+        validate_password(value, user)
+    except ValidationError as exc:
+        raise Invalid("Invalid password", " ".join(exc.messages), fields={"password": exc.messages}) from exc
+    return value
+
+
+def _invalid(exc: ValidationError) -> Invalid:
+    fields = {name: [str(m) for m in messages] for name, messages in exc.message_dict.items()}
+    return Invalid("Invalid payload", " ".join(f"{n}: {m[0]}" for n, m in fields.items()), fields=fields)
+
+
+def _saved(user: User) -> User:
+    """Save, with the contract's words for a name or address that is taken, also when lost in a race."""
+    others = User.objects.exclude(pk=user.pk)
+    if others.filter(username=user.username).exists():
+        raise Conflict("Username already exists", "Choose another username.", fields={"username": ["Is taken."]})
+    if others.filter(email=user.email).exists():
+        raise _email_taken()
+    try:
+        with transaction.atomic():
+            user.save()
+    except IntegrityError as exc:
+        if others.filter(email=user.email).exists():
+            raise _email_taken() from exc
+        raise Conflict(
+            "Username already exists", "Choose another username.", fields={"username": ["Is taken."]}
+        ) from exc
+    return user
+
+
+def _email_taken() -> Conflict:
+    return Conflict("Email already exists", "Use another e-mail address.", fields={"email": ["Is taken."]})
+
+
+def ensure_first_admin(username: str, email: str, password: str) -> User | None:
+    """Make the first admin unless there is one already; returns it if made."""
+    if User.objects.filter(role=Role.ADMIN).exists():
+        return None
+    return register({"username": username, "email": email, "password": password, "role": Role.ADMIN})
+

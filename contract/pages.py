@@ -1,0 +1,45 @@
+"""Pages of a list."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Generic, TypeVar
+
+from django.db.models import Model, QuerySet
+
+from contract.payload import query_int
+
+M = TypeVar("M", bound=Model)
+
+
+@dataclass(frozen=True)
+class Page(Generic[M]):
+    """One page of a queryset; a page too far is empty."""
+
+    items: Sequence[M]
+    total: int
+    number: int
+    size: int
+
+    @classmethod
+    def of(
+        cls, queryset: QuerySet[M], params: Mapping[str, str], *, size_name: str = "limit", clamp: bool = False
+    ) -> Page[M]:
+        """Read `page` (1) and `size_name` (20; 1 to 200) and fetch. With `clamp` sizes above 100 mean 100."""
+        number = query_int(params, "page", 1)
+        size = query_int(params, size_name, 20, most=None if clamp else 200)
+        size = min(size, 100) if clamp else size
+        total = queryset.count()
+        start = (number - 1) * size
+        items = list(queryset[start : start + size]) if start < total else []
+        return cls(items, total, number, size)
+
+    def body(self, size_name: str = "limit") -> dict[str, Any]:
+        """`total`, `page`, the size and `total_pages`, as the API names them."""
+        return {
+            "total": self.total,
+            "page": self.number,
+            size_name: self.size,
+            "total_pages": -(-self.total // self.size),
+        }

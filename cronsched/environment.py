@@ -1,0 +1,145 @@
+"""Settings from the environment and `.env`; a bad one stops the start with a line that names it and the remedy."""
+
+from __future__ import annotations
+
+import os
+import secrets
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
+from zoneinfo import ZoneInfo
+
+import dj_database_url
+from environs import Env, EnvError
+
+
+class SettingError(Exception):
+    """A setting that cannot be used; the text is one line for the operator."""
+
+
+class Environment:
+    """Typed reads of environment variables; every method raises `SettingError`. An empty value counts as not set."""
+
+    def __init__(self, dotenv: Path) -> None:
+        if dotenv.is_file():
+            Env.read_env(str(dotenv), recurse=False)
+        self._env = Env()
+
+    def text(self, name: str, default: str = "") -> str:
+        return os.environ.get(name, "").strip() or default
+
+    def texts(self, name: str, default: str = "") -> list[str]:
+        """A list separated by commas."""
+        return [item.strip() for item in self.text(name, default).split(",") if item.strip()]
+
+    def flag(self, name: str, default: bool) -> bool:
+        return bool(self._read("bool", name, default, "write true or false"))
+
+    def number(self, name: str, default: int, *, least: int = 0, most: int = 2**31 - 1) -> int:
+        value = int(self._read("int", name, default, f"write a whole number from {least} to {most}"))
+        if not least <= value <= most:
+            raise SettingError(f"{name}={value} is out of range; write a whole number from {least} to {most}.")
+        return value
+
+    def clamped(self, name: str, default: int, *, least: int, most: int) -> int:
+        """A whole number, kept within [least, most]."""
+        return min(max(self.number(name, default), least), most)
+
+    def zone(self, name: str, default: str) -> ZoneInfo:
+        value = self.text(name, default)
+        try:
+            return ZoneInfo(value)
+        except (KeyError, ValueError, OSError):
+            raise SettingError(f"{name}={value} is not a time zone; write an IANA name such as Asia/Tokyo.") from None
+
+    def url(self, name: str, default: str) -> str:
+        value = self.text(name, default)
+        parts = urlsplit(value)
+        if parts.scheme not in {"http", "https"} or not parts.hostname:
+            raise SettingError(f"{name}={value} is not a URL; write one such as {default}.")
+        return value.rstrip("/")
+
+    def origins(self, name: str, default: str = "") -> list[str]:
+        """A list of origins (scheme and host); `*` alone stands for all."""
+        values = self.texts(name, default)
+        for value in values:
+            parts = urlsplit(value)
+            if value != "*" and (parts.scheme not in {"http", "https"} or not parts.netloc or parts.path):
+                raise SettingError(f"{name}: '{value}' is not an origin; write one such as https://cron.example.com.")
+        return values
+
+    def directory(self, name: str, default: Path) -> Path:
+        path = Path(self.text(name, str(default))).expanduser().resolve()
+        try:
+            path.mkdir(parents=True, exist_ok=True, mode=0o700)
+        except OSError as exc:
+            raise SettingError(f"{name}={path} cannot be made ({exc.strerror}); name a folder you may write.") from None
+        if not os.access(path, os.W_OK):
+            raise SettingError(f"{name}={path} cannot be written; name a folder you may write.")
+        return path
+
+    def secret(self, name: str, file: Path) -> str:
+        """A secret of at least 32 characters; one that is not given is made once and kept in `file` (mode 0600)."""
+        value = self.text(name)
+        if value and len(value) < 32:
+            raise SettingError(f"{name} is too short; write at least 32 random characters, or leave it out to get one.")
+        return value or kept_secret(file)
+
+    def database(self, name: str, default: Path) -> dict[str, Any]:
+        """A Django database from a URL (`sqlite:///path`, `postgresql://user:password@host/name`)."""
+        url = self.text(name)
+        if not url:
+            return sqlite(default)
+        try:
+            config = dict(dj_database_url.parse(url))
+        except (ValueError, KeyError):
+            config = {}
+        engine = config.get("ENGINE", "")
+        if engine.endswith("sqlite3") and config["NAME"] not in {"", ":memory:"}:
+            return sqlite(Path(str(config["NAME"])))
+        if engine.endswith("postgresql"):
+            return {**config, "CONN_MAX_AGE": 60, "CONN_HEALTH_CHECKS": True}
+        raise SettingError(
+            f"{name} is not a database URL that can be used; write sqlite:////path/to/file or postgresql://user:password@host/name."
+        )
+
+    def _read(self, kind: str, name: str, default: Any, remedy: str) -> Any:
+        if not self.text(name):
+            return default
+        try:
+            return getattr(self._env, kind)(name)
+        except EnvError:
+            raise SettingError(f"{name}={self.text(name)} cannot be read; {remedy}.") from None
+
+
+def sqlite(path: Path) -> dict[str, Any]:
+    """SQLite for several processes: write-ahead log, transactions that take the write lock at once, 20 s of patience.
+
+    `synchronous=FULL` keeps every committed execution through a power loss.
+    """
+    return {
+        "ENGINE": "django.db.backends.sqlite3",
+        "NAME": str(path),
+        "CONN_MAX_AGE": None,
+        "OPTIONS": {
+            "transaction_mode": "IMMEDIATE",
+            "timeout": 20,
+            "init_command": "PRAGMA journal_mode=WAL; PRAGMA synchronous=FULL; PRAGMA cache_size=-32000;",
+        },
+        "TEST": {"NAME": None},
+    }
+
+
+def kept_secret(file: Path, length: int = 50) -> str:
+    """The secret in `file`, made there first if need be; of several processes at once all get the same."""
+    if not file.exists():
+        draft = file.with_name(f".{file.name}.{os.getpid()}.{secrets.token_hex(4)}")
+        with open(os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as out:
+            out.write(secrets.token_urlsafe(length))
+        try:
+            os.link(draft, file)
+        except FileExistsError:
+            pass
+        finally:
+            draft.unlink()
+    return file.read_text().strip()

@@ -1,0 +1,26 @@
+"""Gunicorn's configuration for the web processes; run as `gunicorn -c python:cronsched.gunicorn cronsched.wsgi`."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from cronsched import settings
+
+bind = f"{settings.HOST}:{settings.PORT}"
+workers = settings.WEB_WORKERS
+threads = settings.WEB_THREADS
+worker_class = "gthread"
+proc_name = "cronsched-web"
+graceful_timeout = settings.ENGINE_DRAIN_SECONDS + 5
+timeout = 60
+keepalive = 15
+control_socket_disable = True
+errorlog = "-"
+loglevel = "warning"
+
+
+def worker_exit(server: Any, worker: Any) -> None:
+    """Let the manual runs of this process finish, and record their outcomes."""
+    from executions.engine import shutdown_local_engine
+
+    shutdown_local_engine(settings.ENGINE_DRAIN_SECONDS)

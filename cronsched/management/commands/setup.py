@@ -1,0 +1,19 @@
+"""Set up without serving, for installations whose processes are started by something else."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from django.core.management.base import BaseCommand
+
+from cronsched import setup
+
+
+class Command(BaseCommand):
+    help = "Brings the database up to date and makes the first admin if there is none. Safe to run again."
+    requires_system_checks: list[str] = []
+
+    def handle(self, *args: Any, **options: Any) -> None:
+        setup.prepare_database()
+        made = setup.prepare_first_admin()
+        self.stdout.write(f"Made the admin {made[0].username}." if made else "Ready; an admin is there already.")

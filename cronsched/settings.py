@@ -1,0 +1,224 @@
+"""Django settings. Each value that an operator may change comes from the environment: see `.env.example`."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from pathlib import Path
+
+import django_stubs_ext
+
+from contract.version import __version__
+from cronsched.environment import Environment, SettingError
+
+# Lets Django's generic classes be written with their type, as in ModelForm[Job].
+django_stubs_ext.monkeypatch()
+
+BASE_DIR = Path(__file__).resolve().parent.parent
+env = Environment(BASE_DIR / ".env")
+
+# Where things are kept
+CRONSCHED_DATA_DIR = env.directory("CRONSCHED_DATA_DIR", BASE_DIR / "var")
+DATABASES = {"default": env.database("DATABASE_URL", CRONSCHED_DATA_DIR / "cronsched.sqlite3")}
+DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
+
+# Secrets
+SECRET_KEY = env.secret("SECRET_KEY", CRONSCHED_DATA_DIR / "secret_key")
+JWT_SECRET_KEY = env.text("JWT_SECRET_KEY") or SECRET_KEY
+if len(JWT_SECRET_KEY) < 32:
+    raise SettingError("JWT_SECRET_KEY is too short; write at least 32 random characters, or leave it out.")
+CRONSCHED_ENCRYPTION_KEYS = env.texts("CRONSCHED_ENCRYPTION_KEYS") or [SECRET_KEY]
+CRONSCHED_ADMIN_USERNAME = env.text("CRONSCHED_ADMIN_USERNAME", "admin")
+CRONSCHED_ADMIN_PASSWORD = env.text("CRONSCHED_ADMIN_PASSWORD")
+CRONSCHED_ADMIN_EMAIL = env.text("CRONSCHED_ADMIN_EMAIL", "admin@example.com")
+
+# Web
+HOST = env.text("HOST", "127.0.0.1")
+PORT = env.number("PORT", 5001, least=1, most=65535)
+WEB_WORKERS = env.number("WEB_WORKERS", 2, least=1, most=64)
+WEB_THREADS = env.number("WEB_THREADS", 8, least=1, most=256)
+DEBUG = env.flag("DEBUG", False)
+EXPOSE_ERROR_DETAILS = env.flag("EXPOSE_ERROR_DETAILS", False)
+ALLOWED_HOSTS = env.texts("ALLOWED_HOSTS", "localhost,127.0.0.1,[::1]")
+CSRF_TRUSTED_ORIGINS = env.origins("CSRF_TRUSTED_ORIGINS")
+CORS_ORIGINS = env.origins("CORS_ORIGINS", "*")
+CORS_ALLOW_ALL_ORIGINS = CORS_ORIGINS == ["*"]
+CORS_ALLOWED_ORIGINS = [] if CORS_ALLOW_ALL_ORIGINS else CORS_ORIGINS
+CORS_ALLOW_CREDENTIALS = not CORS_ALLOW_ALL_ORIGINS
+CORS_EXPOSE_HEADERS = ["ETag", "Retry-After"]
+CORS_URLS_REGEX = r"^/api/"
+DATA_UPLOAD_MAX_MEMORY_SIZE = env.number("MAX_BODY_BYTES", 5 * 1024 * 1024, least=1024)
+MAX_UPLOAD_BYTES = env.number("MAX_UPLOAD_BYTES", 20 * 1024 * 1024, least=1024)
+FRONTEND_BASE_URL = env.url("FRONTEND_BASE_URL", "http://localhost:5173")
+HTTPS = env.flag("HTTPS", False)
+SESSION_COOKIE_SECURE = CSRF_COOKIE_SECURE = SECURE_SSL_REDIRECT = HTTPS
+SECURE_HSTS_SECONDS = 31536000 if HTTPS else 0
+SECURE_HSTS_INCLUDE_SUBDOMAINS = SECURE_HSTS_PRELOAD = HTTPS
+SECURE_PROXY_SSL_HEADER = ("HTTP_X_FORWARDED_PROTO", "https") if HTTPS else None
+SESSION_COOKIE_HTTPONLY = True
+X_FRAME_OPTIONS = "DENY"
+# Without TLS in front (the embedded default) the warnings about HTTPS-only settings do not apply.
+SILENCED_SYSTEM_CHECKS = [] if HTTPS else ["security.W004", "security.W008", "security.W012", "security.W016"]
+
+# Scheduler
+SCHEDULER_ENABLED = env.flag("SCHEDULER_ENABLED", True)
+SCHEDULER_ZONE = env.zone("SCHEDULER_TIMEZONE", "Asia/Tokyo")
+SCHEDULER_POLL_SECONDS = env.clamped("SCHEDULER_POLL_SECONDS", 60, least=10, most=300)
+SCHEDULER_LOCK_PATH = Path(env.text("SCHEDULER_LOCK_PATH", str(CRONSCHED_DATA_DIR / "scheduler.lock")))
+
+# Delivery
+CRONSCHED_ALLOWED_TARGETS = env.texts("CRONSCHED_ALLOWED_TARGETS")
+GITHUB_TOKEN = env.text("GITHUB_TOKEN")
+DEFAULT_GITHUB_OWNER = env.text("DEFAULT_GITHUB_OWNER")
+GITHUB_API_URL = env.url("GITHUB_API_URL", "https://api.github.com")
+WEBHOOK_TIMEOUT_SECONDS = 10
+ENGINE_CONCURRENCY = env.number("ENGINE_CONCURRENCY", 2000, least=1, most=100_000)
+ENGINE_CONCURRENCY_PER_HOST = env.number("ENGINE_CONCURRENCY_PER_HOST", 200, least=1, most=100_000)
+ENGINE_DRAIN_SECONDS = env.number("ENGINE_DRAIN_SECONDS", 15, most=3600)
+
+# Mail
+MAIL_ENABLED = env.flag("MAIL_ENABLED", False)
+EMAIL_HOST = env.text("MAIL_SERVER", "localhost")
+EMAIL_PORT = env.number("MAIL_PORT", 587, least=1, most=65535)
+EMAIL_USE_TLS = env.flag("MAIL_USE_TLS", True)
+EMAIL_HOST_USER = env.text("MAIL_USERNAME")
+EMAIL_HOST_PASSWORD = env.text("MAIL_PASSWORD")
+EMAIL_TIMEOUT = 10
+DEFAULT_FROM_EMAIL = env.text("MAIL_DEFAULT_SENDER", "cronsched@localhost")
+
+# Accounts
+AUTH_USER_MODEL = "accounts.User"
+AUTHENTICATION_BACKENDS = ["accounts.backends.IdentityBackend"]
+PASSWORD_MIN_LENGTH = env.number("PASSWORD_MIN_LENGTH", 8, least=8, most=128)
+PASSWORD_MAX_LENGTH = 128
+_VALIDATION = "django.contrib.auth.password_validation."
+AUTH_PASSWORD_VALIDATORS = [
+    {"NAME": "accounts.passwords.LengthValidator"},
+    {"NAME": _VALIDATION + "UserAttributeSimilarityValidator", "OPTIONS": {"user_attributes": ["username", "email"]}},
+    {"NAME": _VALIDATION + "CommonPasswordValidator"},
+    {"NAME": _VALIDATION + "NumericPasswordValidator"},
+]
+JWT_ACCESS_TOKEN_EXPIRES = env.number("JWT_ACCESS_TOKEN_EXPIRES", 3600, least=1)
+JWT_REFRESH_TOKEN_EXPIRES = env.number("JWT_REFRESH_TOKEN_EXPIRES", 2592000, least=1)
+SIMPLE_JWT = {
+    "ALGORITHM": "HS256",
+    "SIGNING_KEY": JWT_SECRET_KEY,
+    "ACCESS_TOKEN_LIFETIME": timedelta(seconds=JWT_ACCESS_TOKEN_EXPIRES),
+    "REFRESH_TOKEN_LIFETIME": timedelta(seconds=JWT_REFRESH_TOKEN_EXPIRES),
+    "TOKEN_TYPE_CLAIM": "type",
+    "USER_ID_CLAIM": "sub",
+}
+LOGIN_FAILURES_ALLOWED = env.number("LOGIN_FAILURES_ALLOWED", 10, least=1)
+LOGIN_FAILURE_WINDOW_SECONDS = env.number("LOGIN_FAILURE_WINDOW_SECONDS", 300, least=1)
+
+# Django
+INSTALLED_APPS = [
+    "cronsched.apps.AdminConfig",
+    "django.contrib.auth",
+    "django.contrib.contenttypes",
+    "django.contrib.sessions",
+    "django.contrib.messages",
+    "whitenoise.runserver_nostatic",
+    "django.contrib.staticfiles",
+    "corsheaders",
+    "rest_framework",
+    "django_filters",
+    "drf_spectacular",
+    "drf_spectacular_sidecar",
+    "django_apscheduler",
+    "accounts",
+    "taxonomy",
+    "settings_app",
+    "jobs",
+    "executions",
+    "notifications",
+    "scheduler",
+    "cronsched",
+]
+MIDDLEWARE = [
+    "django.middleware.security.SecurityMiddleware",
+    "whitenoise.middleware.WhiteNoiseMiddleware",
+    "corsheaders.middleware.CorsMiddleware",
+    "cronsched.middleware.ApiGuard",
+    "django.middleware.gzip.GZipMiddleware",
+    "django.contrib.sessions.middleware.SessionMiddleware",
+    "django.middleware.locale.LocaleMiddleware",
+    "django.middleware.common.CommonMiddleware",
+    "django.middleware.csrf.CsrfViewMiddleware",
+    "django.contrib.auth.middleware.AuthenticationMiddleware",
+    "django.contrib.messages.middleware.MessageMiddleware",
+    "django.middleware.clickjacking.XFrameOptionsMiddleware",
+]
+ROOT_URLCONF = "cronsched.urls"
+WSGI_APPLICATION = "cronsched.wsgi.application"
+TEMPLATES = [
+    {
+        "BACKEND": "django.template.backends.django.DjangoTemplates",
+        "DIRS": [BASE_DIR / "templates"],
+        "APP_DIRS": True,
+        "OPTIONS": {
+            "context_processors": [
+                "django.template.context_processors.request",
+                "django.contrib.auth.context_processors.auth",
+                "django.contrib.messages.context_processors.messages",
+            ]
+        },
+    }
+]
+STATIC_URL = "/static/"
+WHITENOISE_USE_FINDERS = True
+LANGUAGE_CODE = "en"
+LANGUAGES = [("en", "English"), ("ja", "日本語")]
+USE_I18N = True
+USE_TZ = True
+TIME_ZONE = str(SCHEDULER_ZONE)
+APSCHEDULER_DATETIME_FORMAT = "Y-m-d H:i:s"
+
+REST_FRAMEWORK = {
+    "DEFAULT_AUTHENTICATION_CLASSES": ["accounts.authentication.AccessTokenAuthentication"],
+    "DEFAULT_PERMISSION_CLASSES": ["rest_framework.permissions.IsAuthenticated"],
+    "DEFAULT_PARSER_CLASSES": ["contract.http.JsonObjectParser"],
+    "DEFAULT_RENDERER_CLASSES": ["contract.http.JsonRenderer"],
+    "DEFAULT_CONTENT_NEGOTIATION_CLASS": "contract.http.JsonOnly",
+    "DEFAULT_SCHEMA_CLASS": "drf_spectacular.openapi.AutoSchema",
+    "DEFAULT_METADATA_CLASS": None,
+    "EXCEPTION_HANDLER": "cronsched.errors.handle",
+    "UNAUTHENTICATED_USER": None,
+    "TEST_REQUEST_DEFAULT_FORMAT": "json",
+    "TEST_REQUEST_RENDERER_CLASSES": [
+        "contract.http.JsonRenderer",
+        "rest_framework.renderers.MultiPartRenderer",
+    ],
+}
+SPECTACULAR_SETTINGS = {
+    "TITLE": "Cronsched API",
+    "DESCRIPTION": "Scheduled jobs that call webhooks and dispatch GitHub Actions workflows.",
+    "VERSION": __version__,
+    "SERVE_INCLUDE_SCHEMA": False,
+    "SERVE_PUBLIC": True,
+    "SERVE_AUTHENTICATION": [],
+    "SERVE_PERMISSIONS": [],
+    "SCHEMA_PATH_PREFIX": "/api/v2",
+    "SWAGGER_UI_DIST": "SIDECAR",
+    "SWAGGER_UI_FAVICON_HREF": "SIDECAR",
+    "REDOC_DIST": "SIDECAR",
+    "SWAGGER_UI_SETTINGS": {"persistAuthorization": True},
+    "COMPONENT_SPLIT_REQUEST": True,
+    "ENUM_NAME_OVERRIDES": {
+        "RoleEnum": "accounts.models.Role",
+        "ExecutionStatusEnum": "executions.models.Status",
+    },
+}
+
+LOGGING = {
+    "version": 1,
+    "disable_existing_loggers": False,
+    "formatters": {"plain": {"format": "{asctime} {levelname:<7} {name}: {message}", "style": "{"}},
+    "handlers": {"stderr": {"class": "logging.StreamHandler", "formatter": "plain"}},
+    "root": {"handlers": ["stderr"], "level": env.text("LOG_LEVEL", "INFO").upper()},
+    "loggers": {
+        "django.server": {"handlers": [], "propagate": True},
+        # 4xx answers are the client's business, not the operator's.
+        "django.request": {"level": "ERROR"},
+        "apscheduler": {"level": "WARNING"},
+    },
+}

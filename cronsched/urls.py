@@ -1,0 +1,22 @@
+"""Every address of the site."""
+
+from django.contrib import admin
+from django.urls import include, path
+
+from cronsched import api
+
+_APPS = ["accounts", "taxonomy", "settings_app", "executions", "jobs", "notifications", "scheduler"]
+
+urlpatterns = [
+    path("", api.root),
+    path("admin/", admin.site.urls),
+    path("docs", api.DocsView.as_view()),
+    path("redoc", api.RedocView.as_view()),
+    path("api/v2/health", api.HealthView.as_view()),
+    path("api/v2/openapi.json", api.SchemaView.as_view(), name="openapi"),
+    *(path("api/v2/", include(f"{app}.urls")) for app in _APPS),
+]
+
+handler400 = "cronsched.errors.bad_request"
+handler404 = "cronsched.errors.not_found"
+handler500 = "cronsched.errors.server_error"

@@ -1,0 +1,245 @@
+"""Executions: `/api/v2/executions`, and running jobs: `/api/v2/jobs/{id}/execute`, `/api/v2/jobs/test-run`."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from rest_framework import serializers
+from rest_framework.permissions import IsAuthenticated
+from rest_framework.request import Request
+from rest_framework.response import Response
+from rest_framework.views import APIView
+
+from accounts.permissions import ReadOrMayCreateJobs, require_login
+from contract import schema
+from contract.pages import Page
+from contract.payload import query_int
+from contract.schema import RANGE_QUERY, RangeSerializer, endpoint, param, shape
+from executions import services
+from executions.filters import filtered
+from executions.models import Execution
+from executions.serializers import ExecuteBody, ExecutionSerializer, NamedExecutionSerializer, TestRunBody
+from jobs.services import get_job
+
+_STATUS = param("status", "One or several, separated by commas.")
+_TRIGGER = param("trigger_type", "scheduled or manual.")
+_LIMIT = param("limit", "How many, 1 to 200.", int)
+
+
+class ExecutionsView(APIView):
+    """The history of all jobs, newest first."""
+
+    permission_classes = (IsAuthenticated,)
+
+    @endpoint(
+        shape(
+            "ExecutionPage",
+            executions=NamedExecutionSerializer(many=True),
+            total=schema.whole(),
+            page=schema.whole(),
+            limit=schema.whole(),
+            total_pages=schema.whole(),
+        ),
+        query=[
+            param("page", "Page number (1).", int),
+            _LIMIT,
+            param("job_id", "Id of a job."),
+            _STATUS,
+            _TRIGGER,
+            param("execution_type", "webhook or github_actions."),
+            *RANGE_QUERY,
+        ],
+    )
+    def get(self, request: Request) -> Response:
+        found, _ = filtered(Execution.objects.newest_first().select_related("job"), request.query_params)
+        page = Page.of(found, request.query_params)
+        return Response({"executions": NamedExecutionSerializer(page.items, many=True).data, **page.body()})
+
+
+class StatisticsView(APIView):
+    """Totals over all jobs or one."""
+
+    permission_classes = (IsAuthenticated,)
+
+    @endpoint(
+        shape(
+            "ExecutionStatistics",
+            total_executions=schema.whole(),
+            successful_executions=schema.whole(),
+            failed_executions=schema.whole(),
+            running_executions=schema.whole(),
+            success_rate=serializers.FloatField(),
+            average_duration_seconds=serializers.FloatField(),
+            range=RangeSerializer(),
+        ),
+        query=[param("job_id", "Id of a job."), *RANGE_QUERY],
+    )
+    def get(self, request: Request) -> Response:
+        found, span = filtered(Execution.objects.all(), request.query_params, among=("job_id",))
+        counts: dict[str, Any] = found.counts()
+        return Response(
+            {
+                "total_executions": counts["total"],
+                "successful_executions": counts["success"],
+                "failed_executions": counts["failed"],
+                "running_executions": counts["running"],
+                "success_rate": _rate(counts),
+                "average_duration_seconds": round(counts["average"] or 0, 2),
+                "range": span.body(),
+            }
+        )
+
+
+class ExecutionView(APIView):
+    """One execution."""
+
+    permission_classes = (IsAuthenticated,)
+
+    @endpoint(shape("ExecutionDetail", execution=NamedExecutionSerializer()), 404)
+    def get(self, request: Request, execution_id: str) -> Response:
+        return Response({"execution": NamedExecutionSerializer(services.get_execution(execution_id)).data})
+
+
+class JobExecutionsView(APIView):
+    """The newest executions of one job."""
+
+    permission_classes = (IsAuthenticated,)
+
+    @endpoint(
+        shape(
+            "JobExecutions",
+            job_id=schema.text(),
+            job_name=schema.text(),
+            total_executions=schema.whole(),
+            executions=ExecutionSerializer(many=True),
+        ),
+        404,
+        query=[_LIMIT, _STATUS, _TRIGGER, *RANGE_QUERY],
+    )
+    def get(self, request: Request, job_id: str) -> Response:
+        job = get_job(job_id)
+        limit = query_int(request.query_params, "limit", 50, most=200)
+        found, _ = filtered(
+            Execution.objects.newest_first().filter(job=job), request.query_params, among=("status", "trigger_type")
+        )
+        return Response(
+            {
+                "job_id": str(job.pk),
+                "job_name": job.name,
+                "total_executions": found.count(),
+                "executions": ExecutionSerializer(found[:limit], many=True).data,
+            }
+        )
+
+
+class JobStatisticsView(APIView):
+    """Totals and the newest execution of one job."""
+
+    permission_classes = (IsAuthenticated,)
+
+    @endpoint(
+        shape(
+            "JobStatistics",
+            job_id=schema.text(),
+            job_name=schema.text(),
+            statistics=shape(
+                "JobTotals",
+                total_executions=schema.whole(),
+                success_count=schema.whole(),
+                failed_count=schema.whole(),
+                running_count=schema.whole(),
+                success_rate=serializers.FloatField(),
+                average_duration_seconds=serializers.FloatField(allow_null=True),
+            ),
+            latest_execution=ExecutionSerializer(allow_null=True),
+        ),
+        404,
+    )
+    def get(self, request: Request, job_id: str) -> Response:
+        job = get_job(job_id)
+        counts: dict[str, Any] = Execution.objects.filter(job=job).counts()
+        latest = Execution.objects.newest_first().filter(job=job).first()
+        average = counts["success_average"]
+        return Response(
+            {
+                "job_id": str(job.pk),
+                "job_name": job.name,
+                "statistics": {
+                    "total_executions": counts["total"],
+                    "success_count": counts["success"],
+                    "failed_count": counts["failed"],
+                    "running_count": counts["running"],
+                    "success_rate": _rate(counts),
+                    "average_duration_seconds": None if average is None else round(average, 2),
+                },
+                "latest_execution": ExecutionSerializer(latest).data if latest else None,
+            }
+        )
+
+
+class JobExecutionView(APIView):
+    """One execution of one job."""
+
+    permission_classes = (IsAuthenticated,)
+
+    @endpoint(
+        shape(
+            "JobExecutionDetail",
+            job=shape("JobName", id=schema.text(), name=schema.text()),
+            execution=ExecutionSerializer(),
+        ),
+        404,
+    )
+    def get(self, request: Request, job_id: str, execution_id: str) -> Response:
+        job = get_job(job_id)
+        execution = services.get_execution(execution_id, job=job)
+        return Response(
+            {"job": {"id": str(job.pk), "name": job.name}, "execution": ExecutionSerializer(execution).data}
+        )
+
+
+class ExecuteView(APIView):
+    """Run a job now."""
+
+    permission_classes = (ReadOrMayCreateJobs,)
+
+    @endpoint(
+        shape("Executed", message=schema.text(), job_id=schema.text(), execution_id=schema.text()),
+        403,
+        404,
+        body=ExecuteBody,
+    )
+    def post(self, request: Request, job_id: str) -> Response:
+        execution = services.trigger_now(job_id, request.data, by=require_login(request))
+        return Response(
+            {
+                "message": "Job triggered successfully",
+                "job_id": str(execution.job_id),
+                "execution_id": str(execution.id),
+            }
+        )
+
+
+class TestRunView(APIView):
+    """Call a target once; nothing is stored."""
+
+    permission_classes = (ReadOrMayCreateJobs,)
+
+    @endpoint(
+        shape(
+            "TestRunAnswer",
+            ok=schema.flag(),
+            type=serializers.ChoiceField(["webhook", "github"]),
+            status_code=schema.whole(required=False),
+            error=schema.text(required=False),
+            message=schema.text(),
+        ),
+        403,
+        body=TestRunBody,
+    )
+    def post(self, request: Request) -> Response:
+        return Response(services.test_run(request.data))
+
+
+def _rate(counts: dict[str, Any]) -> float:
+    return round(100 * counts["success"] / counts["total"], 2) if counts["total"] else 0.0

@@ -1,0 +1,188 @@
+"""The delivery engine: one event loop in one thread makes the calls of this process."""
+
+from __future__ import annotations
+
+import asyncio
+import concurrent.futures
+import logging
+import os
+import threading
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+from django.conf import settings
+from django.utils import timezone
+
+from contract.times import utc_ms
+from executions.http import DeliveryError, HttpClient, Reply, Request
+from executions.recorder import Finished, Recorder
+from executions.targets import Deliverable, Outcome
+
+log = logging.getLogger("cronsched.engine")
+_RESOLVER_THREADS = 64
+
+
+@dataclass(frozen=True, slots=True)
+class Delivery:
+    """An execution to be carried out. Its row exists; `timeout` is in seconds, for each call."""
+
+    execution_id: UUID
+    job_id: UUID
+    job_name: str
+    started_at: datetime
+    target: str
+    deliverable: Deliverable
+    timeout: float
+    manual: bool = False
+
+
+class Engine:
+    """Carries out deliveries and hands their outcomes to the recorder. Start it once; `submit` from any thread."""
+
+    def __init__(self, recorder: Recorder) -> None:
+        self._recorder = recorder
+        self._loop = asyncio.new_event_loop()
+        self._tasks: set[asyncio.Task[None]] = set()
+        self._client: HttpClient | None = None
+        self._ready = threading.Event()
+        self._thread = threading.Thread(target=self._run, name="engine", daemon=True)
+
+    def start(self) -> None:
+        """Start the recorder and the loop."""
+        self._recorder.start()
+        self._thread.start()
+        self._ready.wait()
+
+    def submit(self, deliveries: Sequence[Delivery]) -> None:
+        """Carry out deliveries; returns at once."""
+        self._loop.call_soon_threadsafe(self._accept, deliveries)
+
+    def try_once(self, deliverable: Deliverable, execution_id: UUID, timeout: float) -> Outcome:
+        """Make one delivery that is not recorded, and wait for its outcome. Raises `DeliveryError`."""
+
+        async def attempt() -> Outcome:
+            return await deliverable.deliver(self._sender(timeout), execution_id)
+
+        return asyncio.run_coroutine_threadsafe(attempt(), self._loop).result()
+
+    @property
+    def in_flight(self) -> int:
+        """How many deliveries are under way."""
+        return len(self._tasks)
+
+    def shutdown(self, drain: float) -> None:
+        """Let deliveries finish for up to `drain` seconds, end the rest as failed, and record every outcome."""
+        deadline = time.monotonic() + drain
+        while self._tasks and time.monotonic() < deadline:
+            time.sleep(0.02)
+        concurrent.futures.wait([asyncio.run_coroutine_threadsafe(self._close(), self._loop)])
+        self._loop.call_soon_threadsafe(self._loop.stop)
+        self._thread.join()
+        self._recorder.stop()
+
+    def _run(self) -> None:
+        asyncio.set_event_loop(self._loop)
+        self._loop.set_default_executor(
+            concurrent.futures.ThreadPoolExecutor(_RESOLVER_THREADS, thread_name_prefix="resolver")
+        )
+        self._loop.run_until_complete(self._open())
+        self._loop.run_forever()
+        self._loop.close()
+
+    async def _open(self) -> None:
+        self._client = HttpClient(
+            limit=settings.ENGINE_CONCURRENCY, limit_per_host=settings.ENGINE_CONCURRENCY_PER_HOST
+        )
+        self._ready.set()
+
+    async def _close(self) -> None:
+        for task in self._tasks:
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+        if self._client:
+            await self._client.close()
+
+    def _accept(self, deliveries: Sequence[Delivery]) -> None:
+        for delivery in deliveries:
+            task = self._loop.create_task(self._deliver(delivery))
+            self._tasks.add(task)
+            task.add_done_callback(self._tasks.discard)
+
+    async def _deliver(self, delivery: Delivery) -> None:
+        attempts: list[dict[str, Any]] = []
+        try:
+            outcome = await delivery.deliverable.deliver(
+                self._sender(delivery.timeout, attempts), delivery.execution_id
+            )
+        except DeliveryError as exc:
+            outcome = Outcome(False, error=str(exc))
+        except asyncio.CancelledError:
+            outcome = Outcome(False, error="the process that made the call was stopped before an answer came")
+        except Exception:
+            log.exception("execution %s: the delivery failed in an unforeseen way", delivery.execution_id)
+            outcome = Outcome(False, error="internal error: see the log of the process that made the call")
+        self._recorder.record(
+            Finished(
+                execution_id=delivery.execution_id,
+                job_id=delivery.job_id,
+                job_name=delivery.job_name,
+                manual=delivery.manual,
+                started_at=delivery.started_at,
+                completed_at=timezone.now(),
+                target=outcome.target or delivery.target,
+                outcome=outcome,
+                attempts=attempts,
+            )
+        )
+
+    def _sender(self, timeout: float, attempts: list[dict[str, Any]] | None = None) -> Any:
+        async def send(request: Request) -> Reply:
+            assert self._client is not None
+            started, clock = timezone.now(), time.perf_counter()
+            entry: dict[str, Any] = {"started_at": utc_ms(started), "status": None, "error": ""}
+            try:
+                reply = await self._client.send(request, timeout)
+                entry["status"] = reply.status
+                return reply
+            except DeliveryError as exc:
+                entry["error"] = str(exc)
+                raise
+            finally:
+                entry["duration_seconds"] = round(time.perf_counter() - clock, 3)
+                if attempts is not None:
+                    attempts.append(entry)
+
+        return send
+
+
+_engine: tuple[int, Engine] | None = None
+_lock = threading.Lock()
+
+
+def local_engine() -> Engine:
+    """This process's engine, started at first use; a forked child gets its own."""
+    global _engine
+    with _lock:
+        if _engine is None or _engine[0] != os.getpid():
+            engine = Engine(Recorder())
+            engine.start()
+            _engine = (os.getpid(), engine)
+        return _engine[1]
+
+
+def shutdown_local_engine(drain: float) -> None:
+    """End this process's engine, if it was started, with all outcomes recorded."""
+    global _engine
+    with _lock:
+        if _engine is not None and _engine[0] == os.getpid():
+            _engine[1].shutdown(drain)
+        _engine = None
+
+
+def worker_id() -> UUID:
+    """The id of this process's worker row."""
+    return local_engine()._recorder.worker_id

@@ -1,0 +1,187 @@
+"""The HTTP client of the engine: pooled, bounded in time and in bytes, and kept to the addresses that the target policy allows."""
+
+from __future__ import annotations
+
+import asyncio
+import errno
+import ipaddress
+import os
+import socket
+import ssl
+from collections import defaultdict
+from dataclasses import dataclass, field
+from typing import Any
+
+import aiohttp
+from aiohttp.abc import AbstractResolver, ResolveResult
+from aiohttp.resolver import ThreadedResolver
+from yarl import URL
+
+from contract.version import __version__
+from jobs import target_policy
+from jobs.target_policy import TargetPolicy
+
+KEPT_CHARACTERS = 1000
+# Up to four bytes a character in UTF-8.
+_KEPT_BYTES = 4 * KEPT_CHARACTERS
+LARGEST_ANSWER = 1024 * 1024
+
+
+class DeliveryError(Exception):
+    """A call that got no usable answer; the text is the reason in words. `sent`: whether the target may have acted on it."""
+
+    def __init__(self, reason: str, *, sent: bool = True) -> None:
+        super().__init__(reason)
+        self.sent = sent
+
+
+class NotAllowed(OSError):
+    """An address that the target policy forbids."""
+
+
+@dataclass(frozen=True)
+class Request:
+    """A call to be made. `trusted` calls go to the operator's own settings (GitHub's API), whatever their address."""
+
+    method: str
+    url: str
+    headers: dict[str, str] = field(default_factory=dict)
+    body: bytes | None = None
+    trusted: bool = False
+
+
+@dataclass(frozen=True)
+class Reply:
+    """An answer: its status and the first `KEPT_CHARACTERS` characters of its body."""
+
+    status: int
+    text: str
+
+
+class PolicyResolver(AbstractResolver):
+    """Resolves names to the addresses that may be dialled; raises `NotAllowed` when none is left."""
+
+    def __init__(self, policy: TargetPolicy, resolver: AbstractResolver) -> None:
+        self._policy = policy
+        self._resolver = resolver
+
+    async def resolve(
+        self, host: str, port: int = 0, family: socket.AddressFamily = socket.AF_INET
+    ) -> list[ResolveResult]:
+        found = await self._resolver.resolve(host, port, family)
+        if self._policy.allows_name(host):
+            return found
+        allowed = [
+            result
+            for result in found
+            if self._policy.allows_address(ipaddress.ip_address(result["host"].partition("%")[0]))
+        ]
+        if not allowed:
+            addresses = ", ".join(sorted({result["host"] for result in found}))
+            raise NotAllowed(errno.EACCES, f"{host} resolves to {addresses}, which is not allowed as a target")
+        return allowed
+
+    async def close(self) -> None:
+        await self._resolver.close()
+
+
+class HttpClient:
+    """Makes calls within one event loop. At most `limit` at once, and `limit_per_host` to one host and port."""
+
+    def __init__(
+        self,
+        *,
+        limit: int,
+        limit_per_host: int,
+        policy: TargetPolicy | None = None,
+        resolver: AbstractResolver | None = None,
+    ) -> None:
+        self._policy = policy or target_policy.current()
+        resolver = resolver or ThreadedResolver()
+        self._guarded = _session(PolicyResolver(self._policy, resolver))
+        self._trusted = _session(resolver)
+        self._all = asyncio.Semaphore(limit)
+        self._hosts: defaultdict[tuple[str | None, int | None], asyncio.Semaphore] = defaultdict(
+            lambda: asyncio.Semaphore(limit_per_host)
+        )
+
+    async def send(self, request: Request, timeout: float) -> Reply:
+        """Make one call within `timeout` seconds, counted from when it leaves. Raises `DeliveryError` without an answer."""
+        url = URL(request.url)
+        if not request.trusted and not self._policy.allows(url.host or ""):
+            raise DeliveryError(f"the address {url.host} is not allowed as a target", sent=False)
+        async with self._hosts[url.host, url.port], self._all:
+            try:
+                async with asyncio.timeout(timeout):
+                    return await self._exchange(url, request)
+            except TimeoutError:
+                raise DeliveryError(f"no answer within {timeout:g} s") from None
+            except (aiohttp.ClientError, OSError, ValueError) as exc:
+                raise DeliveryError(reason(exc), sent=not isinstance(exc, aiohttp.ClientConnectorError)) from exc
+
+    async def _exchange(self, url: URL, request: Request) -> Reply:
+        session = self._trusted if request.trusted else self._guarded
+        async with session.request(
+            request.method, url, data=request.body, headers=request.headers, allow_redirects=False
+        ) as answer:
+            kept, size = bytearray(), 0
+            async for chunk in answer.content.iter_any():
+                size += len(chunk)
+                kept += chunk[: max(0, _KEPT_BYTES - len(kept))]
+                if size > LARGEST_ANSWER:
+                    answer.close()
+                    raise DeliveryError(f"the answer is longer than {LARGEST_ANSWER // 1024} KiB")
+            return Reply(answer.status, _decoded(bytes(kept), answer.charset))
+
+    async def close(self) -> None:
+        await self._guarded.close()
+        await self._trusted.close()
+
+
+def _session(resolver: AbstractResolver) -> aiohttp.ClientSession:
+    return aiohttp.ClientSession(
+        connector=aiohttp.TCPConnector(limit=0, resolver=resolver, ttl_dns_cache=10, keepalive_timeout=15),
+        timeout=aiohttp.ClientTimeout(total=None, sock_connect=None),
+        cookie_jar=aiohttp.DummyCookieJar(),
+        # Nothing is decompressed: an answer costs no more than its bytes.
+        auto_decompress=False,
+        skip_auto_headers=("Accept-Encoding",),
+        headers={"User-Agent": f"Cronsched/{__version__}", "Accept-Encoding": "identity"},
+        trust_env=False,
+    )
+
+
+def _decoded(raw: bytes, charset: str | None) -> str:
+    try:
+        text = raw.decode(charset or "utf-8", errors="replace")
+    except LookupError:
+        text = raw.decode("utf-8", errors="replace")
+    return text.replace("\x00", "\N{REPLACEMENT CHARACTER}")[:KEPT_CHARACTERS]
+
+
+def reason(exc: BaseException) -> str:
+    """Why a call failed, in words for a person."""
+    if isinstance(exc, aiohttp.ClientConnectorError) and isinstance(exc.os_error, NotAllowed):
+        return str(exc.os_error.strerror)
+    if isinstance(exc, aiohttp.ClientConnectorDNSError):
+        return f"the host name {exc.host} could not be resolved"
+    if isinstance(exc, aiohttp.ClientConnectorCertificateError | ssl.SSLCertVerificationError):
+        return f"the target's certificate is not trusted: {exc}"
+    if isinstance(exc, aiohttp.ClientConnectorSSLError | ssl.SSLError):
+        return "no secure connection (TLS) could be made"
+    if isinstance(exc, aiohttp.ClientConnectorError):
+        return f"no connection to {exc.host}:{exc.port}: {_strerror(exc.os_error)}"
+    if isinstance(exc, aiohttp.ServerDisconnectedError):
+        return "the target closed the connection without an answer"
+    if isinstance(exc, aiohttp.ClientPayloadError):
+        return "the target broke off in the middle of its answer"
+    if isinstance(exc, aiohttp.ClientResponseError | aiohttp.InvalidURL | ValueError):
+        return "the target's answer is not valid HTTP"
+    if isinstance(exc, OSError):
+        return f"the connection broke: {_strerror(exc)}"
+    return f"the call failed: {type(exc).__name__}"
+
+
+def _strerror(exc: OSError) -> str:
+    text = exc.strerror if exc.errno is None or not exc.strerror else os.strerror(exc.errno)
+    return (text or type(exc).__name__).lower()

@@ -1,0 +1,119 @@
+"""Executions: one record for each fire time or manual run of a job; and the workers that carry them out."""
+
+from __future__ import annotations
+
+import uuid
+from typing import ClassVar, Self
+
+from django.conf import settings
+from django.db import models
+from django.db.models import Avg, Count, Q
+from django.utils import timezone
+from uuid_utils.compat import uuid7
+
+from jobs.models import Job
+
+
+class Status(models.TextChoices):
+    """How far an execution is, or how it ended."""
+
+    QUEUED = "queued", "Queued"
+    RUNNING = "running", "Running"
+    SUCCESS = "success", "Success"
+    FAILED = "failed", "Failed"
+    SKIPPED = "skipped", "Skipped"
+    MISSED = "missed", "Missed"
+    CANCELLED = "cancelled", "Cancelled"
+
+
+class TriggerType(models.TextChoices):
+    SCHEDULED = "scheduled", "Scheduled"
+    MANUAL = "manual", "Manual"
+
+
+class ExecutionType(models.TextChoices):
+    WEBHOOK = "webhook", "Webhook"
+    GITHUB = "github_actions", "GitHub Actions"
+
+
+NOT_RUN = (Status.SKIPPED, Status.MISSED)
+OPEN = (Status.QUEUED, Status.RUNNING)
+
+
+class ExecutionQuerySet(models.QuerySet["Execution"]):
+    """Questions asked of the history."""
+
+    def newest_first(self) -> Self:
+        return self.order_by("-started_at", "-id")
+
+    def counts(self) -> dict[str, float | int | None]:
+        """Totals by outcome and the mean duration in seconds, in one query. Skipped and missed fire times do not count."""
+        return self.exclude(status__in=NOT_RUN).aggregate(
+            total=Count("id"),
+            success=Count("id", filter=Q(status=Status.SUCCESS)),
+            failed=Count("id", filter=Q(status=Status.FAILED)),
+            running=Count("id", filter=Q(status__in=OPEN)),
+            average=Avg("duration_seconds"),
+            success_average=Avg("duration_seconds", filter=Q(status=Status.SUCCESS)),
+        )
+
+
+class Execution(models.Model):
+    """One firing of a job. Times are UTC; a row is written before its call is made.
+
+    `scheduled_for` is the fire time, None for a manual run: a job has at most one execution for each. `started_at` is when the row
+    was written; when each call left is in `attempts`: `[{"started_at", "duration_seconds", "status", "error"}]`.
+    """
+
+    id = models.UUIDField(primary_key=True, default=uuid7, editable=False)
+    job = models.ForeignKey(Job, on_delete=models.CASCADE, related_name="executions", db_index=False)
+    status = models.CharField(max_length=10, choices=Status.choices, default=Status.RUNNING)
+    trigger_type = models.CharField(max_length=10, choices=TriggerType.choices)
+    triggered_by = models.ForeignKey(
+        settings.AUTH_USER_MODEL, on_delete=models.SET_NULL, null=True, related_name="+", db_index=False
+    )
+    scheduled_for = models.DateTimeField(null=True)
+    started_at = models.DateTimeField(default=timezone.now)
+    completed_at = models.DateTimeField(null=True)
+    duration_seconds = models.FloatField(null=True)
+    execution_type = models.CharField(max_length=15, choices=ExecutionType.choices)
+    target = models.CharField(max_length=2048, help_text="The URL called, or owner/repo/workflow.")
+    response_status = models.PositiveSmallIntegerField(null=True)
+    error_message = models.TextField(blank=True)
+    output = models.TextField(blank=True, help_text="The first 1,000 characters of the answer.")
+    attempts = models.JSONField(default=list)
+    overrides = models.JSONField(null=True, help_text="What a manual run was given in place of the job's settings.")
+    worker_id = models.UUIDField(null=True, help_text="The worker that carries it out.")
+
+    objects: ClassVar[models.Manager[Execution]] = ExecutionQuerySet.as_manager()
+
+    class Meta:
+        ordering = ["-started_at", "-id"]
+        constraints = [
+            models.UniqueConstraint(fields=["job", "scheduled_for"], name="execution_once_per_fire_time"),
+            models.CheckConstraint(name="execution_status_known", condition=Q(status__in=Status.values)),
+        ]
+        indexes = [
+            models.Index(fields=["-started_at", "-id", "status", "duration_seconds"], name="execution_newest"),
+            models.Index(fields=["job", "-started_at", "-id"], name="execution_of_job"),
+            models.Index(fields=["status", "-started_at", "-id"], name="execution_by_status"),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.job_id} at {self.started_at:%Y-%m-%d %H:%M:%S}"
+
+
+class Worker(models.Model):
+    """A process with a delivery engine. Its heartbeat tells whether the executions that it holds are still being carried out."""
+
+    id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
+    host = models.CharField(max_length=255)
+    pid = models.PositiveIntegerField()
+    started_at = models.DateTimeField(default=timezone.now)
+    heartbeat_at = models.DateTimeField(default=timezone.now)
+
+    class Meta:
+        ordering = ["-heartbeat_at"]
+
+    def __str__(self) -> str:
+        return f"{self.host}:{self.pid}"

@@ -1,0 +1,167 @@
+"""The recorder: writes outcomes in batches, at most 100 ms late, and tells of them."""
+
+from __future__ import annotations
+
+import logging
+import os
+import socket
+import threading
+import time
+from collections import deque
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any
+from uuid import UUID, uuid4
+
+from django.db import DatabaseError, InterfaceError, connection, transaction
+from django.utils import timezone
+
+from executions.models import OPEN, Execution, Status, Worker
+from executions.signals import executions_finished
+from executions.targets.base import Outcome
+from jobs.models import Job, Revision
+
+log = logging.getLogger("cronsched.recorder")
+_GATHER_SECONDS = 0.05
+_BATCH = 1000
+_HEARTBEAT_SECONDS = 5.0
+_LONGEST_BACKOFF_SECONDS = 5.0
+
+
+@dataclass(frozen=True, slots=True)
+class Finished:
+    """An execution that has ended, before and after it is stored."""
+
+    execution_id: UUID
+    job_id: UUID
+    job_name: str
+    manual: bool
+    started_at: datetime
+    completed_at: datetime
+    target: str
+    outcome: Outcome
+    attempts: list[dict[str, Any]] = field(default_factory=list)
+
+    @property
+    def status(self) -> Status:
+        return Status.SUCCESS if self.outcome.ok else Status.FAILED
+
+    @property
+    def duration_seconds(self) -> float:
+        return round((self.completed_at - self.started_at).total_seconds(), 3)
+
+
+class Recorder:
+    """A thread with a queue. What the database refuses for now is kept and tried again: no outcome is dropped."""
+
+    def __init__(self) -> None:
+        self.worker_id = uuid4()
+        self._queue: deque[Finished] = deque()
+        self._wake = threading.Event()
+        self._stopping = threading.Event()
+        self._thread = threading.Thread(target=self._run, name="recorder", daemon=True)
+        self._beat_at = 0.0
+
+    def start(self) -> None:
+        """Register this process as a worker and start writing."""
+        Worker.objects.create(id=self.worker_id, host=socket.gethostname(), pid=os.getpid())
+        self._thread.start()
+
+    def record(self, finished: Finished) -> None:
+        """Queue one outcome; from any thread."""
+        self._queue.append(finished)
+        self._wake.set()
+
+    def stop(self) -> None:
+        """Write what is left, give up the worker row, and end the thread."""
+        self._stopping.set()
+        self._wake.set()
+        self._thread.join()
+
+    def _run(self) -> None:
+        backoff = 0.1
+        while not (self._stopping.is_set() and not self._queue):
+            self._wake.wait(_HEARTBEAT_SECONDS)
+            self._wake.clear()
+            if not self._stopping.is_set():
+                time.sleep(_GATHER_SECONDS)
+            try:
+                self._beat()
+                self._flush()
+                backoff = 0.1
+            except (DatabaseError, InterfaceError) as exc:
+                log.warning("outcomes could not be stored, trying again in %.1f s: %s", backoff, exc)
+                connection.close()
+                time.sleep(backoff)
+                backoff = min(2 * backoff, _LONGEST_BACKOFF_SECONDS)
+                self._wake.set()
+        self._leave()
+
+    def _flush(self) -> None:
+        while self._queue:
+            batch = [self._queue[index] for index in range(min(len(self._queue), _BATCH))]
+            store(batch)
+            for _ in batch:
+                self._queue.popleft()
+
+    def _beat(self) -> None:
+        if time.monotonic() - self._beat_at >= _HEARTBEAT_SECONDS:
+            Worker.objects.filter(pk=self.worker_id).update(heartbeat_at=timezone.now())
+            self._beat_at = time.monotonic()
+
+    def _leave(self) -> None:
+        try:
+            Worker.objects.filter(pk=self.worker_id).delete()
+        except DatabaseError as exc:
+            log.warning("the worker row could not be given up: %s", exc)
+        connection.close()
+
+
+@transaction.atomic
+def store(batch: list[Finished]) -> None:
+    """Write outcomes to executions that are still open, and to their jobs; then tell the floors above."""
+    columns = ("status", "completed_at", "duration_seconds", "response_status", "error_message", "output", "target", "attempts")
+    _update_many(Execution, columns, ("id",), [_row(finished) for finished in batch], extra=f"AND status IN {OPEN_SQL}")
+    _update_many(
+        Job,
+        ("last_status",),
+        ("id", "last_execution_at"),
+        sorted((finished.status.value, finished.job_id, finished.started_at) for finished in batch),
+    )
+    Revision.bump()
+    try:
+        with transaction.atomic():
+            executions_finished.send(sender=Recorder, finished=batch)
+    except Exception:
+        log.exception("telling of %d finished executions failed", len(batch))
+
+
+OPEN_SQL = "({})".format(", ".join(f"'{status.value}'" for status in OPEN))
+
+
+def _row(finished: Finished) -> tuple[Any, ...]:
+    outcome = finished.outcome
+    return (
+        finished.status.value,
+        finished.completed_at,
+        finished.duration_seconds,
+        outcome.response_status,
+        outcome.error,
+        outcome.output,
+        finished.target,
+        finished.attempts,
+        finished.execution_id,
+    )
+
+
+def _update_many(model: Any, columns: tuple[str, ...], keys: tuple[str, ...], rows: list[Any], extra: str = "") -> None:
+    """One UPDATE executed for many rows, each a tuple of `columns` and then `keys`: far cheaper than `bulk_update`."""
+    fields = [model._meta.get_field(name) for name in (*columns, *keys)]
+    quote = connection.ops.quote_name
+    sets = ", ".join(f"{quote(f.column)} = %s" for f in fields[: len(columns)])
+    match = " AND ".join(f"{quote(f.column)} = %s" for f in fields[len(columns) :])
+    sql = f"UPDATE {quote(model._meta.db_table)} SET {sets} WHERE {match} {extra}"
+    with connection.cursor() as cursor:
+        cursor.executemany(
+            sql, [[f.get_db_prep_save(v, connection) for f, v in zip(fields, row, strict=True)] for row in rows]
+        )

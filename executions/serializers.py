@@ -1,0 +1,85 @@
+"""What the API says about executions."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from rest_framework import serializers
+
+from contract import schema
+from contract.times import utc_ms
+from executions.models import Execution, ExecutionType, Status, TriggerType
+
+
+class ExecutionSerializer(serializers.Serializer[Execution]):
+    """An execution as the API shows it."""
+
+    id = serializers.UUIDField()
+    job_id = serializers.UUIDField()
+    status = serializers.ChoiceField(Status.choices)
+    trigger_type = serializers.ChoiceField(TriggerType.choices)
+    scheduled_for = schema.timestamp(allow_null=True)
+    started_at = schema.timestamp()
+    completed_at = schema.timestamp(allow_null=True)
+    duration_seconds = serializers.FloatField(allow_null=True)
+    execution_type = serializers.ChoiceField(ExecutionType.choices)
+    target = serializers.CharField()
+    response_status = serializers.IntegerField(allow_null=True)
+    error_message = serializers.CharField(allow_null=True)
+    output = serializers.CharField(allow_null=True)
+    attempts = serializers.ListField(child=serializers.DictField())
+
+    def to_representation(self, execution: Execution) -> dict[str, Any]:
+        return {
+            "id": str(execution.id),
+            "job_id": str(execution.job_id),
+            "status": execution.status,
+            "trigger_type": execution.trigger_type,
+            "scheduled_for": utc_ms(execution.scheduled_for),
+            "started_at": utc_ms(execution.started_at),
+            "completed_at": utc_ms(execution.completed_at),
+            "duration_seconds": execution.duration_seconds,
+            "execution_type": execution.execution_type,
+            "target": execution.target,
+            "response_status": execution.response_status,
+            "error_message": execution.error_message or None,
+            "output": execution.output or None,
+            "attempts": execution.attempts,
+        }
+
+
+class NamedExecutionSerializer(ExecutionSerializer):
+    """An execution with its job's name, for lists over all jobs."""
+
+    job_name = serializers.CharField()
+    github_repo = serializers.CharField(allow_null=True)
+
+    def to_representation(self, execution: Execution) -> dict[str, Any]:
+        return {
+            **super().to_representation(execution),
+            "job_name": execution.job.name,
+            "github_repo": execution.job.github_repo or None,
+        }
+
+
+class ExecuteBody(serializers.Serializer[Any]):
+    """Overrides for one run."""
+
+    metadata = serializers.DictField(required=False)
+    target_url = serializers.CharField(required=False, help_text="Webhook jobs; blank means the stored one.")
+    dispatch_url = serializers.CharField(required=False)
+    github_owner = serializers.CharField(required=False)
+    github_repo = serializers.CharField(required=False)
+    github_workflow_name = serializers.CharField(required=False)
+    github_token = serializers.CharField(required=False, help_text="Held in memory only.")
+
+
+class TestRunBody(serializers.Serializer[Any]):
+    """A job's settings to be tried once."""
+
+    target_url = serializers.CharField(required=False)
+    github_owner = serializers.CharField(required=False)
+    github_repo = serializers.CharField(required=False)
+    github_workflow_name = serializers.CharField(required=False)
+    metadata = serializers.DictField(required=False)
+    timeout_seconds = serializers.FloatField(default=10, min_value=1, max_value=30)

@@ -1,0 +1,149 @@
+"""What can be done with executions: run a job now, try a target once."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+from uuid import UUID, uuid4
+
+from django.conf import settings
+from django.db import transaction
+from django.utils import timezone
+
+from accounts.models import User
+from contract import payload
+from contract.errors import NotFound, invalid_field
+from executions import engine
+from executions.engine import Delivery
+from executions.http import DeliveryError
+from executions.models import Execution, Status, TriggerType
+from executions.targets import Webhook, deliverable, type_of
+from jobs import cleaning, targets
+from jobs.models import Job, Revision
+from jobs.services import get_job, job_expired, pause_expired, require_owner
+from jobs.targets import GitHubTarget, Target, WebhookTarget
+
+_TOKEN_LIMIT = 1000
+
+
+def trigger_now(job_id: Any, data: Mapping[str, Any], *, by: User) -> Execution:
+    """Run a job now, also an inactive one, with overrides for this run only; returns its execution at once.
+
+    Overrides: `metadata`, `target_url` (webhook jobs), `dispatch_url`, `github_owner`, `github_repo`, `github_workflow_name`,
+    `github_token` (GitHub jobs). The token is held in memory only. Raises `Job expired` past the end date, after pausing.
+    """
+    job = get_job(job_id)
+    require_owner(job, by)
+    if job.has_ended:
+        pause_expired()
+        raise job_expired(job)
+    target = _target_of_run(job, data)
+    metadata = cleaning.metadata(data["metadata"]) if data.get("metadata") is not None else None
+    token = _token(data)
+    overrides = {} if target == job.target else {"target": str(target)}
+    if metadata is not None:
+        overrides["metadata"] = metadata
+    with transaction.atomic():
+        execution = Execution.objects.create(
+            job=job,
+            status=Status.RUNNING,
+            trigger_type=TriggerType.MANUAL,
+            triggered_by=by,
+            execution_type=type_of(target),
+            target=str(target),
+            overrides=overrides or None,
+            worker_id=engine.worker_id(),
+        )
+        Job.objects.filter(pk=job.pk).update(last_execution_at=execution.started_at, last_status=Status.RUNNING)
+        Revision.bump()
+        delivery = delivery_of(
+            job, execution, target, job.metadata if metadata is None else metadata, github_token=token
+        )
+        transaction.on_commit(lambda: hand_over([delivery]))
+    return execution
+
+
+def delivery_of(
+    job: Job, execution: Execution, target: Target, metadata: dict[str, Any], *, github_token: str = ""
+) -> Delivery:
+    """What the engine needs to carry out an execution."""
+    return Delivery(
+        execution_id=execution.id,
+        job_id=job.pk,
+        job_name=job.name,
+        started_at=execution.started_at,
+        target=execution.target,
+        deliverable=deliverable(target, metadata, job_name=job.name, github_token=github_token),
+        timeout=settings.WEBHOOK_TIMEOUT_SECONDS,
+        manual=execution.trigger_type == TriggerType.MANUAL,
+    )
+
+
+def hand_over(deliveries: Sequence[Delivery]) -> None:
+    """Give stored executions to what carries them out."""
+    if deliveries:
+        engine.local_engine().submit(deliveries)
+
+
+def test_run(data: Mapping[str, Any]) -> dict[str, Any]:
+    """Call a target once with a job's settings, storing nothing. Returns the contract's answer."""
+    target = targets.read_target(data, default_owner=settings.DEFAULT_GITHUB_OWNER)
+    metadata = cleaning.metadata(data.get("metadata"))
+    timeout = _timeout(data.get("timeout_seconds"))
+    if target is None:
+        raise targets.missing_target()
+    kind = "github" if isinstance(target, GitHubTarget) else "webhook"
+    subject = (
+        deliverable(target, metadata, job_name=payload.text(data.get("name"), "name", limit=255) or "test run")
+        if isinstance(target, GitHubTarget)
+        else Webhook(target.url, metadata, always_post=True)
+    )
+    try:
+        outcome = engine.local_engine().try_once(subject, uuid4(), timeout)
+    except DeliveryError as exc:
+        return {"ok": False, "type": kind, "error": "Request failed", "message": str(exc)}
+    if outcome.response_status is None:
+        return {"ok": False, "type": kind, "error": "GitHub token not configured", "message": outcome.error}
+    message = outcome.error or (outcome.output if kind == "github" else "The webhook answered.")
+    return {"ok": outcome.ok, "type": kind, "status_code": outcome.response_status, "message": message}
+
+
+def get_execution(execution_id: Any, *, job: Job | None = None) -> Execution:
+    """The execution with this id, of this job if one is given. Raises `Execution not found`."""
+    message = f"There is no execution with the id '{execution_id}'."
+    pk: UUID = payload.uuid_or_404(execution_id, "Execution not found", message)
+    executions = Execution.objects.select_related("job")
+    execution = (executions.filter(job=job) if job else executions).filter(pk=pk).first()
+    if execution is None:
+        raise NotFound("Execution not found", message)
+    return execution
+
+
+def _target_of_run(job: Job, data: Mapping[str, Any]) -> Target:
+    if isinstance(job.target, WebhookTarget):
+        url = payload.text(data.get("target_url"), "target_url", limit=2048)
+        asked = targets.read_url(url) if url else job.target
+        if not isinstance(asked, WebhookTarget):
+            raise invalid_field("target_url", "This job calls a webhook: write a URL.", error="Invalid target_url")
+        return asked
+    dispatch = payload.text(data.get("dispatch_url"), "dispatch_url", limit=2048)
+    base = targets.read_dispatch_url(dispatch) if dispatch else job.target
+    parts = [payload.text(data.get(name), name, limit=100) for name in targets.GITHUB_FIELDS]
+    return targets.github_target(*(part or base.columns()[name] for name, part in zip(targets.GITHUB_FIELDS, parts, strict=True)))
+
+
+def _token(data: Mapping[str, Any]) -> str:
+    token = payload.text(data.get("github_token"), "github_token", limit=_TOKEN_LIMIT)
+    if not (token.isascii() and token.isprintable()):
+        raise invalid_field("github_token", "The token holds characters that no token has: copy it again.")
+    return token
+
+
+def _timeout(value: Any) -> float:
+    if value is None:
+        return float(settings.WEBHOOK_TIMEOUT_SECONDS)
+    if isinstance(value, bool) or not isinstance(value, int | float) or not 1 <= value <= 30:
+        raise invalid_field("timeout_seconds", "'timeout_seconds' must be a number from 1 to 30.")
+    return float(value)
+
+

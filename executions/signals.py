@@ -1,0 +1,9 @@
+"""What floors above are told about executions."""
+
+from __future__ import annotations
+
+from django.dispatch import Signal
+
+# Sent by the recorder inside the transaction that stores the outcomes. Argument: `finished`, a list of
+# `executions.recorder.Finished`.
+executions_finished = Signal()

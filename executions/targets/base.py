@@ -1,0 +1,32 @@
+"""What a kind of target is: two questions, what do I send and what does the answer mean?"""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from typing import Protocol
+from uuid import UUID
+
+from executions.http import Reply, Request
+
+# Makes one call; raises DeliveryError where no answer comes.
+Send = Callable[[Request], Awaitable[Reply]]
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """How a delivery ended. `error` is '' on success; `target` is what was called, if it differs from what was asked."""
+
+    ok: bool
+    response_status: int | None = None
+    output: str = ""
+    error: str = ""
+    target: str = ""
+
+
+class Deliverable(Protocol):
+    """A target with everything that one delivery needs."""
+
+    async def deliver(self, send: Send, execution_id: UUID) -> Outcome:
+        """Make the call or calls, and say what came of it. Lets `DeliveryError` through."""
+        ...

@@ -1,0 +1,186 @@
+"""Jobs: `/api/v2/jobs`. Running them is in `executions.api`."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from django.conf import settings
+from django.db.models import QuerySet
+from django.http import HttpResponseBase
+from django.utils import timezone
+from django.utils.cache import get_conditional_response
+from rest_framework import serializers, status
+from rest_framework.request import Request
+from rest_framework.response import Response
+from rest_framework.views import APIView
+
+from accounts.permissions import ReadOrMayCreateJobs, require_login
+from contract import schema
+from contract.errors import Invalid, invalid_field
+from contract.pages import Page
+from contract.schema import endpoint, param, shape
+from contract.times import local_iso
+from jobs import cleaning, services
+from jobs.filters import JobFilter
+from jobs.models import Job, Revision
+from jobs.schedule import schedule_of
+from jobs.serializers import ExpressionBody, JobBody, JobChanges, JobSerializer, PreviewBody
+
+_JOB_ANSWER = shape("JobAnswer", message=schema.text(), job=JobSerializer())
+_LIST_QUERY = [
+    param("search", "Part of the name, the target or the team."),
+    param("ordering", "name, created_at, updated_at, end_date, next_execution_at, last_execution_at; '-' turns it."),
+    param("is_active", "true or false."),
+    param("category", "Slug of the category."),
+    param("pic_team", "Slug of the PIC team."),
+    param("created_by", "Id of the owner."),
+    param("last_status", "Outcome of the last execution."),
+    param("page", "Page number; with it the list comes in pages.", int),
+    param("limit", "Jobs a page, 1 to 200 (20).", int),
+]
+
+
+def job_list_etag(request: Request) -> str:
+    """Changes with every change of a job, and each minute, as next fire times do."""
+    minute = int(timezone.now().timestamp() // 60)
+    return f'W/"{Revision.current()}-{minute}"'
+
+
+class JobsView(APIView):
+    """List and create jobs."""
+
+    permission_classes = (ReadOrMayCreateJobs,)
+
+    @endpoint(
+        shape(
+            "JobList",
+            count=schema.whole(),
+            jobs=JobSerializer(many=True),
+            total=schema.whole(required=False),
+            page=schema.whole(required=False),
+            limit=schema.whole(required=False),
+            total_pages=schema.whole(required=False),
+        ),
+        query=_LIST_QUERY,
+    )
+    def get(self, request: Request) -> HttpResponseBase:
+        """All jobs, newest first; conditional requests are answered 304 at the cost of one small query."""
+        etag = job_list_etag(request)
+        unchanged = get_conditional_response(request._request, etag=etag)
+        if unchanged is not None:
+            return unchanged
+        jobs = _filtered(request)
+        context = {"now": timezone.now()}
+        if {"page", "limit"} & set(request.query_params):
+            page = Page.of(jobs, request.query_params)
+            shown = JobSerializer(page.items, many=True, context=context).data
+            body = {"count": len(shown), "jobs": shown, **page.body()}
+        else:
+            shown = JobSerializer(jobs, many=True, context=context).data
+            body = {"count": len(shown), "jobs": shown}
+        return Response(body, headers={"ETag": etag, "Cache-Control": "private, no-cache", "Vary": "Authorization"})
+
+    @endpoint(_JOB_ANSWER, 403, status=201, body=JobBody)
+    def post(self, request: Request) -> Response:
+        job = services.create_job(request.data, by=require_login(request))
+        return Response(
+            {"message": "Job created successfully", "job": JobSerializer(job).data}, status.HTTP_201_CREATED
+        )
+
+
+class JobView(APIView):
+    """One job."""
+
+    permission_classes = (ReadOrMayCreateJobs,)
+
+    @endpoint(shape("JobDetail", job=JobSerializer()), 404)
+    def get(self, request: Request, job_id: str) -> Response:
+        return Response({"job": JobSerializer(services.get_job(job_id)).data})
+
+    @endpoint(_JOB_ANSWER, 403, 404, body=JobChanges)
+    def put(self, request: Request, job_id: str) -> Response:
+        user = require_login(request)
+        services.require_owner(services.get_job(job_id), user)
+        job = services.update_job(job_id, request.data, by=user)
+        return Response({"message": "Job updated successfully", "job": JobSerializer(job).data})
+
+    @endpoint(
+        shape("JobDeleted", message=schema.text(), deleted_job=shape("JobName", id=schema.text(), name=schema.text())),
+        403,
+        404,
+    )
+    def delete(self, request: Request, job_id: str) -> Response:
+        job = services.delete_job(job_id, by=require_login(request))
+        return Response(
+            {"message": "Job deleted successfully", "deleted_job": {"id": str(job_id), "name": job.name}}
+        )
+
+
+class ValidateCronView(APIView):
+    """Tell whether an expression is valid, and why not."""
+
+    @endpoint(
+        shape(
+            "CronValidity",
+            valid=schema.flag(),
+            message=schema.text(),
+            error=schema.text(required=False),
+        ),
+        body=ExpressionBody,
+    )
+    def post(self, request: Request) -> Response:
+        try:
+            _expression(request.data)
+        except Invalid as exc:
+            return Response({"valid": False, "error": exc.error, "message": exc.message})
+        return Response({"valid": True, "message": "Valid cron expression"})
+
+
+class CronPreviewView(APIView):
+    """The next fire times of an expression."""
+
+    @endpoint(
+        shape(
+            "CronPreview",
+            timezone=schema.text(),
+            next_runs=serializers.ListField(child=serializers.DateTimeField()),
+            count=schema.whole(),
+        ),
+        body=PreviewBody,
+    )
+    def post(self, request: Request) -> Response:
+        count = request.data.get("count")
+        count = 5 if count is None else count
+        if not isinstance(count, int) or isinstance(count, bool) or count < 1:
+            raise invalid_field("count", "'count' must be a whole number from 1 to 20.")
+        runs = schedule_of(_expression(request.data)).upcoming(min(count, 20), timezone.now())
+        return Response(
+            {
+                "timezone": str(settings.SCHEDULER_ZONE),
+                "next_runs": [local_iso(run, settings.SCHEDULER_ZONE) for run in runs],
+                "count": len(runs),
+            }
+        )
+
+
+class CronDescriptionView(APIView):
+    """An expression in words."""
+
+    @endpoint(shape("CronDescription", description=schema.text()), body=ExpressionBody)
+    def post(self, request: Request) -> Response:
+        return Response({"description": schedule_of(_expression(request.data)).describe()})
+
+
+def _expression(data: dict[str, Any]) -> str:
+    value = data["expression"] if data.get("expression") is not None else data.get("cron_expression")
+    return cleaning.cron(value, field="expression")
+
+
+def _filtered(request: Request) -> QuerySet[Job]:
+    jobs = Job.objects.select_related("category", "pic_team")
+    found = JobFilter(request.query_params, jobs)
+    if not found.is_valid():
+        fields = {name: [str(m) for m in messages] for name, messages in found.errors.items()}
+        raise Invalid("Invalid query", "A query parameter cannot be used.", fields=fields)
+    jobs = found.qs
+    return jobs

@@ -1,0 +1,135 @@
+"""The rules for each field of a job. Every way in (API, admin, CSV) uses these, and each says its own order."""
+
+from __future__ import annotations
+
+import datetime as dt
+from collections.abc import Mapping
+from typing import Any, TypeVar
+
+from django.core.exceptions import ValidationError
+from django.core.validators import validate_email
+
+from contract import payload
+from contract.errors import Invalid, invalid_field
+from jobs.models import Job, today
+from jobs.schedule import CronError, schedule_of
+from taxonomy.models import GENERAL, Category, PicTeam
+
+L = TypeVar("L", Category, PicTeam)
+
+
+def name(value: Any, *, job: Job | None = None) -> str:
+    """A job's name: not blank, not another job's."""
+    text = payload.text(value, "name", limit=255)
+    if not text:
+        raise invalid_field("name", "Write a name for the job.", error="Job name cannot be empty")
+    if Job.objects.filter(name=text).exclude(pk=job.pk if job else None).exists():
+        raise duplicate_name(text)
+    return text
+
+
+def duplicate_name(text: str) -> Invalid:
+    return invalid_field("name", f'A job named "{text}" already exists. Choose another name.', error="Duplicate job name")
+
+
+def cron(value: Any, *, field: str = "cron_expression") -> str:
+    """A cron expression that can fire; trimmed, else as written."""
+    error = "Invalid cron expression"
+    text = payload.text(value, field, limit=255, error=error)
+    try:
+        schedule_of(text)
+    except CronError as exc:
+        raise invalid_field(field, str(exc), error=error) from exc
+    return text
+
+
+def category(value: Any, *, current: Category | None = None) -> Category:
+    """A category by slug or display name; blank is General. The one that the job has is kept even if disabled."""
+    text = payload.text(value, "category", limit=100, error="Invalid category") or GENERAL
+    found = _label(Category, text, current)
+    if found is None:
+        raise invalid_field("category", f"Unknown category '{text}'. Choose one that exists.", error="Invalid category")
+    if not found.is_active and found != current:
+        raise invalid_field(
+            "category", f"The category '{found.name}' is disabled. Choose an active one.", error="Invalid category"
+        )
+    return found
+
+
+def pic_team(value: Any, *, current: PicTeam | None = None) -> PicTeam:
+    """A PIC team by slug or display name. The one that the job has is kept even if disabled."""
+    error = "Invalid PIC team"
+    text = payload.text(value, "pic_team", limit=100, error=error)
+    if not text:
+        raise invalid_field("pic_team", "PIC team is required. Send 'pic_team' with its slug or name.", error=error)
+    found = _label(PicTeam, text, current)
+    if found is None:
+        raise invalid_field("pic_team", f"Unknown PIC team. There is no team '{text}': create it first.", error=error)
+    if not found.is_active and found != current:
+        raise invalid_field(
+            "pic_team", f"PIC team is disabled. Enable '{found.name}' or choose another team.", error=error
+        )
+    return found
+
+
+def _label(kind: type[L], text: str, current: L | None) -> L | None:
+    if current is not None and text in {current.slug, current.name}:
+        return current
+    found: L | None = kind.objects.called(text)
+    return found
+
+
+def metadata(value: Any) -> dict[str, Any]:
+    """A JSON object."""
+    return payload.mapping(value, "metadata", error="Invalid metadata")
+
+
+def emails(value: Any) -> list[str]:
+    """A list of valid e-mail addresses, each once."""
+    error, field = "Invalid notification_emails", "notification_emails"
+    if value is None:
+        return []
+    if not isinstance(value, list):
+        raise invalid_field(field, "Send a list of e-mail addresses.", error=error)
+    found: dict[str, None] = {}
+    for item in value:
+        address = payload.text(item, field, limit=254, error=error)
+        try:
+            validate_email(address)
+        except ValidationError:
+            raise invalid_field(field, f"'{address[:60]}' is not a valid e-mail address.", error=error) from None
+        found[address] = None
+    return list(found)
+
+
+def end_date(value: Any, *, current: dt.date | None = None) -> dt.date:
+    """A day, today in the scheduler's zone at the earliest, or the one that the job has."""
+    error, field = "Invalid end_date", "end_date"
+    text = payload.text(value, field, limit=255, error=error)
+    try:
+        if len(text) != 10:
+            raise ValueError(text)
+        day = dt.date.fromisoformat(text)
+    except ValueError:
+        raise invalid_field(field, "Write the last day as YYYY-MM-DD.", error=error) from None
+    if day != current and day < today():
+        raise invalid_field(field, f"The end date {day} has passed. Write today ({today()}) or a later day.", error=error)
+    return day
+
+
+def mail(data: Mapping[str, Any], job: Job | None = None) -> dict[str, Any]:
+    """The three mail columns. The addresses and `notify_on_success` count only while mail is on."""
+    addresses = emails(data.get("notification_emails"))
+    enabled = job.enable_email_notifications if job else False
+    on_success = job.notify_on_success if job else False
+    if data.get("enable_email_notifications") is not None:
+        enabled = payload.boolean(data["enable_email_notifications"], "enable_email_notifications")
+    if data.get("notify_on_success") is not None:
+        on_success = payload.boolean(data["notify_on_success"], "notify_on_success")
+    if job and "notification_emails" not in data:
+        addresses = job.notification_emails
+    return {
+        "enable_email_notifications": enabled,
+        "notification_emails": addresses if enabled else [],
+        "notify_on_success": on_success and enabled,
+    }

@@ -1,0 +1,126 @@
+"""What crontab(5) allows in the five fields of a schedule, and why the rest is refused.
+
+Follows Debian's cron: lists, ranges, steps, names, 0 and 7 as Sunday. Two things that Debian reads silently in a surprising
+way are refused: a range that runs backwards, and a step without a range (`5/15`).
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+
+MACROS = {
+    "@hourly": "0 * * * *",
+    "@daily": "0 0 * * *",
+    "@midnight": "0 0 * * *",
+    "@weekly": "0 0 * * 0",
+    "@monthly": "0 0 1 * *",
+    "@yearly": "0 0 1 1 *",
+    "@annually": "0 0 1 1 *",
+}
+MONTHS = dict(zip("jan feb mar apr may jun jul aug sep oct nov dec".split(), range(1, 13), strict=True))
+DAYS = dict(zip("sun mon tue wed thu fri sat".split(), range(7), strict=True))
+_LONGEST_MONTHS = {month: 30 if month in {4, 6, 9, 11} else 31 for month in range(1, 13)} | {2: 29}
+_ITEM = re.compile(r"(?:(\*)|([0-9]{1,3}|[a-z]+)(?:-([0-9]{1,3}|[a-z]+))?)(?:/([0-9]{1,3}))?", re.ASCII)
+
+
+class CronError(ValueError):
+    """An expression that is refused; the text says why, and what to write."""
+
+
+@dataclass(frozen=True)
+class Field:
+    """One field: the values that match, and whether it begins with `*` (which decides the day rule)."""
+
+    values: frozenset[int]
+    starred: bool
+
+
+@dataclass(frozen=True)
+class Crontab:
+    """A parsed expression. `text` is its five fields, with macros expanded."""
+
+    text: str
+    minute: Field
+    hour: Field
+    day: Field
+    month: Field
+    weekday: Field
+
+    @property
+    def either_day(self) -> bool:
+        """Whether day of month and day of week are joined by "or": when neither begins with `*`."""
+        return not (self.day.starred or self.weekday.starred)
+
+    @property
+    def follows_clock(self) -> bool:
+        """Whether minute or hour begins with `*`: such jobs follow the wall clock through daylight-saving changes."""
+        return self.minute.starred or self.hour.starred
+
+
+def parse(expression: str) -> Crontab:
+    """Read an expression; raises `CronError` with the reason."""
+    text = " ".join(expression.split()).lower()
+    if text.startswith("@"):
+        if text not in MACROS:
+            raise CronError(f"'{expression.strip()[:40]}' is unknown; the macros are {', '.join(MACROS)}.")
+        text = MACROS[text]
+    fields = text.split(" ") if text else []
+    if len(fields) != 5:
+        raise CronError(
+            f"{len(fields)} fields found, 5 are needed: minute, hour, day of month, month, day of week,"
+            " such as '0 9 * * 1-5'."
+        )
+    tab = Crontab(
+        text,
+        _field("minute", fields[0], 0, 59),
+        _field("hour", fields[1], 0, 23),
+        _field("day of month", fields[2], 1, 31),
+        _field("month", fields[3], 1, 12, MONTHS),
+        _field("day of week", fields[4], 0, 7, DAYS),
+    )
+    if not tab.either_day and not any(min(tab.day.values) <= _LONGEST_MONTHS[month] for month in tab.month.values):
+        raise CronError(
+            f"It can never fire: day {min(tab.day.values)} does not exist in month {', '.join(map(str, sorted(tab.month.values)))}."
+        )
+    return tab
+
+
+def _field(name: str, text: str, low: int, high: int, names: dict[str, int] | None = None) -> Field:
+    values: set[int] = set()
+    for item in text.split(","):
+        values.update(_item(name, item, low, high, names or {}))
+    if high == 7:
+        values = {value % 7 for value in values}
+    return Field(frozenset(values), text.startswith("*"))
+
+
+def _item(name: str, item: str, low: int, high: int, names: dict[str, int]) -> range:
+    if not item:
+        raise CronError(f"The {name} field has an empty list item: remove the extra comma.")
+    match = _ITEM.fullmatch(item)
+    if match is None:
+        raise CronError(f"'{item[:40]}' is not a value of the {name} field: write *, a number, a range such as 1-5, or a step such as */15.")
+    star, first, last, step = match.groups()
+    start = low if star else _value(name, first, low, high, names)
+    # `*` in the day of week is Sunday to Saturday: 7 is but another name for 0.
+    end = min(high, 6) if star and high == 7 else high if star else start
+    if last is not None:
+        end = _value(name, last, low, high, names)
+        if end < start:
+            raise CronError(f"The range '{item}' in the {name} field runs backwards: write the smaller value first.")
+    if step is not None:
+        if int(step) == 0:
+            raise CronError(f"The step in '{item}' of the {name} field is 0: write 1 or more.")
+        if not star and last is None:
+            raise CronError(f"'{item}' in the {name} field has a step but no range: write {start}-{high}/{step} or */{step}.")
+    return range(start, end + 1, int(step or 1))
+
+
+def _value(name: str, text: str, low: int, high: int, names: dict[str, int]) -> int:
+    value = int(text) if text.isdigit() else names.get(text)
+    if value is None:
+        raise CronError(f"'{text[:40]}' is not known in the {name} field.")
+    if not low <= value <= high:
+        raise CronError(f"{value} is out of range in the {name} field: {low} to {high} are allowed.")
+    return value

@@ -1,0 +1,49 @@
+"""Filters, search and order of the job list, for clients that ask."""
+
+from __future__ import annotations
+
+from typing import Any
+from uuid import UUID
+
+import django_filters
+from django.db.models import Q, QuerySet
+
+from jobs.models import Job
+
+
+class JobFilter(django_filters.FilterSet):
+    """Query parameters of `GET /jobs`; unknown values match nothing."""
+
+    search = django_filters.CharFilter(method="search_text", help_text="Part of the name, the target or the team.")
+    is_active = django_filters.BooleanFilter()
+    category = django_filters.CharFilter("category__slug", help_text="Slug of the category.")
+    pic_team = django_filters.CharFilter("pic_team__slug", help_text="Slug of the PIC team.")
+    created_by = django_filters.CharFilter(method="of_owner", help_text="Id of the owner.")
+    last_status = django_filters.CharFilter("last_status")
+    ordering = django_filters.OrderingFilter(
+        fields=["name", "created_at", "updated_at", "end_date", ("next_run_at", "next_execution_at"), "last_execution_at"]
+    )
+
+    class Meta:
+        model = Job
+        fields: list[str] = []
+
+    def search_text(self, queryset: QuerySet[Job], name: str, value: str) -> QuerySet[Job]:
+        return queryset.filter(
+            Q(name__icontains=value)
+            | Q(target_url__icontains=value)
+            | Q(github_repo__icontains=value)
+            | Q(github_workflow_name__icontains=value)
+            | Q(pic_team__name__icontains=value)
+        )
+
+    def of_owner(self, queryset: QuerySet[Job], name: str, value: str) -> QuerySet[Any]:
+        owned: QuerySet[Any] = queryset.filter(created_by__in=_uuids(value))
+        return owned
+
+
+def _uuids(value: str) -> list[UUID]:
+    try:
+        return [UUID(value)]
+    except ValueError:
+        return []

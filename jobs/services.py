@@ -1,0 +1,223 @@
+"""What can be done with jobs. Each verb is one transaction: it validates all, then writes, or raises a `DomainError`."""
+
+from __future__ import annotations
+
+import datetime as dt
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+from django.conf import settings
+from django.db import IntegrityError, transaction
+from django.utils import timezone
+
+from accounts.models import User
+from contract import payload
+from contract.errors import Forbidden, Invalid, NotFound, invalid_field
+from jobs import cleaning, targets
+from jobs.models import Job, Revision, today
+from jobs.signals import ChangeKind, JobChange, announce
+
+REQUIRED = ("name", "cron_expression", "end_date")
+
+
+@transaction.atomic
+def create_job(data: Mapping[str, Any], *, by: User | None) -> Job:
+    """Make a job from the contract's fields. It first fires strictly after now."""
+    job = Job(**clean_new(data), created_by=by)
+    return add_jobs([job], by=by)[0]
+
+
+@transaction.atomic
+def add_jobs(jobs: list[Job], *, by: User | None, bulk: bool = False) -> list[Job]:
+    """Store new, cleaned jobs with their first fire times. Raises `Duplicate job name` where a name was taken meanwhile."""
+    now = timezone.now()
+    for job in jobs:
+        job.next_run_at = job.next_fire(now)
+    try:
+        with transaction.atomic():
+            Job.objects.bulk_create(jobs, batch_size=500)
+    except IntegrityError as exc:
+        taken = Job.objects.filter(name__in=[job.name for job in jobs[:500]]).values_list("name", flat=True).first()
+        raise cleaning.duplicate_name(taken or jobs[0].name) from exc
+    Revision.bump()
+    announce([JobChange("created", job, by) for job in jobs], bulk=bulk)
+    return jobs
+
+
+@transaction.atomic
+def update_job(job_id: Any, data: Mapping[str, Any], *, by: User) -> Job:
+    """Change the fields sent; the rest stays. Edits count at once; a fire time that is due already is still fired."""
+    job = get_job(job_id, lock=True)
+    require_owner(job, by)
+    return _store(job, clean_changes(job, data), by)
+
+
+@transaction.atomic
+def set_active(job: Job, active: bool, *, by: User | None) -> Job:
+    """Enable or disable one job; enabling after its end date raises `Job expired`."""
+    return _store(get_job(job.pk, lock=True), {"is_active": active}, by)
+
+
+@transaction.atomic
+def delete_job(job_id: Any, *, by: User) -> Job:
+    """Delete a job and its executions. Returns what was deleted."""
+    job = get_job(job_id, lock=True)
+    require_owner(job, by)
+    remove_jobs([job], by=by)
+    return job
+
+
+@transaction.atomic
+def remove_jobs(jobs: Iterable[Job], *, by: User) -> None:
+    """Delete jobs with their executions."""
+    jobs = list(jobs)
+    announce([JobChange("deleted", job, by) for job in jobs])
+    Job.objects.filter(pk__in=[job.pk for job in jobs]).delete()
+    Revision.bump()
+
+
+@transaction.atomic
+def pause_expired() -> list[Job]:
+    """Pause the active jobs whose end date has passed, and tell of it. Returns them."""
+    jobs = list(Job.objects.active().expired().select_for_update(of=("self",)).select_related("pic_team", "created_by"))
+    if jobs:
+        Job.objects.filter(pk__in=[job.pk for job in jobs]).update(
+            is_active=False, next_run_at=None, updated_at=timezone.now()
+        )
+        Revision.bump()
+        announce([JobChange("expired", job) for job in jobs])
+    return jobs
+
+
+def get_job(job_id: Any, *, lock: bool = False) -> Job:
+    """The job with this id. Raises `Job not found`."""
+    message = f"There is no job with the id '{job_id}'."
+    jobs = Job.objects.select_related("category", "pic_team", "created_by")
+    if lock:
+        jobs = jobs.select_for_update(of=("self",))
+    job = jobs.filter(pk=payload.uuid_or_404(job_id, "Job not found", message)).first()
+    if job is None:
+        raise NotFound("Job not found", message)
+    return job
+
+
+def may_touch(job: Job, user: User) -> bool:
+    """Whether a user may edit, delete and run a job: admins all, users their own."""
+    return user.is_admin or (user.may_create_jobs and job.created_by_id == user.pk)
+
+
+def require_owner(job: Job, user: User) -> None:
+    """Raise `Insufficient permissions` unless `may_touch`."""
+    if not may_touch(job, user):
+        raise Forbidden("Insufficient permissions", "Only the job's creator and admins may do this.")
+
+
+def job_expired(job: Job) -> Invalid:
+    return invalid_field(
+        "end_date", f"The end date {job.end_date} has passed. Set a later end date first.", error="Job expired"
+    )
+
+
+def clean_new(data: Mapping[str, Any]) -> dict[str, Any]:
+    """The columns of a new job, or the contract's error for the first field that cannot be used."""
+    missing = [name for name in REQUIRED if data.get(name) is None]
+    if missing:
+        raise _missing(missing)
+    values: dict[str, Any] = {
+        "name": cleaning.name(data["name"]),
+        "cron_expression": cleaning.cron(data["cron_expression"]),
+    }
+    target = targets.read_target(data, default_owner=settings.DEFAULT_GITHUB_OWNER)
+    values["category"] = cleaning.category(data.get("category"))
+    values["metadata"] = cleaning.metadata(data.get("metadata"))
+    values.update(cleaning.mail(data))
+    if not payload.text(data["end_date"], "end_date", limit=255, error="Invalid end_date"):
+        raise _missing(["end_date"])
+    values["end_date"] = cleaning.end_date(data["end_date"])
+    values["pic_team"] = cleaning.pic_team(_team(data))
+    if data.get("is_active") is not None:
+        values["is_active"] = payload.boolean(data["is_active"], "is_active")
+    if target is None:
+        raise targets.missing_target()
+    return {**values, **target.columns()}
+
+
+def _missing(names: list[str]) -> Invalid:
+    return Invalid(
+        "Missing required fields",
+        f"Send {', '.join(names)}.",
+        fields={name: ["Is required."] for name in names},
+        missing_fields=names,
+    )
+
+
+def _team(data: Mapping[str, Any]) -> Any:
+    return data["pic_team"] if data.get("pic_team") is not None else data.get("pic_team_slug")
+
+
+def clean_changes(job: Job, data: Mapping[str, Any]) -> dict[str, Any]:
+    """The columns that an update changes, or the contract's error for the first field that cannot be used."""
+    values: dict[str, Any] = {}
+    if "name" in data:
+        values["name"] = cleaning.name(data["name"], job=job)
+    if "cron_expression" in data and data["cron_expression"] != job.cron_expression:
+        values["cron_expression"] = cleaning.cron(data["cron_expression"])
+    target = _changed_target(job, data)
+    if "category" in data:
+        values["category"] = cleaning.category(data["category"], current=job.category)
+    if "metadata" in data:
+        values["metadata"] = cleaning.metadata(data["metadata"])
+    values.update(cleaning.mail(data, job))
+    if "end_date" in data:
+        values["end_date"] = cleaning.end_date(data["end_date"], current=job.end_date)
+    if "pic_team" in data or "pic_team_slug" in data:
+        values["pic_team"] = cleaning.pic_team(_team(data), current=job.pic_team)
+    if data.get("is_active") is not None:
+        values["is_active"] = payload.boolean(data["is_active"], "is_active")
+    if target is None:
+        raise targets.missing_target()
+    return {**values, **target.columns()}
+
+
+def _changed_target(job: Job, data: Mapping[str, Any]) -> targets.Target | None:
+    """The target after an update; None where the request takes the only one away."""
+    sent_url = data.get("target_url")
+    if isinstance(sent_url, str) and sent_url.strip() == job.target_url != "":
+        return job.target
+    github = {name: data[name] for name in targets.GITHUB_FIELDS if name in data}
+    stored = {} if job.target_url else {name: getattr(job, name) for name in targets.GITHUB_FIELDS}
+    if not sent_url and not github and not job.target_url:
+        return job.target
+    asked = targets.read_target(
+        {"target_url": sent_url, **stored, **github}, default_owner=settings.DEFAULT_GITHUB_OWNER
+    )
+    if asked is None and job.target_url and "target_url" not in data:
+        return job.target
+    return asked
+
+
+def _store(job: Job, values: Mapping[str, Any], by: User | None) -> Job:
+    """Write cleaned values. `next_run_at` follows: never into the past, and a fire time that is due already stays due."""
+    was_active, schedule_before = job.is_active, (job.cron_expression, job.end_date, job.is_active)
+    for name, value in values.items():
+        setattr(job, name, value)
+    if job.is_active and not was_active and job.end_date < today():
+        raise job_expired(job)
+    if schedule_before != (job.cron_expression, job.end_date, job.is_active):
+        job.next_run_at = _rescheduled(job, was_active, timezone.now())
+    try:
+        with transaction.atomic():
+            job.save()
+    except IntegrityError as exc:
+        raise cleaning.duplicate_name(job.name) from exc
+    Revision.bump()
+    kind: ChangeKind = "updated"
+    if job.is_active != was_active:
+        kind = "enabled" if job.is_active else "disabled"
+    announce([JobChange(kind, job, by)])
+    return job
+
+
+def _rescheduled(job: Job, was_active: bool, now: dt.datetime) -> dt.datetime | None:
+    due = was_active and job.is_active and job.next_run_at is not None and job.next_run_at <= now
+    return job.next_run_at if due else job.next_fire(now)

@@ -1,0 +1,22 @@
+#!/usr/bin/env python
+"""Cronsched's command line."""
+
+import os
+import sys
+
+
+def main() -> None:
+    """Run a management command; a bad setting ends it with one line."""
+    os.environ.setdefault("DJANGO_SETTINGS_MODULE", "cronsched.settings")
+    from django.core.management import execute_from_command_line
+
+    from cronsched.environment import SettingError
+
+    try:
+        execute_from_command_line(sys.argv)
+    except SettingError as exc:
+        sys.exit(f"cronsched: {exc}")
+
+
+if __name__ == "__main__":
+    main()

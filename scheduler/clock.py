@@ -1,0 +1,86 @@
+"""The clock: APScheduler with one entry for each distinct schedule in use. It only says when to look; the database says what is due."""
+
+from __future__ import annotations
+
+import datetime as dt
+import threading
+from collections.abc import Iterable
+from typing import Any
+
+from apscheduler.executors.base import BaseExecutor
+from apscheduler.jobstores.memory import MemoryJobStore
+from apscheduler.schedulers.background import BackgroundScheduler
+from apscheduler.triggers.base import BaseTrigger
+
+from jobs.schedule import Schedule
+
+
+class ScheduleTrigger(BaseTrigger):  # type: ignore[misc]
+    """An APScheduler trigger that follows a `Schedule`. After a pause it goes on from now: what was missed, the database knows."""
+
+    def __init__(self, schedule: Schedule) -> None:
+        self.schedule = schedule
+
+    def get_next_fire_time(self, previous_fire_time: dt.datetime | None, now: dt.datetime) -> dt.datetime:
+        return self.schedule.next(max(previous_fire_time or now, now))
+
+    def __str__(self) -> str:
+        return self.schedule.expression
+
+
+class FiringExecutor(BaseExecutor):  # type: ignore[misc]
+    """Does no work itself: it wakes the firing thread. APScheduler's own pool and misfire rule never touch jobs."""
+
+    def __init__(self, due: threading.Event) -> None:
+        super().__init__()
+        self._due = due
+
+    def submit_job(self, job: Any, run_times: list[dt.datetime]) -> None:
+        self._due.set()
+
+    def _do_submit_job(self, job: Any, run_times: list[dt.datetime]) -> None:
+        self._due.set()
+
+
+def look() -> None:
+    """What an entry on the clock names as its function; `FiringExecutor` never calls it."""
+
+
+class Clock:
+    """Sets `due` at the fire times of the schedules that it holds."""
+
+    def __init__(self, due: threading.Event) -> None:
+        self._scheduler = BackgroundScheduler(
+            jobstores={"default": MemoryJobStore()}, executors={"default": FiringExecutor(due)}, timezone=dt.UTC
+        )
+        self._held: set[str] = set()
+
+    def start(self) -> None:
+        self._scheduler.start()
+
+    def stop(self) -> None:
+        self._scheduler.shutdown(wait=False)
+
+    def __len__(self) -> int:
+        return len(self._held)
+
+    def hold(self, schedules: Iterable[Schedule]) -> tuple[int, int]:
+        """Make the entries equal `schedules`; returns how many were added and removed."""
+        wanted = {schedule.expression: schedule for schedule in schedules}
+        added, removed = wanted.keys() - self._held, self._held - wanted.keys()
+        if added or removed:
+            # While paused, APScheduler does not look through all entries at each addition.
+            self._scheduler.pause()
+            for expression in removed:
+                self._scheduler.remove_job(expression)
+            for expression in added:
+                self._scheduler.add_job(
+                    look, ScheduleTrigger(wanted[expression]), id=expression, coalesce=True, misfire_grace_time=None
+                )
+            self._scheduler.resume()
+            self._held = set(wanted)
+        return len(added), len(removed)
+
+    def look_again(self) -> None:
+        """Look at the time now: a leap of the system's clock ends no sleep by itself."""
+        self._scheduler.wakeup()

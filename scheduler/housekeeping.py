@@ -1,0 +1,63 @@
+"""The product's own jobs, in django-apscheduler's store, so that admins see them and their runs. The leader alone runs them."""
+
+from __future__ import annotations
+
+import datetime as dt
+import logging
+
+from apscheduler.schedulers.background import BackgroundScheduler
+from django.conf import settings
+from django.utils import timezone
+from django_apscheduler import util
+from django_apscheduler.jobstores import DjangoJobStore
+from django_apscheduler.models import DjangoJobExecution
+
+from accounts.models import LoginSession
+from executions.models import Worker
+from jobs.schedule import schedule_of
+from jobs.services import pause_expired
+from scheduler.clock import ScheduleTrigger
+from scheduler.models import Resync
+
+log = logging.getLogger("cronsched.housekeeping")
+_KEPT = dt.timedelta(days=7)
+
+
+@util.close_old_connections
+def pause_ended_jobs() -> None:
+    """Pause the jobs whose end date was yesterday."""
+    paused = pause_expired()
+    if paused:
+        log.info("paused %d jobs whose end date has passed", len(paused))
+
+
+@util.close_old_connections
+def tidy() -> None:
+    """Delete what only its own time needed: ended logins, answered resyncs, dead workers, old runs of these jobs."""
+    now = timezone.now()
+    LoginSession.objects.filter(expires_at__lte=now).delete()
+    Resync.objects.filter(requested_at__lt=now - _KEPT).delete()
+    Worker.objects.filter(heartbeat_at__lt=now - _KEPT).delete()
+    DjangoJobExecution.objects.delete_old_job_executions(int(_KEPT.total_seconds()))
+
+
+JOBS = {"pause ended jobs": (pause_ended_jobs, "0 0 * * *"), "tidy": (tidy, "30 3 * * *")}
+
+
+def start() -> BackgroundScheduler:
+    """Start the product's own jobs; the caller shuts them down."""
+    scheduler = BackgroundScheduler(timezone=settings.SCHEDULER_ZONE)
+    scheduler.add_jobstore(DjangoJobStore(), "default")
+    for name, (work, expression) in JOBS.items():
+        scheduler.add_job(
+            work,
+            ScheduleTrigger(schedule_of(expression)),
+            id=name,
+            name=name,
+            replace_existing=True,
+            coalesce=True,
+            max_instances=1,
+            misfire_grace_time=3600,
+        )
+    scheduler.start()
+    return scheduler

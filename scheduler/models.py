@@ -1,0 +1,65 @@
+"""Who leads, and what is asked of the leader."""
+
+from __future__ import annotations
+
+import datetime as dt
+import uuid
+
+from django.conf import settings
+from django.db import models
+from django.db.models import Q
+from django.utils import timezone
+
+# A heartbeat is written each second; one older than this means that nobody leads.
+HEARTBEAT_FRESH = dt.timedelta(seconds=5)
+
+
+class Leadership(models.Model):
+    """One row: the process that leads, and its heartbeat. `fencing_token` grows with every change of leader."""
+
+    id = models.PositiveSmallIntegerField(primary_key=True, default=1)
+    fencing_token = models.BigIntegerField(default=0)
+    leader_id = models.CharField(max_length=300, blank=True, help_text="host:pid of the leader; empty when it left.")
+    acquired_at = models.DateTimeField(null=True)
+    heartbeat_at = models.DateTimeField(null=True)
+    schedules = models.PositiveIntegerField(default=0, help_text="Entries on the clock.")
+    last_resync_at = models.DateTimeField(null=True)
+
+    class Meta:
+        verbose_name_plural = "leadership"
+        constraints = [models.CheckConstraint(name="leadership_is_one_row", condition=Q(id=1))]
+
+    def __str__(self) -> str:
+        return self.leader_id or "no leader"
+
+    @classmethod
+    def current(cls) -> Leadership:
+        """The row as it is now; an empty one before the first leader."""
+        return cls.objects.filter(pk=1).first() or cls()
+
+    @property
+    def heartbeat_age(self) -> float | None:
+        """Seconds since the heartbeat; None if there was none."""
+        return None if self.heartbeat_at is None else (timezone.now() - self.heartbeat_at).total_seconds()
+
+    @property
+    def is_live(self) -> bool:
+        """Whether some process leads right now."""
+        age = self.heartbeat_age
+        return bool(self.leader_id) and age is not None and age < HEARTBEAT_FRESH.total_seconds()
+
+
+class Resync(models.Model):
+    """A full reconciliation asked of the leader, and its answer."""
+
+    id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
+    requested_at = models.DateTimeField(default=timezone.now)
+    requested_by = models.ForeignKey(settings.AUTH_USER_MODEL, on_delete=models.SET_NULL, null=True, related_name="+")
+    answered_at = models.DateTimeField(null=True)
+    result = models.JSONField(null=True, help_text="Counts, as the API answers them.")
+
+    class Meta:
+        ordering = ["-requested_at"]
+
+    def __str__(self) -> str:
+        return f"resync of {self.requested_at:%Y-%m-%d %H:%M:%S}"

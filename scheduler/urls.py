@@ -1,0 +1,8 @@
+from django.urls import path
+
+from scheduler import api
+
+urlpatterns = [
+    path("scheduler/status", api.StatusView.as_view()),
+    path("scheduler/resync", api.ResyncView.as_view()),
+]

@@ -1,0 +1,79 @@
+"""Categories and PIC teams in the admin."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from django import forms
+from django.contrib import admin
+from django.core.exceptions import ValidationError
+from django.db.models import Count, QuerySet
+from django.http import HttpRequest
+
+from taxonomy.models import GENERAL, Category, Label, PicTeam, slug_of
+
+
+class LabelForm(forms.ModelForm[Any]):
+    """A changed name gives a changed slug; the category General stays as it is."""
+
+    def clean(self) -> dict[str, Any]:
+        data = super().clean() or {}
+        label, name = self.instance, data.get("name", "")
+        if label.slug == GENERAL and isinstance(label, Category):
+            if not data.get("is_active", True) or name != label.name:
+                raise ValidationError("The category General can be neither renamed nor disabled.")
+            return data
+        slug = slug_of(data.get("slug") or name) if label._state.adding else self._renamed(name)
+        if not slug:
+            raise ValidationError({"name": "No slug can be made of this name: use letters a-z or digits."})
+        if type(label)._default_manager.filter(slug=slug).exclude(pk=label.pk).exists():
+            raise ValidationError({"name": f"The slug '{slug}' is taken: choose another name."})
+        label.slug = data["slug"] = slug
+        return data
+
+    def _renamed(self, name: str) -> str:
+        return slug_of(name) if "name" in self.changed_data else str(self.instance.slug)
+
+
+class LabelAdmin(admin.ModelAdmin[Any]):
+    """Disable instead of delete: the jobs keep their label."""
+
+    form = LabelForm
+    list_display: Any = ("name", "slug", "is_active", "job_count", "updated_at")
+    list_filter = ("is_active",)
+    search_fields: Any = ("name", "slug")
+    readonly_fields = ("created_at", "updated_at")
+    actions = ("enable", "disable")
+
+    def get_queryset(self, request: HttpRequest) -> QuerySet[Any]:
+        return super().get_queryset(request).annotate(_jobs=Count("jobs"))
+
+    def get_readonly_fields(self, request: HttpRequest, obj: Label | None = None) -> Any:
+        return (*self.readonly_fields, "slug") if obj else self.readonly_fields
+
+    def has_delete_permission(self, request: HttpRequest, obj: Label | None = None) -> bool:
+        return False
+
+    @admin.display(description="jobs", ordering="_jobs")
+    def job_count(self, label: Any) -> int:
+        return int(label._jobs)
+
+    @admin.action(description="Enable")
+    def enable(self, request: HttpRequest, queryset: QuerySet[Any]) -> None:
+        self.message_user(request, f"{queryset.update(is_active=True)} enabled.")
+
+    @admin.action(description="Disable")
+    def disable(self, request: HttpRequest, queryset: QuerySet[Any]) -> None:
+        changed = queryset.exclude(slug=GENERAL) if self.model is Category else queryset
+        self.message_user(request, f"{changed.update(is_active=False)} disabled.")
+
+
+@admin.register(Category)
+class CategoryAdmin(LabelAdmin):
+    pass
+
+
+@admin.register(PicTeam)
+class PicTeamAdmin(LabelAdmin):
+    list_display = ("name", "slug", "slack_handle", "is_active", "job_count", "updated_at")
+    search_fields = ("name", "slug", "slack_handle")

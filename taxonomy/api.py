@@ -1,0 +1,176 @@
+"""Categories and PIC teams: `/api/v2/job-categories` and `/api/v2/pic-teams`."""
+
+from __future__ import annotations
+
+from typing import Any, ClassVar
+
+from rest_framework import serializers, status
+from rest_framework.request import Request
+from rest_framework.response import Response
+from rest_framework.views import APIView
+
+from accounts.permissions import ReadOrAdmin, require_login
+from contract import payload, schema
+from contract.schema import endpoint, param, shape
+from contract.times import utc_ms
+from taxonomy import services
+from taxonomy.models import Category, Label, PicTeam
+
+
+class CategorySerializer(serializers.Serializer[Any]):
+    id = serializers.UUIDField()
+    slug = serializers.CharField()
+    name = serializers.CharField()
+    is_active = serializers.BooleanField()
+    created_at = schema.timestamp()
+    updated_at = schema.timestamp()
+
+    def to_representation(self, label: Label) -> dict[str, Any]:
+        return {
+            "id": str(label.id),
+            "slug": label.slug,
+            "name": label.name,
+            "is_active": label.is_active,
+            "created_at": utc_ms(label.created_at),
+            "updated_at": utc_ms(label.updated_at),
+        }
+
+
+class PicTeamSerializer(CategorySerializer):
+    slack_handle = serializers.CharField()
+
+    def to_representation(self, label: Label) -> dict[str, Any]:
+        assert isinstance(label, PicTeam)
+        return {**super().to_representation(label), "slack_handle": label.slack_handle}
+
+
+class CategoryBody(serializers.Serializer[Any]):
+    name = serializers.CharField(max_length=100)
+    slug = serializers.CharField(max_length=100, required=False)
+
+
+class PicTeamBody(CategoryBody):
+    slack_handle = serializers.CharField(max_length=100)
+
+
+class CategoryChanges(serializers.Serializer[Any]):
+    name = serializers.CharField(max_length=100, required=False)
+    is_active = serializers.BooleanField(required=False)
+
+
+class PicTeamChanges(CategoryChanges):
+    slack_handle = serializers.CharField(max_length=100, required=False)
+
+
+class LabelsView(APIView):
+    """List and create; the subclasses say of which kind."""
+
+    permission_classes = (ReadOrAdmin,)
+    kind: ClassVar[type[Category] | type[PicTeam]]
+    serializer: ClassVar[type[CategorySerializer]]
+    noun: ClassVar[str]
+    key: ClassVar[str]
+    list_key: ClassVar[str]
+
+    def get(self, request: Request) -> Response:
+        labels = self.kind.objects.by_name()
+        if not (require_login(request).is_admin and payload.query_flag(request.query_params, "include_inactive")):
+            labels = labels.filter(is_active=True)
+        return Response({self.list_key: self.serializer(labels, many=True).data})
+
+    def post(self, request: Request) -> Response:
+        label = services.create(self.kind, request.data)
+        return Response(
+            {"message": f"{self.noun} created", self.key: self.serializer(label).data}, status.HTTP_201_CREATED
+        )
+
+
+class LabelView(LabelsView):
+    """Change and disable one."""
+
+    http_method_names: ClassVar[list[str]] = ["put", "delete", "options"]
+
+    def put(self, request: Request, label_id: str) -> Response:
+        label, jobs_updated = services.update(self.kind, label_id, request.data)
+        return Response(
+            {
+                "message": f"{self.noun} updated",
+                self.key: self.serializer(label).data,
+                "jobs_updated": jobs_updated,
+            }
+        )
+
+    def delete(self, request: Request, label_id: str) -> Response:
+        label = services.disable(self.kind, label_id)
+        return Response({"message": f"{self.noun} disabled", self.key: self.serializer(label).data})
+
+
+_INACTIVE = [param("include_inactive", "Also the disabled ones (admins only).")]
+_CATEGORY = {"message": schema.text(), "category": CategorySerializer()}
+_TEAM = {"message": schema.text(), "pic_team": PicTeamSerializer()}
+
+
+class _Category:
+    kind = Category
+    serializer = CategorySerializer
+    noun = "Category"
+    key = "category"
+    list_key = "categories"
+
+
+class _PicTeam:
+    kind = PicTeam
+    serializer = PicTeamSerializer
+    noun = "PIC team"
+    key = "pic_team"
+    list_key = "pic_teams"
+
+
+class CategoriesView(_Category, LabelsView):
+    """Categories of jobs."""
+
+    @endpoint(shape("CategoryList", categories=CategorySerializer(many=True)), query=_INACTIVE)
+    def get(self, request: Request) -> Response:
+        return super().get(request)
+
+    @endpoint(shape("CategoryAnswer", **_CATEGORY), 403, 409, status=201, body=CategoryBody)
+    def post(self, request: Request) -> Response:
+        return super().post(request)
+
+
+class CategoryView(_Category, LabelView):
+    """One category."""
+
+    @endpoint(
+        shape("CategoryUpdated", **_CATEGORY, jobs_updated=schema.whole()), 403, 404, 409, body=CategoryChanges
+    )
+    def put(self, request: Request, label_id: str) -> Response:
+        return super().put(request, label_id)
+
+    @endpoint(shape("CategoryAnswer", **_CATEGORY), 403, 404)
+    def delete(self, request: Request, label_id: str) -> Response:
+        return super().delete(request, label_id)
+
+
+class PicTeamsView(_PicTeam, LabelsView):
+    """PIC teams."""
+
+    @endpoint(shape("PicTeamList", pic_teams=PicTeamSerializer(many=True)), query=_INACTIVE)
+    def get(self, request: Request) -> Response:
+        return super().get(request)
+
+    @endpoint(shape("PicTeamAnswer", **_TEAM), 403, 409, status=201, body=PicTeamBody)
+    def post(self, request: Request) -> Response:
+        return super().post(request)
+
+
+class PicTeamView(_PicTeam, LabelView):
+    """One PIC team."""
+
+    @endpoint(shape("PicTeamUpdated", **_TEAM, jobs_updated=schema.whole()), 403, 404, 409, body=PicTeamChanges)
+    def put(self, request: Request, label_id: str) -> Response:
+        return super().put(request, label_id)
+
+    @endpoint(shape("PicTeamAnswer", **_TEAM), 403, 404)
+    def delete(self, request: Request, label_id: str) -> Response:
+        return super().delete(request, label_id)

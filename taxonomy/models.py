@@ -1,0 +1,77 @@
+"""Categories and PIC teams: the labels by which teams find their jobs."""
+
+from __future__ import annotations
+
+import re
+import uuid
+from typing import ClassVar, Self
+
+from django.db import models
+from django.db.models import Q
+from django.db.models.functions import Lower
+from django.utils import timezone
+
+GENERAL = "general"
+
+
+def slug_of(name: str) -> str:
+    """Lower case; runs of anything but a-z and 0-9 become one '-'; ends trimmed. May be ''."""
+    return re.sub(r"[^a-z0-9]+", "-", name.lower()).strip("-")
+
+
+class LabelQuerySet(models.QuerySet["Label"]):
+    """Questions asked of categories and PIC teams alike."""
+
+    def by_name(self) -> Self:
+        return self.order_by(Lower("name"), "slug")
+
+    def called(self, name: str) -> Label | None:
+        """The label with this slug or display name, without case; None if there is none."""
+        name = name.strip()
+        matches = self.filter(Q(slug=name.lower()) | Q(name__iexact=name) | Q(slug=slug_of(name) or name))
+        return min(matches, key=lambda label: (label.slug != name.lower(), label.name.lower() != name.lower()), default=None)
+
+
+class Label(models.Model):
+    """A name with a slug that is unique among its kind. Disabled ones stay on the jobs that have them."""
+
+    id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
+    name = models.CharField(max_length=100)
+    slug = models.CharField(
+        max_length=100, unique=True, blank=True, help_text="Made from the name when left empty. a-z, 0-9 and '-'."
+    )
+    is_active = models.BooleanField(default=True, help_text="A disabled one is kept by its jobs but cannot be chosen.")
+    created_at = models.DateTimeField(default=timezone.now, editable=False)
+    updated_at = models.DateTimeField(auto_now=True)
+
+    objects: ClassVar[models.Manager[Label]] = LabelQuerySet.as_manager()
+
+    class Meta:
+        abstract = True
+
+    def __str__(self) -> str:
+        return self.name
+
+
+class Category(Label):
+    """What a job is for."""
+
+    class Meta:
+        verbose_name_plural = "categories"
+        ordering = [Lower("name")]
+        constraints = [
+            models.CheckConstraint(condition=Q(slug__regex=r"^[a-z0-9]+(-[a-z0-9]+)*$"), name="category_slug_valid"),
+        ]
+
+
+class PicTeam(Label):
+    """The team in charge of a job."""
+
+    slack_handle = models.CharField(max_length=100, help_text="Whom Slack messages mention, such as @qa-team or S0123ABC.")
+
+    class Meta:
+        verbose_name = "PIC team"
+        ordering = [Lower("name")]
+        constraints = [
+            models.CheckConstraint(condition=Q(slug__regex=r"^[a-z0-9]+(-[a-z0-9]+)*$"), name="pic_team_slug_valid"),
+        ]
