@@ -17,7 +17,7 @@ from accounts.models import LoginSession, Role, User
 admin.site.unregister(Group)
 
 
-class UserCreationForm(AdminUserCreationForm):
+class UserCreationForm(AdminUserCreationForm[User]):
     """Django's form for a new account; names and addresses are compared without case."""
 
     class Meta:
@@ -43,7 +43,7 @@ class UserChangeForm(forms.ModelForm[User]):
 
 
 @admin.register(User)
-class UserAdmin(DjangoUserAdmin):
+class UserAdmin(DjangoUserAdmin[User]):
     """Accounts with their role and last login."""
 
     form = UserChangeForm

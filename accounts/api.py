@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from django.conf import settings
-from rest_framework import status
+from rest_framework import serializers, status
 from rest_framework.parsers import FormParser
 from rest_framework.request import Request
 from rest_framework.response import Response
@@ -26,6 +26,7 @@ from accounts.serializers import (
 from accounts.tokens import AccessToken, RefreshToken, issue
 from contract import schema
 from contract.errors import Forbidden, Invalid
+from contract.http import body_of
 from contract.schema import endpoint, shape
 
 
@@ -37,23 +38,7 @@ class LoginView(APIView):
 
     @endpoint(LOGIN_ANSWER, 401, 429, body=LoginBody, public=True)
     def post(self, request: Request) -> Response:
-        identity = request.data.get("username") or request.data.get("email")
-        password = request.data.get("password")
-        if not identity or not password:
-            raise Invalid("Missing credentials", "Send 'username' or 'email', and 'password'.")
-        if not isinstance(identity, str) or not isinstance(password, str):
-            raise Invalid("Missing credentials", "'username', 'email' and 'password' must be text.")
-        session = services.log_in(identity, password, address=services.address_of(request))
-        return Response(
-            {
-                "success": True,
-                "message": "Login successful",
-                "user": UserSerializer(session.user).data,
-                "access_token": str(issue(AccessToken, session)),
-                "refresh_token": str(issue(RefreshToken, session)),
-                "token_type": "bearer",
-            }
-        )
+        return log_in(request)
 
 
 class FormLoginView(LoginView):
@@ -63,7 +48,7 @@ class FormLoginView(LoginView):
 
     @endpoint(LOGIN_ANSWER, 401, 429, body={"application/x-www-form-urlencoded": FormLoginBody}, public=True)
     def post(self, request: Request) -> Response:
-        return super().post(request)
+        return log_in(request)
 
 
 class RefreshView(APIView):
@@ -137,7 +122,7 @@ class MeView(APIView):
 
     @endpoint(UserSerializer)
     def get(self, request: Request) -> Response:
-        return Response(UserSerializer(require_login(request)).data)
+        return Response(UserSerializer.of(require_login(request)))
 
 
 class RegisterView(APIView):
@@ -153,9 +138,9 @@ class RegisterView(APIView):
         body=RegisterBody,
     )
     def post(self, request: Request) -> Response:
-        user = services.register(request.data)
+        user = services.register(body_of(request))
         return Response(
-            {"success": True, "message": "User created successfully", "user": UserSerializer(user).data},
+            {"success": True, "message": "User created successfully", "user": UserSerializer.of(user)},
             status.HTTP_201_CREATED,
         )
 
@@ -167,7 +152,7 @@ class UsersView(APIView):
 
     @endpoint(shape("UserList", count=schema.whole(), users=UserSerializer(many=True)), 403)
     def get(self, request: Request) -> Response:
-        users = UserSerializer(User.objects.all(), many=True).data
+        users = UserSerializer.of_all(User.objects.all())
         return Response({"count": len(users), "users": users})
 
 
@@ -180,13 +165,13 @@ class UserView(APIView):
         if not caller.is_admin and user_id.lower() != str(caller.pk):
             message = "Forbidden. You can only view your own profile."
             raise Forbidden(message, message)
-        return Response({"user": UserSerializer(services.get_user(user_id)).data})
+        return Response({"user": UserSerializer.of(services.get_user(user_id))})
 
     @endpoint(
         shape(
             "UserUpdated",
             message=schema.text(),
-            updated_fields=schema.serializers.ListField(child=schema.text()),
+            updated_fields=serializers.ListField(child=schema.text()),
             user=UserSerializer(),
         ),
         403,
@@ -195,9 +180,9 @@ class UserView(APIView):
         body=UserChanges,
     )
     def put(self, request: Request, user_id: str) -> Response:
-        user, sent = services.update_user(user_id, request.data, by=require_login(request), keep=_session(request))
+        user, sent = services.update_user(user_id, body_of(request), by=require_login(request), keep=_session(request))
         return Response(
-            {"message": "User updated successfully", "updated_fields": sent, "user": UserSerializer(user).data}
+            {"message": "User updated successfully", "updated_fields": sent, "user": UserSerializer.of(user)}
         )
 
     @endpoint(
@@ -218,6 +203,27 @@ class UserView(APIView):
                 "deleted_user": {"id": str(user.id), "username": user.username},
             }
         )
+
+
+def log_in(request: Request) -> Response:
+    """The answer to a login, sent as JSON or as a form."""
+    sent = body_of(request)
+    identity, password = sent.get("username") or sent.get("email"), sent.get("password")
+    if not identity or not password:
+        raise Invalid("Missing credentials", "Send 'username' or 'email', and 'password'.")
+    if not isinstance(identity, str) or not isinstance(password, str):
+        raise Invalid("Missing credentials", "'username', 'email' and 'password' must be text.")
+    session = services.log_in(identity, password, address=services.address_of(request))
+    return Response(
+        {
+            "success": True,
+            "message": "Login successful",
+            "user": UserSerializer.of(session.user),
+            "access_token": str(issue(AccessToken, session)),
+            "refresh_token": str(issue(RefreshToken, session)),
+            "token_type": "bearer",
+        }
+    )
 
 
 def _session(request: Request) -> LoginSession:

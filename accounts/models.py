@@ -62,7 +62,9 @@ class User(AbstractBaseUser, PermissionsMixin):
     )
     email = models.EmailField(max_length=254, unique=True)
     role = models.CharField(max_length=10, choices=Role.choices, default=Role.VIEWER)
-    is_active = models.BooleanField(default=True, help_text="An inactive account cannot sign in; its tokens end at once.")
+    is_active = models.BooleanField(
+        default=True, help_text="An inactive account cannot sign in; its tokens end at once."
+    )
     created_at = models.DateTimeField(default=timezone.now, editable=False)
     updated_at = models.DateTimeField(auto_now=True)
 
@@ -131,6 +133,9 @@ class LoginFailures(models.Model):
 
     class Meta:
         constraints = [models.UniqueConstraint(fields=["identity", "address"], name="login_failures_unique")]
+
+    def __str__(self) -> str:
+        return f"{self.count} failures of {self.identity}"
 
     def ends_at(self, window: dt.timedelta) -> dt.datetime:
         return self.since + window

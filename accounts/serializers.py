@@ -11,7 +11,7 @@ from contract import schema
 from contract.times import utc_ms
 
 
-class UserSerializer(serializers.Serializer[User]):
+class UserSerializer(schema.Representation[User]):
     """A user as the API shows it: never a password or its hash."""
 
     id = serializers.UUIDField()

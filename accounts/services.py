@@ -223,4 +223,3 @@ def ensure_first_admin(username: str, email: str, password: str) -> User | None:
     if User.objects.filter(role=Role.ADMIN).exists():
         return None
     return register({"username": username, "email": email, "password": password, "role": Role.ADMIN})
-

@@ -35,6 +35,12 @@ class JsonOnly(BaseContentNegotiation):
         return renderers[0], renderers[0].media_type
 
 
+def body_of(request: Any) -> dict[str, Any]:
+    """The object sent as JSON; `JsonObjectParser` lets nothing else through."""
+    data: dict[str, Any] = request.data
+    return data
+
+
 class JsonObjectParser(BaseParser):
     """Reads a JSON object (RFC 8259): no NaN, no infinities, no lone surrogates, no NUL in text.
 

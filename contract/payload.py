@@ -15,14 +15,14 @@ def text(value: Any, field: str, *, limit: int, error: str = "Invalid payload") 
         return ""
     if not isinstance(value, str):
         raise invalid_field(field, f"'{field}' must be text.", error=error)
-    value = value.strip()
-    if len(value) > limit:
+    trimmed: str = value.strip()
+    if len(trimmed) > limit:
         raise invalid_field(
-            field, f"'{field}' is too long: {len(value)} characters, at most {limit} are allowed.", error=error
+            field, f"'{field}' is too long: {len(trimmed)} characters, at most {limit} are allowed.", error=error
         )
-    if "\x00" in value:
+    if "\x00" in trimmed:
         raise invalid_field(field, f"'{field}' may not contain the NUL character.", error=error)
-    return value
+    return trimmed
 
 
 def boolean(value: Any, field: str) -> bool:
@@ -41,9 +41,7 @@ def mapping(value: Any, field: str, *, error: str = "Invalid payload") -> dict[s
     return value
 
 
-def query_int(
-    params: Mapping[str, str], name: str, default: int, *, least: int = 1, most: int | None = None
-) -> int:
+def query_int(params: Mapping[str, str], name: str, default: int, *, least: int = 1, most: int | None = None) -> int:
     """A whole number of a query string within [least, most]; absent or empty is `default`."""
     raw = (params.get(name) or "").strip()
     if not raw:

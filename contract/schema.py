@@ -2,11 +2,40 @@
 
 from __future__ import annotations
 
-from typing import Any
+import re
+from collections.abc import Callable, Iterable
+from typing import Any, TypeVar
 
+from drf_spectacular.openapi import AutoSchema
 from drf_spectacular.types import OpenApiTypes
 from drf_spectacular.utils import OpenApiParameter, OpenApiResponse, extend_schema, inline_serializer
 from rest_framework import serializers
+
+M = TypeVar("M")
+Handler = TypeVar("Handler", bound=Callable[..., Any])
+
+
+class Representation(serializers.Serializer[M]):
+    """What the API shows of a model. The fields describe it; `to_representation` writes it."""
+
+    @classmethod
+    def of(cls, item: M, **context: Any) -> dict[str, Any]:
+        """One item as JSON data."""
+        return cls(context=context).to_representation(item)
+
+    @classmethod
+    def of_all(cls, items: Iterable[M], **context: Any) -> list[dict[str, Any]]:
+        """Many items as JSON data."""
+        write = cls(context=context)
+        return [write.to_representation(item) for item in items]
+
+
+class OperationNames(AutoSchema):
+    """Names each operation by its method and its view: `get_jobs`, `put_job`."""
+
+    def get_operation_id(self) -> str:
+        name = type(self.view).__name__.removesuffix("View")
+        return f"{self.method.lower()}_{re.sub(r'(?<!^)(?=[A-Z])', '_', name).lower()}"
 
 
 class ErrorSerializer(serializers.Serializer[Any]):
@@ -39,7 +68,7 @@ def endpoint(
     public: bool = False,
     query: list[OpenApiParameter] | None = None,
     **kwargs: Any,
-) -> Any:
+) -> Callable[[Handler], Handler]:
     """Describe one method: its answer, its body and the error statuses it may give (401 is added unless public)."""
     statuses = {400, *errors} if public else {400, 401, *errors}
     responses: dict[int, Any] = {status: answer}
@@ -48,7 +77,10 @@ def endpoint(
         responses.setdefault(413, OpenApiResponse(ErrorSerializer, _REASONS[413]))
     if public:
         kwargs["auth"] = []
-    return extend_schema(request=body, responses=responses, parameters=query or [], **kwargs)
+    describe: Callable[[Handler], Handler] = extend_schema(
+        request=body, responses=responses, parameters=query or [], **kwargs
+    )
+    return describe
 
 
 def shape(name: str, /, **fields: Any) -> Any:

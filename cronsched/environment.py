@@ -22,7 +22,7 @@ class Environment:
 
     def __init__(self, dotenv: Path) -> None:
         if dotenv.is_file():
-            Env.read_env(str(dotenv), recurse=False)
+            Env().read_env(str(dotenv), recurse=False)
         self._env = Env()
 
     def text(self, name: str, default: str = "") -> str:
@@ -91,7 +91,7 @@ class Environment:
         if not url:
             return sqlite(default)
         try:
-            config = dict(dj_database_url.parse(url))
+            config: dict[str, Any] = dict(dj_database_url.parse(url))
         except (ValueError, KeyError):
             config = {}
         engine = config.get("ENGINE", "")

@@ -21,9 +21,14 @@ class ApiGuard:
 
     def _refusal(self, request: HttpRequest) -> HttpResponse | None:
         length = request.META.get("CONTENT_LENGTH") or "0"
-        limit = settings.MAX_UPLOAD_BYTES if request.path.endswith("/bulk-upload") else settings.DATA_UPLOAD_MAX_MEMORY_SIZE
+        limit = (
+            settings.MAX_UPLOAD_BYTES if request.path.endswith("/bulk-upload") else settings.DATA_UPLOAD_MAX_MEMORY_SIZE
+        )
         if length.isdigit() and int(length) > limit:
-            body = {"error": "Body too large", "message": f"At most {limit // 1024} KiB can be sent. Send less at once."}
+            body = {
+                "error": "Body too large",
+                "message": f"At most {limit // 1024} KiB can be sent. Send less at once.",
+            }
             return JsonResponse(body, status=413)
         if "\x00" in request.path or "%00" in request.META.get("QUERY_STRING", ""):
             return JsonResponse(

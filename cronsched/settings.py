@@ -72,7 +72,7 @@ DEFAULT_GITHUB_OWNER = env.text("DEFAULT_GITHUB_OWNER")
 GITHUB_API_URL = env.url("GITHUB_API_URL", "https://api.github.com")
 WEBHOOK_TIMEOUT_SECONDS = 10
 ENGINE_CONCURRENCY = env.number("ENGINE_CONCURRENCY", 2000, least=1, most=100_000)
-ENGINE_CONCURRENCY_PER_HOST = env.number("ENGINE_CONCURRENCY_PER_HOST", 200, least=1, most=100_000)
+ENGINE_CONCURRENCY_PER_HOST = env.number("ENGINE_CONCURRENCY_PER_HOST", 500, least=1, most=100_000)
 ENGINE_DRAIN_SECONDS = env.number("ENGINE_DRAIN_SECONDS", 15, most=3600)
 
 # Mail
@@ -179,7 +179,7 @@ REST_FRAMEWORK = {
     "DEFAULT_PARSER_CLASSES": ["contract.http.JsonObjectParser"],
     "DEFAULT_RENDERER_CLASSES": ["contract.http.JsonRenderer"],
     "DEFAULT_CONTENT_NEGOTIATION_CLASS": "contract.http.JsonOnly",
-    "DEFAULT_SCHEMA_CLASS": "drf_spectacular.openapi.AutoSchema",
+    "DEFAULT_SCHEMA_CLASS": "contract.schema.OperationNames",
     "DEFAULT_METADATA_CLASS": None,
     "EXCEPTION_HANDLER": "cronsched.errors.handle",
     "UNAUTHENTICATED_USER": None,

@@ -20,7 +20,15 @@ from jobs.models import Job
 class ExecutionAdmin(ReadOnlyAdmin):
     """The history. Totals are not counted, as there may be millions."""
 
-    list_display = ("job", "status", "trigger_type", "scheduled_for", "started_at", "duration_seconds", "response_status")
+    list_display = (
+        "job",
+        "status",
+        "trigger_type",
+        "scheduled_for",
+        "started_at",
+        "duration_seconds",
+        "response_status",
+    )
     list_filter = ("status", "trigger_type", "execution_type", "started_at")
     search_fields = ("job__name", "target")
     list_select_related = ("job",)
@@ -49,4 +57,4 @@ def run_now(model_admin: JobAdmin, request: HttpRequest, queryset: QuerySet[Job]
     model_admin.message_user(request, f"{started} started; see their executions.")
 
 
-JobAdmin.actions = (run_now, *JobAdmin.actions)
+JobAdmin.actions = [run_now, *JobAdmin.actions]

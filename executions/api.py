@@ -12,6 +12,7 @@ from rest_framework.views import APIView
 
 from accounts.permissions import ReadOrMayCreateJobs, require_login
 from contract import schema
+from contract.http import body_of
 from contract.pages import Page
 from contract.payload import query_int
 from contract.schema import RANGE_QUERY, RangeSerializer, endpoint, param, shape
@@ -19,6 +20,7 @@ from executions import services
 from executions.filters import filtered
 from executions.models import Execution
 from executions.serializers import ExecuteBody, ExecutionSerializer, NamedExecutionSerializer, TestRunBody
+from jobs.serializers import JOB_NAME
 from jobs.services import get_job
 
 _STATUS = param("status", "One or several, separated by commas.")
@@ -53,7 +55,7 @@ class ExecutionsView(APIView):
     def get(self, request: Request) -> Response:
         found, _ = filtered(Execution.objects.newest_first().select_related("job"), request.query_params)
         page = Page.of(found, request.query_params)
-        return Response({"executions": NamedExecutionSerializer(page.items, many=True).data, **page.body()})
+        return Response({"executions": NamedExecutionSerializer.of_all(page.items), **page.body()})
 
 
 class StatisticsView(APIView):
@@ -97,7 +99,7 @@ class ExecutionView(APIView):
 
     @endpoint(shape("ExecutionDetail", execution=NamedExecutionSerializer()), 404)
     def get(self, request: Request, execution_id: str) -> Response:
-        return Response({"execution": NamedExecutionSerializer(services.get_execution(execution_id)).data})
+        return Response({"execution": NamedExecutionSerializer.of(services.get_execution(execution_id))})
 
 
 class JobExecutionsView(APIView):
@@ -127,7 +129,7 @@ class JobExecutionsView(APIView):
                 "job_id": str(job.pk),
                 "job_name": job.name,
                 "total_executions": found.count(),
-                "executions": ExecutionSerializer(found[:limit], many=True).data,
+                "executions": ExecutionSerializer.of_all(found[:limit]),
             }
         )
 
@@ -172,7 +174,7 @@ class JobStatisticsView(APIView):
                     "success_rate": _rate(counts),
                     "average_duration_seconds": None if average is None else round(average, 2),
                 },
-                "latest_execution": ExecutionSerializer(latest).data if latest else None,
+                "latest_execution": ExecutionSerializer.of(latest) if latest else None,
             }
         )
 
@@ -185,7 +187,7 @@ class JobExecutionView(APIView):
     @endpoint(
         shape(
             "JobExecutionDetail",
-            job=shape("JobName", id=schema.text(), name=schema.text()),
+            job=JOB_NAME,
             execution=ExecutionSerializer(),
         ),
         404,
@@ -193,9 +195,7 @@ class JobExecutionView(APIView):
     def get(self, request: Request, job_id: str, execution_id: str) -> Response:
         job = get_job(job_id)
         execution = services.get_execution(execution_id, job=job)
-        return Response(
-            {"job": {"id": str(job.pk), "name": job.name}, "execution": ExecutionSerializer(execution).data}
-        )
+        return Response({"job": {"id": str(job.pk), "name": job.name}, "execution": ExecutionSerializer.of(execution)})
 
 
 class ExecuteView(APIView):
@@ -210,7 +210,7 @@ class ExecuteView(APIView):
         body=ExecuteBody,
     )
     def post(self, request: Request, job_id: str) -> Response:
-        execution = services.trigger_now(job_id, request.data, by=require_login(request))
+        execution = services.trigger_now(job_id, body_of(request), by=require_login(request))
         return Response(
             {
                 "message": "Job triggered successfully",
@@ -238,7 +238,7 @@ class TestRunView(APIView):
         body=TestRunBody,
     )
     def post(self, request: Request) -> Response:
-        return Response(services.test_run(request.data))
+        return Response(services.test_run(body_of(request)))
 
 
 def _rate(counts: dict[str, Any]) -> float:

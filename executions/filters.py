@@ -6,10 +6,9 @@ from collections.abc import Mapping
 from uuid import UUID
 
 import django_filters
-from django.db.models import QuerySet
 
 from contract.times import DateRange
-from executions.models import Execution
+from executions.models import Execution, ExecutionQuerySet
 
 
 class ExecutionFilter(django_filters.FilterSet):
@@ -24,21 +23,21 @@ class ExecutionFilter(django_filters.FilterSet):
         model = Execution
         fields: list[str] = []
 
-    def of_job(self, queryset: QuerySet[Execution], name: str, value: str) -> QuerySet[Execution]:
+    def of_job(self, queryset: ExecutionQuerySet, name: str, value: str) -> ExecutionQuerySet:
         try:
             return queryset.filter(job_id=UUID(value))
         except ValueError:
             return queryset.none()
 
-    def any_of(self, queryset: QuerySet[Execution], name: str, value: str) -> QuerySet[Execution]:
+    def any_of(self, queryset: ExecutionQuerySet, name: str, value: str) -> ExecutionQuerySet:
         return queryset.filter(**{f"{name}__in": [item.strip() for item in value.split(",")]})
 
 
 def filtered(
-    queryset: QuerySet[Execution], params: Mapping[str, str], among: tuple[str, ...] | None = None
-) -> tuple[QuerySet[Execution], DateRange]:
+    queryset: ExecutionQuerySet, params: Mapping[str, str], among: tuple[str, ...] | None = None
+) -> tuple[ExecutionQuerySet, DateRange]:
     """The executions that `params` ask for, by the filters `among` (all by default), and the range of time."""
     wanted = {name: params[name] for name in (among or ExecutionFilter.base_filters) if name in params}
-    found = ExecutionFilter(wanted, queryset).qs
+    found: ExecutionQuerySet = ExecutionFilter(wanted, queryset).qs
     span = DateRange.from_query(params)
     return found.filter(**span.lookup("started_at")), span

@@ -10,7 +10,6 @@ import socket
 import ssl
 from collections import defaultdict
 from dataclasses import dataclass, field
-from typing import Any
 
 import aiohttp
 from aiohttp.abc import AbstractResolver, ResolveResult

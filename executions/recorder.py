@@ -16,6 +16,7 @@ from uuid import UUID, uuid4
 from django.db import DatabaseError, InterfaceError, connection, transaction
 from django.utils import timezone
 
+from executions.bulk import update_many
 from executions.models import OPEN, Execution, Status, Worker
 from executions.signals import executions_finished
 from executions.targets.base import Outcome
@@ -120,9 +121,20 @@ class Recorder:
 @transaction.atomic
 def store(batch: list[Finished]) -> None:
     """Write outcomes to executions that are still open, and to their jobs; then tell the floors above."""
-    columns = ("status", "completed_at", "duration_seconds", "response_status", "error_message", "output", "target", "attempts")
-    _update_many(Execution, columns, ("id",), [_row(finished) for finished in batch], extra=f"AND status IN {OPEN_SQL}")
-    _update_many(
+    columns = (
+        "status",
+        "completed_at",
+        "duration_seconds",
+        "response_status",
+        "error_message",
+        "output",
+        "target",
+        "attempts",
+    )
+    update_many(
+        Execution, columns, ("id",), [_row(finished) for finished in batch], condition=f"AND status IN {OPEN_SQL}"
+    )
+    update_many(
         Job,
         ("last_status",),
         ("id", "last_execution_at"),
@@ -152,16 +164,3 @@ def _row(finished: Finished) -> tuple[Any, ...]:
         finished.attempts,
         finished.execution_id,
     )
-
-
-def _update_many(model: Any, columns: tuple[str, ...], keys: tuple[str, ...], rows: list[Any], extra: str = "") -> None:
-    """One UPDATE executed for many rows, each a tuple of `columns` and then `keys`: far cheaper than `bulk_update`."""
-    fields = [model._meta.get_field(name) for name in (*columns, *keys)]
-    quote = connection.ops.quote_name
-    sets = ", ".join(f"{quote(f.column)} = %s" for f in fields[: len(columns)])
-    match = " AND ".join(f"{quote(f.column)} = %s" for f in fields[len(columns) :])
-    sql = f"UPDATE {quote(model._meta.db_table)} SET {sets} WHERE {match} {extra}"
-    with connection.cursor() as cursor:
-        cursor.executemany(
-            sql, [[f.get_db_prep_save(v, connection) for f, v in zip(fields, row, strict=True)] for row in rows]
-        )

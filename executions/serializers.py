@@ -11,7 +11,7 @@ from contract.times import utc_ms
 from executions.models import Execution, ExecutionType, Status, TriggerType
 
 
-class ExecutionSerializer(serializers.Serializer[Execution]):
+class ExecutionSerializer(schema.Representation[Execution]):
     """An execution as the API shows it."""
 
     id = serializers.UUIDField()

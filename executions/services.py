@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from datetime import datetime
 from typing import Any
 from uuid import UUID, uuid4
 
 from django.conf import settings
 from django.db import transaction
-from django.utils import timezone
 
 from accounts.models import User
 from contract import payload
@@ -40,7 +40,7 @@ def trigger_now(job_id: Any, data: Mapping[str, Any], *, by: User) -> Execution:
     target = _target_of_run(job, data)
     metadata = cleaning.metadata(data["metadata"]) if data.get("metadata") is not None else None
     token = _token(data)
-    overrides = {} if target == job.target else {"target": str(target)}
+    overrides: dict[str, Any] = {} if target == job.target else {"target": str(target)}
     if metadata is not None:
         overrides["metadata"] = metadata
     with transaction.atomic():
@@ -57,25 +57,38 @@ def trigger_now(job_id: Any, data: Mapping[str, Any], *, by: User) -> Execution:
         Job.objects.filter(pk=job.pk).update(last_execution_at=execution.started_at, last_status=Status.RUNNING)
         Revision.bump()
         delivery = delivery_of(
-            job, execution, target, job.metadata if metadata is None else metadata, github_token=token
+            job,
+            execution.id,
+            execution.started_at,
+            target,
+            job.metadata if metadata is None else metadata,
+            manual=True,
+            github_token=token,
         )
         transaction.on_commit(lambda: hand_over([delivery]))
     return execution
 
 
 def delivery_of(
-    job: Job, execution: Execution, target: Target, metadata: dict[str, Any], *, github_token: str = ""
+    job: Job,
+    execution_id: UUID,
+    started_at: datetime,
+    target: Target,
+    metadata: dict[str, Any],
+    *,
+    manual: bool = False,
+    github_token: str = "",
 ) -> Delivery:
-    """What the engine needs to carry out an execution."""
+    """What the engine needs to carry out a stored execution."""
     return Delivery(
-        execution_id=execution.id,
+        execution_id=execution_id,
         job_id=job.pk,
         job_name=job.name,
-        started_at=execution.started_at,
-        target=execution.target,
+        started_at=started_at,
+        target=str(target),
         deliverable=deliverable(target, metadata, job_name=job.name, github_token=github_token),
         timeout=settings.WEBHOOK_TIMEOUT_SECONDS,
-        manual=execution.trigger_type == TriggerType.MANUAL,
+        manual=manual,
     )
 
 
@@ -129,7 +142,9 @@ def _target_of_run(job: Job, data: Mapping[str, Any]) -> Target:
     dispatch = payload.text(data.get("dispatch_url"), "dispatch_url", limit=2048)
     base = targets.read_dispatch_url(dispatch) if dispatch else job.target
     parts = [payload.text(data.get(name), name, limit=100) for name in targets.GITHUB_FIELDS]
-    return targets.github_target(*(part or base.columns()[name] for name, part in zip(targets.GITHUB_FIELDS, parts, strict=True)))
+    return targets.github_target(
+        *(part or base.columns()[name] for name, part in zip(targets.GITHUB_FIELDS, parts, strict=True))
+    )
 
 
 def _token(data: Mapping[str, Any]) -> str:
@@ -145,5 +160,3 @@ def _timeout(value: Any) -> float:
     if isinstance(value, bool) or not isinstance(value, int | float) or not 1 <= value <= 30:
         raise invalid_field("timeout_seconds", "'timeout_seconds' must be a number from 1 to 30.")
     return float(value)
-
-

@@ -81,7 +81,7 @@ class JobAdmin(admin.ModelAdmin[Job]):
     list_select_related = ("pic_team", "category")
     readonly_fields = ("next_run_at", "last_execution_at", "last_status", "created_by", "created_at", "updated_at")
     autocomplete_fields = ("pic_team", "category")
-    actions = ("enable", "disable")
+    actions: Any = ["enable", "disable"]
     list_per_page = 50
     fieldsets = (
         ("What", {"fields": ("name", "category", "pic_team", "is_active")}),

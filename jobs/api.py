@@ -17,6 +17,7 @@ from rest_framework.views import APIView
 from accounts.permissions import ReadOrMayCreateJobs, require_login
 from contract import schema
 from contract.errors import Invalid, invalid_field
+from contract.http import body_of
 from contract.pages import Page
 from contract.schema import endpoint, param, shape
 from contract.times import local_iso
@@ -24,7 +25,7 @@ from jobs import cleaning, services
 from jobs.filters import JobFilter
 from jobs.models import Job, Revision
 from jobs.schedule import schedule_of
-from jobs.serializers import ExpressionBody, JobBody, JobChanges, JobSerializer, PreviewBody
+from jobs.serializers import JOB_NAME, ExpressionBody, JobBody, JobChanges, JobSerializer, PreviewBody
 
 _JOB_ANSWER = shape("JobAnswer", message=schema.text(), job=JobSerializer())
 _LIST_QUERY = [
@@ -70,22 +71,20 @@ class JobsView(APIView):
         if unchanged is not None:
             return unchanged
         jobs = _filtered(request)
-        context = {"now": timezone.now()}
+        now = timezone.now()
         if {"page", "limit"} & set(request.query_params):
             page = Page.of(jobs, request.query_params)
-            shown = JobSerializer(page.items, many=True, context=context).data
+            shown = JobSerializer.of_all(page.items, now=now)
             body = {"count": len(shown), "jobs": shown, **page.body()}
         else:
-            shown = JobSerializer(jobs, many=True, context=context).data
+            shown = JobSerializer.of_all(jobs, now=now)
             body = {"count": len(shown), "jobs": shown}
         return Response(body, headers={"ETag": etag, "Cache-Control": "private, no-cache", "Vary": "Authorization"})
 
     @endpoint(_JOB_ANSWER, 403, status=201, body=JobBody)
     def post(self, request: Request) -> Response:
-        job = services.create_job(request.data, by=require_login(request))
-        return Response(
-            {"message": "Job created successfully", "job": JobSerializer(job).data}, status.HTTP_201_CREATED
-        )
+        job = services.create_job(body_of(request), by=require_login(request))
+        return Response({"message": "Job created successfully", "job": JobSerializer.of(job)}, status.HTTP_201_CREATED)
 
 
 class JobView(APIView):
@@ -95,25 +94,19 @@ class JobView(APIView):
 
     @endpoint(shape("JobDetail", job=JobSerializer()), 404)
     def get(self, request: Request, job_id: str) -> Response:
-        return Response({"job": JobSerializer(services.get_job(job_id)).data})
+        return Response({"job": JobSerializer.of(services.get_job(job_id))})
 
     @endpoint(_JOB_ANSWER, 403, 404, body=JobChanges)
     def put(self, request: Request, job_id: str) -> Response:
         user = require_login(request)
         services.require_owner(services.get_job(job_id), user)
-        job = services.update_job(job_id, request.data, by=user)
-        return Response({"message": "Job updated successfully", "job": JobSerializer(job).data})
+        job = services.update_job(job_id, body_of(request), by=user)
+        return Response({"message": "Job updated successfully", "job": JobSerializer.of(job)})
 
-    @endpoint(
-        shape("JobDeleted", message=schema.text(), deleted_job=shape("JobName", id=schema.text(), name=schema.text())),
-        403,
-        404,
-    )
+    @endpoint(shape("JobDeleted", message=schema.text(), deleted_job=JOB_NAME), 403, 404)
     def delete(self, request: Request, job_id: str) -> Response:
         job = services.delete_job(job_id, by=require_login(request))
-        return Response(
-            {"message": "Job deleted successfully", "deleted_job": {"id": str(job_id), "name": job.name}}
-        )
+        return Response({"message": "Job deleted successfully", "deleted_job": {"id": str(job_id), "name": job.name}})
 
 
 class ValidateCronView(APIView):
@@ -130,7 +123,7 @@ class ValidateCronView(APIView):
     )
     def post(self, request: Request) -> Response:
         try:
-            _expression(request.data)
+            _expression(body_of(request))
         except Invalid as exc:
             return Response({"valid": False, "error": exc.error, "message": exc.message})
         return Response({"valid": True, "message": "Valid cron expression"})
@@ -149,11 +142,11 @@ class CronPreviewView(APIView):
         body=PreviewBody,
     )
     def post(self, request: Request) -> Response:
-        count = request.data.get("count")
+        count = body_of(request).get("count")
         count = 5 if count is None else count
         if not isinstance(count, int) or isinstance(count, bool) or count < 1:
             raise invalid_field("count", "'count' must be a whole number from 1 to 20.")
-        runs = schedule_of(_expression(request.data)).upcoming(min(count, 20), timezone.now())
+        runs = schedule_of(_expression(body_of(request))).upcoming(min(count, 20), timezone.now())
         return Response(
             {
                 "timezone": str(settings.SCHEDULER_ZONE),
@@ -168,7 +161,7 @@ class CronDescriptionView(APIView):
 
     @endpoint(shape("CronDescription", description=schema.text()), body=ExpressionBody)
     def post(self, request: Request) -> Response:
-        return Response({"description": schedule_of(_expression(request.data)).describe()})
+        return Response({"description": schedule_of(_expression(body_of(request))).describe()})
 
 
 def _expression(data: dict[str, Any]) -> str:
@@ -182,5 +175,5 @@ def _filtered(request: Request) -> QuerySet[Job]:
     if not found.is_valid():
         fields = {name: [str(m) for m in messages] for name, messages in found.errors.items()}
         raise Invalid("Invalid query", "A query parameter cannot be used.", fields=fields)
-    jobs = found.qs
-    return jobs
+    wanted: QuerySet[Job] = found.qs
+    return wanted

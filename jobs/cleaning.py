@@ -23,13 +23,16 @@ def name(value: Any, *, job: Job | None = None) -> str:
     text = payload.text(value, "name", limit=255)
     if not text:
         raise invalid_field("name", "Write a name for the job.", error="Job name cannot be empty")
-    if Job.objects.filter(name=text).exclude(pk=job.pk if job else None).exists():
+    others = Job.objects.exclude(pk=job.pk) if job else Job.objects.all()
+    if others.filter(name=text).exists():
         raise duplicate_name(text)
     return text
 
 
 def duplicate_name(text: str) -> Invalid:
-    return invalid_field("name", f'A job named "{text}" already exists. Choose another name.', error="Duplicate job name")
+    return invalid_field(
+        "name", f'A job named "{text}" already exists. Choose another name.', error="Duplicate job name"
+    )
 
 
 def cron(value: Any, *, field: str = "cron_expression") -> str:
@@ -75,8 +78,7 @@ def pic_team(value: Any, *, current: PicTeam | None = None) -> PicTeam:
 def _label(kind: type[L], text: str, current: L | None) -> L | None:
     if current is not None and text in {current.slug, current.name}:
         return current
-    found: L | None = kind.objects.called(text)
-    return found
+    return kind.objects.called(text)  # type: ignore[return-value]
 
 
 def metadata(value: Any) -> dict[str, Any]:
@@ -113,7 +115,9 @@ def end_date(value: Any, *, current: dt.date | None = None) -> dt.date:
     except ValueError:
         raise invalid_field(field, "Write the last day as YYYY-MM-DD.", error=error) from None
     if day != current and day < today():
-        raise invalid_field(field, f"The end date {day} has passed. Write today ({today()}) or a later day.", error=error)
+        raise invalid_field(
+            field, f"The end date {day} has passed. Write today ({today()}) or a later day.", error=error
+        )
     return day
 
 

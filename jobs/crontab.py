@@ -18,8 +18,10 @@ MACROS = {
     "@yearly": "0 0 1 1 *",
     "@annually": "0 0 1 1 *",
 }
-MONTHS = dict(zip("jan feb mar apr may jun jul aug sep oct nov dec".split(), range(1, 13), strict=True))
-DAYS = dict(zip("sun mon tue wed thu fri sat".split(), range(7), strict=True))
+MONTHS = dict(
+    zip(["jan", "feb", "mar", "apr", "may", "jun", "jul", "aug", "sep", "oct", "nov", "dec"], range(1, 13), strict=True)
+)
+DAYS = dict(zip(["sun", "mon", "tue", "wed", "thu", "fri", "sat"], range(7), strict=True))
 _LONGEST_MONTHS = {month: 30 if month in {4, 6, 9, 11} else 31 for month in range(1, 13)} | {2: 29}
 _ITEM = re.compile(r"(?:(\*)|([0-9]{1,3}|[a-z]+)(?:-([0-9]{1,3}|[a-z]+))?)(?:/([0-9]{1,3}))?", re.ASCII)
 
@@ -100,7 +102,9 @@ def _item(name: str, item: str, low: int, high: int, names: dict[str, int]) -> r
         raise CronError(f"The {name} field has an empty list item: remove the extra comma.")
     match = _ITEM.fullmatch(item)
     if match is None:
-        raise CronError(f"'{item[:40]}' is not a value of the {name} field: write *, a number, a range such as 1-5, or a step such as */15.")
+        raise CronError(
+            f"'{item[:40]}' is not a value of the {name} field: write *, a number, a range such as 1-5, or a step such as */15."
+        )
     star, first, last, step = match.groups()
     start = low if star else _value(name, first, low, high, names)
     # `*` in the day of week is Sunday to Saturday: 7 is but another name for 0.
@@ -113,7 +117,9 @@ def _item(name: str, item: str, low: int, high: int, names: dict[str, int]) -> r
         if int(step) == 0:
             raise CronError(f"The step in '{item}' of the {name} field is 0: write 1 or more.")
         if not star and last is None:
-            raise CronError(f"'{item}' in the {name} field has a step but no range: write {start}-{high}/{step} or */{step}.")
+            raise CronError(
+                f"'{item}' in the {name} field has a step but no range: write {start}-{high}/{step} or */{step}."
+            )
     return range(start, end + 1, int(step or 1))
 
 

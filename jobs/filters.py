@@ -21,7 +21,14 @@ class JobFilter(django_filters.FilterSet):
     created_by = django_filters.CharFilter(method="of_owner", help_text="Id of the owner.")
     last_status = django_filters.CharFilter("last_status")
     ordering = django_filters.OrderingFilter(
-        fields=["name", "created_at", "updated_at", "end_date", ("next_run_at", "next_execution_at"), "last_execution_at"]
+        fields=[
+            "name",
+            "created_at",
+            "updated_at",
+            "end_date",
+            ("next_run_at", "next_execution_at"),
+            "last_execution_at",
+        ]
     )
 
     class Meta:

@@ -49,7 +49,9 @@ class Job(models.Model):
     id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
     name = models.CharField(max_length=255, unique=True)
     cron_expression = models.CharField(
-        "schedule", max_length=255, help_text="Five fields as in crontab(5), such as 0 9 * * 1-5, or @daily and the like."
+        "schedule",
+        max_length=255,
+        help_text="Five fields as in crontab(5), such as 0 9 * * 1-5, or @daily and the like.",
     )
     target_url = models.CharField("webhook URL", max_length=2048, blank=True)
     github_owner = models.CharField("GitHub owner", max_length=100, blank=True)

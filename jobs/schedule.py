@@ -135,7 +135,7 @@ def _describe(tab: Crontab, language: str) -> str:
     options = Options()
     options.use_24hour_time_format = True
     options.locale_code = {"ja": "ja_JP"}.get(language[:2], "en_US")
-    words = get_description(tab.text, options)
+    words = str(get_description(tab.text, options))
     # cron-descriptor says "or" for every pair of day fields; crontab(5) joins them by "and" when one begins with `*`.
     return words if tab.either_day else words.replace(", or on ", ", only on ")
 

@@ -25,7 +25,7 @@ def next_execution_at(job: Job, now: dt.datetime) -> dt.datetime | None:
         return None
 
 
-class JobSerializer(serializers.Serializer[Job]):
+class JobSerializer(schema.Representation[Job]):
     """A job as the API shows it. `to_representation` is written out, as lists of ten thousand are asked for every few seconds."""
 
     id = serializers.UUIDField()
@@ -75,6 +75,9 @@ class JobSerializer(serializers.Serializer[Job]):
             "next_execution_at": local_iso(next_execution_at(job, now), settings.SCHEDULER_ZONE),
             "last_status": job.last_status or None,
         }
+
+
+JOB_NAME = schema.shape("JobName", id=schema.text(), name=schema.text())
 
 
 class JobChanges(serializers.Serializer[Any]):

@@ -97,7 +97,9 @@ def github_target(owner: str, repo: str, workflow: str, *, error: str = "Invalid
     for name, part in zip(GITHUB_FIELDS, (owner, repo, workflow), strict=True):
         if not _NAME.fullmatch(part) or part in {".", ".."} or len(part) > 100:
             raise invalid_field(
-                name, f"'{part[:60]}' cannot be a part of a workflow's address: use letters, digits, '.', '_', '-'.", error=error
+                name,
+                f"'{part[:60]}' cannot be a part of a workflow's address: use letters, digits, '.', '_', '-'.",
+                error=error,
             )
     return GitHubTarget(owner, repo, workflow)
 

@@ -6,12 +6,16 @@ import datetime as dt
 import logging
 from collections import defaultdict
 from dataclasses import dataclass, field
+from typing import NamedTuple
+from uuid import UUID
 
 from django.conf import settings
 from django.db import transaction
 from django.utils import timezone
+from uuid_utils.compat import uuid7
 
 from executions import engine
+from executions.bulk import insert_new
 from executions.engine import Delivery
 from executions.models import Execution, Status, TriggerType
 from executions.services import delivery_of, hand_over
@@ -22,6 +26,10 @@ from scheduler.leadership import Leader
 
 log = logging.getLogger("cronsched.firing")
 CHUNK = 500
+_READ = (
+    "name", "cron_expression", "target_url", "github_owner", "github_repo", "github_workflow_name", "metadata",
+    "end_date", "next_run_at",
+)  # fmt: skip
 # Of the fire times that a job missed, the latest ones are recorded one by one; earlier ones are counted.
 MISSED_RECORDED = 100
 
@@ -48,20 +56,16 @@ def fire(leader: Leader) -> Fired:
         now = timezone.now()
         with transaction.atomic():
             leader.check_fence()
-            jobs = list(
-                Job.objects.due(now)
-                .select_for_update(of=("self",))
-                .defer("notification_emails", "created_at", "updated_at")[:CHUNK]
-            )
+            jobs = list(Job.objects.due(now).select_for_update(of=("self",)).only(*_READ)[:CHUNK])
             if not jobs:
                 return fired
             deliveries = _fire_chunk(jobs, now, worker_id, fired)
         hand_over(deliveries)
 
 
-def _fire_chunk(jobs: list[Job], now: dt.datetime, worker_id: object, fired: Fired) -> list[Delivery]:
-    planned: list[tuple[Job, Execution]] = []
-    missed: list[Execution] = []
+def _fire_chunk(jobs: list[Job], now: dt.datetime, worker_id: UUID, fired: Fired) -> list[Delivery]:
+    planned: dict[UUID, Job] = {}
+    rows: list[Row] = []
     by_next: defaultdict[dt.datetime | None, list[Job]] = defaultdict(list)
     for job in jobs:
         try:
@@ -72,14 +76,16 @@ def _fire_chunk(jobs: list[Job], now: dt.datetime, worker_id: object, fired: Fir
             by_next[None].append(job)
             continue
         by_next[following].append(job)
-        planned.append((job, _execution(job, due, now, Status.RUNNING, worker_id)))
-        missed += [_missed(job, moment, now, total) for moment in earlier]
-    new = _inserted([execution for _, execution in planned])
-    Execution.objects.bulk_create(missed, ignore_conflicts=True, batch_size=CHUNK)
-    _advance(by_next, now, {execution.job_id for _, execution in planned if execution.id in new})
-    fired.executions += len(new)
-    fired.missed += len(missed)
-    return [delivery_of(job, execution, job.target, job.metadata) for job, execution in planned if execution.id in new]
+        row = Row.of(job, due, Status.RUNNING, now, worker_id)
+        planned[row.id] = job
+        rows.append(row)
+        rows += [Row.of(job, moment, Status.MISSED, moment, None, _missed(total)) for moment in earlier]
+    stored = _insert(rows)
+    ran = {execution_id: job for execution_id, job in planned.items() if execution_id in stored}
+    fired.executions += len(ran)
+    fired.missed += len(stored) - len(ran)
+    _advance(by_next, now, {job.pk for job in ran.values()})
+    return [delivery_of(job, execution_id, now, job.target, job.metadata) for execution_id, job in ran.items()]
 
 
 def _due_times(job: Job, now: dt.datetime) -> tuple[dt.datetime, list[dt.datetime], int, dt.datetime | None]:
@@ -101,39 +107,58 @@ def _end_of(day: dt.date) -> dt.datetime:
     return dt.datetime.combine(day, dt.time.max, settings.SCHEDULER_ZONE)
 
 
-def _execution(job: Job, moment: dt.datetime, now: dt.datetime, status: Status, worker_id: object) -> Execution:
-    return Execution(
-        job_id=job.pk,
-        status=status,
-        trigger_type=TriggerType.SCHEDULED,
-        scheduled_for=moment,
-        started_at=now,
-        execution_type=type_of(job.target),
-        target=str(job.target),
-        worker_id=worker_id,
-    )
+class Row(NamedTuple):
+    """The columns of a new execution that differ from their defaults, in the order of the insert."""
+
+    id: UUID
+    job: UUID
+    status: str
+    trigger_type: str
+    scheduled_for: dt.datetime
+    started_at: dt.datetime
+    completed_at: dt.datetime | None
+    execution_type: str
+    target: str
+    worker_id: UUID | None
+    error_message: str
+    output: str
+    attempts: list[object]
+
+    @classmethod
+    def of(
+        cls, job: Job, moment: dt.datetime, status: Status, at: dt.datetime, worker_id: UUID | None, error: str = ""
+    ) -> Row:
+        target = job.target
+        completed_at = at if status == Status.MISSED else None
+        return cls(
+            uuid7(), job.pk, status.value, TriggerType.SCHEDULED.value, moment, at, completed_at,
+            type_of(target).value, str(target), worker_id, error, "", [],
+        )  # fmt: skip
 
 
-def _missed(job: Job, moment: dt.datetime, now: dt.datetime, total: int) -> Execution:
-    execution = _execution(job, moment, now, Status.MISSED, None)
-    execution.started_at = execution.completed_at = moment
-    execution.error_message = (
-        f"missed: no scheduler fired it in time; {total} fire times were missed, and the latest was run instead"
-    )
-    return execution
+def _missed(total: int) -> str:
+    return f"missed: no scheduler fired it in time; {total} fire times were missed, and the latest was run instead"
 
 
-def _inserted(executions: list[Execution]) -> set[object]:
+def _insert(rows: list[Row]) -> set[UUID]:
     """Store executions but those whose fire time has one already; returns the ids of the stored."""
-    Execution.objects.bulk_create(executions, ignore_conflicts=True, batch_size=CHUNK)
-    ids = [execution.id for execution in executions]
-    return set(Execution.objects.filter(pk__in=ids).order_by().values_list("id", flat=True))
+    if insert_new(Execution, Row._fields, rows) == len(rows):
+        return {row.id for row in rows}
+    stored: set[UUID] = set()
+    for start in range(0, len(rows), CHUNK):
+        ids = [row.id for row in rows[start : start + CHUNK]]
+        stored.update(Execution.objects.filter(pk__in=ids).order_by().values_list("id", flat=True))
+    return stored
 
 
-def _advance(by_next: dict[dt.datetime | None, list[Job]], now: dt.datetime, ran: set[object]) -> None:
-    """Move the jobs to their next fire times, one statement for each."""
+def _advance(by_next: dict[dt.datetime | None, list[Job]], now: dt.datetime, ran: set[UUID]) -> None:
+    """Move the jobs to their next fire times, one statement for each time."""
     for following, jobs in by_next.items():
-        Job.objects.filter(pk__in=[job.pk for job in jobs]).update(next_run_at=following)
-    Job.objects.filter(pk__in=ran).update(last_execution_at=now, last_status=Status.RUNNING)
+        fired = [job.pk for job in jobs if job.pk in ran]
+        Job.objects.filter(pk__in=fired).update(
+            next_run_at=following, last_execution_at=now, last_status=Status.RUNNING
+        )
+        if len(fired) < len(jobs):
+            others = [job.pk for job in jobs if job.pk not in ran]
+            Job.objects.filter(pk__in=others).update(next_run_at=following)
     Revision.bump()
-

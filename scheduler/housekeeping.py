@@ -23,7 +23,7 @@ log = logging.getLogger("cronsched.housekeeping")
 _KEPT = dt.timedelta(days=7)
 
 
-@util.close_old_connections
+@util.close_old_connections  # type: ignore[untyped-decorator]
 def pause_ended_jobs() -> None:
     """Pause the jobs whose end date was yesterday."""
     paused = pause_expired()
@@ -31,7 +31,7 @@ def pause_ended_jobs() -> None:
         log.info("paused %d jobs whose end date has passed", len(paused))
 
 
-@util.close_old_connections
+@util.close_old_connections  # type: ignore[untyped-decorator]
 def tidy() -> None:
     """Delete what only its own time needed: ended logins, answered resyncs, dead workers, old runs of these jobs."""
     now = timezone.now()

@@ -39,14 +39,15 @@ class LabelAdmin(admin.ModelAdmin[Any]):
     """Disable instead of delete: the jobs keep their label."""
 
     form = LabelForm
-    list_display: Any = ("name", "slug", "is_active", "job_count", "updated_at")
+    list_display = ["name", "slug", "is_active", "job_count", "updated_at"]
     list_filter = ("is_active",)
-    search_fields: Any = ("name", "slug")
+    search_fields = ["name", "slug"]
     readonly_fields = ("created_at", "updated_at")
     actions = ("enable", "disable")
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[Any]:
-        return super().get_queryset(request).annotate(_jobs=Count("jobs"))
+        labels: QuerySet[Any] = super().get_queryset(request).annotate(_jobs=Count("jobs"))
+        return labels
 
     def get_readonly_fields(self, request: HttpRequest, obj: Label | None = None) -> Any:
         return (*self.readonly_fields, "slug") if obj else self.readonly_fields
@@ -75,5 +76,5 @@ class CategoryAdmin(LabelAdmin):
 
 @admin.register(PicTeam)
 class PicTeamAdmin(LabelAdmin):
-    list_display = ("name", "slug", "slack_handle", "is_active", "job_count", "updated_at")
-    search_fields = ("name", "slug", "slack_handle")
+    list_display = ["name", "slug", "slack_handle", "is_active", "job_count", "updated_at"]
+    search_fields = ["name", "slug", "slack_handle"]

@@ -11,13 +11,14 @@ from rest_framework.views import APIView
 
 from accounts.permissions import ReadOrAdmin, require_login
 from contract import payload, schema
+from contract.http import body_of
 from contract.schema import endpoint, param, shape
 from contract.times import utc_ms
 from taxonomy import services
 from taxonomy.models import Category, Label, PicTeam
 
 
-class CategorySerializer(serializers.Serializer[Any]):
+class CategorySerializer(schema.Representation[Label]):
     id = serializers.UUIDField()
     slug = serializers.CharField()
     name = serializers.CharField()
@@ -66,7 +67,7 @@ class LabelsView(APIView):
     """List and create; the subclasses say of which kind."""
 
     permission_classes = (ReadOrAdmin,)
-    kind: ClassVar[type[Category] | type[PicTeam]]
+    kind: ClassVar[Any]
     serializer: ClassVar[type[CategorySerializer]]
     noun: ClassVar[str]
     key: ClassVar[str]
@@ -76,51 +77,53 @@ class LabelsView(APIView):
         labels = self.kind.objects.by_name()
         if not (require_login(request).is_admin and payload.query_flag(request.query_params, "include_inactive")):
             labels = labels.filter(is_active=True)
-        return Response({self.list_key: self.serializer(labels, many=True).data})
+        return Response({self.list_key: self.serializer.of_all(labels)})
 
     def post(self, request: Request) -> Response:
-        label = services.create(self.kind, request.data)
+        label = services.create(self.kind, body_of(request))
         return Response(
-            {"message": f"{self.noun} created", self.key: self.serializer(label).data}, status.HTTP_201_CREATED
+            {"message": f"{self.noun} created", self.key: self.serializer.of(label)}, status.HTTP_201_CREATED
         )
 
 
 class LabelView(LabelsView):
     """Change and disable one."""
 
-    http_method_names: ClassVar[list[str]] = ["put", "delete", "options"]
+    http_method_names = ("put", "delete", "options")
 
     def put(self, request: Request, label_id: str) -> Response:
-        label, jobs_updated = services.update(self.kind, label_id, request.data)
+        label, jobs_updated = services.update(self.kind, label_id, body_of(request))
         return Response(
             {
                 "message": f"{self.noun} updated",
-                self.key: self.serializer(label).data,
+                self.key: self.serializer.of(label),
                 "jobs_updated": jobs_updated,
             }
         )
 
     def delete(self, request: Request, label_id: str) -> Response:
         label = services.disable(self.kind, label_id)
-        return Response({"message": f"{self.noun} disabled", self.key: self.serializer(label).data})
+        return Response({"message": f"{self.noun} disabled", self.key: self.serializer.of(label)})
 
 
 _INACTIVE = [param("include_inactive", "Also the disabled ones (admins only).")]
 _CATEGORY = {"message": schema.text(), "category": CategorySerializer()}
+_CATEGORY_ANSWER = shape("CategoryAnswer", **_CATEGORY)
 _TEAM = {"message": schema.text(), "pic_team": PicTeamSerializer()}
+_TEAM_ANSWER = shape("PicTeamAnswer", **_TEAM)
 
 
 class _Category:
-    kind = Category
-    serializer = CategorySerializer
+    kind: ClassVar[Any] = Category
+    serializer: ClassVar[type[CategorySerializer]] = CategorySerializer
     noun = "Category"
     key = "category"
     list_key = "categories"
 
 
 class _PicTeam:
-    kind = PicTeam
-    serializer = PicTeamSerializer
+    kind: ClassVar[Any] = PicTeam
+    serializer: ClassVar[type[CategorySerializer]] = PicTeamSerializer
     noun = "PIC team"
     key = "pic_team"
     list_key = "pic_teams"
@@ -133,7 +136,7 @@ class CategoriesView(_Category, LabelsView):
     def get(self, request: Request) -> Response:
         return super().get(request)
 
-    @endpoint(shape("CategoryAnswer", **_CATEGORY), 403, 409, status=201, body=CategoryBody)
+    @endpoint(_CATEGORY_ANSWER, 403, 409, status=201, body=CategoryBody)
     def post(self, request: Request) -> Response:
         return super().post(request)
 
@@ -141,13 +144,11 @@ class CategoriesView(_Category, LabelsView):
 class CategoryView(_Category, LabelView):
     """One category."""
 
-    @endpoint(
-        shape("CategoryUpdated", **_CATEGORY, jobs_updated=schema.whole()), 403, 404, 409, body=CategoryChanges
-    )
+    @endpoint(shape("CategoryUpdated", **_CATEGORY, jobs_updated=schema.whole()), 403, 404, 409, body=CategoryChanges)
     def put(self, request: Request, label_id: str) -> Response:
         return super().put(request, label_id)
 
-    @endpoint(shape("CategoryAnswer", **_CATEGORY), 403, 404)
+    @endpoint(_CATEGORY_ANSWER, 403, 404)
     def delete(self, request: Request, label_id: str) -> Response:
         return super().delete(request, label_id)
 
@@ -159,7 +160,7 @@ class PicTeamsView(_PicTeam, LabelsView):
     def get(self, request: Request) -> Response:
         return super().get(request)
 
-    @endpoint(shape("PicTeamAnswer", **_TEAM), 403, 409, status=201, body=PicTeamBody)
+    @endpoint(_TEAM_ANSWER, 403, 409, status=201, body=PicTeamBody)
     def post(self, request: Request) -> Response:
         return super().post(request)
 
@@ -171,6 +172,6 @@ class PicTeamView(_PicTeam, LabelView):
     def put(self, request: Request, label_id: str) -> Response:
         return super().put(request, label_id)
 
-    @endpoint(shape("PicTeamAnswer", **_TEAM), 403, 404)
+    @endpoint(_TEAM_ANSWER, 403, 404)
     def delete(self, request: Request, label_id: str) -> Response:
         return super().delete(request, label_id)

@@ -29,7 +29,9 @@ class LabelQuerySet(models.QuerySet["Label"]):
         """The label with this slug or display name, without case; None if there is none."""
         name = name.strip()
         matches = self.filter(Q(slug=name.lower()) | Q(name__iexact=name) | Q(slug=slug_of(name) or name))
-        return min(matches, key=lambda label: (label.slug != name.lower(), label.name.lower() != name.lower()), default=None)
+        return min(
+            matches, key=lambda label: (label.slug != name.lower(), label.name.lower() != name.lower()), default=None
+        )
 
 
 class Label(models.Model):
@@ -67,7 +69,9 @@ class Category(Label):
 class PicTeam(Label):
     """The team in charge of a job."""
 
-    slack_handle = models.CharField(max_length=100, help_text="Whom Slack messages mention, such as @qa-team or S0123ABC.")
+    slack_handle = models.CharField(
+        max_length=100, help_text="Whom Slack messages mention, such as @qa-team or S0123ABC."
+    )
 
     class Meta:
         verbose_name = "PIC team"

@@ -69,7 +69,7 @@ def disable(kind: type[L], label_id: str) -> L:
 def _get(kind: type[L], label_id: str) -> L:
     noun = str(kind._meta.verbose_name)
     pk = payload.uuid_or_404(label_id, "Not found", f"There is no {noun} '{label_id}'.")
-    label = kind._default_manager.select_for_update().filter(pk=pk).first()
+    label: L | None = kind._default_manager.select_for_update().filter(pk=pk).first()  # type: ignore[assignment]
     if label is None:
         raise NotFound("Not found", f"There is no {noun} '{label_id}'.")
     return label

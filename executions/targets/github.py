@@ -65,9 +65,7 @@ class GitHubDispatch:
     def _outcome(self, reply: Reply, workflow: str) -> Outcome:
         called = str(GitHubTarget(self.target.owner, self.target.repo, workflow))
         if reply.status in {200, 204}:
-            return Outcome(
-                True, reply.status, f"Workflow triggered successfully on branch {self.ref}", target=called
-            )
+            return Outcome(True, reply.status, f"Workflow triggered successfully on branch {self.ref}", target=called)
         error = f"GitHub Actions dispatch failed. Status: {reply.status}, Response: {reply.text}"
         # None of the names was found: say so of the one that the job has.
         return Outcome(False, reply.status, reply.text, error, str(self.target) if reply.status == 404 else called)

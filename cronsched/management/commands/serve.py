@@ -48,7 +48,9 @@ class Command(BaseCommand):
             "",
         ]
         if password and settings.CRONSCHED_ADMIN_PASSWORD:
-            lines += [f"    Log in as {settings.CRONSCHED_ADMIN_USERNAME} with the password in CRONSCHED_ADMIN_PASSWORD."]
+            lines += [
+                f"    Log in as {settings.CRONSCHED_ADMIN_USERNAME} with the password in CRONSCHED_ADMIN_PASSWORD."
+            ]
         elif password:
             kept = settings.CRONSCHED_DATA_DIR / "admin_password"
             lines += [

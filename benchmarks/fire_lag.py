@@ -1,0 +1,155 @@
+"""How late calls leave when N jobs are due at one instant.
+
+Seeds N every-minute jobs that call a target on loopback (50 ms to answer), runs the scheduler through one fire time, and prints: the lag from the fire time
+to each call's arrival (p50, p99, last), missed and doubled calls, when the last outcome was stored, executions a second, and the
+scheduler's CPU seconds and peak memory. Run it as `make bench` or `python benchmarks/fire_lag.py --jobs 1000 10000`.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import subprocess
+import sys
+import tempfile
+import time
+from collections import Counter
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parent.parent
+SEED = """
+import datetime as dt, sys
+from jobs.models import Job
+from jobs.services import add_jobs
+from taxonomy.models import Category, PicTeam
+count, port = int(sys.argv[1]), sys.argv[2]
+team = PicTeam.objects.create(name="Bench", slug="bench", slack_handle="@bench")
+general = Category.objects.get(slug="general")
+add_jobs([
+    Job(name=f"job {n}", cron_expression="* * * * *", target_url=f"http://127.0.0.1:{port}/{n}", category=general,
+        pic_team=team, end_date=dt.date(2099, 12, 31))
+    for n in range(count)
+], by=None)
+"""
+READ = """
+import json
+from executions.models import Execution
+rows = Execution.objects.order_by().values_list("status", "scheduled_for", "completed_at")
+print(json.dumps([[s, f.timestamp() if f else None, c.timestamp() if c else None] for s, f, c in rows]))
+"""
+
+
+@dataclass
+class Figures:
+    """One run's figures; times in seconds, memory in MiB."""
+
+    jobs: int
+    p50: float
+    p99: float
+    last_call: float
+    last_stored: float
+    missed: int
+    doubled: int
+    failed: int
+    executions_per_second: float
+    cpu_seconds: float
+    peak_memory_mib: float
+
+
+def run(count: int, database_url: str | None = None) -> Figures:
+    with tempfile.TemporaryDirectory(prefix="cronsched-bench-") as folder:
+        env = {
+            **os.environ,
+            "CRONSCHED_DATA_DIR": folder,
+            "CRONSCHED_ALLOWED_TARGETS": "127.0.0.0/8",
+            "DATABASE_URL": database_url or f"sqlite:///{folder}/bench.sqlite3",
+            "LOG_LEVEL": "WARNING",
+            "DJANGO_SETTINGS_MODULE": "cronsched.settings",
+        }
+        target = subprocess.Popen(
+            [sys.executable, str(ROOT / "benchmarks/target.py"), "0", "0.05"], stdout=subprocess.PIPE, text=True
+        )
+        assert target.stdout is not None
+        port = target.stdout.readline().strip()
+        manage(env, "migrate", "-v0")
+        python(env, SEED, str(count), port)
+        # The scheduler starts well before a fire time, and that fire time is the one that is measured.
+        time.sleep((60 - time.time() % 60 + 48) % 60)
+        fire_time = (time.time() // 60 + 1) * 60
+        python(
+            env,
+            "from jobs.models import Job; import datetime as dt\n"
+            f"Job.objects.update(next_run_at=dt.datetime.fromtimestamp({fire_time}, dt.UTC))",
+        )
+        scheduler = subprocess.Popen([sys.executable, str(ROOT / "manage.py"), "runscheduler"], env=env, cwd=ROOT)
+        time.sleep(max(0.0, fire_time + 4 + count / 1500 - time.time()))
+        peak = peak_memory(scheduler.pid)
+        scheduler.terminate()
+        _, _, used = os.wait4(scheduler.pid, 0)
+        scheduler.returncode = 0
+        target.terminate()
+        arrivals = json.loads(target.stdout.read())
+        target.wait()
+        rows = json.loads(python(env, READ))
+    return figures(count, fire_time, arrivals, rows, used.ru_utime + used.ru_stime, peak)
+
+
+def figures(
+    count: int, fire_time: float, arrivals: list[tuple[float, str]], rows: list[list[object]], cpu: float, peak: float
+) -> Figures:
+    lags = sorted(moment - fire_time for moment, _ in arrivals if moment >= fire_time)
+    calls = Counter(path for moment, path in arrivals if moment >= fire_time)
+    stored = [row for row in rows if row[1] == fire_time]
+    last_stored = max((float(str(row[2])) for row in stored if row[2]), default=fire_time) - fire_time
+    return Figures(
+        jobs=count,
+        p50=round(lags[len(lags) // 2], 3) if lags else 0,
+        p99=round(lags[int(len(lags) * 0.99)], 3) if lags else 0,
+        last_call=round(lags[-1], 3) if lags else 0,
+        last_stored=round(last_stored, 3),
+        missed=count - len(calls),
+        doubled=sum(number - 1 for number in calls.values()) + max(0, len(stored) - count),
+        failed=sum(row[0] != "success" for row in stored),
+        executions_per_second=round(len(stored) / last_stored, 1) if last_stored else 0,
+        cpu_seconds=round(cpu, 2),
+        peak_memory_mib=round(peak, 1),
+    )
+
+
+def peak_memory(pid: int) -> float:
+    status = Path(f"/proc/{pid}/status").read_text()
+    return int(status.split("VmHWM:")[1].split()[0]) / 1024
+
+
+def manage(env: dict[str, str], *arguments: str) -> None:
+    subprocess.run([sys.executable, str(ROOT / "manage.py"), *arguments], env=env, cwd=ROOT, check=True)
+
+
+def python(env: dict[str, str], code: str, *arguments: str) -> str:
+    prelude = "import django; django.setup()\n"
+    done = subprocess.run(
+        [sys.executable, "-c", prelude + code, *arguments],
+        env=env,
+        cwd=ROOT,
+        check=True,
+        stdout=subprocess.PIPE,
+        text=True,
+    )
+    return done.stdout
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--jobs", type=int, nargs="+", default=[100, 1000, 10000])
+    parser.add_argument("--database-url", help="an empty PostgreSQL database in place of SQLite")
+    parser.add_argument("--json", action="store_true", help="one JSON object a line")
+    options = parser.parse_args()
+    for count in options.jobs:
+        result = asdict(run(count, options.database_url))
+        print(json.dumps(result) if options.json else "  ".join(f"{k}={v}" for k, v in result.items()), flush=True)
+
+
+if __name__ == "__main__":
+    main()
