@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from django.db import connection, models
+from django.db import DEFAULT_DB_ALIAS, connection, connections, models
 
 
 def update_many(
@@ -48,9 +48,10 @@ def _execute(sql: str, fields: Sequence[Any], rows: Sequence[Sequence[Any]]) -> 
 
 def _prepared(field: Any, column: Sequence[Any]) -> list[Any]:
     """A column's values for the database. Equal values are converted once: most columns hold few different ones."""
+    database = connections[DEFAULT_DB_ALIAS]
     if isinstance(field, models.JSONField):
-        return [field.get_db_prep_save(value, connection) for value in column]
-    known = {value: field.get_db_prep_save(value, connection) for value in set(column)}
+        return [field.get_db_prep_save(value, database) for value in column]
+    known = {value: field.get_db_prep_save(value, database) for value in set(column)}
     return [known[value] for value in column]
 
 

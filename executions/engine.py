@@ -4,31 +4,33 @@ from __future__ import annotations
 
 import asyncio
 import concurrent.futures
+import gc
 import logging
 import os
 import threading
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
+from functools import partial
+from typing import Any, NamedTuple
 from uuid import UUID
 
+import uvloop
 from django.conf import settings
 from django.utils import timezone
 
 from contract.times import utc_ms
+from executions.gate import Gate, Keys
 from executions.http import DeliveryError, HttpClient, Reply, Request
 from executions.recorder import Finished, Recorder
-from executions.targets import Deliverable, Outcome
+from executions.targets import Deliverable, Outcome, Send
 
 log = logging.getLogger("cronsched.engine")
 _RESOLVER_THREADS = 64
 
 
-@dataclass(frozen=True, slots=True)
-class Delivery:
-    """An execution to be carried out. Its row exists; `timeout` is in seconds, for each call."""
+class Delivery(NamedTuple):
+    """An execution to be carried out. Its row exists; `timeout` is in seconds, for each call. It waits where `keys` are busy."""
 
     execution_id: UUID
     job_id: UUID
@@ -37,6 +39,7 @@ class Delivery:
     target: str
     deliverable: Deliverable
     timeout: float
+    keys: Keys = ()
     manual: bool = False
 
 
@@ -45,7 +48,9 @@ class Engine:
 
     def __init__(self, recorder: Recorder) -> None:
         self._recorder = recorder
-        self._loop = asyncio.new_event_loop()
+        self._loop = uvloop.new_event_loop()
+        self._gate = Gate(settings.ENGINE_CONCURRENCY, {"host": settings.ENGINE_CONCURRENCY_PER_HOST})
+        self._unfinished = 0
         self._tasks: set[asyncio.Task[None]] = set()
         self._client: HttpClient | None = None
         self._ready = threading.Event()
@@ -56,6 +61,7 @@ class Engine:
         self._recorder.start()
         self._thread.start()
         self._ready.wait()
+        _collect_rarely()
 
     def submit(self, deliveries: Sequence[Delivery]) -> None:
         """Carry out deliveries; returns at once."""
@@ -65,19 +71,24 @@ class Engine:
         """Make one delivery that is not recorded, and wait for its outcome. Raises `DeliveryError`."""
 
         async def attempt() -> Outcome:
-            return await deliverable.deliver(self._sender(timeout), execution_id)
+            return await deliverable.deliver(self._sender(timeout, []), execution_id)
 
         return asyncio.run_coroutine_threadsafe(attempt(), self._loop).result()
 
     @property
+    def worker_id(self) -> UUID:
+        """The id of this process's worker row."""
+        return self._recorder.worker_id
+
+    @property
     def in_flight(self) -> int:
-        """How many deliveries are under way."""
-        return len(self._tasks)
+        """How many deliveries are under way or wait for room."""
+        return self._unfinished
 
     def shutdown(self, drain: float) -> None:
         """Let deliveries finish for up to `drain` seconds, end the rest as failed, and record every outcome."""
         deadline = time.monotonic() + drain
-        while self._tasks and time.monotonic() < deadline:
+        while self._unfinished and time.monotonic() < deadline:
             time.sleep(0.02)
         concurrent.futures.wait([asyncio.run_coroutine_threadsafe(self._close(), self._loop)])
         self._loop.call_soon_threadsafe(self._loop.stop)
@@ -94,12 +105,12 @@ class Engine:
         self._loop.close()
 
     async def _open(self) -> None:
-        self._client = HttpClient(
-            limit=settings.ENGINE_CONCURRENCY, limit_per_host=settings.ENGINE_CONCURRENCY_PER_HOST
-        )
+        self._client = HttpClient()
         self._ready.set()
 
     async def _close(self) -> None:
+        for start in self._gate.clear():
+            start()
         for task in self._tasks:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
@@ -107,24 +118,21 @@ class Engine:
             await self._client.close()
 
     def _accept(self, deliveries: Sequence[Delivery]) -> None:
+        self._unfinished += len(deliveries)
         for delivery in deliveries:
-            task = self._loop.create_task(self._deliver(delivery))
-            self._tasks.add(task)
-            task.add_done_callback(self._tasks.discard)
+            self._gate.enter(delivery.keys, partial(self._start, delivery))
 
-    async def _deliver(self, delivery: Delivery) -> None:
+    def _start(self, delivery: Delivery) -> None:
+        task = self._loop.create_task(self._carry_out(delivery))
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+
+    async def _carry_out(self, delivery: Delivery) -> None:
         attempts: list[dict[str, Any]] = []
         try:
-            outcome = await delivery.deliverable.deliver(
-                self._sender(delivery.timeout, attempts), delivery.execution_id
-            )
-        except DeliveryError as exc:
-            outcome = Outcome(False, error=str(exc))
-        except asyncio.CancelledError:
-            outcome = Outcome(False, error="the process that made the call was stopped before an answer came")
-        except Exception:
-            log.exception("execution %s: the delivery failed in an unforeseen way", delivery.execution_id)
-            outcome = Outcome(False, error="internal error: see the log of the process that made the call")
+            outcome = await self._outcome(delivery, attempts)
+        finally:
+            self._gate.leave(delivery.keys)
         self._recorder.record(
             Finished(
                 execution_id=delivery.execution_id,
@@ -138,12 +146,25 @@ class Engine:
                 attempts=attempts,
             )
         )
+        self._unfinished -= 1
 
-    def _sender(self, timeout: float, attempts: list[dict[str, Any]] | None = None) -> Any:
+    async def _outcome(self, delivery: Delivery, attempts: list[dict[str, Any]]) -> Outcome:
+        try:
+            return await delivery.deliverable.deliver(self._sender(delivery.timeout, attempts), delivery.execution_id)
+        except DeliveryError as exc:
+            return Outcome(False, error=str(exc))
+        except asyncio.CancelledError:
+            return Outcome(False, error="the process that made the call was stopped before an answer came")
+        except Exception:
+            log.exception("execution %s: the delivery failed in an unforeseen way", delivery.execution_id)
+            return Outcome(False, error="internal error: see the log of the process that made the call")
+
+    def _sender(self, timeout: float, attempts: list[dict[str, Any]]) -> Send:
         async def send(request: Request) -> Reply:
             assert self._client is not None
-            started, clock = timezone.now(), time.perf_counter()
-            entry: dict[str, Any] = {"started_at": utc_ms(started), "status": None, "error": ""}
+            clock = time.perf_counter()
+            entry: dict[str, Any] = {"started_at": utc_ms(timezone.now()), "status": None, "error": ""}
+            attempts.append(entry)
             try:
                 reply = await self._client.send(request, timeout)
                 entry["status"] = reply.status
@@ -153,10 +174,14 @@ class Engine:
                 raise
             finally:
                 entry["duration_seconds"] = round(time.perf_counter() - clock, 3)
-                if attempts is not None:
-                    attempts.append(entry)
 
         return send
+
+
+def _collect_rarely() -> None:
+    """Thousands of deliveries at once are no garbage: the collector would look through all of them again and again."""
+    gc.freeze()
+    gc.set_threshold(50_000, 50, 100)
 
 
 _engine: tuple[int, Engine] | None = None
@@ -185,4 +210,4 @@ def shutdown_local_engine(drain: float) -> None:
 
 def worker_id() -> UUID:
     """The id of this process's worker row."""
-    return local_engine()._recorder.worker_id
+    return local_engine().worker_id

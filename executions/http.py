@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-import asyncio
 import errno
 import ipaddress
 import os
 import socket
 import ssl
-from collections import defaultdict
-from dataclasses import dataclass, field
+from collections.abc import Mapping
+from functools import lru_cache
+from typing import NamedTuple
 
 import aiohttp
 from aiohttp.abc import AbstractResolver, ResolveResult
@@ -38,19 +38,17 @@ class NotAllowed(OSError):
     """An address that the target policy forbids."""
 
 
-@dataclass(frozen=True)
-class Request:
+class Request(NamedTuple):
     """A call to be made. `trusted` calls go to the operator's own settings (GitHub's API), whatever their address."""
 
     method: str
     url: str
-    headers: dict[str, str] = field(default_factory=dict)
+    headers: Mapping[str, str]
     body: bytes | None = None
     trusted: bool = False
 
 
-@dataclass(frozen=True)
-class Reply:
+class Reply(NamedTuple):
     """An answer: its status and the first `KEPT_CHARACTERS` characters of its body."""
 
     status: int
@@ -85,43 +83,36 @@ class PolicyResolver(AbstractResolver):
 
 
 class HttpClient:
-    """Makes calls within one event loop. At most `limit` at once, and `limit_per_host` to one host and port."""
+    """Makes calls within one event loop."""
 
-    def __init__(
-        self,
-        *,
-        limit: int,
-        limit_per_host: int,
-        policy: TargetPolicy | None = None,
-        resolver: AbstractResolver | None = None,
-    ) -> None:
-        self._policy = policy or target_policy.current()
+    def __init__(self, *, policy: TargetPolicy | None = None, resolver: AbstractResolver | None = None) -> None:
+        policy = policy or target_policy.current()
+        self._allows = lru_cache(maxsize=4096)(policy.allows)
         resolver = resolver or ThreadedResolver()
-        self._guarded = _session(PolicyResolver(self._policy, resolver))
+        self._guarded = _session(PolicyResolver(policy, resolver))
         self._trusted = _session(resolver)
-        self._all = asyncio.Semaphore(limit)
-        self._hosts: defaultdict[tuple[str | None, int | None], asyncio.Semaphore] = defaultdict(
-            lambda: asyncio.Semaphore(limit_per_host)
-        )
 
     async def send(self, request: Request, timeout: float) -> Reply:
-        """Make one call within `timeout` seconds, counted from when it leaves. Raises `DeliveryError` without an answer."""
+        """Make one call within `timeout` seconds. Raises `DeliveryError` without an answer."""
         url = URL(request.url)
-        if not request.trusted and not self._policy.allows(url.host or ""):
+        if not request.trusted and not self._allows(url.host or ""):
             raise DeliveryError(f"the address {url.host} is not allowed as a target", sent=False)
-        async with self._hosts[url.host, url.port], self._all:
-            try:
-                async with asyncio.timeout(timeout):
-                    return await self._exchange(url, request)
-            except TimeoutError:
-                raise DeliveryError(f"no answer within {timeout:g} s") from None
-            except (aiohttp.ClientError, OSError, ValueError) as exc:
-                raise DeliveryError(reason(exc), sent=not isinstance(exc, aiohttp.ClientConnectorError)) from exc
+        try:
+            return await self._exchange(url, request, _timeout(timeout))
+        except TimeoutError:
+            raise DeliveryError(f"no answer within {timeout:g} s") from None
+        except (aiohttp.ClientError, OSError, ValueError) as exc:
+            raise DeliveryError(reason(exc), sent=not isinstance(exc, aiohttp.ClientConnectorError)) from exc
 
-    async def _exchange(self, url: URL, request: Request) -> Reply:
+    async def _exchange(self, url: URL, request: Request, timeout: aiohttp.ClientTimeout) -> Reply:
         session = self._trusted if request.trusted else self._guarded
         async with session.request(
-            request.method, url, data=request.body, headers=request.headers, allow_redirects=False
+            request.method,
+            url,
+            data=request.body,
+            headers=request.headers,
+            allow_redirects=False,
+            timeout=timeout,
         ) as answer:
             kept, size = bytearray(), 0
             async for chunk in answer.content.iter_any():
@@ -137,10 +128,15 @@ class HttpClient:
         await self._trusted.close()
 
 
+@lru_cache(maxsize=256)
+def _timeout(seconds: float) -> aiohttp.ClientTimeout:
+    # aiohttp rounds times over `ceil_threshold` up to whole seconds.
+    return aiohttp.ClientTimeout(total=seconds, sock_connect=None, ceil_threshold=seconds + 1)
+
+
 def _session(resolver: AbstractResolver) -> aiohttp.ClientSession:
     return aiohttp.ClientSession(
         connector=aiohttp.TCPConnector(limit=0, resolver=resolver, ttl_dns_cache=10, keepalive_timeout=15),
-        timeout=aiohttp.ClientTimeout(total=None, sock_connect=None),
         cookie_jar=aiohttp.DummyCookieJar(),
         # Nothing is decompressed: an answer costs no more than its bytes.
         auto_decompress=False,

@@ -8,9 +8,8 @@ import socket
 import threading
 import time
 from collections import deque
-from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Any
+from typing import Any, NamedTuple
 from uuid import UUID, uuid4
 
 from django.db import DatabaseError, InterfaceError, connection, transaction
@@ -29,8 +28,7 @@ _HEARTBEAT_SECONDS = 5.0
 _LONGEST_BACKOFF_SECONDS = 5.0
 
 
-@dataclass(frozen=True, slots=True)
-class Finished:
+class Finished(NamedTuple):
     """An execution that has ended, before and after it is stored."""
 
     execution_id: UUID
@@ -41,7 +39,7 @@ class Finished:
     completed_at: datetime
     target: str
     outcome: Outcome
-    attempts: list[dict[str, Any]] = field(default_factory=list)
+    attempts: list[dict[str, Any]]
 
     @property
     def status(self) -> Status:

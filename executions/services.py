@@ -9,12 +9,14 @@ from uuid import UUID, uuid4
 
 from django.conf import settings
 from django.db import transaction
+from yarl import URL
 
 from accounts.models import User
 from contract import payload
 from contract.errors import NotFound, invalid_field
 from executions import engine
 from executions.engine import Delivery
+from executions.gate import Key
 from executions.http import DeliveryError
 from executions.models import Execution, Status, TriggerType
 from executions.targets import Webhook, deliverable, type_of
@@ -88,8 +90,14 @@ def delivery_of(
         target=str(target),
         deliverable=deliverable(target, metadata, job_name=job.name, github_token=github_token),
         timeout=settings.WEBHOOK_TIMEOUT_SECONDS,
+        keys=(host_key(target),),
         manual=manual,
     )
+
+
+def host_key(target: Target) -> Key:
+    """The host that a target's calls go to, as the gate counts them."""
+    return "host", URL(target.url).authority if isinstance(target, WebhookTarget) else settings.GITHUB_API_URL
 
 
 def hand_over(deliveries: Sequence[Delivery]) -> None:

@@ -16,7 +16,7 @@ from django.conf import settings
 from django.utils import translation
 
 from jobs import crontab, transitions
-from jobs.crontab import CronError, Crontab
+from jobs.crontab import CronError, Crontab, Field
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -99,7 +99,7 @@ def _next(schedule: Schedule, after: dt.datetime) -> dt.datetime:
         if dt.timedelta() < lost <= LARGEST_LEAP:
             wall = max(wall, behind.replace(tzinfo=None) + offset + lost - MINUTE)
     while True:
-        match = _next_wall(schedule.tab.text, wall)
+        match = _next_wall(schedule.tab, wall)
         moment = (match - offset).replace(tzinfo=dt.UTC)
         change = transitions.first_after(after, moment, zone)
         if change is None:
@@ -114,10 +114,9 @@ def _next(schedule: Schedule, after: dt.datetime) -> dt.datetime:
         after, offset, wall = change, new_offset, resumes - MINUTE
 
 
-def _next_wall(text: str, wall: dt.datetime) -> dt.datetime:
-    # `implement_cron_bug` is croniter's name for the day rule of crontab(5).
+def _next_wall(tab: Crontab, wall: dt.datetime) -> dt.datetime:
     with _ITERATORS:
-        found: dt.datetime = _iterator(text).get_next(dt.datetime, start_time=wall)
+        found: dt.datetime = _iterator(tab).get_next(dt.datetime, start_time=wall)
     return found
 
 
@@ -126,8 +125,16 @@ _ITERATORS = threading.Lock()
 
 
 @lru_cache(maxsize=5_000)
-def _iterator(text: str) -> croniter:
-    return croniter(text, implement_cron_bug=True, max_years_between_matches=50)
+def _iterator(tab: Crontab) -> croniter:
+    # Plain lists of values: croniter takes a range such as 5-5 for the whole week.
+    every_day = tab.either_day and (len(tab.day.values) == 31 or len(tab.weekday.values) == 7)
+    days = ["*", "*"] if every_day else [_listed(tab.day, 31), _listed(tab.weekday, 7)]
+    text = " ".join([_listed(tab.minute, 60), _listed(tab.hour, 24), days[0], _listed(tab.month, 12), days[1]])
+    return croniter(text, day_or=tab.either_day, max_years_between_matches=50)
+
+
+def _listed(field: Field, size: int) -> str:
+    return "*" if len(field.values) == size else ",".join(map(str, sorted(field.values)))
 
 
 @lru_cache(maxsize=5_000)

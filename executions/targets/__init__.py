@@ -7,7 +7,7 @@ from typing import Any
 from django.conf import settings
 
 from executions.models import ExecutionType
-from executions.targets.base import Deliverable, Outcome
+from executions.targets.base import Deliverable, Outcome, Send
 from executions.targets.github import GitHubDispatch
 from executions.targets.webhook import Webhook
 from jobs.targets import GitHubTarget, Target
@@ -25,4 +25,4 @@ def type_of(target: Target) -> ExecutionType:
     return ExecutionType.GITHUB if isinstance(target, GitHubTarget) else ExecutionType.WEBHOOK
 
 
-__all__ = ["Deliverable", "GitHubDispatch", "Outcome", "Webhook", "deliverable", "type_of"]
+__all__ = ["Deliverable", "GitHubDispatch", "Outcome", "Send", "Webhook", "deliverable", "type_of"]

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
-from typing import Protocol
+from typing import NamedTuple, Protocol
 from uuid import UUID
 
 from executions.http import Reply, Request
@@ -13,8 +12,7 @@ from executions.http import Reply, Request
 Send = Callable[[Request], Awaitable[Reply]]
 
 
-@dataclass(frozen=True)
-class Outcome:
+class Outcome(NamedTuple):
     """How a delivery ended. `error` is '' on success; `target` is what was called, if it differs from what was asked."""
 
     ok: bool

@@ -1,0 +1,128 @@
+"""What tests share: accounts, clients, jobs, a real HTTP target on loopback, and a whole installation."""
+
+from __future__ import annotations
+
+import datetime as dt
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from rest_framework.test import APIClient
+
+from accounts import tokens
+from accounts.models import LoginSession, Role, User
+from executions import engine
+from jobs.models import Job
+from jobs.services import create_job
+from taxonomy.models import Category, PicTeam
+from tests.installation import Installation
+from tests.target import Target
+
+PASSWORD = "correct horse battery"
+
+
+@pytest.fixture(autouse=True)
+def _stop_engine() -> Iterator[None]:
+    yield
+    engine.shutdown_local_engine(0)
+
+
+@pytest.fixture
+def make_user(db: None) -> Callable[..., User]:
+    def make(username: str, role: str = Role.USER, **fields: Any) -> User:
+        return User.objects.create_user(username, f"{username}@example.com", PASSWORD, role=role, **fields)
+
+    return make
+
+
+@pytest.fixture
+def admin(make_user: Callable[..., User]) -> User:
+    return make_user("ada", Role.ADMIN)
+
+
+@pytest.fixture
+def user(make_user: Callable[..., User]) -> User:
+    return make_user("uma")
+
+
+@pytest.fixture
+def viewer(make_user: Callable[..., User]) -> User:
+    return make_user("vic", Role.VIEWER)
+
+
+@pytest.fixture
+def client_of(db: None) -> Callable[[User], APIClient]:
+    """An API client that holds a user's access token."""
+
+    def make(user: User) -> APIClient:
+        session = LoginSession.objects.create(
+            user=user,
+            expires_at=dt.datetime.now(dt.UTC) + dt.timedelta(days=30),
+            auth_hash=user.get_session_auth_hash(),
+        )
+        client = APIClient(raise_request_exception=False)
+        client.credentials(HTTP_AUTHORIZATION=f"Bearer {tokens.issue(tokens.AccessToken, session)}")
+        return client
+
+    return make
+
+
+@pytest.fixture
+def api(client_of: Callable[[User], APIClient], admin: User) -> APIClient:
+    """An admin's API client."""
+    return client_of(admin)
+
+
+@pytest.fixture
+def team(db: None) -> PicTeam:
+    return PicTeam.objects.create(name="QA Team", slug="qa-team", slack_handle="@qa")
+
+
+@pytest.fixture
+def general(db: None) -> Category:
+    return Category.objects.get(slug="general")
+
+
+@pytest.fixture
+def job_body(team: PicTeam) -> dict[str, Any]:
+    """A body that `POST /jobs` accepts."""
+    return {
+        "name": "Nightly",
+        "cron_expression": "0 2 * * *",
+        "end_date": "2099-12-31",
+        "pic_team": team.slug,
+        "target_url": "https://hooks.example.com/nightly",
+    }
+
+
+@pytest.fixture
+def make_job(job_body: dict[str, Any], admin: User) -> Callable[..., Job]:
+    def make(**changes: Any) -> Job:
+        by = changes.pop("by", admin)
+        if "github_repo" in changes:
+            changes.setdefault("target_url", None)
+        return create_job({**job_body, **changes}, by=by)
+
+    return make
+
+
+@pytest.fixture(scope="session")
+def _target() -> Iterator[Target]:
+    with Target() as target:
+        yield target
+
+
+@pytest.fixture
+def target(_target: Target) -> Target:
+    """A real HTTP server on loopback that notes what arrives; its paths misbehave in many ways."""
+    _target.forget()
+    return _target
+
+
+@pytest.fixture(scope="session")
+def installation(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Installation]:
+    """The product as an operator runs it: web processes and a scheduler, on a database of their own."""
+    folder: Path = tmp_path_factory.mktemp("installation")
+    with Installation(folder) as running:
+        yield running

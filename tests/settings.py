@@ -1,0 +1,22 @@
+"""Settings of the tests: a data directory of their own, a database file that threads can share, no slow hashing."""
+
+import os
+import tempfile
+from pathlib import Path
+
+_DATA = Path(tempfile.gettempdir()) / f"cronsched-tests-{os.getuid()}" / os.environ.get("PYTEST_XDIST_WORKER", "main")
+_DATA.mkdir(parents=True, exist_ok=True)
+for _name in list(os.environ):
+    if _name.startswith(("CRONSCHED_", "MAIL_", "GITHUB_")):
+        del os.environ[_name]
+os.environ["CRONSCHED_DATA_DIR"] = str(_DATA)
+os.environ["SECRET_KEY"] = "only-for-tests-" + "k" * 40
+os.environ.setdefault("LOG_LEVEL", "WARNING")
+
+from cronsched.settings import *  # noqa: E402, F403
+
+PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]
+CRONSCHED_ALLOWED_TARGETS = ["127.0.0.0/8"]
+_DATABASE_URL = os.environ.get("TEST_DATABASE_URL")
+if not _DATABASE_URL:
+    DATABASES["default"]["TEST"] = {"NAME": str(_DATA / "test.sqlite3")}  # noqa: F405
