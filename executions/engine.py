@@ -27,6 +27,7 @@ from executions.targets import Deliverable, Outcome, Send
 
 log = logging.getLogger("cronsched.engine")
 _RESOLVER_THREADS = 64
+_STOPPED = Outcome(False, error="the process that made the call was stopped before an answer came")
 
 
 class Delivery(NamedTuple):
@@ -51,6 +52,7 @@ class Engine:
         self._loop = uvloop.new_event_loop()
         self._gate = Gate(settings.ENGINE_CONCURRENCY, {"host": settings.ENGINE_CONCURRENCY_PER_HOST})
         self._unfinished = 0
+        self._closing = False
         self._tasks: set[asyncio.Task[None]] = set()
         self._client: HttpClient | None = None
         self._ready = threading.Event()
@@ -109,6 +111,9 @@ class Engine:
         self._ready.set()
 
     async def _close(self) -> None:
+        self._closing = True
+        # A task that is cancelled before its first step would end without a word.
+        await asyncio.sleep(0)
         for start in self._gate.clear():
             start()
         for task in self._tasks:
@@ -123,6 +128,9 @@ class Engine:
             self._gate.enter(delivery.keys, partial(self._start, delivery))
 
     def _start(self, delivery: Delivery) -> None:
+        if self._closing:
+            self._finish(delivery, _STOPPED, [])
+            return
         task = self._loop.create_task(self._carry_out(delivery))
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
@@ -133,6 +141,9 @@ class Engine:
             outcome = await self._outcome(delivery, attempts)
         finally:
             self._gate.leave(delivery.keys)
+        self._finish(delivery, outcome, attempts)
+
+    def _finish(self, delivery: Delivery, outcome: Outcome, attempts: list[dict[str, Any]]) -> None:
         self._recorder.record(
             Finished(
                 execution_id=delivery.execution_id,
@@ -154,7 +165,7 @@ class Engine:
         except DeliveryError as exc:
             return Outcome(False, error=str(exc))
         except asyncio.CancelledError:
-            return Outcome(False, error="the process that made the call was stopped before an answer came")
+            return _STOPPED
         except Exception:
             log.exception("execution %s: the delivery failed in an unforeseen way", delivery.execution_id)
             return Outcome(False, error="internal error: see the log of the process that made the call")

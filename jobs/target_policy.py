@@ -58,7 +58,8 @@ class TargetPolicy:
         faces = [address, *_carried(address)]
         if any(face in network for face in faces for network in self.networks if face.version == network.version):
             return True
-        return all(face.is_global and not face.is_multicast for face in faces)
+        reserved = address.is_reserved and not any(address in network for network in _NAT64)
+        return not reserved and all(face.is_global and not face.is_multicast for face in faces)
 
     def allows(self, host: str) -> bool:
         """Whether a URL's host may be stored: a name, or an allowed literal address. Names are judged again when dialled."""

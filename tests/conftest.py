@@ -81,11 +81,11 @@ def team(db: None) -> PicTeam:
 
 @pytest.fixture
 def general(db: None) -> Category:
-    return Category.objects.get(slug="general")
+    return Category.objects.get_or_create(slug="general", defaults={"name": "General"})[0]
 
 
 @pytest.fixture
-def job_body(team: PicTeam) -> dict[str, Any]:
+def job_body(team: PicTeam, general: Category) -> dict[str, Any]:
     """A body that `POST /jobs` accepts."""
     return {
         "name": "Nightly",

@@ -38,7 +38,7 @@ class Client(requests.Session):
 
     def request(self, method: Any, url: Any, *args: Any, **kwargs: Any) -> requests.Response:  # type: ignore[override]
         kwargs.setdefault("timeout", 30)
-        kwargs.setdefault("allow_redirects", False)
+        kwargs["allow_redirects"] = False
         return super().request(method, self.base + str(url), *args, **kwargs)
 
 

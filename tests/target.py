@@ -143,6 +143,9 @@ class _Handler(BaseHTTPRequestHandler):
 
     def _reset(self, path: str, query: dict[str, str]) -> None:
         self.connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+        self.close_connection = True
+        self.rfile.close()
+        self.wfile.close()
         self.connection.close()
 
     def _close(self, path: str, query: dict[str, str]) -> None:

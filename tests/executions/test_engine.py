@@ -1,0 +1,175 @@
+"""The engine against targets that misbehave: each ends as a failed execution with a plain reason, and delays nobody."""
+
+from __future__ import annotations
+
+import datetime as dt
+import time
+from collections.abc import Callable
+from typing import Any
+from uuid import UUID, uuid4
+
+import pytest
+from django.utils import timezone
+
+from executions import engine
+from executions.engine import Delivery
+from executions.models import Execution, Status, TriggerType, Worker
+from executions.services import delivery_of, trigger_now
+from executions.targets import Webhook
+from jobs.models import Job
+from jobs.targets import WebhookTarget
+from tests.target import Target, wait_until
+
+pytestmark = pytest.mark.django_db(transaction=True)
+Run = Callable[..., Execution]
+
+
+def submit(job: Job, *urls: str, timeout: float = 5) -> list[Execution]:
+    """Store running executions of these URLs and hand them to the engine."""
+    now = timezone.now()
+    executions = [
+        Execution(
+            job=job, trigger_type=TriggerType.MANUAL, execution_type="webhook", target=url, worker_id=engine.worker_id()
+        )
+        for url in urls
+    ]
+    Execution.objects.bulk_create(executions)
+    deliveries: list[Delivery] = [
+        delivery_of(job, e.id, now, WebhookTarget(e.target), {})._replace(timeout=timeout) for e in executions
+    ]
+    engine.local_engine().submit(deliveries)
+    return executions
+
+
+def ended(execution: Execution, within: float = 10) -> Execution:
+    def look() -> Execution | None:
+        found = Execution.objects.get(pk=execution.pk)
+        return found if found.status not in {Status.QUEUED, Status.RUNNING} else None
+
+    found: Execution = wait_until(look, within)
+    return found
+
+
+@pytest.fixture
+def job(make_job: Callable[..., Job], target: Target) -> Job:
+    return make_job(target_url=target.url + "/ok")
+
+
+@pytest.mark.parametrize(
+    ("path", "reason"),
+    [
+        ("/hang", "no answer within 0.5 s"),
+        ("/drip", "no answer within 0.5 s"),
+        ("/reset", "connection"),
+        ("/close", "the target closed the connection without an answer"),
+        ("/garbage", "the target's answer is not valid HTTP"),
+        ("/short", "the target broke off in the middle of its answer"),
+        ("/flood", "the answer is longer than 1024 KiB"),
+    ],
+)
+def test_a_target_that_misbehaves_costs_its_timeout_at_most(job: Job, target: Target, path: str, reason: str) -> None:
+    started = time.monotonic()
+    execution = ended(submit(job, target.url + path, timeout=0.5)[0], 3)
+    assert time.monotonic() - started < 2
+    assert execution.status == Status.FAILED
+    assert reason in execution.error_message
+    assert execution.response_status is None
+    assert execution.output == ""
+    assert execution.attempts[0]["error"] == execution.error_message
+
+
+def test_nothing_listens(job: Job) -> None:
+    execution = ended(submit(job, "http://127.0.0.1:1/x")[0])
+    assert execution.error_message == "no connection to 127.0.0.1:1: connection refused"
+
+
+def test_a_hanging_target_delays_no_other_job(job: Job, target: Target) -> None:
+    slow = submit(job, *[f"{target.url}/hang"] * 20, timeout=3)
+    started = time.monotonic()
+    ended(submit(job, f"{target.url}/ok")[0])
+    assert time.monotonic() - started < 1
+    assert Execution.objects.get(pk=slow[0].pk).status == Status.RUNNING
+    target.released.set()
+
+
+def test_no_more_calls_than_allowed_go_to_one_host(job: Job, target: Target, settings: Any) -> None:
+    settings.ENGINE_CONCURRENCY_PER_HOST = 3
+    executions = submit(job, *[f"{target.url}/hang"] * 6)
+    target.wait_for(3)
+    time.sleep(0.2)
+    assert len(target.arrivals) == 3
+    target.released.set()
+    for execution in executions:
+        ended(execution)
+    assert len(target.arrivals) == 6
+
+
+def test_shutdown_lets_calls_finish_and_records_every_outcome(job: Job, target: Target) -> None:
+    executions = submit(job, *[f"{target.url}/sleep?s=0.4"] * 5)
+    target.wait_for(5)
+    engine.shutdown_local_engine(5)
+    assert {Execution.objects.get(pk=e.pk).status for e in executions} == {Status.SUCCESS}
+    assert not Worker.objects.exists()
+
+
+def test_shutdown_ends_what_takes_too_long(job: Job, target: Target, settings: Any) -> None:
+    settings.ENGINE_CONCURRENCY_PER_HOST = 2
+    executions = submit(job, *[f"{target.url}/hang"] * 4)
+    target.wait_for(2)
+    engine.shutdown_local_engine(0.1)
+    stored = [Execution.objects.get(pk=e.pk) for e in executions]
+    assert {e.status for e in stored} == {Status.FAILED}
+    assert {e.error_message for e in stored} == {"the process that made the call was stopped before an answer came"}
+
+
+def test_outcomes_wait_for_a_database_that_is_away(job: Job, target: Target, monkeypatch: pytest.MonkeyPatch) -> None:
+    from django.db import OperationalError
+
+    from executions import recorder
+
+    store, failures = recorder.store, iter([True, True])
+
+    def flaky(batch: list[Any]) -> None:
+        if next(failures, False):
+            raise OperationalError("gone")
+        store(batch)
+
+    monkeypatch.setattr(recorder, "store", flaky)
+    assert ended(submit(job, target.url + "/ok")[0]).status == Status.SUCCESS
+
+
+def test_an_outcome_does_not_overwrite_one_that_is_recorded(job: Job, target: Target) -> None:
+    execution = submit(job, target.url + "/sleep?s=0.3")[0]
+    target.wait_for(1)
+    Execution.objects.filter(pk=execution.pk).update(status=Status.CANCELLED)
+    engine.shutdown_local_engine(5)
+    assert Execution.objects.get(pk=execution.pk).status == Status.CANCELLED
+
+
+def test_a_manual_run_notes_who_asked_and_what_was_overridden(job: Job, target: Target) -> None:
+    assert job.created_by is not None
+    execution = trigger_now(job.pk, {"metadata": {"a": 1}, "github_token": "secret"}, by=job.created_by)
+    assert (execution.triggered_by, execution.overrides) == (job.created_by, {"metadata": {"a": 1}})
+    done = ended(execution)
+    assert "secret" not in str(done.__dict__)
+    job.refresh_from_db()
+    assert (job.last_status, job.last_execution_at) == (Status.SUCCESS, done.started_at)
+
+
+def test_a_duration_is_told_in_seconds(job: Job, target: Target) -> None:
+    done = ended(submit(job, target.url + "/sleep?s=0.3")[0])
+    assert done.completed_at is not None
+    assert done.duration_seconds == pytest.approx(
+        (done.completed_at - done.started_at) / dt.timedelta(seconds=1), abs=0.05
+    )
+    assert 0.3 <= done.attempts[0]["duration_seconds"] < 1
+
+
+def test_what_is_sent_is_the_same_whoever_asks() -> None:
+    key: UUID = uuid4()
+    request = Webhook("https://x.example.com/", {"a": "é"}).request(key)
+    assert (request.method, request.body, request.headers["Idempotency-Key"]) == (
+        "POST",
+        '{"a":"é"}'.encode(),
+        str(key),
+    )
