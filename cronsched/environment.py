@@ -45,6 +45,12 @@ class Environment:
         """A whole number, kept within [least, most]."""
         return min(max(self.number(name, default), least), most)
 
+    def choice(self, name: str, default: str, choices: list[str]) -> str:
+        value = self.text(name, default).lower()
+        if value not in choices:
+            raise SettingError(f"{name}={value} is unknown; write one of {', '.join(choices)}.")
+        return value
+
     def zone(self, name: str, default: str) -> ZoneInfo:
         value = self.text(name, default)
         try:

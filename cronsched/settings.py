@@ -85,6 +85,10 @@ EMAIL_HOST_PASSWORD = env.text("MAIL_PASSWORD")
 EMAIL_TIMEOUT = 10
 DEFAULT_FROM_EMAIL = env.text("MAIL_DEFAULT_SENDER", "cronsched@localhost")
 
+# Notifications
+NOTIFY_ON_SUCCESS = env.choice("NOTIFY_ON_SUCCESS", "all", ["all", "manual", "none"])
+NOTIFICATIONS_KEPT_DAYS = env.number("NOTIFICATIONS_KEPT_DAYS", 90, least=1)
+
 # Accounts
 AUTH_USER_MODEL = "accounts.User"
 AUTHENTICATION_BACKENDS = ["accounts.backends.IdentityBackend"]

@@ -16,6 +16,7 @@ from accounts.models import LoginSession
 from executions.models import Worker
 from jobs.schedule import schedule_of
 from jobs.services import pause_expired
+from notifications.events import forget_old, remind_of_ending_jobs
 from scheduler.clock import ScheduleTrigger
 from scheduler.models import Resync
 
@@ -36,12 +37,23 @@ def tidy() -> None:
     """Delete what only its own time needed: ended logins, answered resyncs, dead workers, old runs of these jobs."""
     now = timezone.now()
     LoginSession.objects.filter(expires_at__lte=now).delete()
+    forget_old(settings.NOTIFICATIONS_KEPT_DAYS)
     Resync.objects.filter(requested_at__lt=now - _KEPT).delete()
     Worker.objects.filter(heartbeat_at__lt=now - _KEPT).delete()
     DjangoJobExecution.objects.delete_old_job_executions(int(_KEPT.total_seconds()))
 
 
-JOBS = {"pause ended jobs": (pause_ended_jobs, "0 0 * * *"), "tidy": (tidy, "30 3 * * *")}
+@util.close_old_connections  # type: ignore[untyped-decorator]
+def remind() -> None:
+    """Tell of the jobs that end within 30 days."""
+    log.info("told of %d jobs that end soon", remind_of_ending_jobs())
+
+
+JOBS = {
+    "pause ended jobs": (pause_ended_jobs, "0 0 * * *"),
+    "remind of ending jobs": (remind, "0 9 * * 1"),
+    "tidy": (tidy, "30 3 * * *"),
+}
 
 
 def start() -> BackgroundScheduler:

@@ -11,6 +11,7 @@ from django.db import DatabaseError, InterfaceError, close_old_connections, conn
 from django.utils import timezone
 
 from executions import engine
+from notifications.delivery import send_due
 from scheduler import housekeeping
 from scheduler.clock import Clock
 from scheduler.firing import fire
@@ -22,6 +23,9 @@ log = logging.getLogger("cronsched.scheduler")
 _LOOK_SECONDS = 0.2
 _HEARTBEAT_SECONDS = 1.0
 _LONGEST_BACKOFF_SECONDS = 2.0
+_MAILING_SECONDS = 1.0
+# A message that is being sent is claimed: who takes over does not send it a second time.
+_MAILING_STOPS_SECONDS = 0.2
 
 
 class SchedulerService:
@@ -78,6 +82,8 @@ class Term:
         chores = housekeeping.start()
         firing = threading.Thread(target=self._fire_when_due, name="firing", daemon=True)
         firing.start()
+        mailing = threading.Thread(target=self._send_messages, name="mailing", daemon=True)
+        mailing.start()
         try:
             self._tend()
         finally:
@@ -86,6 +92,7 @@ class Term:
             self._clock.stop()
             firing.join()
             chores.shutdown(wait=False)
+            mailing.join(_MAILING_STOPS_SECONDS)
             self._resign()
 
     def _tend(self) -> None:
@@ -150,6 +157,17 @@ class Term:
                 connection.close()
                 self._over.wait(backoff)
                 self._due.set()
+        connection.close()
+
+    def _send_messages(self) -> None:
+        while not self._over.wait(_MAILING_SECONDS):
+            try:
+                close_old_connections()
+                while send_due() and not self._over.is_set():
+                    continue
+            except Exception:
+                log.exception("sending messages failed, trying again")
+                connection.close()
         connection.close()
 
     def _resign(self) -> None:

@@ -1,0 +1,47 @@
+"""Notifications and outgoing messages in the admin."""
+
+from __future__ import annotations
+
+from django.contrib import admin
+from django.db.models import QuerySet
+from django.http import HttpRequest
+from django.utils import timezone
+
+from contract.admin import ReadOnlyAdmin
+from notifications.models import Event, Message, MessageStatus
+
+
+@admin.register(Event)
+class EventAdmin(ReadOnlyAdmin):
+    list_display = ("created_at", "type", "title", "message", "audience")
+    list_filter = ("type", "title", "created_at")
+    search_fields = ("message",)
+    show_full_result_count = False
+
+
+@admin.register(Message)
+class MessageAdmin(ReadOnlyAdmin):
+    """What leaves by e-mail and Slack, with what became of it."""
+
+    list_display = (
+        "created_at",
+        "channel",
+        "recipient",
+        "subject",
+        "status",
+        "attempts",
+        "next_attempt_at",
+        "last_error",
+    )
+    list_filter = ("status", "channel", "created_at")
+    search_fields = ("recipient", "subject")
+    show_full_result_count = False
+    actions = ("send_again",)
+
+    @admin.action(description="Send again now")
+    def send_again(self, request: HttpRequest, queryset: QuerySet[Message]) -> None:
+        """Put failed messages back in the queue."""
+        count = queryset.exclude(status=MessageStatus.SENT).update(
+            status=MessageStatus.PENDING, attempts=0, next_attempt_at=timezone.now()
+        )
+        self.message_user(request, f"{count} put back in the queue.")

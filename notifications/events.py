@@ -1,0 +1,162 @@
+"""The one place that decides which events become notifications and messages: who hears what, by which channel.
+
+| event | in-app | e-mail | Slack |
+|---|---|---|---|
+| job created, edited, enabled, disabled, deleted | everyone | - | - |
+| execution succeeded | everyone, as `NOTIFY_ON_SUCCESS` says | the job's addresses, if it asks | - |
+| execution failed | everyone | the job's addresses, while its mail is on | - |
+| end date passed, job ending soon | owner and admins | - | with the team's mention |
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+from django.conf import settings
+from django.utils import timezone
+
+from accounts.models import User
+from executions.models import Status
+from executions.recorder import Finished
+from jobs.models import Job, today
+from jobs.signals import JobChange
+from notifications import messages
+from notifications.models import Audience, Event, EventType, Message
+
+_BATCH = 500
+REMIND_DAYS = 30
+
+
+def tell_of_changes(sender: Any, changes: Sequence[JobChange], bulk: bool, **_: Any) -> None:
+    """Receive `jobs_changed`."""
+    if bulk:
+        _store([_upload(changes)], [])
+        return
+    events = [_of_change(change) for change in changes]
+    _store(events, messages.to_slack("ended", [change.job for change in changes if change.kind == "expired"]))
+
+
+def _upload(changes: Sequence[JobChange]) -> Event:
+    count = len(changes)
+    what = f'Job "{changes[0].job.name}" was' if count == 1 else f"{count} jobs were"
+    return Event(
+        title="Jobs Uploaded", message=f"{what} created by {_who(changes[0].by)} in one upload.", type=EventType.INFO
+    )
+
+
+def _of_change(change: JobChange) -> Event:
+    job = change.job
+    if change.kind == "expired":
+        return _about_end(
+            job,
+            "Job auto-paused (end date passed)",
+            f'Job "{job.name}" was paused: its end date {job.end_date} ({settings.SCHEDULER_ZONE}) has passed.'
+            f" Team: {job.pic_team.name}.",
+        )
+    title, kind = {
+        "created": ("New Job Created", EventType.INFO),
+        "updated": ("Job Updated", EventType.INFO),
+        "enabled": ("Job Enabled", EventType.INFO),
+        "disabled": ("Job Disabled", EventType.WARNING),
+        "deleted": ("Job Deleted", EventType.WARNING),
+    }[change.kind]
+    return Event(
+        title=title,
+        message=f'Job "{job.name}" was {change.kind} by {_who(change.by)}.',
+        type=kind,
+        job_id=None if change.kind == "deleted" else job.pk,
+    )
+
+
+def _about_end(job: Job, title: str, message: str) -> Event:
+    return Event(
+        title=title,
+        message=message,
+        type=EventType.WARNING,
+        audience=Audience.OWNER_AND_ADMINS,
+        owner_id=job.created_by_id,
+        job_id=job.pk,
+    )
+
+
+def _who(user: User | None) -> str:
+    return user.email if user else "an operator"
+
+
+def tell_of_executions(sender: Any, finished: Sequence[Finished], **_: Any) -> None:
+    """Receive `executions_finished`."""
+    events = [_of_execution(one) for one in finished if one.status == Status.FAILED or _success_is_told(one)]
+    _store(events, messages.of_executions(finished) if settings.MAIL_ENABLED else [])
+
+
+def _success_is_told(finished: Finished) -> bool:
+    return settings.NOTIFY_ON_SUCCESS == "all" or (settings.NOTIFY_ON_SUCCESS == "manual" and finished.manual)
+
+
+def _of_execution(finished: Finished) -> Event:
+    failed = finished.status == Status.FAILED
+    return Event(
+        title="Job Failed" if failed else "Job Completed",
+        message=(
+            f'Job "{finished.job_name}" failed: {finished.outcome.error}'
+            if failed
+            else f'Job "{finished.job_name}" completed successfully.'
+        ),
+        type=EventType.ERROR if failed else EventType.SUCCESS,
+        job_id=finished.job_id,
+        execution_id=finished.execution_id,
+        created_at=finished.completed_at,
+    )
+
+
+def remind_of_ending_jobs() -> int:
+    """Tell of the active jobs that end within 30 days; once a week for each, whoever asks. Returns how many."""
+    day = today()
+    jobs = list(
+        Job.objects.active()
+        .filter(end_date__range=(day, day + dt.timedelta(days=REMIND_DAYS)))
+        .select_related("pic_team", "created_by")
+    )
+    year, week, _ = day.isocalendar()
+    reminders = messages.to_slack(f"ending {year}-W{week:02}", jobs)
+    fresh = [
+        job
+        for job in jobs
+        if not Event.objects.filter(title=_ENDING, job_id=job.pk, created_at__gte=_monday(day)).exists()
+    ]
+    _store([_ending(job, (job.end_date - day).days) for job in fresh], reminders)
+    return len(fresh)
+
+
+_ENDING = "Job ending soon"
+
+
+def _monday(day: dt.date) -> dt.datetime:
+    return dt.datetime.combine(day - dt.timedelta(days=day.weekday()), dt.time(), settings.SCHEDULER_ZONE)
+
+
+def _ending(job: Job, days: int) -> Event:
+    left = "today" if days == 0 else f"in {days} day{'s' if days > 1 else ''}"
+    return _about_end(
+        job,
+        _ENDING,
+        f'Job "{job.name}" ends {left}, on {job.end_date} ({settings.SCHEDULER_ZONE}). Team: {job.pic_team.name}.',
+    )
+
+
+def _store(events: list[Event], outgoing: Iterable[Message]) -> None:
+    Event.objects.bulk_create(events, batch_size=_BATCH)
+    Message.objects.bulk_create(outgoing, batch_size=_BATCH, ignore_conflicts=True)
+
+
+def forget_old(days: int) -> int:
+    """Delete events and messages older than `days`, in steps; returns how many events."""
+    limit = timezone.now() - dt.timedelta(days=days)
+    deleted = 0
+    while ids := list(Event.objects.filter(created_at__lt=limit).order_by().values_list("pk", flat=True)[:_BATCH]):
+        Event.objects.filter(pk__in=ids).delete()
+        deleted += len(ids)
+    Message.objects.filter(created_at__lt=limit).delete()
+    return deleted

@@ -1,0 +1,96 @@
+"""Texts of the messages that leave by e-mail and Slack. What users wrote is escaped: it can neither mark up nor mention."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+from django.conf import settings
+from django.template.loader import render_to_string
+
+from executions.models import Status
+from executions.recorder import Finished
+from jobs.models import Job
+from notifications.models import Channel, Message
+from settings_app.models import SlackSettings
+
+_GROUP = re.compile(r"S[A-Z0-9]{6,}")
+_MEMBER = re.compile(r"[UW][A-Z0-9]{6,}")
+
+
+def of_executions(finished: Sequence[Finished]) -> list[Message]:
+    """E-mails to the addresses of jobs whose mail is on: about failures, and successes where the job asks for them."""
+    jobs = Job.objects.filter(pk__in={one.job_id for one in finished}, enable_email_notifications=True).select_related(
+        "pic_team"
+    )
+    wanting = {job.pk: job for job in jobs if job.notification_emails}
+    return [
+        _email(one, wanting[one.job_id], address)
+        for one in finished
+        if one.job_id in wanting and (one.status == Status.FAILED or wanting[one.job_id].notify_on_success)
+        for address in wanting[one.job_id].notification_emails
+    ]
+
+
+def _email(finished: Finished, job: Job, address: str) -> Message:
+    failed = finished.status == Status.FAILED
+    context: dict[str, Any] = {
+        "job": job,
+        "failed": failed,
+        "finished": finished,
+        "completed_at": finished.completed_at.astimezone(settings.SCHEDULER_ZONE),
+        "zone": str(settings.SCHEDULER_ZONE),
+        "link": job_link(job),
+    }
+    # A line break in a subject would be a header of its own.
+    name = " ".join(job.name.split())
+    return Message(
+        key=f"email execution {finished.execution_id} {address}",
+        channel=Channel.EMAIL,
+        recipient=address,
+        subject=f"[Cronsched] {name} {'failed' if failed else 'completed'}"[:300],
+        text=render_to_string("notifications/execution.txt", context),
+        html=render_to_string("notifications/execution.html", context),
+    )
+
+
+def to_slack(what: str, jobs: Iterable[Job]) -> list[Message]:
+    """One Slack message for each job whose end date has passed (`what` is "ended") or comes near; none while Slack is off."""
+    jobs = list(jobs)
+    if not jobs or not SlackSettings.current().is_enabled:
+        return []
+    verb = "was paused: its end date has passed" if what == "ended" else "ends soon"
+    return [
+        Message(
+            key=f"slack {what} {job.pk} {job.end_date}",
+            channel=Channel.SLACK,
+            subject=f"{job.name} {verb}"[:300],
+            text=(
+                f"{mention(job.pic_team.slack_handle)} Job *{escaped(job.name)}* {verb}"
+                f" (end date {job.end_date}, {settings.SCHEDULER_ZONE}). <{job_link(job)}|Open the job>"
+            ),
+        )
+        for job in jobs
+    ]
+
+
+def job_link(job: Job) -> str:
+    """Where the frontend edits a job."""
+    return f"{settings.FRONTEND_BASE_URL}/jobs/{job.pk}/edit"
+
+
+def escaped(text: str) -> str:
+    """Text that Slack shows as it is: its three control characters are written as entities (Slack: "Escaping text")."""
+    return text.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
+
+
+def mention(handle: str) -> str:
+    """A team's handle as Slack mentions it: ids of groups and members as mentions, all else as text."""
+    handle = handle.strip()
+    plain = handle.removeprefix("@")
+    if _GROUP.fullmatch(plain):
+        return f"<!subteam^{plain}>"
+    if _MEMBER.fullmatch(plain):
+        return f"<@{plain}>"
+    return escaped(handle)

@@ -1,0 +1,172 @@
+"""Events that users are told of, each user's own state of them, and messages that leave by e-mail or Slack.
+
+An event is one row however many users there are: who sees it is decided when it is read. What a user has read or deleted is that
+user's own small state: single events in `EventState`, "all until then" in `Inbox`.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+from typing import ClassVar, Self
+
+from django.conf import settings
+from django.db import models
+from django.db.models import Q
+from django.utils import timezone
+from uuid_utils.compat import uuid7
+
+from accounts.models import User
+
+Interval = tuple[dt.datetime | None, dt.datetime]
+
+
+class EventType(models.TextChoices):
+    SUCCESS = "success", "Success"
+    ERROR = "error", "Error"
+    WARNING = "warning", "Warning"
+    INFO = "info", "Info"
+
+
+class Audience(models.TextChoices):
+    EVERYONE = "everyone", "Everyone"
+    OWNER_AND_ADMINS = "owner_and_admins", "The job's owner and admins"
+
+
+class EventQuerySet(models.QuerySet["Event"]):
+    """Questions asked of events."""
+
+    def newest_first(self) -> Self:
+        return self.order_by("-created_at", "-id")
+
+    def meant_for(self, user: User) -> Self:
+        """Events since the user's account was made whose audience the user belongs to."""
+        events = self.filter(created_at__gte=user.created_at)
+        return events if user.is_admin else events.filter(Q(audience=Audience.EVERYONE) | Q(owner=user))
+
+
+class Event(models.Model):
+    """Something that happened. `job_id` and `execution_id` may outlive what they name; readers see None then."""
+
+    id = models.UUIDField(primary_key=True, default=uuid7, editable=False)
+    title = models.CharField(max_length=100)
+    message = models.TextField()
+    type = models.CharField(max_length=10, choices=EventType.choices)
+    audience = models.CharField(max_length=20, choices=Audience.choices, default=Audience.EVERYONE)
+    owner = models.ForeignKey(
+        settings.AUTH_USER_MODEL, on_delete=models.SET_NULL, null=True, related_name="+", db_index=False
+    )
+    job_id = models.UUIDField(null=True)
+    execution_id = models.UUIDField(null=True)
+    created_at = models.DateTimeField(default=timezone.now)
+
+    objects: ClassVar[models.Manager[Event]] = EventQuerySet.as_manager()
+
+    class Meta:
+        ordering = ["-created_at", "-id"]
+        indexes = [
+            models.Index(fields=["-created_at", "-id", "audience", "owner"], name="event_newest"),
+            models.Index(fields=["owner"], name="event_owner", condition=Q(owner__isnull=False)),
+        ]
+
+    def __str__(self) -> str:
+        return self.title
+
+
+class EventState(models.Model):
+    """What one user did with one event."""
+
+    user = models.ForeignKey(settings.AUTH_USER_MODEL, on_delete=models.CASCADE, related_name="event_states")
+    event = models.ForeignKey(Event, on_delete=models.CASCADE, related_name="states")
+    read_at = models.DateTimeField(null=True)
+    is_deleted = models.BooleanField(default=False)
+
+    class Meta:
+        constraints = [models.UniqueConstraint(fields=["user", "event"], name="event_state_once")]
+
+    def __str__(self) -> str:
+        return f"{self.user}: {'deleted' if self.is_deleted else 'read'}"
+
+
+class Inbox(models.Model):
+    """What one user did with all events up to a moment.
+
+    `read_marks`: the moments of "mark all as read", oldest first; an event is read at the first mark after it.
+    `cleared`: disjoint spans [from, to) of events that were deleted, all of them read.
+    """
+
+    user = models.OneToOneField(settings.AUTH_USER_MODEL, on_delete=models.CASCADE, related_name="inbox")
+    read_marks = models.JSONField(default=list)
+    cleared = models.JSONField(default=list)
+
+    class Meta:
+        verbose_name_plural = "inboxes"
+
+    def __str__(self) -> str:
+        return f"inbox of {self.user}"
+
+    @property
+    def marks(self) -> list[dt.datetime]:
+        return [dt.datetime.fromisoformat(text) for text in self.read_marks]
+
+    def mark(self, moment: dt.datetime) -> None:
+        self.read_marks = [*self.read_marks, moment.isoformat()]
+
+    @property
+    def spans(self) -> list[Interval]:
+        return [
+            (dt.datetime.fromisoformat(start) if start else None, dt.datetime.fromisoformat(end))
+            for start, end in self.cleared
+        ]
+
+    def clear(self, start: dt.datetime | None, end: dt.datetime) -> None:
+        """Add a span, joined with those that it touches."""
+        low = dt.datetime.min.replace(tzinfo=dt.UTC)
+        joined: list[Interval] = []
+        for span_start, span_end in sorted([*self.spans, (start, end)], key=lambda span: span[0] or low):
+            if joined and (span_start or low) <= joined[-1][1]:
+                joined[-1] = (joined[-1][0], max(joined[-1][1], span_end))
+            else:
+                joined.append((span_start, span_end))
+        self.cleared = [[begin.isoformat() if begin else None, stop.isoformat()] for begin, stop in joined]
+
+
+class Channel(models.TextChoices):
+    EMAIL = "email", "E-mail"
+    SLACK = "slack", "Slack"
+
+
+class MessageStatus(models.TextChoices):
+    PENDING = "pending", "Pending"
+    SENT = "sent", "Sent"
+    FAILED = "failed", "Failed"
+
+
+class Message(models.Model):
+    """A message on its way out. Written in the transaction of what it tells, sent later, tried again with backoff.
+
+    `key` names what it tells and whom: a second message with the same key is not stored.
+    """
+
+    id = models.UUIDField(primary_key=True, default=uuid7, editable=False)
+    key = models.CharField(max_length=300, unique=True)
+    channel = models.CharField(max_length=10, choices=Channel.choices)
+    recipient = models.CharField(max_length=254, blank=True, help_text="An e-mail address; empty for Slack.")
+    subject = models.CharField(max_length=300, blank=True)
+    text = models.TextField()
+    html = models.TextField(blank=True)
+    status = models.CharField(max_length=10, choices=MessageStatus.choices, default=MessageStatus.PENDING)
+    attempts = models.PositiveSmallIntegerField(default=0)
+    next_attempt_at = models.DateTimeField(default=timezone.now)
+    last_error = models.TextField(blank=True)
+    created_at = models.DateTimeField(default=timezone.now)
+    sent_at = models.DateTimeField(null=True)
+
+    class Meta:
+        ordering = ["-created_at"]
+        indexes = [
+            models.Index(fields=["next_attempt_at"], name="message_due", condition=Q(status="pending")),
+            models.Index(fields=["-created_at"], name="message_newest"),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.channel} to {self.recipient or 'Slack'}: {self.subject}"

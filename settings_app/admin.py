@@ -1,0 +1,73 @@
+"""Settings in the admin."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from django import forms
+from django.contrib import admin
+from django.core.exceptions import ValidationError
+from django.http import HttpRequest
+
+from contract.errors import DomainError
+from settings_app import services
+from settings_app.models import PREFERENCE_FLAGS, Preferences, SlackSettings, UiPreferences
+
+
+class SlackSettingsForm(forms.ModelForm[SlackSettings]):
+    """The URL is never shown again: left empty it stays as it is."""
+
+    new_webhook_url = forms.CharField(
+        label="Webhook URL",
+        required=False,
+        widget=forms.PasswordInput(render_value=False, attrs={"autocomplete": "off"}),
+        help_text="https only; stored encrypted and not shown again. Leave it empty to keep the one that is stored.",
+    )
+
+    class Meta:
+        model = SlackSettings
+        fields = ("is_enabled", "channel")
+
+    def clean_new_webhook_url(self) -> str:
+        try:
+            return services.slack_url(self.cleaned_data["new_webhook_url"])
+        except DomainError as exc:
+            raise ValidationError(exc.message) from exc
+
+    def clean(self) -> dict[str, Any]:
+        data = super().clean() or {}
+        if data.get("is_enabled") and not (data.get("new_webhook_url") or self.instance.webhook_url):
+            raise ValidationError({"new_webhook_url": "Slack needs a webhook URL before it can be enabled."})
+        self.instance.webhook_url = data.get("new_webhook_url") or self.instance.webhook_url
+        return data
+
+
+@admin.register(SlackSettings)
+class SlackSettingsAdmin(admin.ModelAdmin[SlackSettings]):
+    """The one row."""
+
+    form = SlackSettingsForm
+    list_display = ("__str__", "is_enabled", "channel", "updated_at")
+    readonly_fields = ("created_at", "updated_at")
+    fields = ("is_enabled", "new_webhook_url", "channel", "created_at", "updated_at")
+
+    def has_add_permission(self, request: HttpRequest) -> bool:
+        return not SlackSettings.objects.exists()
+
+    def has_delete_permission(self, request: HttpRequest, obj: SlackSettings | None = None) -> bool:
+        return False
+
+
+@admin.register(Preferences)
+class PreferencesAdmin(admin.ModelAdmin[Preferences]):
+    list_display = ("user", *PREFERENCE_FLAGS)
+    list_filter = PREFERENCE_FLAGS
+    list_select_related = ("user",)
+    search_fields = ("user__username", "user__email")
+
+
+@admin.register(UiPreferences)
+class UiPreferencesAdmin(admin.ModelAdmin[UiPreferences]):
+    list_display = ("user", "updated_at")
+    list_select_related = ("user",)
+    search_fields = ("user__username", "user__email")

@@ -1,0 +1,133 @@
+"""Slack settings (`/api/v2/settings/slack`) and preferences (`/api/v2/auth/users/{id}/…`)."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from rest_framework import serializers
+from rest_framework.request import Request
+from rest_framework.response import Response
+from rest_framework.views import APIView
+
+from accounts.permissions import IsAdmin, require_login
+from contract import schema
+from contract.http import body_of
+from contract.schema import endpoint, shape
+from contract.times import utc_ms
+from settings_app import services
+from settings_app.models import JOBS_TABLE_COLUMNS, PREFERENCE_FLAGS, Preferences, SlackSettings
+
+
+class SlackSettingsSerializer(schema.Representation[SlackSettings]):
+    """Slack settings, with the URL: its form sends back what it read."""
+
+    id = serializers.UUIDField()
+    is_enabled = serializers.BooleanField()
+    webhook_url = serializers.CharField(allow_null=True)
+    channel = serializers.CharField(allow_null=True)
+    created_at = schema.timestamp()
+    updated_at = schema.timestamp()
+
+    def to_representation(self, slack: SlackSettings) -> dict[str, Any]:
+        return {
+            "id": str(slack.id),
+            "is_enabled": slack.is_enabled,
+            "webhook_url": slack.webhook_url or None,
+            "channel": slack.channel or None,
+            "created_at": utc_ms(slack.created_at),
+            "updated_at": utc_ms(slack.updated_at),
+        }
+
+
+class SlackChanges(serializers.Serializer[Any]):
+    is_enabled = serializers.BooleanField(required=False)
+    webhook_url = serializers.CharField(required=False, allow_null=True, allow_blank=True, help_text="https only.")
+    channel = serializers.CharField(required=False, allow_null=True, allow_blank=True, max_length=100)
+
+
+class SlackSettingsView(APIView):
+    """Where Slack messages go."""
+
+    permission_classes = (IsAdmin,)
+
+    @endpoint(shape("SlackSettingsAnswer", slack_settings=SlackSettingsSerializer()), 403)
+    def get(self, request: Request) -> Response:
+        return Response({"slack_settings": SlackSettingsSerializer.of(SlackSettings.current())})
+
+    @endpoint(
+        shape("SlackSettingsUpdated", message=schema.text(), slack_settings=SlackSettingsSerializer()),
+        403,
+        body=SlackChanges,
+    )
+    def put(self, request: Request) -> Response:
+        slack = services.update_slack(body_of(request))
+        return Response({"message": "Slack settings updated", "slack_settings": SlackSettingsSerializer.of(slack)})
+
+
+class PreferencesSerializer(schema.Representation[Preferences]):
+    """What a user wants to hear."""
+
+    id = serializers.UUIDField()
+    user_id = serializers.UUIDField()
+    email_on_job_success = serializers.BooleanField()
+    email_on_job_failure = serializers.BooleanField()
+    email_on_job_disabled = serializers.BooleanField()
+    browser_notifications = serializers.BooleanField()
+    daily_digest = serializers.BooleanField()
+    weekly_report = serializers.BooleanField()
+    created_at = schema.timestamp()
+    updated_at = schema.timestamp()
+
+    def to_representation(self, preferences: Preferences) -> dict[str, Any]:
+        return {
+            "id": str(preferences.id),
+            "user_id": str(preferences.user_id),
+            **{name: getattr(preferences, name) for name in PREFERENCE_FLAGS},
+            "created_at": utc_ms(preferences.created_at),
+            "updated_at": utc_ms(preferences.updated_at),
+        }
+
+
+_FLAGS_BODY = shape("PreferenceChanges", **{name: schema.flag(required=False) for name in PREFERENCE_FLAGS})
+_PREFERENCES = shape("PreferencesAnswer", message=schema.text(), preferences=PreferencesSerializer())
+_COLUMNS = shape("JobsTableColumns", **{name: schema.flag() for name in JOBS_TABLE_COLUMNS})
+_UI_PREFERENCES = shape("UiPreferencesAnswer", preferences=shape("UiPreferences", jobs_table_columns=_COLUMNS))
+_UI_BODY = shape(
+    "UiPreferencesBody",
+    jobs_table_columns=shape(
+        "JobsTableColumnsBody", **{name: schema.flag(required=False) for name in JOBS_TABLE_COLUMNS}
+    ),
+)
+
+
+class PreferencesView(APIView):
+    """What a user wants to hear; one's own or, for admins, anybody's."""
+
+    @endpoint(_PREFERENCES, 403, 404)
+    def get(self, request: Request, user_id: str) -> Response:
+        user = services.user_of_preferences(user_id, by=require_login(request))
+        return _preferences("retrieved", services.preferences_of(user))
+
+    @endpoint(_PREFERENCES, 403, 404, body=_FLAGS_BODY)
+    def put(self, request: Request, user_id: str) -> Response:
+        user = services.user_of_preferences(user_id, by=require_login(request), verb="update")
+        return _preferences("updated", services.update_preferences(user, body_of(request)))
+
+
+def _preferences(verb: str, preferences: Preferences) -> Response:
+    message = f"Notification preferences {verb} successfully"
+    return Response({"message": message, "preferences": PreferencesSerializer.of(preferences)})
+
+
+class UiPreferencesView(APIView):
+    """How a user likes the frontend; one's own or, for admins, anybody's."""
+
+    @endpoint(_UI_PREFERENCES, 403, 404)
+    def get(self, request: Request, user_id: str) -> Response:
+        user = services.user_of_preferences(user_id, by=require_login(request))
+        return Response({"preferences": {"jobs_table_columns": services.columns_of(user)}})
+
+    @endpoint(_UI_PREFERENCES, 403, 404, body=_UI_BODY)
+    def put(self, request: Request, user_id: str) -> Response:
+        user = services.user_of_preferences(user_id, by=require_login(request))
+        return Response({"preferences": {"jobs_table_columns": services.update_columns(user, body_of(request))}})

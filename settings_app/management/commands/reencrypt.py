@@ -1,0 +1,23 @@
+"""Encrypt the database's secrets anew."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from django.core.management.base import BaseCommand, CommandError
+
+from settings_app.encryption import UndecryptableError
+from settings_app.services import reencrypt
+
+
+class Command(BaseCommand):
+    help = (
+        "Encrypts every secret in the database under the first of CRONSCHED_ENCRYPTION_KEYS. To rotate: put a new key in"
+        " front, restart, run this, then take the old key away."
+    )
+
+    def handle(self, *args: Any, **options: Any) -> None:
+        try:
+            self.stdout.write(f"{reencrypt()} secrets encrypted under the first key.")
+        except UndecryptableError as exc:
+            raise CommandError(str(exc)) from exc

@@ -1,0 +1,102 @@
+"""Settings kept in the database: Slack for all, preferences for each user."""
+
+from __future__ import annotations
+
+import uuid
+from typing import Any
+
+from django.conf import settings
+from django.db import models
+from django.db.models import Q
+from django.utils import timezone
+
+from settings_app.encryption import EncryptedTextField
+
+JOBS_TABLE_COLUMNS = {
+    "pic_team": True,
+    "end_date": True,
+    "cron_expression": False,
+    "target_url": False,
+    "last_execution_at": False,
+}
+
+
+class SlackSettings(models.Model):
+    """One row: where Slack messages go. The webhook's URL is a secret."""
+
+    SINGLETON = uuid.UUID(int=1)
+
+    id = models.UUIDField(primary_key=True, default=SINGLETON, editable=False)
+    is_enabled = models.BooleanField(default=False)
+    webhook_url = EncryptedTextField(
+        "webhook URL", blank=True, help_text="Slack's incoming webhook, https only. Stored encrypted."
+    )
+    channel = models.CharField(max_length=100, blank=True, help_text="Only for webhooks that may choose a channel.")
+    created_at = models.DateTimeField(default=timezone.now, editable=False)
+    updated_at = models.DateTimeField(auto_now=True)
+
+    class Meta:
+        verbose_name = verbose_name_plural = "Slack settings"
+        constraints = [
+            models.CheckConstraint(name="slack_settings_is_one_row", condition=Q(id=uuid.UUID(int=1))),
+            models.CheckConstraint(name="slack_enabled_has_url", condition=Q(is_enabled=False) | ~Q(webhook_url="")),
+        ]
+
+    def __str__(self) -> str:
+        return "Slack settings"
+
+    @classmethod
+    def current(cls) -> SlackSettings:
+        """The row, made with defaults at its first read."""
+        return cls.objects.get_or_create(pk=cls.SINGLETON)[0]
+
+
+class Preferences(models.Model):
+    """What one user wants to hear, and by which channel."""
+
+    id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
+    user = models.OneToOneField(settings.AUTH_USER_MODEL, on_delete=models.CASCADE, related_name="preferences")
+    email_on_job_success = models.BooleanField(default=True)
+    email_on_job_failure = models.BooleanField(default=True)
+    email_on_job_disabled = models.BooleanField(default=False)
+    browser_notifications = models.BooleanField(default=False)
+    daily_digest = models.BooleanField(default=False)
+    weekly_report = models.BooleanField(default=False)
+    created_at = models.DateTimeField(default=timezone.now, editable=False)
+    updated_at = models.DateTimeField(auto_now=True)
+
+    class Meta:
+        verbose_name = "notification preferences"
+        verbose_name_plural = "notification preferences"
+
+    def __str__(self) -> str:
+        return f"preferences of {self.user}"
+
+
+PREFERENCE_FLAGS = (
+    "email_on_job_success",
+    "email_on_job_failure",
+    "email_on_job_disabled",
+    "browser_notifications",
+    "daily_digest",
+    "weekly_report",
+)
+
+
+def _default_columns() -> dict[str, Any]:
+    return dict(JOBS_TABLE_COLUMNS)
+
+
+class UiPreferences(models.Model):
+    """How one user likes the frontend."""
+
+    user = models.OneToOneField(settings.AUTH_USER_MODEL, on_delete=models.CASCADE, related_name="ui_preferences")
+    jobs_table_columns = models.JSONField(default=_default_columns)
+    updated_at = models.DateTimeField(auto_now=True)
+
+    class Meta:
+        verbose_name = "UI preferences"
+        verbose_name_plural = "UI preferences"
+
+    def __str__(self) -> str:
+        return f"UI preferences of {self.user}"
