@@ -10,22 +10,34 @@ from django.http import HttpResponseBase
 from django.utils import timezone
 from django.utils.cache import get_conditional_response
 from rest_framework import serializers, status
+from rest_framework.parsers import FormParser, MultiPartParser
 from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.views import APIView
 
 from accounts.permissions import ReadOrMayCreateJobs, require_login
-from contract import schema
+from contract import payload, schema
 from contract.errors import Invalid, invalid_field
-from contract.http import body_of
+from contract.http import JsonObjectParser, body_of
 from contract.pages import Page
 from contract.schema import endpoint, param, shape
 from contract.times import local_iso
 from jobs import cleaning, services
 from jobs.filters import JobFilter
+from jobs.importing import import_jobs
 from jobs.models import Job, Revision
 from jobs.schedule import schedule_of
-from jobs.serializers import JOB_NAME, ExpressionBody, JobBody, JobChanges, JobSerializer, PreviewBody
+from jobs.serializers import (
+    BULK_ANSWER,
+    JOB_NAME,
+    BulkBody,
+    ExpressionBody,
+    JobBody,
+    JobChanges,
+    JobSerializer,
+    PreviewBody,
+    bulk_answer,
+)
 
 _JOB_ANSWER = shape("JobAnswer", message=schema.text(), job=JobSerializer())
 _LIST_QUERY = [
@@ -162,6 +174,24 @@ class CronDescriptionView(APIView):
     @endpoint(shape("CronDescription", description=schema.text()), body=ExpressionBody)
     def post(self, request: Request) -> Response:
         return Response({"description": schedule_of(_expression(body_of(request))).describe()})
+
+
+class BulkUploadView(APIView):
+    """Create many jobs from a CSV file; good rows are created although others fail."""
+
+    permission_classes = (ReadOrMayCreateJobs,)
+    parser_classes = (MultiPartParser, FormParser, JsonObjectParser)
+
+    @endpoint(BULK_ANSWER, 403, body={"multipart/form-data": BulkBody})
+    def post(self, request: Request) -> Response:
+        file = request.FILES.get("file")
+        if file is None:
+            raise invalid_field("file", "Send the CSV as the field 'file' of a multipart form.", error="Missing file")
+        dry_run = payload.query_flag(request.POST, "dry_run")
+        owner = payload.text(request.POST.get("default_github_owner"), "default_github_owner", limit=100)
+        found = import_jobs(file.read(), by=require_login(request), dry_run=dry_run, default_owner=owner)
+        failed = bool(found.errors) and not found.jobs
+        return Response(bulk_answer(found, dry_run, failed), 400 if failed else 200)
 
 
 def _expression(data: dict[str, Any]) -> str:

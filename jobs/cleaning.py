@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Mapping
-from typing import Any, TypeVar
+from collections.abc import Callable, Mapping
+from typing import Any, TypeAlias, TypeVar
 
 from django.core.exceptions import ValidationError
 from django.core.validators import validate_email
@@ -16,16 +16,24 @@ from jobs.schedule import CronError, schedule_of
 from taxonomy.models import GENERAL, Category, PicTeam
 
 L = TypeVar("L", Category, PicTeam)
+# Finds a label by slug or display name.
+Called: TypeAlias = Callable[[str], L | None]
 
 
 def name(value: Any, *, job: Job | None = None) -> str:
     """A job's name: not blank, not another job's."""
-    text = payload.text(value, "name", limit=255)
-    if not text:
-        raise invalid_field("name", "Write a name for the job.", error="Job name cannot be empty")
+    text = name_text(value)
     others = Job.objects.exclude(pk=job.pk) if job else Job.objects.all()
     if others.filter(name=text).exists():
         raise duplicate_name(text)
+    return text
+
+
+def name_text(value: Any) -> str:
+    """A name that is not blank."""
+    text = payload.text(value, "name", limit=255)
+    if not text:
+        raise invalid_field("name", "Write a name for the job.", error="Job name cannot be empty")
     return text
 
 
@@ -46,10 +54,10 @@ def cron(value: Any, *, field: str = "cron_expression") -> str:
     return text
 
 
-def category(value: Any, *, current: Category | None = None) -> Category:
+def category(value: Any, *, current: Category | None = None, called: Called[Category] | None = None) -> Category:
     """A category by slug or display name; blank is General. The one that the job has is kept even if disabled."""
     text = payload.text(value, "category", limit=100, error="Invalid category") or GENERAL
-    found = _label(Category, text, current)
+    found = _label(called or Category.objects.called, text, current)
     if found is None:
         raise invalid_field("category", f"Unknown category '{text}'. Choose one that exists.", error="Invalid category")
     if not found.is_active and found != current:
@@ -59,13 +67,13 @@ def category(value: Any, *, current: Category | None = None) -> Category:
     return found
 
 
-def pic_team(value: Any, *, current: PicTeam | None = None) -> PicTeam:
+def pic_team(value: Any, *, current: PicTeam | None = None, called: Called[PicTeam] | None = None) -> PicTeam:
     """A PIC team by slug or display name. The one that the job has is kept even if disabled."""
     error = "Invalid PIC team"
     text = payload.text(value, "pic_team", limit=100, error=error)
     if not text:
         raise invalid_field("pic_team", "PIC team is required. Send 'pic_team' with its slug or name.", error=error)
-    found = _label(PicTeam, text, current)
+    found = _label(called or PicTeam.objects.called, text, current)
     if found is None:
         raise invalid_field("pic_team", f"Unknown PIC team. There is no team '{text}': create it first.", error=error)
     if not found.is_active and found != current:
@@ -75,10 +83,8 @@ def pic_team(value: Any, *, current: PicTeam | None = None) -> PicTeam:
     return found
 
 
-def _label(kind: type[L], text: str, current: L | None) -> L | None:
-    if current is not None and text in {current.slug, current.name}:
-        return current
-    return kind.objects.called(text)  # type: ignore[return-value]
+def _label(called: Called[L], text: str, current: L | None) -> L | None:
+    return current if current is not None and text in {current.slug, current.name} else called(text)
 
 
 def metadata(value: Any) -> dict[str, Any]:
@@ -104,11 +110,16 @@ def emails(value: Any) -> list[str]:
     return list(found)
 
 
-def end_date(value: Any, *, current: dt.date | None = None) -> dt.date:
-    """A day, today in the scheduler's zone at the earliest, or the one that the job has."""
+def end_date(value: Any, *, current: dt.date | None = None, spreadsheet: bool = False) -> dt.date:
+    """A day, today in the scheduler's zone at the earliest, or the one that the job has.
+
+    With `spreadsheet` months and days of one digit are read too, as spreadsheet programs write them.
+    """
     error, field = "Invalid end_date", "end_date"
     text = payload.text(value, field, limit=255, error=error)
     try:
+        if spreadsheet:
+            text = "-".join(part.zfill(2) for part in text.split("-"))
         if len(text) != 10:
             raise ValueError(text)
         day = dt.date.fromisoformat(text)

@@ -11,6 +11,7 @@ from rest_framework import serializers
 
 from contract import schema
 from contract.times import local_iso, utc_ms
+from jobs.importing import Import
 from jobs.models import Job, fire_within
 from jobs.schedule import CronError
 
@@ -114,3 +115,56 @@ class ExpressionBody(serializers.Serializer[Any]):
 
 class PreviewBody(ExpressionBody):
     count = serializers.IntegerField(default=5, min_value=1, max_value=20)
+
+
+class BulkBody(serializers.Serializer[Any]):
+    file = serializers.FileField(help_text="CSV; the first row names the columns.")
+    dry_run = serializers.CharField(required=False, help_text="1, true, yes, y or on: check only.")
+    default_github_owner = serializers.CharField(required=False, max_length=100)
+
+
+BULK_ANSWER = schema.shape(
+    "BulkAnswer",
+    message=schema.text(),
+    dry_run=schema.flag(),
+    stats=schema.shape(
+        "BulkStats",
+        original_column_count=schema.whole(),
+        original_row_count=schema.whole(),
+        removed_column_count=schema.whole(),
+        removed_empty_row_count=schema.whole(),
+    ),
+    created_count=schema.whole(),
+    error_count=schema.whole(),
+    errors=serializers.ListField(child=serializers.DictField()),
+    jobs=serializers.ListField(child=serializers.DictField()),
+)
+
+
+def bulk_answer(found: Import, dry_run: bool, failed: bool) -> dict[str, Any]:
+    """The answer to a bulk upload; with `error` where every row failed."""
+    message = "CSV validated successfully" if dry_run else "Bulk upload processed"
+    if failed:
+        message = f"None of the {len(found.errors)} rows can be used: see 'errors'."
+    body = {
+        "message": message,
+        "dry_run": dry_run,
+        "stats": found.sheet.stats(),
+        "created_count": 0 if dry_run else len(found.jobs),
+        "error_count": len(found.errors),
+        "errors": found.errors,
+        "jobs": [_bulk_job(job, dry_run) for _, job in found.jobs],
+    }
+    return {"error": "CSV validation failed" if dry_run else "Bulk upload failed", **body} if failed else body
+
+
+def _bulk_job(job: Job, dry_run: bool) -> dict[str, Any]:
+    if not dry_run:
+        return {"id": str(job.id), "name": job.name, "is_active": job.is_active}
+    return {
+        "name": job.name,
+        "is_active": job.is_active,
+        "cron_expression": job.cron_expression,
+        "end_date": job.end_date.isoformat(),
+        "pic_team": job.pic_team.slug,
+    }

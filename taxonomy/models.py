@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import re
 import uuid
-from typing import ClassVar, Self
+from collections.abc import Iterable
+from typing import Any, ClassVar, Self
 
 from django.db import models
 from django.db.models import Q
@@ -25,13 +26,35 @@ class LabelQuerySet(models.QuerySet["Label"]):
     def by_name(self) -> Self:
         return self.order_by(Lower("name"), "slug")
 
-    def called(self, name: str) -> Label | None:
+    def called(self, name: str) -> Any:
         """The label with this slug or display name, without case; None if there is none."""
         name = name.strip()
-        matches = self.filter(Q(slug=name.lower()) | Q(name__iexact=name) | Q(slug=slug_of(name) or name))
-        return min(
-            matches, key=lambda label: (label.slug != name.lower(), label.name.lower() != name.lower()), default=None
+        return best_match(
+            name, self.filter(Q(slug=name.lower()) | Q(name__iexact=name) | Q(slug=slug_of(name) or name))
         )
+
+
+def best_match(name: str, labels: Iterable[Label]) -> Any:
+    """Of these labels the one with this slug, else with this display name without case, else with its slug."""
+    name = name.lower()
+    ranked = [(label.slug != name, label.name.lower() != name, label) for label in labels]
+    fitting = [found for found in ranked if not (found[0] and found[1]) or found[2].slug == (slug_of(name) or name)]
+    return min(fitting, key=lambda found: found[:2], default=(None,))[-1]
+
+
+class LabelBook:
+    """All labels of a kind, read once, to look up many names."""
+
+    def __init__(self, kind: type[Label]) -> None:
+        self._labels = list(kind.objects.all())
+        self._known: dict[str, Any] = {}
+
+    def called(self, name: str) -> Any:
+        """As `LabelQuerySet.called`, without a query."""
+        name = name.strip()
+        if name not in self._known:
+            self._known[name] = best_match(name, self._labels)
+        return self._known[name]
 
 
 class Label(models.Model):

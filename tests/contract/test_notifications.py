@@ -13,7 +13,18 @@ from tests.contract.test_users import client_of, register
 from tests.installation import Client, Installation
 from tests.target import Target, wait_until
 
-FIELDS = {"id", "user_id", "title", "message", "type", "related_job_id", "related_execution_id", "is_read", "read_at", "created_at"}
+FIELDS = {
+    "id",
+    "user_id",
+    "title",
+    "message",
+    "type",
+    "related_job_id",
+    "related_execution_id",
+    "is_read",
+    "read_at",
+    "created_at",
+}
 
 
 @pytest.fixture
@@ -29,7 +40,9 @@ def inbox(client: Client, **query: Any) -> list[dict[str, Any]]:
 
 def about(client: Client, job: dict[str, Any]) -> list[tuple[str, str, str]]:
     """Titles, messages and types that name a job, oldest first."""
-    return [(n["title"], n["message"], n["type"]) for n in reversed(inbox(client)) if f'"{job["name"]}"' in n["message"]]
+    return [
+        (n["title"], n["message"], n["type"]) for n in reversed(inbox(client)) if f'"{job["name"]}"' in n["message"]
+    ]
 
 
 def unread(client: Client, **query: Any) -> int:
@@ -85,7 +98,12 @@ def test_pages(admin: Client, fresh: Client) -> None:
     for _ in range(3):
         make_job(admin)
     page = ok(fresh.get("/notifications", params={"per_page": 2, "page": 2}))
-    assert {k: page[k] for k in ("total", "page", "per_page", "total_pages")} == {"total": 3, "page": 2, "per_page": 2, "total_pages": 2}
+    assert {k: page[k] for k in ("total", "page", "per_page", "total_pages")} == {
+        "total": 3,
+        "page": 2,
+        "per_page": 2,
+        "total_pages": 2,
+    }
     assert len(page["notifications"]) == 1
     assert ok(fresh.get("/notifications", params={"per_page": 1000}))["per_page"] == 100
     assert fresh.get("/notifications", params={"per_page": 0}).status_code == 400
@@ -98,7 +116,7 @@ def test_ranges(admin: Client, fresh: Client) -> None:
     today = dt.datetime.now(dt.UTC).date()
     tomorrow = (today + dt.timedelta(days=1)).isoformat()
     assert unread(fresh, **{"from": tomorrow}) == 0
-    assert unread(fresh, **{"to": today.isoformat()}) == 1
+    assert unread(fresh, to=today.isoformat()) == 1
     answer = ok(fresh.get("/notifications", params={"from": tomorrow}))
     assert (answer["total"], answer["range"]) == (0, {"from": f"{tomorrow}T00:00:00.000Z", "to": None})
 
@@ -121,7 +139,10 @@ def test_reading_one_keeps_its_first_time(admin: Client, fresh: Client, viewer: 
 def test_reading_all(admin: Client, fresh: Client) -> None:
     make_job(admin)
     make_job(admin)
-    assert ok(fresh.put("/notifications/read-all")) == {"message": "All notifications marked as read", "updated_count": 2}
+    assert ok(fresh.put("/notifications/read-all")) == {
+        "message": "All notifications marked as read",
+        "updated_count": 2,
+    }
     first = inbox(fresh)[0]["read_at"]
     assert first is not None
     assert ok(fresh.put("/notifications/read-all"))["updated_count"] == 0

@@ -90,19 +90,32 @@ class TestUpdate:
     def test_changes_what_is_sent_and_ignores_the_rest(self, admin: Client) -> None:
         account = register(admin)
         email = f"{unique('new')}@example.com"
-        answer = ok(admin.put(f"/auth/users/{account['id']}", json={"email": email.upper(), "role": "user", "username": "x", "is_active": None}))
+        answer = ok(
+            admin.put(
+                f"/auth/users/{account['id']}",
+                json={"email": email.upper(), "role": "user", "username": "x", "is_active": None},
+            )
+        )
         assert answer["message"] == "User updated successfully"
         assert sorted(answer["updated_fields"]) == ["email", "role"]
-        assert (answer["user"]["email"], answer["user"]["role"], answer["user"]["username"]) == (email, "user", account["username"])
+        assert (answer["user"]["email"], answer["user"]["role"], answer["user"]["username"]) == (
+            email,
+            "user",
+            account["username"],
+        )
 
-    def test_others_may_change_themselves_but_not_their_role_or_status(self, installation: Installation, admin: Client) -> None:
+    def test_others_may_change_themselves_but_not_their_role_or_status(
+        self, installation: Installation, admin: Client
+    ) -> None:
         account, other = register(admin), register(admin)
         client = client_of(installation, account)
         path = f"/auth/users/{account['id']}"
         ok(client.put(path, json={"email": f"{unique('own')}@example.com"}))
         refused(client.put(path, json={"role": "admin"}), 403, "Only admins can change user roles")
         refused(client.put(path, json={"is_active": True}), 403, "Only admins can change user active status")
-        refused(client.put(f"/auth/users/{other['id']}", json={}), 403, "Forbidden. You can only update your own profile.")
+        refused(
+            client.put(f"/auth/users/{other['id']}", json={}), 403, "Forbidden. You can only update your own profile."
+        )
 
     def test_a_refused_change_keeps_all(self, admin: Client) -> None:
         account = register(admin)
@@ -131,7 +144,9 @@ class TestUpdate:
 
 
 class TestAdminsStay:
-    def test_admins_neither_demote_disable_nor_delete_themselves(self, installation: Installation, admin: Client) -> None:
+    def test_admins_neither_demote_disable_nor_delete_themselves(
+        self, installation: Installation, admin: Client
+    ) -> None:
         second = client_of(installation, register(admin, role="admin"))
         path = f"/auth/users/{my_id(second)}"
         assert second.put(path, json={"role": "user"}).status_code == 400
@@ -151,7 +166,10 @@ def test_delete_keeps_the_jobs_and_takes_the_preferences(installation: Installat
     ok(client.get(f"/auth/users/{account['id']}/preferences"))
     ok(client.put("/notifications/read-all"))
     answer = ok(admin.delete(f"/auth/users/{account['id']}"))
-    assert answer == {"message": "User deleted successfully", "deleted_user": {"id": account["id"], "username": account["username"]}}
+    assert answer == {
+        "message": "User deleted successfully",
+        "deleted_user": {"id": account["id"], "username": account["username"]},
+    }
     assert ok(admin.get(f"/jobs/{job['id']}"))["job"]["created_by"] is None
     refused(admin.delete(f"/auth/users/{account['id']}"), 404, "User not found")
     refused(admin.get(f"/auth/users/{account['id']}/preferences"), 404, "User not found")
@@ -162,7 +180,13 @@ class TestPreferences:
         "email_on_job_success": True, "email_on_job_failure": True, "email_on_job_disabled": False, "browser_notifications": False,
         "daily_digest": False, "weekly_report": False,
     }  # fmt: skip
-    columns = {"pic_team": True, "end_date": True, "cron_expression": False, "target_url": False, "last_execution_at": False}
+    columns = {
+        "pic_team": True,
+        "end_date": True,
+        "cron_expression": False,
+        "target_url": False,
+        "last_execution_at": False,
+    }
 
     def test_defaults_at_the_first_read(self, installation: Installation, admin: Client) -> None:
         account = register(admin)
@@ -194,10 +218,22 @@ class TestPreferences:
 
     def test_others_are_kept_out_before_anything_is_looked_up(self, admin: Client, user: Client) -> None:
         for other in (register(admin)["id"], str(uuid.uuid4())):
-            refused(user.get(f"/auth/users/{other}/preferences"), 403, "Forbidden: Cannot access other users preferences")
-            refused(user.put(f"/auth/users/{other}/preferences", json={}), 403, "Forbidden: Cannot update other users preferences")
-            refused(user.get(f"/auth/users/{other}/ui-preferences"), 403, "Forbidden: Cannot access other users preferences")
-            refused(user.put(f"/auth/users/{other}/ui-preferences", json={}), 403, "Forbidden: Cannot access other users preferences")
+            refused(
+                user.get(f"/auth/users/{other}/preferences"), 403, "Forbidden: Cannot access other users preferences"
+            )
+            refused(
+                user.put(f"/auth/users/{other}/preferences", json={}),
+                403,
+                "Forbidden: Cannot update other users preferences",
+            )
+            refused(
+                user.get(f"/auth/users/{other}/ui-preferences"), 403, "Forbidden: Cannot access other users preferences"
+            )
+            refused(
+                user.put(f"/auth/users/{other}/ui-preferences", json={}),
+                403,
+                "Forbidden: Cannot access other users preferences",
+            )
         for kind in ("preferences", "ui-preferences"):
             refused(admin.get(f"/auth/users/{uuid.uuid4()}/{kind}"), 404, "User not found")
 
@@ -223,7 +259,9 @@ class TestSlackSettings:
         refused(admin.put(self.path, json={"webhook_url": "", "channel": "#other"}), 400, "Invalid settings")
         refused(admin.put(self.path, json={"webhook_url": "http://hooks.slack.com/x"}), 400, "Invalid settings")
         assert ok(admin.get(self.path))["slack_settings"]["channel"] == "#qa"
-        off = ok(admin.put(self.path, json={"is_enabled": False, "webhook_url": " ", "channel": None}))["slack_settings"]
+        off = ok(admin.put(self.path, json={"is_enabled": False, "webhook_url": " ", "channel": None}))[
+            "slack_settings"
+        ]
         assert (off["webhook_url"], off["channel"]) == (None, None)
 
 
@@ -233,7 +271,11 @@ def test_guessing_is_throttled_per_account_and_address_and_open_sessions_go_on(t
         admin = installation.admin
         other = register(admin)
         for _ in range(3):
-            refused(installation.anyone.post("/auth/login", json={"username": "admin", "password": "x"}), 401, "Invalid email/username or password")
+            refused(
+                installation.anyone.post("/auth/login", json={"username": "admin", "password": "x"}),
+                401,
+                "Invalid email/username or password",
+            )
         for password in ("x", ADMIN_PASSWORD):
             answer = installation.anyone.post("/auth/login", json={"username": "ADMIN", "password": password})
             assert ok(answer, 429)["error"] == "Too many login attempts"

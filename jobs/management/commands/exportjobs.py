@@ -1,0 +1,33 @@
+"""Write the jobs to a file."""
+
+from __future__ import annotations
+
+import sys
+from argparse import ArgumentParser
+from typing import Any
+
+from django.core.management.base import BaseCommand, CommandError
+
+from jobs.exporting import write_csv, write_json
+from jobs.models import Job
+
+
+class Command(BaseCommand):
+    help = "Writes all jobs as CSV or JSON that importjobs reads again. JSON keeps mail settings too."
+
+    def add_arguments(self, parser: ArgumentParser) -> None:
+        parser.add_argument("--format", choices=["csv", "json"], default="csv")
+        parser.add_argument("--output", help="a file; standard output without it")
+
+    def handle(self, *args: Any, **options: Any) -> None:
+        jobs = Job.objects.select_related("category", "pic_team").order_by("name")
+        write = write_csv if options["format"] == "csv" else write_json
+        if not options["output"]:
+            write(jobs, sys.stdout)
+            return
+        try:
+            with open(options["output"], "w", encoding="utf-8", newline="") as out:
+                count = write(jobs, out)
+        except OSError as exc:
+            raise CommandError(f"{options['output']} cannot be written: {exc.strerror}.") from exc
+        self.stderr.write(f"{count} jobs written to {options['output']}.")
