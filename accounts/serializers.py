@@ -34,6 +34,7 @@ class UserSerializer(schema.Representation[User]):
         }
 
 
+@schema.example("By username", username="admin", password="the password")
 class LoginBody(serializers.Serializer[Any]):
     """A username or an e-mail address, and the password."""
 
@@ -49,6 +50,7 @@ class FormLoginBody(serializers.Serializer[Any]):
     password = serializers.CharField()
 
 
+@schema.example("A user", username="hanako", email="hanako@example.com", password="a long password 1", role="user")
 class RegisterBody(serializers.Serializer[Any]):
     username = serializers.CharField(min_length=3, max_length=80)
     email = serializers.EmailField()

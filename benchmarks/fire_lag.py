@@ -18,7 +18,9 @@ from collections import Counter
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-ROOT = Path(__file__).resolve().parent.parent
+sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
+from benchmarks.installation import ROOT, environment, manage, python
+
 SEED = """
 import datetime as dt, sys
 from jobs.models import Job
@@ -60,14 +62,7 @@ class Figures:
 
 def run(count: int, database_url: str | None = None) -> Figures:
     with tempfile.TemporaryDirectory(prefix="cronsched-bench-") as folder:
-        env = {
-            **os.environ,
-            "CRONSCHED_DATA_DIR": folder,
-            "CRONSCHED_ALLOWED_TARGETS": "127.0.0.0/8",
-            "DATABASE_URL": database_url or f"sqlite:///{folder}/bench.sqlite3",
-            "LOG_LEVEL": "WARNING",
-            "DJANGO_SETTINGS_MODULE": "cronsched.settings",
-        }
+        env = environment(folder, database_url)
         target = subprocess.Popen(
             [sys.executable, str(ROOT / "benchmarks/target.py"), "0", "0.05"], stdout=subprocess.PIPE, text=True
         )
@@ -121,23 +116,6 @@ def figures(
 def peak_memory(pid: int) -> float:
     status = Path(f"/proc/{pid}/status").read_text()
     return int(status.split("VmHWM:")[1].split()[0]) / 1024
-
-
-def manage(env: dict[str, str], *arguments: str) -> None:
-    subprocess.run([sys.executable, str(ROOT / "manage.py"), *arguments], env=env, cwd=ROOT, check=True)
-
-
-def python(env: dict[str, str], code: str, *arguments: str) -> str:
-    prelude = "import django; django.setup()\n"
-    done = subprocess.run(
-        [sys.executable, "-c", prelude + code, *arguments],
-        env=env,
-        cwd=ROOT,
-        check=True,
-        stdout=subprocess.PIPE,
-        text=True,
-    )
-    return done.stdout
 
 
 def main() -> None:

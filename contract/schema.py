@@ -8,7 +8,14 @@ from typing import Any, TypeVar
 
 from drf_spectacular.openapi import AutoSchema
 from drf_spectacular.types import OpenApiTypes
-from drf_spectacular.utils import OpenApiParameter, OpenApiResponse, extend_schema, inline_serializer
+from drf_spectacular.utils import (
+    OpenApiExample,
+    OpenApiParameter,
+    OpenApiResponse,
+    extend_schema,
+    extend_schema_serializer,
+    inline_serializer,
+)
 from rest_framework import serializers
 
 M = TypeVar("M")
@@ -81,6 +88,12 @@ def endpoint(
         request=body, responses=responses, parameters=query or [], **kwargs
     )
     return describe
+
+
+def example(title: str, **value: Any) -> Callable[[Any], Any]:
+    """Show a serializer by an example of what is sent."""
+    show: Callable[[Any], Any] = extend_schema_serializer(examples=[OpenApiExample(title, value, request_only=True)])
+    return show
 
 
 def shape(name: str, /, **fields: Any) -> Any:

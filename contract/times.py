@@ -12,7 +12,10 @@ from contract.errors import Invalid, invalid_field
 
 def utc_ms(moment: dt.datetime | None) -> str | None:
     """An aware UTC datetime as `2026-03-01T04:05:06.789Z` (RFC 3339); None stays None."""
-    return None if moment is None else moment.astimezone(dt.UTC).isoformat(timespec="milliseconds")[:-6] + "Z"
+    if moment is None:
+        return None
+    utc = moment if moment.tzinfo is dt.UTC else moment.astimezone(dt.UTC)
+    return utc.isoformat(timespec="milliseconds")[:-6] + "Z"
 
 
 def local_iso(moment: dt.datetime | None, zone: dt.tzinfo) -> str | None:

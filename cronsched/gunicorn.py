@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from contract.collector import collect_rarely
 from cronsched import settings
 
 bind = f"{settings.HOST}:{settings.PORT}"
@@ -17,6 +18,11 @@ keepalive = 15
 control_socket_disable = True
 errorlog = "-"
 loglevel = "warning"
+
+
+def post_worker_init(worker: Any) -> None:
+    """Everything is loaded now."""
+    collect_rarely()
 
 
 def worker_exit(server: Any, worker: Any) -> None:

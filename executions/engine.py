@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import concurrent.futures
-import gc
 import logging
 import os
 import threading
@@ -19,6 +18,7 @@ import uvloop
 from django.conf import settings
 from django.utils import timezone
 
+from contract.collector import collect_rarely
 from contract.times import utc_ms
 from executions.gate import Gate, Keys
 from executions.http import DeliveryError, HttpClient, Reply, Request
@@ -63,7 +63,7 @@ class Engine:
         self._recorder.start()
         self._thread.start()
         self._ready.wait()
-        _collect_rarely()
+        collect_rarely()
 
     def submit(self, deliveries: Sequence[Delivery]) -> None:
         """Carry out deliveries; returns at once."""
@@ -187,12 +187,6 @@ class Engine:
                 entry["duration_seconds"] = round(time.perf_counter() - clock, 3)
 
         return send
-
-
-def _collect_rarely() -> None:
-    """Thousands of deliveries at once are no garbage: the collector would look through all of them again and again."""
-    gc.freeze()
-    gc.set_threshold(50_000, 50, 100)
 
 
 _engine: tuple[int, Engine] | None = None

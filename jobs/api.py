@@ -34,6 +34,7 @@ from jobs.serializers import (
     ExpressionBody,
     JobBody,
     JobChanges,
+    JobRow,
     JobSerializer,
     PreviewBody,
     bulk_answer,
@@ -86,17 +87,19 @@ class JobsView(APIView):
         now = timezone.now()
         if {"page", "limit"} & set(request.query_params):
             page = Page.of(jobs, request.query_params)
-            shown = JobSerializer.of_all(page.items, now=now)
+            shown = JobSerializer.of_all(map(JobRow.of, page.items), now=now)
             body = {"count": len(shown), "jobs": shown, **page.body()}
         else:
-            shown = JobSerializer.of_all(jobs, now=now)
+            shown = JobSerializer.of_all(JobRow.all_of(jobs), now=now)
             body = {"count": len(shown), "jobs": shown}
         return Response(body, headers={"ETag": etag, "Cache-Control": "private, no-cache", "Vary": "Authorization"})
 
     @endpoint(_JOB_ANSWER, 403, status=201, body=JobBody)
     def post(self, request: Request) -> Response:
         job = services.create_job(body_of(request), by=require_login(request))
-        return Response({"message": "Job created successfully", "job": JobSerializer.of(job)}, status.HTTP_201_CREATED)
+        return Response(
+            {"message": "Job created successfully", "job": JobSerializer.of(JobRow.of(job))}, status.HTTP_201_CREATED
+        )
 
 
 class JobView(APIView):
@@ -106,14 +109,14 @@ class JobView(APIView):
 
     @endpoint(shape("JobDetail", job=JobSerializer()), 404)
     def get(self, request: Request, job_id: str) -> Response:
-        return Response({"job": JobSerializer.of(services.get_job(job_id))})
+        return Response({"job": JobSerializer.of(JobRow.of(services.get_job(job_id)))})
 
     @endpoint(_JOB_ANSWER, 403, 404, body=JobChanges)
     def put(self, request: Request, job_id: str) -> Response:
         user = require_login(request)
         services.require_owner(services.get_job(job_id), user)
         job = services.update_job(job_id, body_of(request), by=user)
-        return Response({"message": "Job updated successfully", "job": JobSerializer.of(job)})
+        return Response({"message": "Job updated successfully", "job": JobSerializer.of(JobRow.of(job))})
 
     @endpoint(shape("JobDeleted", message=schema.text(), deleted_job=JOB_NAME), 403, 404)
     def delete(self, request: Request, job_id: str) -> Response:

@@ -45,11 +45,13 @@ class PicTeamSerializer(CategorySerializer):
         return {**super().to_representation(label), "slack_handle": label.slack_handle}
 
 
+@schema.example("A category", name="Smoke tests")
 class CategoryBody(serializers.Serializer[Any]):
     name = serializers.CharField(max_length=100)
     slug = serializers.CharField(max_length=100, required=False)
 
 
+@schema.example("A team", name="QA Team", slack_handle="@qa-team")
 class PicTeamBody(CategoryBody):
     slack_handle = serializers.CharField(max_length=100)
 
