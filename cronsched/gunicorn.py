@@ -27,6 +27,6 @@ def post_worker_init(worker: Any) -> None:
 
 def worker_exit(server: Any, worker: Any) -> None:
     """Let the manual runs of this process finish, and record their outcomes."""
-    from executions.engine import shutdown_local_engine
+    from executions.services import shut_down
 
-    shutdown_local_engine(settings.ENGINE_DRAIN_SECONDS)
+    shut_down()

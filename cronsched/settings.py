@@ -65,6 +65,10 @@ SCHEDULER_ZONE = env.zone("SCHEDULER_TIMEZONE", "Asia/Tokyo")
 SCHEDULER_POLL_SECONDS = env.clamped("SCHEDULER_POLL_SECONDS", 60, least=10, most=300)
 SCHEDULER_LOCK_PATH = Path(env.text("SCHEDULER_LOCK_PATH", str(CRONSCHED_DATA_DIR / "scheduler.lock")))
 
+LEADER_LOCK = env.choice(
+    "LEADER_LOCK", "file" if DATABASES["default"]["ENGINE"].endswith("sqlite3") else "lease", ["file", "lease"]
+)
+
 # Delivery
 CRONSCHED_ALLOWED_TARGETS = env.texts("CRONSCHED_ALLOWED_TARGETS")
 GITHUB_TOKEN = env.text("GITHUB_TOKEN")

@@ -22,26 +22,48 @@ from contract.collector import collect_rarely
 from contract.times import utc_ms
 from executions.gate import Gate, Keys
 from executions.http import DeliveryError, HttpClient, Reply, Request
-from executions.recorder import Finished, Recorder
+from executions.recorder import Finished, Progress, Recorder
+from executions.retry import RetryPolicy
 from executions.targets import Deliverable, Outcome, Send
 
 log = logging.getLogger("cronsched.engine")
 _RESOLVER_THREADS = 64
-_STOPPED = Outcome(False, error="the process that made the call was stopped before an answer came")
+_STOPPED = Outcome(False, error="the process that made the call was stopped before an answer came", repeatable=False)
 
 
 class Delivery(NamedTuple):
-    """An execution to be carried out. Its row exists; `timeout` is in seconds, for each call. It waits where `keys` are busy."""
+    """An execution to be carried out by the worker `worker_id`. Its row exists.
+
+    `timeout` and `connect_timeout` are for each call, `delay` is before the first; all in seconds. It waits where `keys` are busy.
+    `attempts` holds those that were made already.
+    """
 
     execution_id: UUID
+    worker_id: UUID
     job_id: UUID
     job_name: str
     started_at: datetime
     target: str
     deliverable: Deliverable
     timeout: float
+    connect_timeout: float | None = None
+    retry: RetryPolicy = RetryPolicy()
+    delay: float = 0
     keys: Keys = ()
     manual: bool = False
+    attempts: tuple[dict[str, Any], ...] = ()
+
+
+class Course:
+    """How far a delivery has come."""
+
+    __slots__ = ("attempts", "began_at", "delivery", "tries")
+
+    def __init__(self, delivery: Delivery) -> None:
+        self.delivery = delivery
+        self.attempts = list(delivery.attempts)
+        self.tries = len(self.attempts) if delivery.deliverable.repeatable else 0
+        self.began_at = time.monotonic()
 
 
 class Engine:
@@ -50,8 +72,9 @@ class Engine:
     def __init__(self, recorder: Recorder) -> None:
         self._recorder = recorder
         self._loop = uvloop.new_event_loop()
-        self._gate = Gate(settings.ENGINE_CONCURRENCY, {"host": settings.ENGINE_CONCURRENCY_PER_HOST})
-        self._unfinished = 0
+        self._gate = Gate(settings.ENGINE_CONCURRENCY)
+        self._known: dict[UUID, Delivery] = {}
+        self._lock = threading.Lock()
         self._closing = False
         self._tasks: set[asyncio.Task[None]] = set()
         self._client: HttpClient | None = None
@@ -67,13 +90,15 @@ class Engine:
 
     def submit(self, deliveries: Sequence[Delivery]) -> None:
         """Carry out deliveries; returns at once."""
+        with self._lock:
+            self._known.update((delivery.execution_id, delivery) for delivery in deliveries)
         self._loop.call_soon_threadsafe(self._accept, deliveries)
 
     def try_once(self, deliverable: Deliverable, execution_id: UUID, timeout: float) -> Outcome:
         """Make one delivery that is not recorded, and wait for its outcome. Raises `DeliveryError`."""
 
         async def attempt() -> Outcome:
-            return await deliverable.deliver(self._sender(timeout, []), execution_id)
+            return await deliverable.deliver(self._sender(timeout, None, []), execution_id)
 
         return asyncio.run_coroutine_threadsafe(attempt(), self._loop).result()
 
@@ -84,18 +109,28 @@ class Engine:
 
     @property
     def in_flight(self) -> int:
-        """How many deliveries are under way or wait for room."""
-        return self._unfinished
+        """How many deliveries are not finished: under way, waiting for room, or for their next attempt."""
+        return len(self._known)
 
-    def shutdown(self, drain: float) -> None:
-        """Let deliveries finish for up to `drain` seconds, end the rest as failed, and record every outcome."""
+    def known(self) -> set[UUID]:
+        """The executions that this process carries out, or whose outcomes it has yet to store."""
+        with self._lock:
+            return set(self._known) | self._recorder.pending()
+
+    def shutdown(self, drain: float) -> list[UUID]:
+        """Let calls under way finish for up to `drain` seconds, end the rest as failed, and record every outcome.
+
+        Returns the executions whose call has not begun, or waits for its next attempt: another worker can carry them out.
+        """
+        asyncio.run_coroutine_threadsafe(self._stop_starting(), self._loop).result()
         deadline = time.monotonic() + drain
-        while self._unfinished and time.monotonic() < deadline:
+        while self._tasks and time.monotonic() < deadline:
             time.sleep(0.02)
         concurrent.futures.wait([asyncio.run_coroutine_threadsafe(self._close(), self._loop)])
         self._loop.call_soon_threadsafe(self._loop.stop)
         self._thread.join()
         self._recorder.stop()
+        return list(self._known)
 
     def _run(self) -> None:
         asyncio.set_event_loop(self._loop)
@@ -110,12 +145,13 @@ class Engine:
         self._client = HttpClient()
         self._ready.set()
 
-    async def _close(self) -> None:
+    async def _stop_starting(self) -> None:
         self._closing = True
+        self._gate.clear()
         # A task that is cancelled before its first step would end without a word.
         await asyncio.sleep(0)
-        for start in self._gate.clear():
-            start()
+
+    async def _close(self) -> None:
         for task in self._tasks:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
@@ -123,30 +159,47 @@ class Engine:
             await self._client.close()
 
     def _accept(self, deliveries: Sequence[Delivery]) -> None:
-        self._unfinished += len(deliveries)
         for delivery in deliveries:
-            self._gate.enter(delivery.keys, partial(self._start, delivery))
+            course = Course(delivery)
+            if delivery.delay:
+                self._loop.call_later(delivery.delay, self._enter, course)
+            else:
+                self._enter(course)
 
-    def _start(self, delivery: Delivery) -> None:
-        if self._closing:
-            self._finish(delivery, _STOPPED, [])
-            return
-        task = self._loop.create_task(self._carry_out(delivery))
+    def _enter(self, course: Course) -> None:
+        if not self._closing:
+            self._gate.enter(course.delivery.keys, partial(self._start, course))
+
+    def _start(self, course: Course) -> None:
+        task = self._loop.create_task(self._carry_out(course))
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
 
-    async def _carry_out(self, delivery: Delivery) -> None:
-        attempts: list[dict[str, Any]] = []
+    async def _carry_out(self, course: Course) -> None:
+        delivery = course.delivery
         try:
-            outcome = await self._outcome(delivery, attempts)
+            if not self._recorder.is_current or self._recorder.worker_id != delivery.worker_id:
+                log.warning("execution %s is left to another worker", delivery.execution_id)
+                self._forget(delivery)
+                return
+            outcome = await self._outcome(course)
         finally:
             self._gate.leave(delivery.keys)
-        self._finish(delivery, outcome, attempts)
+        course.tries += 1
+        wait = delivery.retry.wait(outcome, course.tries, time.monotonic() - course.began_at)
+        if wait is None or outcome is _STOPPED:
+            self._finish(course, outcome)
+        else:
+            course.attempts[-1]["next_in_seconds"] = round(wait, 3)
+            self._recorder.record(Progress(delivery.execution_id, delivery.worker_id, list(course.attempts)))
+            self._loop.call_later(wait, self._enter, course)
 
-    def _finish(self, delivery: Delivery, outcome: Outcome, attempts: list[dict[str, Any]]) -> None:
+    def _finish(self, course: Course, outcome: Outcome) -> None:
+        delivery = course.delivery
         self._recorder.record(
             Finished(
                 execution_id=delivery.execution_id,
+                worker_id=delivery.worker_id,
                 job_id=delivery.job_id,
                 job_name=delivery.job_name,
                 manual=delivery.manual,
@@ -154,30 +207,39 @@ class Engine:
                 completed_at=timezone.now(),
                 target=outcome.target or delivery.target,
                 outcome=outcome,
-                attempts=attempts,
+                attempts=course.attempts,
             )
         )
-        self._unfinished -= 1
+        self._forget(delivery)
 
-    async def _outcome(self, delivery: Delivery, attempts: list[dict[str, Any]]) -> Outcome:
+    def _forget(self, delivery: Delivery) -> None:
+        with self._lock:
+            self._known.pop(delivery.execution_id, None)
+
+    async def _outcome(self, course: Course) -> Outcome:
+        delivery = course.delivery
+        send = self._sender(delivery.timeout, delivery.connect_timeout, course.attempts)
         try:
-            return await delivery.deliverable.deliver(self._sender(delivery.timeout, attempts), delivery.execution_id)
+            return await delivery.deliverable.deliver(send, delivery.execution_id)
         except DeliveryError as exc:
-            return Outcome(False, error=str(exc))
+            repeatable = delivery.deliverable.repeatable or exc.failure == "connect"
+            return Outcome(False, error=str(exc), failure=exc.failure, repeatable=repeatable)
         except asyncio.CancelledError:
             return _STOPPED
         except Exception:
             log.exception("execution %s: the delivery failed in an unforeseen way", delivery.execution_id)
-            return Outcome(False, error="internal error: see the log of the process that made the call")
+            return Outcome(
+                False, error="internal error: see the log of the process that made the call", repeatable=False
+            )
 
-    def _sender(self, timeout: float, attempts: list[dict[str, Any]]) -> Send:
+    def _sender(self, timeout: float, connect_timeout: float | None, attempts: list[dict[str, Any]]) -> Send:
         async def send(request: Request) -> Reply:
             assert self._client is not None
             clock = time.perf_counter()
             entry: dict[str, Any] = {"started_at": utc_ms(timezone.now()), "status": None, "error": ""}
             attempts.append(entry)
             try:
-                reply = await self._client.send(request, timeout)
+                reply = await self._client.send(request, timeout, connect_timeout)
                 entry["status"] = reply.status
                 return reply
             except DeliveryError as exc:
@@ -204,13 +266,13 @@ def local_engine() -> Engine:
         return _engine[1]
 
 
-def shutdown_local_engine(drain: float) -> None:
-    """End this process's engine, if it was started, with all outcomes recorded."""
+def shutdown_local_engine(drain: float) -> list[UUID]:
+    """End this process's engine, if it was started, with all outcomes recorded; returns what it did not begin."""
     global _engine
     with _lock:
-        if _engine is not None and _engine[0] == os.getpid():
-            _engine[1].shutdown(drain)
+        engine = _engine[1] if _engine is not None and _engine[0] == os.getpid() else None
         _engine = None
+    return engine.shutdown(drain) if engine else []
 
 
 def worker_id() -> UUID:

@@ -3,27 +3,34 @@
 from __future__ import annotations
 
 from collections import Counter, deque
-from collections.abc import Callable, Hashable, Mapping
+from collections.abc import Callable
+from typing import NamedTuple
 
-Key = tuple[str, Hashable]
+
+class Key(NamedTuple):
+    """Something that stands only so much at once, and how much."""
+
+    name: str
+    limit: int
+
+
 Keys = tuple[Key, ...]
+Start = Callable[[], object]
 
 
 class Gate:
     """Lets callers in while there is room, and keeps the others waiting, in order within each set of keys.
 
-    `limit` is for all together; `limits` gives the limit of a kind of key, where a key is `(kind, name)`. Not for several
-    threads: it lives in one event loop.
+    `limit` is for all together. Not for several threads: it lives in one event loop.
     """
 
-    def __init__(self, limit: int, limits: Mapping[str, int]) -> None:
+    def __init__(self, limit: int) -> None:
         self._limit = limit
-        self._limits = limits
         self._inside = 0
-        self._held: Counter[Key] = Counter()
-        self._lanes: dict[Keys, deque[Callable[[], object]]] = {}
+        self._held: Counter[str] = Counter()
+        self._lanes: dict[Keys, deque[Start]] = {}
 
-    def enter(self, keys: Keys, start: Callable[[], object]) -> None:
+    def enter(self, keys: Keys, start: Start) -> None:
         """Call `start` now if there is room for `keys`, else as soon as there is. Each entry needs one `leave`."""
         if keys not in self._lanes and self._has_room(keys):
             self._take(keys)
@@ -35,19 +42,17 @@ class Gate:
         """Give the room back and let in whoever fits."""
         self._inside -= 1
         for key in keys:
-            self._held[key] -= 1
-            if not self._held[key]:
-                del self._held[key]
+            self._held[key.name] -= 1
+            if not self._held[key.name]:
+                del self._held[key.name]
         for lane in list(self._lanes) if self._lanes else ():
             if self._inside >= self._limit:
                 return
             self._admit(lane)
 
-    def clear(self) -> list[Callable[[], object]]:
-        """Forget who waits; returns them."""
-        waiting = [start for lane in self._lanes.values() for start in lane]
+    def clear(self) -> None:
+        """Forget who waits."""
         self._lanes.clear()
-        return waiting
 
     def _admit(self, keys: Keys) -> None:
         # The lane goes to the end, so that every lane gets its turn.
@@ -59,8 +64,9 @@ class Gate:
             self._lanes[keys] = waiting
 
     def _has_room(self, keys: Keys) -> bool:
-        return self._inside < self._limit and all(self._held[key] < self._limits[key[0]] for key in keys)
+        return self._inside < self._limit and all(self._held[key.name] < key.limit for key in keys)
 
     def _take(self, keys: Keys) -> None:
         self._inside += 1
-        self._held.update(keys)
+        for key in keys:
+            self._held[key.name] += 1

@@ -27,11 +27,14 @@ LARGEST_ANSWER = 1024 * 1024
 
 
 class DeliveryError(Exception):
-    """A call that got no usable answer; the text is the reason in words. `sent`: whether the target may have acted on it."""
+    """A call that got no usable answer; the text is the reason in words.
 
-    def __init__(self, reason: str, *, sent: bool = True) -> None:
+    `failure`: connect (the target cannot have acted on it), timeout, broken, or '' where no other attempt would help.
+    """
+
+    def __init__(self, reason: str, failure: str = "broken") -> None:
         super().__init__(reason)
-        self.sent = sent
+        self.failure = failure
 
 
 class NotAllowed(OSError):
@@ -49,10 +52,11 @@ class Request(NamedTuple):
 
 
 class Reply(NamedTuple):
-    """An answer: its status and the first `KEPT_CHARACTERS` characters of its body."""
+    """An answer: its status, the first `KEPT_CHARACTERS` characters of its body, and its `Retry-After`."""
 
     status: int
     text: str
+    retry_after: str = ""
 
 
 class PolicyResolver(AbstractResolver):
@@ -92,17 +96,19 @@ class HttpClient:
         self._guarded = _session(PolicyResolver(policy, resolver))
         self._trusted = _session(resolver)
 
-    async def send(self, request: Request, timeout: float) -> Reply:
-        """Make one call within `timeout` seconds. Raises `DeliveryError` without an answer."""
+    async def send(self, request: Request, timeout: float, connect_timeout: float | None = None) -> Reply:
+        """Make one call within `timeout` seconds, `connect_timeout` of them to connect. Raises `DeliveryError` without an answer."""
         url = URL(request.url)
         if not request.trusted and not self._allows(url.host or ""):
-            raise DeliveryError(f"the address {url.host} is not allowed as a target", sent=False)
+            raise DeliveryError(f"the address {url.host} is not allowed as a target", "")
         try:
-            return await self._exchange(url, request, _timeout(timeout))
+            return await self._exchange(url, request, _timeout(timeout, connect_timeout))
+        except aiohttp.ConnectionTimeoutError:
+            raise DeliveryError(f"no connection within {connect_timeout or timeout:g} s", "connect") from None
         except TimeoutError:
-            raise DeliveryError(f"no answer within {timeout:g} s") from None
+            raise DeliveryError(f"no answer within {timeout:g} s", "timeout") from None
         except (aiohttp.ClientError, OSError, ValueError) as exc:
-            raise DeliveryError(reason(exc), sent=not isinstance(exc, aiohttp.ClientConnectorError)) from exc
+            raise DeliveryError(reason(exc), _failure(exc)) from exc
 
     async def _exchange(self, url: URL, request: Request, timeout: aiohttp.ClientTimeout) -> Reply:
         session = self._trusted if request.trusted else self._guarded
@@ -121,7 +127,7 @@ class HttpClient:
                 if size > LARGEST_ANSWER:
                     answer.close()
                     raise DeliveryError(f"the answer is longer than {LARGEST_ANSWER // 1024} KiB")
-            return Reply(answer.status, _decoded(bytes(kept), answer.charset))
+            return Reply(answer.status, _decoded(bytes(kept), answer.charset), answer.headers.get("Retry-After", ""))
 
     async def close(self) -> None:
         await self._guarded.close()
@@ -129,9 +135,10 @@ class HttpClient:
 
 
 @lru_cache(maxsize=256)
-def _timeout(seconds: float) -> aiohttp.ClientTimeout:
+def _timeout(seconds: float, connect: float | None) -> aiohttp.ClientTimeout:
     # aiohttp rounds times over `ceil_threshold` up to whole seconds.
-    return aiohttp.ClientTimeout(total=seconds, sock_connect=None, ceil_threshold=seconds + 1)
+    sock_connect = connect if connect is not None and connect < seconds else None
+    return aiohttp.ClientTimeout(total=seconds, sock_connect=sock_connect, ceil_threshold=seconds + 1)
 
 
 def _session(resolver: AbstractResolver) -> aiohttp.ClientSession:
@@ -152,6 +159,12 @@ def _decoded(raw: bytes, charset: str | None) -> str:
     except LookupError:
         text = raw.decode("utf-8", errors="replace")
     return text.replace("\x00", "\N{REPLACEMENT CHARACTER}")[:KEPT_CHARACTERS]
+
+
+def _failure(exc: BaseException) -> str:
+    if isinstance(exc, aiohttp.ClientConnectorError):
+        return "" if isinstance(exc.os_error, NotAllowed) else "connect"
+    return "broken"
 
 
 def reason(exc: BaseException) -> str:

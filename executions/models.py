@@ -83,7 +83,10 @@ class Execution(models.Model):
     output = models.TextField(blank=True, help_text="The first 1,000 characters of the answer.")
     attempts = models.JSONField(default=list)
     overrides = models.JSONField(null=True, help_text="What a manual run was given in place of the job's settings.")
-    worker_id = models.UUIDField(null=True, help_text="The worker that carries it out.")
+    worker_id = models.UUIDField(null=True, help_text="The worker that carries it out; none if its call has not begun.")
+    takeovers = models.PositiveSmallIntegerField(
+        default=0, db_default=0, help_text="How often it was taken over from a worker that died."
+    )
 
     objects: ClassVar[models.Manager[Execution]] = ExecutionQuerySet.as_manager()
 

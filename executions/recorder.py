@@ -24,7 +24,9 @@ from jobs.models import Job, Revision
 log = logging.getLogger("cronsched.recorder")
 _GATHER_SECONDS = 0.05
 _BATCH = 1000
-_HEARTBEAT_SECONDS = 5.0
+HEARTBEAT_SECONDS = 5.0
+# A worker without a heartbeat for this long is taken for dead.
+STALE_SECONDS = 15.0
 _LONGEST_BACKOFF_SECONDS = 5.0
 
 
@@ -32,6 +34,7 @@ class Finished(NamedTuple):
     """An execution that has ended, before and after it is stored."""
 
     execution_id: UUID
+    worker_id: UUID
     job_id: UUID
     job_name: str
     manual: bool
@@ -50,12 +53,25 @@ class Finished(NamedTuple):
         return round((self.completed_at - self.started_at).total_seconds(), 3)
 
 
+class Progress(NamedTuple):
+    """An execution that goes on: the attempts made so far."""
+
+    execution_id: UUID
+    worker_id: UUID
+    attempts: list[dict[str, Any]]
+
+
 class Recorder:
-    """A thread with a queue. What the database refuses for now is kept and tried again: no outcome is dropped."""
+    """A thread with a queue. What the database refuses for now is kept and tried again: no outcome is dropped.
+
+    It also keeps this process's worker row, whose heartbeat says that the executions of `worker_id` are in good hands. Where no
+    heartbeat could be written for `STALE_SECONDS` (the process was stopped, or the database away), others may have taken them over:
+    then what was not begun is left to them (`is_current`), and the process goes on as a new worker.
+    """
 
     def __init__(self) -> None:
         self.worker_id = uuid4()
-        self._queue: deque[Finished] = deque()
+        self._queue: deque[Finished | Progress] = deque()
         self._wake = threading.Event()
         self._stopping = threading.Event()
         self._thread = threading.Thread(target=self._run, name="recorder", daemon=True)
@@ -63,13 +79,22 @@ class Recorder:
 
     def start(self) -> None:
         """Register this process as a worker and start writing."""
-        Worker.objects.create(id=self.worker_id, host=socket.gethostname(), pid=os.getpid())
+        self._register()
         self._thread.start()
 
-    def record(self, finished: Finished) -> None:
+    @property
+    def is_current(self) -> bool:
+        """Whether nobody can have taken this worker for dead."""
+        return time.monotonic() - self._beat_at < STALE_SECONDS
+
+    def record(self, item: Finished | Progress) -> None:
         """Queue one outcome; from any thread."""
-        self._queue.append(finished)
+        self._queue.append(item)
         self._wake.set()
+
+    def pending(self) -> set[UUID]:
+        """The executions whose outcomes are not stored yet."""
+        return {item.execution_id for item in list(self._queue)}
 
     def stop(self) -> None:
         """Write what is left, give up the worker row, and end the thread."""
@@ -77,16 +102,20 @@ class Recorder:
         self._wake.set()
         self._thread.join()
 
+    def _register(self) -> None:
+        Worker.objects.create(id=self.worker_id, host=socket.gethostname(), pid=os.getpid())
+        self._beat_at = time.monotonic()
+
     def _run(self) -> None:
         backoff = 0.1
         while not (self._stopping.is_set() and not self._queue):
-            self._wake.wait(_HEARTBEAT_SECONDS)
+            self._wake.wait(HEARTBEAT_SECONDS)
             self._wake.clear()
             if not self._stopping.is_set():
                 time.sleep(_GATHER_SECONDS)
             try:
-                self._beat()
                 self._flush()
+                self._beat()
                 backoff = 0.1
             except (DatabaseError, InterfaceError) as exc:
                 log.warning("outcomes could not be stored, trying again in %.1f s: %s", backoff, exc)
@@ -99,14 +128,24 @@ class Recorder:
     def _flush(self) -> None:
         while self._queue:
             batch = [self._queue[index] for index in range(min(len(self._queue), _BATCH))]
-            store(batch)
+            store([item for item in batch if isinstance(item, Finished)])
+            note([item for item in batch if isinstance(item, Progress)])
             for _ in batch:
                 self._queue.popleft()
+            self._beat()
 
     def _beat(self) -> None:
-        if time.monotonic() - self._beat_at >= _HEARTBEAT_SECONDS:
-            Worker.objects.filter(pk=self.worker_id).update(heartbeat_at=timezone.now())
-            self._beat_at = time.monotonic()
+        now = time.monotonic()
+        if not self.is_current:
+            log.warning("no heartbeat for %.0f s: going on as a new worker", now - self._beat_at)
+            Worker.objects.filter(pk=self.worker_id).delete()
+            self.worker_id = uuid4()
+            self._register()
+        elif now - self._beat_at >= HEARTBEAT_SECONDS:
+            self._beat_at = now if self._heartbeat() else 0.0
+
+    def _heartbeat(self) -> bool:
+        return bool(Worker.objects.filter(pk=self.worker_id).update(heartbeat_at=timezone.now()))
 
     def _leave(self) -> None:
         try:
@@ -118,7 +157,9 @@ class Recorder:
 
 @transaction.atomic
 def store(batch: list[Finished]) -> None:
-    """Write outcomes to executions that are still open, and to their jobs; then tell the floors above."""
+    """Write outcomes to executions that are still open and still their worker's, and to their jobs; then tell the floors above."""
+    if not batch:
+        return
     columns = (
         "status",
         "completed_at",
@@ -129,9 +170,8 @@ def store(batch: list[Finished]) -> None:
         "target",
         "attempts",
     )
-    update_many(
-        Execution, columns, ("id",), [_row(finished) for finished in batch], condition=f"AND status IN {OPEN_SQL}"
-    )
+    rows = [_row(finished) for finished in batch]
+    update_many(Execution, columns, ("id", "worker_id"), rows, condition=f"AND status IN {OPEN_SQL}")
     update_many(
         Job,
         ("last_status",),
@@ -144,6 +184,12 @@ def store(batch: list[Finished]) -> None:
             executions_finished.send(sender=Recorder, finished=batch)
     except Exception:
         log.exception("telling of %d finished executions failed", len(batch))
+
+
+def note(batch: list[Progress]) -> None:
+    """Write the attempts of executions that go on."""
+    rows = [(item.attempts, item.execution_id, item.worker_id) for item in batch]
+    update_many(Execution, ("attempts",), ("id", "worker_id"), rows, condition=f"AND status IN {OPEN_SQL}")
 
 
 OPEN_SQL = "({})".format(", ".join(f"'{status.value}'" for status in OPEN))
@@ -161,4 +207,5 @@ def _row(finished: Finished) -> tuple[Any, ...]:
         finished.target,
         finished.attempts,
         finished.execution_id,
+        finished.worker_id,
     )

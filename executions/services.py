@@ -9,6 +9,7 @@ from uuid import UUID, uuid4
 
 from django.conf import settings
 from django.db import transaction
+from django.db.models import QuerySet
 from yarl import URL
 
 from accounts.models import User
@@ -16,16 +17,19 @@ from contract import payload
 from contract.errors import NotFound, invalid_field
 from executions import engine
 from executions.engine import Delivery
-from executions.gate import Key
+from executions.gate import Key, Keys
 from executions.http import DeliveryError
-from executions.models import Execution, Status, TriggerType
+from executions.models import OPEN, Execution, ExecutionType, Status, TriggerType
+from executions.retry import RetryPolicy
 from executions.targets import Webhook, deliverable, type_of
 from jobs import cleaning, targets
 from jobs.models import Job, Revision
 from jobs.services import get_job, job_expired, pause_expired, require_owner
 from jobs.targets import GitHubTarget, Target, WebhookTarget
+from taxonomy.models import PicTeam
 
 _TOKEN_LIMIT = 1000
+_BATCH = 500
 
 
 def trigger_now(job_id: Any, data: Mapping[str, Any], *, by: User) -> Execution:
@@ -45,6 +49,9 @@ def trigger_now(job_id: Any, data: Mapping[str, Any], *, by: User) -> Execution:
     overrides: dict[str, Any] = {} if target == job.target else {"target": str(target)}
     if metadata is not None:
         overrides["metadata"] = metadata
+    if token and isinstance(target, GitHubTarget):
+        # Only that there was one: it is kept in memory alone.
+        overrides["github_token"] = True
     with transaction.atomic():
         execution = Execution.objects.create(
             job=job,
@@ -64,6 +71,7 @@ def trigger_now(job_id: Any, data: Mapping[str, Any], *, by: User) -> Execution:
             execution.started_at,
             target,
             job.metadata if metadata is None else metadata,
+            limits=team_limits(),
             manual=True,
             github_token=token,
         )
@@ -78,26 +86,57 @@ def delivery_of(
     target: Target,
     metadata: dict[str, Any],
     *,
+    limits: Mapping[UUID, int],
     manual: bool = False,
     github_token: str = "",
+    attempts: tuple[dict[str, Any], ...] = (),
 ) -> Delivery:
-    """What the engine needs to carry out a stored execution."""
+    """What the engine needs to carry out a stored execution under the job's policies. `limits`: see `team_limits`."""
     return Delivery(
         execution_id=execution_id,
+        worker_id=engine.worker_id(),
         job_id=job.pk,
         job_name=job.name,
         started_at=started_at,
         target=str(target),
         deliverable=deliverable(target, metadata, job_name=job.name, github_token=github_token),
-        timeout=settings.WEBHOOK_TIMEOUT_SECONDS,
-        keys=(host_key(target),),
+        timeout=job.timeout_seconds,
+        connect_timeout=job.connect_timeout_seconds,
+        retry=RetryPolicy(
+            job.max_attempts, job.retry_backoff_seconds, job.retry_deadline_seconds, frozenset(job.retry_on)
+        ),
+        delay=0 if manual else job.jitter,
+        keys=_keys(job, target, limits),
         manual=manual,
+        attempts=attempts,
     )
 
 
-def host_key(target: Target) -> Key:
-    """The host that a target's calls go to, as the gate counts them."""
-    return "host", URL(target.url).authority if isinstance(target, WebhookTarget) else settings.GITHUB_API_URL
+def team_limits() -> dict[UUID, int]:
+    """How many calls at once the teams allow that have a limit."""
+    teams: QuerySet[PicTeam] = QuerySet(PicTeam)
+    return {team.pk: team.max_concurrent for team in teams.filter(max_concurrent__gte=1) if team.max_concurrent}
+
+
+def _keys(job: Job, target: Target, limits: Mapping[UUID, int]) -> Keys:
+    url = target.url if isinstance(target, WebhookTarget) else settings.GITHUB_API_URL
+    host = Key(f"host {URL(url).authority}", settings.ENGINE_CONCURRENCY_PER_HOST)
+    limit = limits.get(job.pic_team_id)
+    return (host, Key(f"team {job.pic_team_id}", limit)) if limit else (host,)
+
+
+def target_of(execution: Execution) -> Target:
+    """Where a stored execution is delivered."""
+    if execution.execution_type == ExecutionType.GITHUB:
+        return GitHubTarget(*execution.target.split("/", 2))
+    return WebhookTarget(execution.target)
+
+
+def shut_down() -> None:
+    """End this process's engine with all outcomes recorded; what it did not begin is given to other workers."""
+    ids = engine.shutdown_local_engine(settings.ENGINE_DRAIN_SECONDS)
+    for start in range(0, len(ids), _BATCH):
+        Execution.objects.filter(pk__in=ids[start : start + _BATCH], status__in=OPEN).update(worker_id=None)
 
 
 def hand_over(deliveries: Sequence[Delivery]) -> None:

@@ -12,7 +12,7 @@ from django.http import HttpRequest
 from contract.admin import ReadOnlyAdmin
 from contract.errors import DomainError
 from jobs import services
-from jobs.models import Job, Revision
+from jobs.models import ChangeRecord, Job, Revision
 
 
 class JobForm(forms.ModelForm[Job]):
@@ -31,6 +31,17 @@ class JobForm(forms.ModelForm[Job]):
             "end_date",
             "pic_team",
             "category",
+            "start_date",
+            "misfire_policy",
+            "misfire_grace_seconds",
+            "overlap_policy",
+            "timeout_seconds",
+            "connect_timeout_seconds",
+            "max_attempts",
+            "retry_backoff_seconds",
+            "retry_deadline_seconds",
+            "retry_on",
+            "jitter_seconds",
             "enable_email_notifications",
             "notification_emails",
             "notify_on_success",
@@ -42,6 +53,7 @@ class JobForm(forms.ModelForm[Job]):
         data = dict(self.cleaned_data)
         data["category"], data["pic_team"] = data["category"].slug, data["pic_team"].slug
         data["end_date"] = data["end_date"].isoformat()
+        data["start_date"] = data["start_date"].isoformat() if data["start_date"] else None
         return data
 
     def clean(self) -> dict[str, Any]:
@@ -79,13 +91,21 @@ class JobAdmin(admin.ModelAdmin[Job]):
     list_filter = ("is_active", "last_status", "pic_team", "category", "end_date")
     search_fields = ("name", "target_url", "github_repo", "github_workflow_name", "pic_team__name")
     list_select_related = ("pic_team", "category")
-    readonly_fields = ("next_run_at", "last_execution_at", "last_status", "created_by", "created_at", "updated_at")
+    readonly_fields = (
+        "next_run_at",
+        "problem",
+        "last_execution_at",
+        "last_status",
+        "created_by",
+        "created_at",
+        "updated_at",
+    )
     autocomplete_fields = ("pic_team", "category")
     actions: Any = ["enable", "disable"]
     list_per_page = 50
     fieldsets = (
         ("What", {"fields": ("name", "category", "pic_team", "is_active")}),
-        ("When", {"fields": ("cron_expression", "end_date")}),
+        ("When", {"fields": ("cron_expression", ("start_date", "end_date"), "jitter_seconds")}),
         (
             "Where to",
             {
@@ -93,10 +113,33 @@ class JobAdmin(admin.ModelAdmin[Job]):
                 "description": "A webhook URL, or the three GitHub fields. A URL given decides.",
             },
         ),
+        (
+            "If it is late, overlaps or fails",
+            {
+                "classes": ("collapse",),
+                "fields": (
+                    ("misfire_policy", "misfire_grace_seconds"),
+                    "overlap_policy",
+                    ("timeout_seconds", "connect_timeout_seconds"),
+                    ("max_attempts", "retry_backoff_seconds", "retry_deadline_seconds"),
+                    "retry_on",
+                ),
+            },
+        ),
         ("Mail", {"fields": ("enable_email_notifications", "notification_emails", "notify_on_success")}),
         (
             "Record",
-            {"fields": ("next_run_at", "last_execution_at", "last_status", "created_by", "created_at", "updated_at")},
+            {
+                "fields": (
+                    "next_run_at",
+                    "problem",
+                    "last_execution_at",
+                    "last_status",
+                    "created_by",
+                    "created_at",
+                    "updated_at",
+                )
+            },
         ),
     )
 
@@ -139,6 +182,16 @@ class JobAdmin(admin.ModelAdmin[Job]):
             except DomainError as exc:
                 self.message_user(request, f"{job.name}: {exc.message}", messages.ERROR)
         self.message_user(request, f"{done} {'enabled' if active else 'disabled'}.")
+
+
+@admin.register(ChangeRecord)
+class ChangeRecordAdmin(ReadOnlyAdmin):
+    """Who did what to which job."""
+
+    list_display = ("at", "job_name", "kind", "by_email", "difference")
+    list_filter = ("kind", "at")
+    search_fields = ("job_name", "by_email")
+    show_full_result_count = False
 
 
 @admin.register(Revision)

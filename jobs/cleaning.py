@@ -11,7 +11,7 @@ from django.core.validators import validate_email
 
 from contract import payload
 from contract.errors import Invalid, invalid_field
-from jobs.models import Job, today
+from jobs.models import LIMITS, Job, MisfirePolicy, OverlapPolicy, RetryOn, today
 from jobs.schedule import CronError, schedule_of
 from taxonomy.models import GENERAL, Category, PicTeam
 
@@ -148,3 +148,49 @@ def mail(data: Mapping[str, Any], job: Job | None = None) -> dict[str, Any]:
         "notification_emails": addresses if enabled else [],
         "notify_on_success": on_success and enabled,
     }
+
+
+def policies(data: Mapping[str, Any], *, start_before: dt.date) -> dict[str, Any]:
+    """The columns of a job's policies that were sent; None leaves one as it is, but clears `start_date`."""
+    values: dict[str, Any] = {}
+    for name, (least, most) in LIMITS.items():
+        if data.get(name) is not None:
+            values[name] = _whole(data[name], name, least, most)
+    for name, choices in (("misfire_policy", MisfirePolicy.values), ("overlap_policy", OverlapPolicy.values)):
+        if data.get(name) is not None:
+            values[name] = _choice(data[name], name, choices)
+    if data.get("retry_on") is not None:
+        if not isinstance(data["retry_on"], list):
+            raise invalid_field("retry_on", f"Send a list of {', '.join(RetryOn.values)}.")
+        values["retry_on"] = list(dict.fromkeys(_choice(item, "retry_on", RetryOn.values) for item in data["retry_on"]))
+    if "start_date" in data:
+        values["start_date"] = _start_date(data["start_date"], start_before)
+    return values
+
+
+def _whole(value: Any, field: str, least: int, most: int) -> int:
+    if not isinstance(value, int) or isinstance(value, bool) or not least <= value <= most:
+        raise invalid_field(field, f"'{field}' must be a whole number from {least} to {most}.")
+    return value
+
+
+def _choice(value: Any, field: str, choices: list[str]) -> str:
+    if value not in choices:
+        raise invalid_field(field, f"'{field}' must be one of {', '.join(choices)}.")
+    return str(value)
+
+
+def _start_date(value: Any, end: dt.date) -> dt.date | None:
+    field = "start_date"
+    text = payload.text(value, field, limit=255)
+    if not text:
+        return None
+    try:
+        if len(text) != 10:
+            raise ValueError(text)
+        day = dt.date.fromisoformat(text)
+    except ValueError:
+        raise invalid_field(field, "Write the first day as YYYY-MM-DD.") from None
+    if day > end:
+        raise invalid_field(field, f"The start date {day} comes after the end date {end}.")
+    return day

@@ -8,11 +8,11 @@ from collections.abc import Iterable
 from typing import Any, TextIO
 
 from jobs.importing import TEMPLATE, dumps, quoted
-from jobs.models import Job
+from jobs.models import LIMITS, Job
 
 
 def write_csv(jobs: Iterable[Job], out: TextIO) -> int:
-    """Write jobs under the template's headers; returns how many. Mail settings and owners are not part of it."""
+    """Write jobs under the template's headers; returns how many. Mail settings, policies and owners are not part of it."""
     writer = csv.writer(out)
     writer.writerow(TEMPLATE.strip().split(","))
     count = 0
@@ -61,4 +61,9 @@ def body_of(job: Job) -> dict[str, Any]:
         "notification_emails": job.notification_emails,
         "notify_on_success": job.notify_on_success,
         "is_active": job.is_active,
+        "start_date": job.start_date.isoformat() if job.start_date else None,
+        "misfire_policy": job.misfire_policy,
+        "overlap_policy": job.overlap_policy,
+        "retry_on": job.retry_on,
+        **{name: getattr(job, name) for name in LIMITS},
     }

@@ -10,6 +10,7 @@ from django.conf import settings
 from django.db import models
 from django.db.models import F, Q
 from django.utils import timezone
+from uuid_utils.compat import uuid7
 
 from jobs.schedule import Schedule, schedule_of
 from jobs.targets import GitHubTarget, Target, WebhookTarget
@@ -19,6 +20,48 @@ from taxonomy.models import Category, PicTeam
 def today() -> dt.date:
     """The current day in the scheduler's zone."""
     return timezone.now().astimezone(settings.SCHEDULER_ZONE).date()
+
+
+class MisfirePolicy(models.TextChoices):
+    """What is done about fire times that passed, by more than the grace, without firing."""
+
+    SKIP = "skip", "Skip them"
+    RUN_ONCE = "run_once", "Run the latest one"
+    RUN_ALL = "run_all", "Run each of them (the latest 100)"
+
+
+class OverlapPolicy(models.TextChoices):
+    """What is done about a fire time while an execution of the job is still under way."""
+
+    ALLOW = "allow", "Run beside it"
+    SKIP = "skip", "Skip the fire time"
+    QUEUE_ONE = "queue_one", "Run after it (one waits, further ones are skipped)"
+
+
+class RetryOn(models.TextChoices):
+    """A failed attempt after which another may be made."""
+
+    CONNECT = "connect", "No connection"
+    TIMEOUT = "timeout", "No answer in time"
+    BROKEN = "broken", "The connection broke"
+    SERVER_ERROR = "5xx", "Status 500 to 599"
+    TOO_MANY = "429", "Status 429"
+
+
+# Whole numbers of a job's policies, with the least and the most that is allowed.
+LIMITS = {
+    "misfire_grace_seconds": (1, 86_400),
+    "timeout_seconds": (1, 3600),
+    "connect_timeout_seconds": (1, 3600),
+    "max_attempts": (1, 20),
+    "retry_backoff_seconds": (1, 3600),
+    "retry_deadline_seconds": (1, 86_400),
+    "jitter_seconds": (0, 3600),
+}
+
+
+def default_retry_on() -> list[str]:
+    return [reason.value for reason in RetryOn]
 
 
 class JobQuerySet(models.QuerySet["Job"]):
@@ -63,6 +106,52 @@ class Job(models.Model):
     category = models.ForeignKey(Category, on_delete=models.PROTECT, related_name="jobs")
     pic_team = models.ForeignKey(PicTeam, on_delete=models.PROTECT, related_name="jobs", verbose_name="PIC team")
     end_date = models.DateField(help_text="The last day on which the job may fire.")
+    start_date = models.DateField(
+        null=True, blank=True, help_text="The first day on which the job may fire. Empty: at once."
+    )
+    misfire_policy = models.CharField(
+        max_length=10,
+        choices=MisfirePolicy.choices,
+        default=MisfirePolicy.RUN_ONCE,
+        help_text="For fire times that no scheduler fired in time, such as after downtime. What is not run is recorded as missed.",
+    )
+    misfire_grace_seconds = models.PositiveIntegerField(
+        default=60, help_text="A fire time that is late by no more than this is run as usual. 1 to 86400 seconds."
+    )
+    overlap_policy = models.CharField(
+        max_length=10,
+        choices=OverlapPolicy.choices,
+        default=OverlapPolicy.ALLOW,
+        help_text="For a fire time at which the execution before is still under way.",
+    )
+    timeout_seconds = models.PositiveIntegerField(
+        default=10, help_text="How long one call may take in all. 1 to 3600 seconds."
+    )
+    connect_timeout_seconds = models.PositiveIntegerField(
+        default=10, help_text="How long connecting may take. 1 to 3600 seconds."
+    )
+    max_attempts = models.PositiveSmallIntegerField(
+        default=1, help_text="How often a call is tried in all. 1 to 20; 1 is no retry."
+    )
+    retry_backoff_seconds = models.PositiveIntegerField(
+        default=10,
+        help_text="The wait before the second attempt; it doubles before each further one, give or take a fifth."
+        " 1 to 3600 seconds.",
+    )
+    retry_deadline_seconds = models.PositiveIntegerField(
+        default=3600, help_text="No attempt begins later than this after the first. 1 to 86400 seconds."
+    )
+    retry_on = models.JSONField(
+        default=default_retry_on,
+        blank=True,
+        help_text="After which failures: connect, timeout, broken, 5xx, 429. A workflow is dispatched again only where nothing"
+        " can have started.",
+    )
+    jitter_seconds = models.PositiveIntegerField(
+        default=0,
+        help_text="Calls leave up to this much after the fire time, each job always by the same offset, so that many jobs"
+        " of one minute do not strike at once. 0 to 3600 seconds.",
+    )
     enable_email_notifications = models.BooleanField(default=False)
     notification_emails = models.JSONField(default=list, blank=True)
     notify_on_success = models.BooleanField(default=False)
@@ -75,6 +164,9 @@ class Job(models.Model):
     )
     last_execution_at = models.DateTimeField(null=True, editable=False)
     last_status = models.CharField(max_length=10, blank=True, editable=False)
+    problem = models.CharField(
+        max_length=500, blank=True, editable=False, help_text="Why the scheduler cannot fire the job; empty if it can."
+    )
     created_at = models.DateTimeField(default=timezone.now, editable=False)
     updated_at = models.DateTimeField(auto_now=True)
 
@@ -91,6 +183,18 @@ class Job(models.Model):
                 ),
             ),
             models.CheckConstraint(name="job_has_name", condition=~Q(name="")),
+            models.CheckConstraint(
+                name="job_misfire_policy_known", condition=Q(misfire_policy__in=MisfirePolicy.values)
+            ),
+            models.CheckConstraint(
+                name="job_overlap_policy_known", condition=Q(overlap_policy__in=OverlapPolicy.values)
+            ),
+            *(
+                models.CheckConstraint(
+                    name=f"job_{name}_in_range", condition=Q(**{f"{name}__gte": least, f"{name}__lte": most})
+                )
+                for name, (least, most) in LIMITS.items()
+            ),
             models.CheckConstraint(
                 name="job_inactive_never_runs", condition=Q(is_active=True) | Q(next_run_at__isnull=True)
             ),
@@ -124,12 +228,48 @@ class Job(models.Model):
 
     def next_fire(self, after: dt.datetime) -> dt.datetime | None:
         """The first fire time strictly after `after` on which an active job may run; None if the end date comes first."""
-        return fire_within(self.schedule.next(after), self.end_date) if self.is_active else None
+        if not self.is_active:
+            return None
+        return fire_within(self.schedule.next(not_before(after, self.start_date)), self.end_date)
+
+    @property
+    def jitter(self) -> int:
+        """The seconds by which its calls leave after the fire time: the job's own share of `jitter_seconds`, always the same."""
+        return self.pk.int % (self.jitter_seconds + 1) if self.jitter_seconds else 0
+
+
+def not_before(moment: dt.datetime, start_date: dt.date | None) -> dt.datetime:
+    """`moment`, or the last instant before `start_date` begins in the scheduler's zone if that is later."""
+    if start_date is None:
+        return moment
+    begin = dt.datetime.combine(start_date, dt.time(), settings.SCHEDULER_ZONE)
+    return max(moment, begin - dt.timedelta(microseconds=1))
 
 
 def fire_within(moment: dt.datetime, end_date: dt.date) -> dt.datetime | None:
     """`moment` unless its day in the scheduler's zone comes after `end_date`."""
     return moment if moment.astimezone(settings.SCHEDULER_ZONE).date() <= end_date else None
+
+
+class ChangeRecord(models.Model):
+    """One change of one job: the trail that says who did what, and what schedule was in force when. It outlives its job."""
+
+    id = models.UUIDField(primary_key=True, default=uuid7, editable=False)
+    job_id = models.UUIDField()
+    job_name = models.CharField(max_length=255)
+    at = models.DateTimeField(default=timezone.now)
+    kind = models.CharField(max_length=10)
+    by = models.ForeignKey(settings.AUTH_USER_MODEL, on_delete=models.SET_NULL, null=True, related_name="+")
+    by_email = models.CharField(max_length=254, blank=True, help_text="Who did it; empty for the product itself.")
+    difference = models.JSONField(default=dict, help_text="Changed fields: what before, what after.")
+    schedule = models.JSONField(help_text="What decides when the job fires, as it was from then on.")
+
+    class Meta:
+        ordering = ["-at", "-id"]
+        indexes = [models.Index(fields=["job_id", "-at"], name="change_of_job")]
+
+    def __str__(self) -> str:
+        return f"{self.job_name} {self.kind}"
 
 
 class Revision(models.Model):

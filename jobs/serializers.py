@@ -16,7 +16,7 @@ from rest_framework import serializers
 from contract import schema
 from contract.times import local_iso, utc_ms
 from jobs.importing import Import
-from jobs.models import Job, fire_within
+from jobs.models import LIMITS, Job, MisfirePolicy, OverlapPolicy, RetryOn, fire_within, not_before
 from jobs.schedule import CronError, schedule_of
 
 
@@ -44,6 +44,18 @@ class JobRow(NamedTuple):
     last_execution_at: dt.datetime | None
     next_run_at: dt.datetime | None
     last_status: str
+    start_date: dt.date | None
+    misfire_policy: str
+    misfire_grace_seconds: int
+    overlap_policy: str
+    timeout_seconds: int
+    connect_timeout_seconds: int
+    max_attempts: int
+    retry_backoff_seconds: int
+    retry_deadline_seconds: int
+    retry_on: list[str]
+    jitter_seconds: int
+    problem: str
 
     @classmethod
     def of(cls, job: Job) -> JobRow:
@@ -59,9 +71,24 @@ class JobRow(NamedTuple):
         if self.next_run_at is None or self.next_run_at > now:
             return self.next_run_at
         try:
-            return fire_within(schedule_of(self.cron_expression).next(now), self.end_date)
+            after = not_before(now, self.start_date)
+            return fire_within(schedule_of(self.cron_expression).next(after), self.end_date)
         except CronError:
             return None
+
+
+def _policy_fields(**kwargs: Any) -> dict[str, Any]:
+    """The serializer fields of a job's policies."""
+    return {
+        "start_date": serializers.DateField(allow_null=True, **kwargs),
+        "misfire_policy": serializers.ChoiceField(MisfirePolicy.choices, **kwargs),
+        "overlap_policy": serializers.ChoiceField(OverlapPolicy.choices, **kwargs),
+        "retry_on": serializers.ListField(child=serializers.ChoiceField(RetryOn.choices), **kwargs),
+        **{
+            name: serializers.IntegerField(min_value=least, max_value=most, **kwargs)
+            for name, (least, most) in LIMITS.items()
+        },
+    }
 
 
 class JobSerializer(schema.Representation[JobRow]):
@@ -88,6 +115,10 @@ class JobSerializer(schema.Representation[JobRow]):
     last_execution_at = schema.timestamp(allow_null=True)
     next_execution_at = schema.timestamp(allow_null=True, help_text="With the offset of the scheduler's zone.")
     last_status = serializers.CharField(allow_null=True)
+    problem = serializers.CharField(allow_null=True, help_text="Why the scheduler cannot fire the job.")
+
+    def get_fields(self) -> dict[str, Any]:
+        return {**super().get_fields(), **_policy_fields()}
 
     def to_representation(self, job: JobRow) -> dict[str, Any]:
         now = self.context.get("now") or timezone.now()
@@ -113,6 +144,18 @@ class JobSerializer(schema.Representation[JobRow]):
             "last_execution_at": utc_ms(job.last_execution_at),
             "next_execution_at": local_iso(job.next_execution_at(now), settings.SCHEDULER_ZONE),
             "last_status": job.last_status or None,
+            "start_date": job.start_date.isoformat() if job.start_date else None,
+            "misfire_policy": job.misfire_policy,
+            "misfire_grace_seconds": job.misfire_grace_seconds,
+            "overlap_policy": job.overlap_policy,
+            "timeout_seconds": job.timeout_seconds,
+            "connect_timeout_seconds": job.connect_timeout_seconds,
+            "max_attempts": job.max_attempts,
+            "retry_backoff_seconds": job.retry_backoff_seconds,
+            "retry_deadline_seconds": job.retry_deadline_seconds,
+            "retry_on": job.retry_on,
+            "jitter_seconds": job.jitter_seconds,
+            "problem": job.problem or None,
         }
 
 
@@ -136,6 +179,9 @@ class JobChanges(serializers.Serializer[Any]):
     notification_emails = serializers.ListField(child=serializers.EmailField(), required=False)
     notify_on_success = serializers.BooleanField(required=False)
     is_active = serializers.BooleanField(required=False)
+
+    def get_fields(self) -> dict[str, Any]:
+        return {**super().get_fields(), **_policy_fields(required=False)}
 
 
 @schema.example(

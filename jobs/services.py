@@ -13,7 +13,7 @@ from django.utils import timezone
 from accounts.models import User
 from contract import payload
 from contract.errors import Forbidden, Invalid, NotFound, invalid_field
-from jobs import cleaning, targets
+from jobs import cleaning, history, targets
 from jobs.models import Job, Revision, today
 from jobs.signals import ChangeKind, JobChange, announce
 
@@ -40,7 +40,7 @@ def add_jobs(jobs: list[Job], *, by: User | None, bulk: bool = False) -> list[Jo
         taken = Job.objects.filter(name__in=[job.name for job in jobs[:500]]).values_list("name", flat=True).first()
         raise cleaning.duplicate_name(taken or jobs[0].name) from exc
     Revision.bump()
-    announce([JobChange("created", job, by) for job in jobs], bulk=bulk)
+    _tell([JobChange("created", job, by) for job in jobs], bulk=bulk)
     return jobs
 
 
@@ -71,7 +71,7 @@ def delete_job(job_id: Any, *, by: User) -> Job:
 def remove_jobs(jobs: Iterable[Job], *, by: User) -> None:
     """Delete jobs with their executions."""
     jobs = list(jobs)
-    announce([JobChange("deleted", job, by) for job in jobs])
+    _tell([JobChange("deleted", job, by) for job in jobs])
     Job.objects.filter(pk__in=[job.pk for job in jobs]).delete()
     Revision.bump()
 
@@ -85,7 +85,9 @@ def pause_expired() -> list[Job]:
             is_active=False, next_run_at=None, updated_at=timezone.now()
         )
         Revision.bump()
-        announce([JobChange("expired", job) for job in jobs])
+        for job in jobs:
+            job.is_active = False
+        _tell([JobChange("expired", job, difference={"is_active": [True, False]}) for job in jobs])
     return jobs
 
 
@@ -135,6 +137,7 @@ def clean_new(data: Mapping[str, Any]) -> dict[str, Any]:
         raise _missing(["end_date"])
     values["end_date"] = cleaning.end_date(data["end_date"])
     values["pic_team"] = cleaning.pic_team(_team(data))
+    values.update(cleaning.policies(data, start_before=values["end_date"]))
     if data.get("is_active") is not None:
         values["is_active"] = payload.boolean(data["is_active"], "is_active")
     if target is None:
@@ -172,6 +175,7 @@ def clean_changes(job: Job, data: Mapping[str, Any]) -> dict[str, Any]:
         values["end_date"] = cleaning.end_date(data["end_date"], current=job.end_date)
     if "pic_team" in data or "pic_team_slug" in data:
         values["pic_team"] = cleaning.pic_team(_team(data), current=job.pic_team)
+    values.update(cleaning.policies(data, start_before=values.get("end_date", job.end_date)))
     if data.get("is_active") is not None:
         values["is_active"] = payload.boolean(data["is_active"], "is_active")
     if target is None:
@@ -198,13 +202,14 @@ def _changed_target(job: Job, data: Mapping[str, Any]) -> targets.Target | None:
 
 def _store(job: Job, values: Mapping[str, Any], by: User | None) -> Job:
     """Write cleaned values. `next_run_at` follows: never into the past, and a fire time that is due already stays due."""
-    was_active, schedule_before = job.is_active, (job.cron_expression, job.end_date, job.is_active)
+    was_active, before, schedule_before = job.is_active, history.snapshot(job), _schedule(job)
     for name, value in values.items():
         setattr(job, name, value)
     if job.is_active and not was_active and job.end_date < today():
         raise job_expired(job)
-    if schedule_before != (job.cron_expression, job.end_date, job.is_active):
+    if schedule_before != _schedule(job):
         job.next_run_at = _rescheduled(job, was_active, timezone.now())
+    job.problem = ""
     try:
         with transaction.atomic():
             job.save()
@@ -214,8 +219,17 @@ def _store(job: Job, values: Mapping[str, Any], by: User | None) -> Job:
     kind: ChangeKind = "updated"
     if job.is_active != was_active:
         kind = "enabled" if job.is_active else "disabled"
-    announce([JobChange(kind, job, by)])
+    _tell([JobChange(kind, job, by, history.difference(before, history.snapshot(job)))])
     return job
+
+
+def _tell(changes: list[JobChange], *, bulk: bool = False) -> None:
+    history.record(changes)
+    announce(changes, bulk=bulk)
+
+
+def _schedule(job: Job) -> tuple[Any, ...]:
+    return job.cron_expression, job.start_date, job.end_date, job.is_active
 
 
 def _rescheduled(job: Job, was_active: bool, now: dt.datetime) -> dt.datetime | None:

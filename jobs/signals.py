@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Literal
 
 from django.dispatch import Signal
@@ -13,11 +13,12 @@ ChangeKind = Literal["created", "updated", "enabled", "disabled", "deleted", "ex
 
 @dataclass(frozen=True)
 class JobChange:
-    """One change of one job. `by` is the user who asked for it; None for the scheduler."""
+    """One change of one job. `by` is the user who asked for it; None for the product itself. `difference`: see `jobs.history`."""
 
     kind: ChangeKind
     job: Any
     by: Any = None
+    difference: dict[str, list[Any]] = field(default_factory=dict)
 
 
 # Sent inside the transaction of the change. Arguments: `changes`, a sequence of JobChange; `bulk`, True where one upload brought them.

@@ -13,6 +13,7 @@ from __future__ import annotations
 import datetime as dt
 from collections.abc import Iterable, Sequence
 from typing import Any
+from uuid import UUID
 
 from django.conf import settings
 from django.utils import timezone
@@ -83,6 +84,20 @@ def _about_end(job: Job, title: str, message: str) -> Event:
 
 def _who(user: User | None) -> str:
     return user.email if user else "an operator"
+
+
+def tell_of_problem(job_id: UUID, name: str, reason: str) -> None:
+    """Tell the admins and the owner of a job that the scheduler cannot fire."""
+    owner = Job.objects.filter(pk=job_id).values_list("created_by", flat=True).first()
+    event = Event(
+        title="Job cannot be scheduled",
+        message=f'Job "{name}" is off the clock until it is edited: {reason}',
+        type=EventType.ERROR,
+        audience=Audience.OWNER_AND_ADMINS,
+        owner_id=owner,
+        job_id=job_id,
+    )
+    _store([event], [])
 
 
 def tell_of_executions(sender: Any, finished: Sequence[Finished], **_: Any) -> None:

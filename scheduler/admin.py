@@ -5,7 +5,7 @@ from __future__ import annotations
 from django.contrib import admin
 
 from contract.admin import ReadOnlyAdmin
-from scheduler.models import Leadership, Resync
+from scheduler.models import Leadership, LeaderTerm, Resync
 
 
 @admin.register(Leadership)
@@ -18,3 +18,12 @@ class ResyncAdmin(ReadOnlyAdmin):
     list_display = ("requested_at", "requested_by", "answered_at")
     list_filter = ("requested_at",)
     search_fields = ("requested_by__username",)
+
+
+@admin.register(LeaderTerm)
+class LeaderTermAdmin(ReadOnlyAdmin):
+    """Who led when."""
+
+    list_display = ("fencing_token", "leader_id", "started_at", "ended_at")
+    list_filter = ("started_at",)
+    search_fields = ("leader_id",)

@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 from rest_framework import serializers
+from rest_framework.permissions import IsAuthenticated
 from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.views import APIView
 
 from accounts.permissions import IsAdmin, require_login
 from contract import schema
-from contract.schema import endpoint, shape
+from contract.schema import endpoint, param, shape
 from contract.times import utc_ms
+from jobs.services import get_job
 from scheduler import services
+from scheduler.explain import explain, read_moment
 from scheduler.models import Leadership
 
 
@@ -79,3 +82,29 @@ class ResyncView(APIView):
     )
     def post(self, request: Request) -> Response:
         return Response({"message": "Scheduler resync completed", **services.resync(require_login(request))})
+
+
+class ExplainView(APIView):
+    """Why a job did or did not run at a time, or will."""
+
+    permission_classes = (IsAuthenticated,)
+
+    @endpoint(
+        shape(
+            "Explanation",
+            job_id=schema.text(),
+            job_name=schema.text(),
+            at=schema.timestamp(),
+            answer=schema.text(),
+            message=schema.text(),
+            facts=serializers.DictField(),
+        ),
+        404,
+        query=[
+            param("at", "The minute in question, such as 2026-03-01T09:00; in the scheduler's zone without an offset.")
+        ],
+    )
+    def get(self, request: Request, job_id: str) -> Response:
+        job = get_job(job_id)
+        explanation = explain(job, read_moment(request.query_params.get("at")))
+        return Response({"job_id": str(job.pk), "job_name": job.name, **explanation.body()})

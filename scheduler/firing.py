@@ -4,107 +4,154 @@ from __future__ import annotations
 
 import datetime as dt
 import logging
+import threading
 from collections import defaultdict
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import NamedTuple
 from uuid import UUID
 
-from django.conf import settings
-from django.db import transaction
+from django.db import DatabaseError, InterfaceError, transaction
+from django.db.models import Exists, OuterRef
 from django.utils import timezone
 from uuid_utils.compat import uuid7
 
 from executions import engine
 from executions.bulk import insert_new
 from executions.engine import Delivery
-from executions.models import Execution, Status, TriggerType
-from executions.services import delivery_of, hand_over
+from executions.models import OPEN, Execution, Status, TriggerType
+from executions.services import delivery_of, hand_over, target_of, team_limits
 from executions.targets import type_of
-from jobs.models import Job, Revision, fire_within
-from jobs.schedule import CronError
+from jobs.models import Job, OverlapPolicy, Revision
+from notifications.events import tell_of_problem
 from scheduler.leadership import Leader
+from scheduler.planning import Planned, plan
 
 log = logging.getLogger("cronsched.firing")
 CHUNK = 500
 _READ = (
-    "name", "cron_expression", "target_url", "github_owner", "github_repo", "github_workflow_name", "metadata",
-    "end_date", "next_run_at",
+    "name", "cron_expression", "target_url", "github_owner", "github_repo", "github_workflow_name", "metadata", "end_date", "next_run_at",
+    "pic_team", "misfire_policy", "misfire_grace_seconds", "overlap_policy", "timeout_seconds", "connect_timeout_seconds", "max_attempts",
+    "retry_backoff_seconds", "retry_deadline_seconds", "retry_on", "jitter_seconds",
 )  # fmt: skip
-# Of the fire times that a job missed, the latest ones are recorded one by one; earlier ones are counted.
-MISSED_RECORDED = 100
+Limits = Mapping[UUID, int]
 
 
 @dataclass
 class Fired:
-    """What one call of `fire` did."""
+    """What one call of `fire` did: executions that run, others that were recorded, jobs that cannot be fired."""
 
     executions: int = 0
-    missed: int = 0
+    recorded: int = 0
     unusable: list[str] = field(default_factory=list)
 
 
-def fire(leader: Leader) -> Fired:
+def fire(leader: Leader, over: threading.Event | None = None) -> Fired:
     """Fire everything that is due now, in chunks of one transaction each; calls of a chunk leave when it is stored.
 
-    The database says what is due: each active job's `next_run_at`. Of several fire times that a job missed, the latest is
-    run and the others are recorded as `missed`. A fire time has at most one execution, whoever fires it and however often:
-    `UNIQUE (job, scheduled_for)`. Raises `NotLeading` if another process has become the leader.
+    The database says what is due: each active job's `next_run_at`. A fire time has at most one execution, whoever fires it and
+    however often: `UNIQUE (job, scheduled_for)`. Then start the queued executions whose turn has come. Returns early when `over` is
+    set. Raises `NotLeading` if another process has become the leader.
     """
     fired = Fired()
-    worker_id = engine.worker_id()
-    while True:
+    limits = team_limits()
+    while not (over and over.is_set()):
         now = timezone.now()
         with transaction.atomic():
             leader.check_fence()
-            jobs = list(Job.objects.due(now).select_for_update(of=("self",)).only(*_READ)[:CHUNK])
+            jobs = _due_jobs(now, fired)
             if not jobs:
-                return fired
-            deliveries = _fire_chunk(jobs, now, worker_id, fired)
+                break
+            deliveries = _fire_chunk(jobs, now, limits, fired)
         hand_over(deliveries)
+    start_queued(leader, limits)
+    return fired
 
 
-def _fire_chunk(jobs: list[Job], now: dt.datetime, worker_id: UUID, fired: Fired) -> list[Delivery]:
-    planned: dict[UUID, Job] = {}
+def start_queued(leader: Leader, limits: Limits) -> int:
+    """Start the queued executions of jobs that have none running; returns how many."""
+    running = Execution.objects.filter(job=OuterRef("job"), status=Status.RUNNING)
+    waiting = Execution.objects.filter(~Exists(running), status=Status.QUEUED).order_by("started_at")
+    if not waiting.exists():
+        return 0
+    now, worker_id = timezone.now(), engine.worker_id()
+    with transaction.atomic():
+        leader.check_fence()
+        chosen = list(waiting.select_related("job")[:CHUNK])
+        Execution.objects.filter(pk__in=[execution.pk for execution in chosen]).update(
+            status=Status.RUNNING, started_at=now, worker_id=worker_id
+        )
+        Revision.bump()
+    hand_over([delivery_of(e.job, e.pk, now, target_of(e), e.job.metadata, limits=limits) for e in chosen])
+    return len(chosen)
+
+
+def _due_jobs(now: dt.datetime, fired: Fired) -> list[Job]:
+    """The next chunk of due jobs, locked. A row that cannot be read (edited by hand) is put aside and keeps nobody else's."""
+    due = Job.objects.due(now).select_for_update(of=("self",)).only(*_READ)[:CHUNK]
+    try:
+        return list(due)
+    except (DatabaseError, InterfaceError):
+        raise
+    except Exception:
+        log.exception("a due job cannot be read: reading one by one")
+    jobs = []
+    for pk, name in list(Job.objects.due(now).values_list("pk", "name")[:CHUNK]):
+        try:
+            jobs.append(Job.objects.only(*_READ).get(pk=pk))
+        except (ValueError, TypeError) as exc:
+            _put_aside(pk, name, f"what is stored cannot be read: {exc}", fired)
+    return jobs
+
+
+def _put_aside(pk: UUID, name: str, reason: str, fired: Fired) -> None:
+    """Take a job off the clock until it is edited, and tell of it."""
+    log.error("job %s (%s) cannot be fired: %s", pk, name, reason)
+    fired.unusable.append(str(pk))
+    Job.objects.filter(pk=pk).update(next_run_at=None, problem=reason[:500])
+    tell_of_problem(pk, name, reason)
+
+
+def _fire_chunk(jobs: list[Job], now: dt.datetime, limits: Limits, fired: Fired) -> list[Delivery]:
+    worker_id = engine.worker_id()
+    running: dict[UUID, Job] = {}
     rows: list[Row] = []
     by_next: defaultdict[dt.datetime | None, list[Job]] = defaultdict(list)
+    under_way = _open_statuses(jobs)
     for job in jobs:
         try:
-            due, earlier, total, following = _due_times(job, now)
-        except CronError as exc:
-            log.error("job %s (%s) cannot be scheduled: %s", job.pk, job.name, exc)
-            fired.unusable.append(str(job.pk))
-            by_next[None].append(job)
+            planned = plan(job, now, under_way.get(job.pk, frozenset()))
+        except (ValueError, TypeError, OverflowError) as exc:
+            _put_aside(job.pk, job.name, str(exc), fired)
             continue
-        by_next[following].append(job)
-        row = Row.of(job, due, Status.RUNNING, now, worker_id)
-        planned[row.id] = job
-        rows.append(row)
-        rows += [Row.of(job, moment, Status.MISSED, moment, None, _missed(total)) for moment in earlier]
+        by_next[planned.following].append(job)
+        for one in planned.executions:
+            row = Row.of(job, one, now, worker_id)
+            rows.append(row)
+            if one.status == Status.RUNNING:
+                running[row.id] = job
     stored = _insert(rows)
-    ran = {execution_id: job for execution_id, job in planned.items() if execution_id in stored}
+    ran = {execution_id: job for execution_id, job in running.items() if execution_id in stored}
     fired.executions += len(ran)
-    fired.missed += len(stored) - len(ran)
+    fired.recorded += len(stored) - len(ran)
     _advance(by_next, now, {job.pk for job in ran.values()})
-    return [delivery_of(job, execution_id, now, job.target, job.metadata) for execution_id, job in ran.items()]
+    return [
+        delivery_of(job, execution_id, now, job.target, job.metadata, limits=limits)
+        for execution_id, job in ran.items()
+    ]
 
 
-def _due_times(job: Job, now: dt.datetime) -> tuple[dt.datetime, list[dt.datetime], int, dt.datetime | None]:
-    """The fire time to run, those missed before it (the latest ones), how many were missed, and the next one."""
-    first = job.next_run_at
-    assert first is not None
-    schedule = job.schedule
-    following = schedule.next(first)
-    if following > now:
-        return first, [], 0, fire_within(following, job.end_date)
-    last_moment = min(now, _end_of(job.end_date))
-    late = [first, *schedule.between(first, last_moment)] if last_moment > first else [first]
-    due, earlier = late[-1], late[:-1]
-    return due, earlier[-MISSED_RECORDED:], len(earlier), fire_within(schedule.next(now), job.end_date)
-
-
-def _end_of(day: dt.date) -> dt.datetime:
-    """The last microsecond of a day in the scheduler's zone."""
-    return dt.datetime.combine(day, dt.time.max, settings.SCHEDULER_ZONE)
+def _open_statuses(jobs: list[Job]) -> dict[UUID, frozenset[str]]:
+    """The statuses of open executions, of the jobs whose policy asks for them."""
+    asking = [job.pk for job in jobs if job.overlap_policy != OverlapPolicy.ALLOW]
+    if not asking:
+        return {}
+    found: defaultdict[UUID, set[str]] = defaultdict(set)
+    for job_id, status in (
+        Execution.objects.filter(job__in=asking, status__in=OPEN).order_by().values_list("job", "status")
+    ):
+        found[job_id].add(status)
+    return {job_id: frozenset(statuses) for job_id, statuses in found.items()}
 
 
 class Row(NamedTuple):
@@ -125,19 +172,14 @@ class Row(NamedTuple):
     attempts: list[object]
 
     @classmethod
-    def of(
-        cls, job: Job, moment: dt.datetime, status: Status, at: dt.datetime, worker_id: UUID | None, error: str = ""
-    ) -> Row:
+    def of(cls, job: Job, planned: Planned, now: dt.datetime, worker_id: UUID) -> Row:
         target = job.target
-        completed_at = at if status == Status.MISSED else None
+        is_open = planned.status in OPEN
+        at = planned.moment if planned.status == Status.MISSED else now
         return cls(
-            uuid7(), job.pk, status.value, TriggerType.SCHEDULED.value, moment, at, completed_at,
-            type_of(target).value, str(target), worker_id, error, "", [],
+            uuid7(), job.pk, planned.status.value, TriggerType.SCHEDULED.value, planned.moment, at, None if is_open else at,
+            type_of(target).value, str(target), worker_id if is_open else None, planned.reason, "", [],
         )  # fmt: skip
-
-
-def _missed(total: int) -> str:
-    return f"missed: no scheduler fired it in time; {total} fire times were missed, and the latest was run instead"
 
 
 def _insert(rows: list[Row]) -> set[UUID]:

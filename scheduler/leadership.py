@@ -1,18 +1,27 @@
-"""Leadership: of all schedulers one leads, and proves it with a fencing token in every transaction that fires."""
+"""Leadership: of all schedulers one leads, and proves it with a fencing token in every transaction that fires.
+
+The lease is the one `Leadership` row: it holds while its heartbeat is younger than `LEASE`. Whoever takes it over raises the token.
+On one machine a file lock tells of a leader's death at once; without it (several hosts) the lease has to run out.
+"""
 
 from __future__ import annotations
 
 import datetime as dt
 import os
 import socket
+import time
 from pathlib import Path
 from typing import Any, Protocol
 
+from django.conf import settings
 from django.db import transaction
+from django.db.models.functions import Now
 from django.utils import timezone
 from filelock import FileLock, Timeout
 
-from scheduler.models import Leadership
+from scheduler.models import HEARTBEAT_FRESH, Leadership, LeaderTerm
+
+LEASE = HEARTBEAT_FRESH
 
 
 class NotLeading(Exception):
@@ -20,10 +29,10 @@ class NotLeading(Exception):
 
 
 class LeaderLock(Protocol):
-    """Mutual exclusion among schedulers."""
+    """What shows that no other process can lead any more, before its lease has run out."""
 
     def acquire(self, timeout: float) -> bool:
-        """Try for up to `timeout` seconds; returns whether the lock is held now."""
+        """Try for up to `timeout` seconds; returns whether the leader before is surely gone."""
         ...
 
     def release(self) -> None:
@@ -39,6 +48,8 @@ class FileLeaderLock:
         self._lock = FileLock(path, thread_local=False)
 
     def acquire(self, timeout: float) -> bool:
+        if self._lock.is_locked:
+            return True
         try:
             self._lock.acquire(timeout=timeout, poll_interval=0.1)
         except Timeout:
@@ -46,7 +57,23 @@ class FileLeaderLock:
         return True
 
     def release(self) -> None:
-        self._lock.release()
+        self._lock.release(force=True)
+
+
+class LeaseOnly:
+    """No lock: the lease alone decides. For schedulers on several hosts."""
+
+    def acquire(self, timeout: float) -> bool:
+        time.sleep(timeout)
+        return False
+
+    def release(self) -> None:
+        """Nothing is held."""
+
+
+def configured_lock() -> LeaderLock:
+    """The lock that `LEADER_LOCK` names: a file, or the database's lease alone."""
+    return FileLeaderLock(settings.SCHEDULER_LOCK_PATH) if settings.LEADER_LOCK == "file" else LeaseOnly()
 
 
 class Leader:
@@ -57,32 +84,38 @@ class Leader:
         self.token = 0
 
     @transaction.atomic
-    def take_over(self) -> None:
-        """Become the leader: every older token is void from now on."""
+    def take_over(self, *, force: bool = True) -> bool:
+        """Become the leader: every older token is void from now on. Without `force` only if no lease is held; returns whether."""
         Leadership.objects.get_or_create(pk=1)
-        row = Leadership.objects.select_for_update().get(pk=1)
+        row = Leadership.objects.select_for_update().annotate(now=Now()).get(pk=1)
+        now: dt.datetime = row.now
+        if not force and row.leader_id and row.heartbeat_at and now - row.heartbeat_at < LEASE:
+            return False
+        LeaderTerm.objects.filter(ended_at=None).update(ended_at=row.heartbeat_at or now)
         row.fencing_token += 1
-        row.leader_id, row.acquired_at, row.heartbeat_at = self.id, timezone.now(), timezone.now()
+        row.leader_id, row.acquired_at, row.heartbeat_at = self.id, now, now
         row.save()
+        LeaderTerm.objects.create(fencing_token=row.fencing_token, leader_id=self.id, started_at=now)
         self.token = row.fencing_token
+        return True
 
     def check_fence(self) -> None:
-        """Raise `NotLeading` unless this token is still the newest; holds the row until the transaction ends."""
-        token = Leadership.objects.select_for_update().values_list("fencing_token", flat=True).filter(pk=1).first()
-        if token != self.token:
-            raise NotLeading(f"fencing token {self.token} is void, {token} leads")
+        """Raise `NotLeading` unless this token is still the newest; renews the lease, and holds its row until the transaction ends."""
+        self._write(heartbeat_at=Now())
 
     def beat(self, *, schedules: int, last_resync_at: dt.datetime | None) -> None:
         """Write the heartbeat. Raises `NotLeading` if another leads."""
-        self._write(heartbeat_at=timezone.now(), schedules=schedules, last_resync_at=last_resync_at)
+        self._write(heartbeat_at=Now(), schedules=schedules, last_resync_at=last_resync_at)
 
     def resign(self) -> None:
-        """Leave the lead, so that nobody takes this process for alive."""
+        """Leave the lead, so that nobody waits for the lease to run out."""
         try:
-            self._write(leader_id="", schedules=0)
+            with transaction.atomic():
+                self._write(leader_id="", schedules=0)
+                LeaderTerm.objects.filter(fencing_token=self.token).update(ended_at=timezone.now())
         except NotLeading:
             return
 
     def _write(self, **values: Any) -> None:
-        if not Leadership.objects.filter(pk=1, fencing_token=self.token).update(**values):
+        if not Leadership.objects.filter(pk=1, fencing_token=self.token).exclude(leader_id="").update(**values):
             raise NotLeading(f"fencing token {self.token} is void")

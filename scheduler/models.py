@@ -10,8 +10,8 @@ from django.db import models
 from django.db.models import Q
 from django.utils import timezone
 
-# A heartbeat is written each second; one older than this means that nobody leads.
-HEARTBEAT_FRESH = dt.timedelta(seconds=5)
+# A heartbeat is written each second; one older than this means that nobody leads, and another may.
+HEARTBEAT_FRESH = dt.timedelta(seconds=4)
 
 
 class Leadership(models.Model):
@@ -47,6 +47,22 @@ class Leadership(models.Model):
         """Whether some process leads right now."""
         age = self.heartbeat_age
         return bool(self.leader_id) and age is not None and age < HEARTBEAT_FRESH.total_seconds()
+
+
+class LeaderTerm(models.Model):
+    """One period of leading. `ended_at` is the last heartbeat, written by who comes next; None while it lasts."""
+
+    fencing_token = models.BigIntegerField(primary_key=True)
+    leader_id = models.CharField(max_length=300)
+    started_at = models.DateTimeField()
+    ended_at = models.DateTimeField(null=True)
+
+    class Meta:
+        ordering = ["-fencing_token"]
+        indexes = [models.Index(fields=["started_at"], name="leader_term_start")]
+
+    def __str__(self) -> str:
+        return f"{self.leader_id} ({self.fencing_token})"
 
 
 class Resync(models.Model):

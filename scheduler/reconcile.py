@@ -13,6 +13,7 @@ from contract.times import utc_ms
 from jobs.models import Job, Revision
 from jobs.schedule import CronError, Schedule, schedule_of
 from jobs.services import pause_expired
+from notifications.events import tell_of_problem
 from scheduler.clock import Clock
 
 log = logging.getLogger("cronsched.reconcile")
@@ -98,8 +99,13 @@ def repair() -> int:
     for job in Job.objects.active().filter(next_run_at=None).iterator():
         try:
             following = job.next_fire(now)
-        except CronError:
+        except CronError as exc:
+            if not job.problem:
+                Job.objects.filter(pk=job.pk).update(problem=str(exc)[:500])
+                tell_of_problem(job.pk, job.name, str(exc))
             continue
         if following is not None:
-            repaired += Job.objects.active().filter(pk=job.pk, next_run_at=None).update(next_run_at=following)
+            repaired += (
+                Job.objects.active().filter(pk=job.pk, next_run_at=None).update(next_run_at=following, problem="")
+            )
     return repaired

@@ -11,11 +11,13 @@ from django.db import DatabaseError, InterfaceError, close_old_connections, conn
 from django.utils import timezone
 
 from executions import engine
+from executions.recovery import recover
+from executions.services import shut_down
 from notifications.delivery import send_due
 from scheduler import housekeeping
 from scheduler.clock import Clock
 from scheduler.firing import fire
-from scheduler.leadership import FileLeaderLock, Leader, LeaderLock, NotLeading
+from scheduler.leadership import Leader, LeaderLock, NotLeading, configured_lock
 from scheduler.models import Resync
 from scheduler.reconcile import Reconciler
 
@@ -23,16 +25,18 @@ log = logging.getLogger("cronsched.scheduler")
 _LOOK_SECONDS = 0.2
 _HEARTBEAT_SECONDS = 1.0
 _LONGEST_BACKOFF_SECONDS = 2.0
+_STANDBY_SECONDS = 0.2
+_RECOVERY_SECONDS = 3.0
 _MAILING_SECONDS = 1.0
 # A message that is being sent is claimed: who takes over does not send it a second time.
-_MAILING_STOPS_SECONDS = 0.2
+_OTHERS_STOP_SECONDS = 0.5
 
 
 class SchedulerService:
     """Waits for the lead, then keeps the clock and fires, until told to stop. Survives a database that is away for a while."""
 
     def __init__(self, lock: LeaderLock | None = None) -> None:
-        self._lock = lock or FileLeaderLock(settings.SCHEDULER_LOCK_PATH)
+        self._lock = lock or configured_lock()
         self._stop = threading.Event()
 
     def stop(self) -> None:
@@ -43,57 +47,66 @@ class SchedulerService:
         """Stand by and lead until `stop`; then let calls under way finish and record every outcome."""
         waiting = False
         while not self._stop.is_set():
-            if self._lock.acquire(timeout=0.5):
-                waiting = False
-                try:
-                    Term(self._stop).serve()
-                except (DatabaseError, InterfaceError) as exc:
-                    log.warning("lost the database at the start of a term, trying again: %s", exc)
-                    connection.close()
-                    self._stop.wait(1)
-                finally:
-                    self._lock.release()
-            elif not waiting:
-                waiting = True
-                log.info("standing by: another scheduler leads")
-        engine.shutdown_local_engine(settings.ENGINE_DRAIN_SECONDS)
+            try:
+                leader = self._take_over()
+                if leader:
+                    waiting = False
+                    Term(leader, self._lock, self._stop).serve()
+                elif not waiting:
+                    waiting = True
+                    log.info("standing by: another scheduler leads")
+            except (DatabaseError, InterfaceError) as exc:
+                log.warning("the database did not answer, trying again: %s", exc)
+                connection.close()
+                self._stop.wait(1)
+        self._lock.release()
+        shut_down()
+
+    def _take_over(self) -> Leader | None:
+        """A leader, if nobody else is: the lock is free, or the lease of whoever holds it has run out."""
+        gone = self._lock.acquire(_STANDBY_SECONDS)
+        leader = Leader()
+        return leader if leader.take_over(force=gone) else None
 
 
 class Term:
     """One period of leading."""
 
-    def __init__(self, stop: threading.Event) -> None:
+    def __init__(self, leader: Leader, lock: LeaderLock, stop: threading.Event) -> None:
+        self._leader = leader
+        self._lock = lock
         self._stop = stop
         self._over = threading.Event()
         self._due = threading.Event()
-        self._leader = Leader()
         self._clock = Clock(self._due)
         self._reconciler = Reconciler(self._clock)
         self._last_resync_at = timezone.now()
         self._next_full = 0.0
         self._next_beat = 0.0
+        self._next_recovery = 0.0
 
     def serve(self) -> None:
         """Lead until stopped or fenced off. The first firing catches up on what came due while nobody led."""
         engine.local_engine()
-        self._leader.take_over()
         log.info("leading as %s with fencing token %d", self._leader.id, self._leader.token)
         self._clock.start()
-        chores = housekeeping.start()
-        firing = threading.Thread(target=self._fire_when_due, name="firing", daemon=True)
-        firing.start()
-        mailing = threading.Thread(target=self._send_messages, name="mailing", daemon=True)
-        mailing.start()
+        threads = [
+            threading.Thread(target=work, name=work.__name__.strip("_"), daemon=True)
+            for work in (self._fire_when_due, self._send_messages, self._keep_chores)
+        ]
+        for thread in threads:
+            thread.start()
         try:
             self._tend()
         finally:
             self._over.set()
             self._due.set()
             self._clock.stop()
-            firing.join()
-            chores.shutdown(wait=False)
-            mailing.join(_MAILING_STOPS_SECONDS)
+            threads[0].join()
             self._resign()
+            self._lock.release()
+            for thread in threads[1:]:
+                thread.join(_OTHERS_STOP_SECONDS)
 
     def _tend(self) -> None:
         backoff = _LOOK_SECONDS
@@ -122,6 +135,11 @@ class Term:
             self._leader.beat(schedules=len(self._clock), last_resync_at=self._last_resync_at)
             self._clock.look_again()
             self._next_beat = now + _HEARTBEAT_SECONDS
+            # Where the lease of a stopped process was taken over, its lock comes free when it steps down.
+            self._lock.acquire(0)
+        if now >= self._next_recovery:
+            recover()
+            self._next_recovery = now + _RECOVERY_SECONDS
 
     def _full(self) -> dict[str, object]:
         report = self._reconciler.full()
@@ -145,7 +163,7 @@ class Term:
                 break
             try:
                 close_old_connections()
-                fire(self._leader)
+                fire(self._leader, self._over)
                 backoff = _LOOK_SECONDS
             except NotLeading as exc:
                 log.warning("stepping down: %s", exc)
@@ -168,6 +186,16 @@ class Term:
             except Exception:
                 log.exception("sending messages failed, trying again")
                 connection.close()
+        connection.close()
+
+    def _keep_chores(self) -> None:
+        try:
+            chores = housekeeping.start()
+        except (DatabaseError, InterfaceError) as exc:
+            log.warning("the product's own jobs could not be started in this term: %s", exc)
+            return
+        self._over.wait()
+        chores.shutdown(wait=False)
         connection.close()
 
     def _resign(self) -> None:

@@ -95,10 +95,16 @@ class PicTeam(Label):
     slack_handle = models.CharField(
         max_length=100, help_text="Whom Slack messages mention, such as @qa-team or S0123ABC."
     )
+    max_concurrent = models.PositiveIntegerField(
+        null=True, blank=True, help_text="How many calls of the team's jobs may be under way at once. Empty: no limit."
+    )
 
     class Meta:
         verbose_name = "PIC team"
         ordering = [Lower("name")]
         constraints = [
             models.CheckConstraint(condition=Q(slug__regex=r"^[a-z0-9]+(-[a-z0-9]+)*$"), name="pic_team_slug_valid"),
+            models.CheckConstraint(
+                condition=Q(max_concurrent__isnull=True) | Q(max_concurrent__gte=1), name="pic_team_max_concurrent"
+            ),
         ]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
-from typing import NamedTuple, Protocol
+from typing import ClassVar, NamedTuple, Protocol
 from uuid import UUID
 
 from executions.http import Reply, Request
@@ -13,17 +13,29 @@ Send = Callable[[Request], Awaitable[Reply]]
 
 
 class Outcome(NamedTuple):
-    """How a delivery ended. `error` is '' on success; `target` is what was called, if it differs from what was asked."""
+    """How a delivery ended.
+
+    `error` is '' on success; `target` is what was called, if it differs from what was asked. Of a failure without a status `failure`
+    says which it was: connect, timeout or broken. `repeatable`: whether another attempt can do no harm. `retry_after`: that header.
+    """
 
     ok: bool
     response_status: int | None = None
     output: str = ""
     error: str = ""
     target: str = ""
+    failure: str = ""
+    repeatable: bool = True
+    retry_after: str = ""
 
 
 class Deliverable(Protocol):
-    """A target with everything that one delivery needs."""
+    """A target with everything that one delivery needs.
+
+    `repeatable`: whether a call that may have arrived may be made again (webhooks, by their Idempotency-Key) or not (dispatches).
+    """
+
+    repeatable: ClassVar[bool]
 
     async def deliver(self, send: Send, execution_id: UUID) -> Outcome:
         """Make the call or calls, and say what came of it. Lets `DeliveryError` through."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, ClassVar
 from uuid import UUID
 
 import orjson
@@ -20,6 +20,8 @@ DEFAULT_REF = "master"
 @dataclass(frozen=True)
 class GitHubDispatch:
     """One dispatch. The token never shows in a repr, a log or an outcome."""
+
+    repeatable: ClassVar[bool] = False
 
     target: GitHubTarget
     metadata: dict[str, Any]
@@ -68,7 +70,16 @@ class GitHubDispatch:
             return Outcome(True, reply.status, f"Workflow triggered successfully on branch {self.ref}", target=called)
         error = f"GitHub Actions dispatch failed. Status: {reply.status}, Response: {reply.text}"
         # None of the names was found: say so of the one that the job has.
-        return Outcome(False, reply.status, reply.text, error, str(self.target) if reply.status == 404 else called)
+        return Outcome(
+            False,
+            reply.status,
+            reply.text,
+            error,
+            str(self.target) if reply.status == 404 else called,
+            # After a refusal nothing has started; a server error may come after the start.
+            repeatable=reply.status < 500,
+            retry_after=reply.retry_after,
+        )
 
 
 def inputs(metadata: dict[str, Any]) -> dict[str, str]:

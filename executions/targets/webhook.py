@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, ClassVar
 from uuid import UUID
 
 import orjson
@@ -16,6 +16,8 @@ from executions.targets.base import Outcome, Send
 class Webhook:
     """One call of a URL. `always_post`: also without metadata, as test runs do."""
 
+    repeatable: ClassVar[bool] = True
+
     url: str
     metadata: dict[str, Any]
     always_post: bool = False
@@ -24,7 +26,8 @@ class Webhook:
         reply = await send(self.request(execution_id))
         if 200 <= reply.status < 300:
             return Outcome(True, reply.status, reply.text)
-        return Outcome(False, reply.status, reply.text, f"Webhook returned status {reply.status}")
+        error = f"Webhook returned status {reply.status}"
+        return Outcome(False, reply.status, reply.text, error, retry_after=reply.retry_after)
 
     def request(self, execution_id: UUID) -> Request:
         """The call. `Idempotency-Key` lets a receiver tell a repeated delivery (IETF draft idempotency-key-header)."""

@@ -31,7 +31,16 @@ def finished(
 ) -> Finished:
     now = timezone.now()
     return Finished(
-        uuid4(), job.pk, job.name, manual, now, now, str(job.target), Outcome(ok, error="" if ok else error), []
+        uuid4(),
+        uuid4(),
+        job.pk,
+        job.name,
+        manual,
+        now,
+        now,
+        str(job.target),
+        Outcome(ok, error="" if ok else error),
+        [],
     )
 
 

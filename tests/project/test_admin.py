@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import uuid
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -61,7 +62,9 @@ def test_login_takes_a_name_or_an_address_and_is_throttled(admin: User, settings
 def form(team: PicTeam, general: Category, **changes: str) -> dict[str, str]:
     return {
         "name": "From the admin", "cron_expression": "0 9 * * 1-5", "target_url": "https://hooks.example.com/", "metadata": "{}",
-        "end_date": "2099-12-31", "pic_team": str(team.pk), "category": str(general.pk), "notification_emails": "[]", "is_active": "on",
+        "end_date": "2099-12-31", "pic_team": str(team.pk), "misfire_policy": "run_once", "misfire_grace_seconds": "60", "overlap_policy": "allow",
+        "timeout_seconds": "10", "connect_timeout_seconds": "10", "max_attempts": "1", "retry_backoff_seconds": "10", "retry_deadline_seconds": "60",
+        "retry_on": "[]", "jitter_seconds": "0", "category": str(general.pk), "notification_emails": "[]", "is_active": "on",
         **changes,
     }  # fmt: skip
 
@@ -127,7 +130,7 @@ def test_run_now(
 
     handed: list[Any] = []
     monkeypatch.setattr(services, "hand_over", handed.extend)
-    monkeypatch.setattr(services.engine, "worker_id", lambda: None)
+    monkeypatch.setattr(services.engine, "worker_id", uuid.uuid4)
     job = make_job()
     with django_capture_on_commit_callbacks(execute=True):
         assert "1 started" in act(browser, "run_now", job)

@@ -1,0 +1,130 @@
+"""Executions whose worker died: carried out by another, or ended with a plain reason. None stays `running` for ever."""
+
+from __future__ import annotations
+
+import datetime as dt
+import logging
+import os
+import socket
+from uuid import UUID
+
+from django.db.models import F
+from django.utils import timezone
+
+from executions import engine
+from executions.engine import Delivery
+from executions.models import OPEN, Execution, Status, Worker
+from executions.recorder import STALE_SECONDS, Finished, store
+from executions.services import delivery_of, hand_over, target_of, team_limits
+from executions.targets import Outcome
+from jobs.targets import GitHubTarget
+
+log = logging.getLogger("cronsched.recovery")
+MOST_TAKEOVERS = 3
+_BATCH = 500
+# A row of our own that the engine does not know was stored by a transaction whose end the database did not tell us.
+_OWN_AFTER = dt.timedelta(seconds=10)
+
+
+def recover() -> int:
+    """Take over the open executions of workers that are gone; returns how many. The leader calls it every few seconds.
+
+    Webhooks are called again (their `Idempotency-Key` is the same), GitHub dispatches only if their call had not begun: whether GitHub
+    started a workflow whose answer was lost cannot be known.
+    """
+    bury_dead_workers()
+    orphans = _orphans()
+    if not orphans:
+        return 0
+    limits = team_limits()
+    ended: list[Finished] = []
+    deliveries: list[Delivery] = []
+    for execution in orphans:
+        if not _claim(execution):
+            continue
+        reason = _why_not(execution)
+        if reason:
+            ended.append(_end(execution, reason))
+        else:
+            deliveries.append(_delivery(execution, limits))
+    store(ended)
+    hand_over(deliveries)
+    log.warning("took over %d executions of workers that are gone; %d of them are ended", len(orphans), len(ended))
+    return len(orphans)
+
+
+def bury_dead_workers() -> int:
+    """Delete the rows of workers without a heartbeat, and of those on this host whose process is gone."""
+    stale = timezone.now() - dt.timedelta(seconds=STALE_SECONDS)
+    dead = [worker.pk for worker in Worker.objects.all() if worker.heartbeat_at < stale or _is_gone(worker)]
+    if dead:
+        Worker.objects.filter(pk__in=dead).delete()
+    return len(dead)
+
+
+def _is_gone(worker: Worker) -> bool:
+    if worker.host != socket.gethostname():
+        return False
+    try:
+        os.kill(worker.pid, 0)
+    except ProcessLookupError:
+        return True
+    except PermissionError:
+        return False
+    return False
+
+
+def _orphans() -> list[Execution]:
+    mine = engine.worker_id()
+    open_rows = Execution.objects.filter(status=Status.RUNNING).select_related("job__pic_team")
+    orphans = list(open_rows.exclude(worker_id__in=Worker.objects.values("id"))[:_BATCH])
+    known = engine.local_engine().known()
+    own = open_rows.filter(worker_id=mine, started_at__lt=timezone.now() - _OWN_AFTER)
+    return orphans + [execution for execution in own[:_BATCH] if execution.pk not in known]
+
+
+def _claim(execution: Execution) -> bool:
+    """Make it ours, unless another did; keeps in `worker_id` whose it was."""
+    same = Execution.objects.filter(pk=execution.pk, worker_id=execution.worker_id, status__in=OPEN)
+    return bool(same.update(worker_id=engine.worker_id(), takeovers=F("takeovers") + 1))
+
+
+def _why_not(execution: Execution) -> str:
+    """Why it is not carried out again; '' if it is."""
+    overrides = execution.overrides or {}
+    if execution.takeovers >= MOST_TAKEOVERS:
+        return f"given up: {execution.takeovers} processes ended while they carried it out"
+    if overrides.get("github_token"):
+        return "the process that held this run's GitHub token ended; run it again"
+    if execution.worker_id is not None and isinstance(target_of(execution), GitHubTarget):
+        return "the process that dispatched it ended before GitHub's answer; it is not repeated, as the workflow may have started"
+    return ""
+
+
+def _end(execution: Execution, reason: str) -> Finished:
+    return Finished(
+        execution_id=execution.pk,
+        worker_id=engine.worker_id(),
+        job_id=execution.job_id,
+        job_name=execution.job.name,
+        manual=execution.scheduled_for is None,
+        started_at=execution.started_at,
+        completed_at=timezone.now(),
+        target=execution.target,
+        outcome=Outcome(False, error=reason),
+        attempts=execution.attempts,
+    )
+
+
+def _delivery(execution: Execution, limits: dict[UUID, int]) -> Delivery:
+    overrides = execution.overrides or {}
+    return delivery_of(
+        execution.job,
+        execution.pk,
+        execution.started_at,
+        target_of(execution),
+        overrides.get("metadata", execution.job.metadata),
+        manual=execution.scheduled_for is None,
+        limits=limits,
+        attempts=tuple(execution.attempts),
+    )

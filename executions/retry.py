@@ -1,0 +1,61 @@
+"""When a failed attempt is followed by another."""
+
+from __future__ import annotations
+
+import datetime as dt
+import random
+from email.utils import parsedate_to_datetime
+from typing import NamedTuple
+
+from django.utils import timezone
+
+from executions.targets.base import Outcome
+
+_JITTER = 0.2
+_LONGEST_BACKOFF = 3600.0
+
+
+class RetryPolicy(NamedTuple):
+    """A job's rules: attempts in all, the first wait, the deadline (both in seconds), the failures after which another is made."""
+
+    max_attempts: int = 1
+    backoff_seconds: float = 10
+    deadline_seconds: float = 3600
+    retry_on: frozenset[str] = frozenset()
+
+    def wait(self, outcome: Outcome, attempt: int, elapsed: float) -> float | None:
+        """Seconds from now to the next attempt after `attempt` attempts and `elapsed` seconds; None if there is none.
+
+        The wait doubles, give or take a fifth; a `Retry-After` that is longer counts (RFC 9110 section 10.2.3).
+        """
+        if outcome.ok or attempt >= self.max_attempts or reason(outcome) not in self.retry_on:
+            return None
+        wait = min(self.backoff_seconds * 2 ** (attempt - 1), _LONGEST_BACKOFF)
+        wait = max(wait * random.uniform(1 - _JITTER, 1 + _JITTER), retry_after(outcome.retry_after))  # noqa: S311
+        return wait if elapsed + wait <= self.deadline_seconds else None
+
+
+def reason(outcome: Outcome) -> str:
+    """Which of the failures in `jobs.models.RetryOn` an outcome is; '' for one that no other attempt would change."""
+    if not outcome.repeatable:
+        return ""
+    if outcome.response_status is None:
+        return outcome.failure
+    # GitHub answers 403 with Retry-After where it limits the rate.
+    if outcome.response_status == 429 or (outcome.response_status == 403 and outcome.retry_after):
+        return "429"
+    return "5xx" if outcome.response_status >= 500 else ""
+
+
+def retry_after(value: str) -> float:
+    """Seconds that a `Retry-After` header asks for, as a number or as an HTTP date; 0 for what cannot be read."""
+    value = value.strip()
+    if value.isascii() and value.isdigit() and len(value) < 9:
+        return float(value)
+    try:
+        moment = parsedate_to_datetime(value)
+    except (TypeError, ValueError):
+        return 0.0
+    if moment.tzinfo is None:
+        moment = moment.replace(tzinfo=dt.UTC)
+    return max(0.0, (moment - timezone.now()).total_seconds())

@@ -1,0 +1,172 @@
+"""Why a job did or did not run at a time, or will, from recorded facts."""
+
+from __future__ import annotations
+
+import datetime as dt
+from dataclasses import dataclass
+from typing import Any
+
+from django.conf import settings
+from django.utils import timezone
+
+from contract.errors import invalid_field
+from contract.times import local_iso, utc_ms
+from executions.models import Execution, Status
+from jobs.models import ChangeRecord, Job, fire_within, not_before
+from jobs.schedule import CronError, Schedule, schedule_of
+from scheduler.models import Leadership, LeaderTerm
+
+_MINUTE = dt.timedelta(minutes=1)
+_WORDS = {
+    Status.SUCCESS: "It ran and succeeded.",
+    Status.RUNNING: "It is running.",
+    Status.QUEUED: "It waits for the execution before to end.",
+    Status.CANCELLED: "It was cancelled.",
+}
+
+
+@dataclass(frozen=True)
+class InForce:
+    """What decided at a time when the job fires, and the change that set it (None if the trail does not reach back)."""
+
+    expression: str
+    is_active: bool
+    start_date: dt.date | None
+    end_date: dt.date
+    since: ChangeRecord | None
+
+    @property
+    def schedule(self) -> Schedule:
+        return schedule_of(self.expression)
+
+
+@dataclass(frozen=True)
+class Explanation:
+    """`answer` is short and stable; `message` is for a person; `facts` are what it rests on."""
+
+    at: dt.datetime
+    answer: str
+    message: str
+    facts: dict[str, Any]
+
+    def body(self) -> dict[str, Any]:
+        return {"at": utc_ms(self.at), "answer": self.answer, "message": self.message, "facts": self.facts}
+
+
+def explain(job: Job, at: dt.datetime) -> Explanation:
+    """Explain the minute of `at` (aware).
+
+    Answers: success, failed, running, queued, cancelled, skipped, missed (an execution is on record); did_not_exist, paused, expired,
+    not_started, not_scheduled, no_leader, due, not_recorded, will_run, unusable.
+    """
+    at = at.astimezone(dt.UTC).replace(second=0, microsecond=0)
+    execution = Execution.objects.filter(job=job, scheduled_for=at).first()
+    if execution:
+        return _of_execution(execution, at)
+    if at + _MINUTE <= job.created_at:
+        return Explanation(at, "did_not_exist", "The job did not exist yet.", {"created_at": utc_ms(job.created_at)})
+    force = in_force(job, at)
+    facts: dict[str, Any] = {
+        "cron_expression": force.expression,
+        "end_date": force.end_date.isoformat(),
+        "in_force_since": utc_ms(force.since.at) if force.since else None,
+    }
+    try:
+        return _unrecorded(job, at, force, facts)
+    except CronError as exc:
+        return Explanation(at, "unusable", f"The schedule cannot be used: {exc}", facts)
+
+
+def read_moment(text: str | None) -> dt.datetime:
+    """The `at` of a request: an ISO 8601 datetime; without an offset it is in the scheduler's zone; empty is now."""
+    if not text or not text.strip():
+        return timezone.now()
+    try:
+        moment = dt.datetime.fromisoformat(text.strip().replace(" ", "+") if "T" in text else text.strip())
+        moment = moment if moment.tzinfo else moment.replace(tzinfo=settings.SCHEDULER_ZONE)
+        if not 1990 < moment.astimezone(dt.UTC).year < 2200:
+            raise ValueError(text)
+    except (ValueError, OverflowError):
+        raise invalid_field("at", "Write a datetime such as 2026-03-01T09:00.", error="Invalid date") from None
+    return moment
+
+
+def in_force(job: Job, at: dt.datetime) -> InForce:
+    """The schedule that was in force at a time; for a future time, the one that is."""
+    record = ChangeRecord.objects.filter(job_id=job.pk, at__lte=at).order_by("-at", "-id").first()
+    later = ChangeRecord.objects.filter(job_id=job.pk, at__gt=at).exists()
+    if record is None or not later:
+        return InForce(job.cron_expression, job.is_active, job.start_date, job.end_date, record)
+    kept = record.schedule
+    start = dt.date.fromisoformat(kept["start_date"]) if kept["start_date"] else None
+    return InForce(kept["cron_expression"], kept["is_active"], start, dt.date.fromisoformat(kept["end_date"]), record)
+
+
+def _of_execution(execution: Execution, at: dt.datetime) -> Explanation:
+    status = Status(execution.status)
+    facts = {
+        "execution_id": str(execution.pk),
+        "status": status.value,
+        "started_at": utc_ms(execution.started_at),
+        "completed_at": utc_ms(execution.completed_at),
+        "late_by_seconds": round((execution.started_at - at).total_seconds(), 3),
+    }
+    words = _WORDS.get(status, f"It {status.value}: {execution.error_message}")
+    if status in {Status.SKIPPED, Status.MISSED}:
+        words = f"It was {execution.error_message}"
+    return Explanation(at, status.value, words, facts)
+
+
+def _unrecorded(job: Job, at: dt.datetime, force: InForce, facts: dict[str, Any]) -> Explanation:
+    day = at.astimezone(settings.SCHEDULER_ZONE).date()
+    if day > force.end_date:
+        return Explanation(at, "expired", f"Its end date {force.end_date} had passed.", facts)
+    if force.start_date and day < force.start_date:
+        return Explanation(at, "not_started", f"Its start date {force.start_date} had not come.", facts)
+    if not force.is_active:
+        return _paused(at, force, facts)
+    following = force.schedule.next(at - _MINUTE)
+    if following != at:
+        facts |= {
+            "previous_fire_time": local_iso(force.schedule.previous(at), settings.SCHEDULER_ZONE),
+            "next_fire_time": local_iso(following, settings.SCHEDULER_ZONE),
+        }
+        return Explanation(at, "not_scheduled", "The schedule in force then does not name this time.", facts)
+    now = timezone.now()
+    if at > now:
+        return _future(job, at, now, facts)
+    if job.problem:
+        return Explanation(at, "unusable", f"The scheduler could not fire it: {job.problem}", facts)
+    return _past(job, at, force, facts)
+
+
+def _paused(at: dt.datetime, force: InForce, facts: dict[str, Any]) -> Explanation:
+    if force.since is None:
+        return Explanation(at, "paused", "It was paused.", facts)
+    by = force.since.by_email or ("its end date" if force.since.kind == "expired" else "an operator")
+    since = local_iso(force.since.at, settings.SCHEDULER_ZONE)
+    return Explanation(at, "paused", f"It was paused, by {by}, since {since}.", {**facts, "paused_by": by})
+
+
+def _future(job: Job, at: dt.datetime, now: dt.datetime, facts: dict[str, Any]) -> Explanation:
+    following = fire_within(job.schedule.next(not_before(now, job.start_date)), job.end_date)
+    facts |= {"next_fire_time": local_iso(following, settings.SCHEDULER_ZONE), "leader": Leadership.current().is_live}
+    return Explanation(at, "will_run", "It will run, if nothing is changed and a scheduler leads.", facts)
+
+
+def _past(job: Job, at: dt.datetime, force: InForce, facts: dict[str, Any]) -> Explanation:
+    if force.since and force.since.at >= at:
+        return Explanation(
+            at, "not_scheduled", "It was created or changed within this minute: it never fires for the past.", facts
+        )
+    term = LeaderTerm.objects.filter(started_at__lte=at + _MINUTE).order_by("-started_at").first()
+    ended = (term.ended_at or Leadership.current().heartbeat_at) if term else None
+    facts["leader"] = term.leader_id if term else None
+    if ended is None or ended < at:
+        seen = f" The last one was seen at {local_iso(ended, settings.SCHEDULER_ZONE)}." if ended else ""
+        return Explanation(at, "no_leader", f"No scheduler led at that time.{seen}", facts)
+    if job.next_run_at is not None and job.next_run_at <= at:
+        return Explanation(at, "due", "It is due and will be fired in a moment.", facts)
+    return Explanation(
+        at, "not_recorded", "A scheduler led, but no execution is on record: the history may have been deleted.", facts
+    )

@@ -1,0 +1,89 @@
+"""What a due job does now: which of its fire times run, wait, are skipped or missed, by its misfire and overlap policies."""
+
+from __future__ import annotations
+
+import datetime as dt
+from dataclasses import dataclass, field
+from typing import NamedTuple
+
+from django.conf import settings
+
+from executions.models import Status
+from jobs.models import Job, MisfirePolicy, OverlapPolicy, fire_within
+
+# Of the fire times that a job missed, the latest ones are run or recorded one by one.
+MOST_MOMENTS = 100
+
+
+class Planned(NamedTuple):
+    """A fire time, and what its execution begins as."""
+
+    moment: dt.datetime
+    status: Status
+    reason: str = ""
+
+
+@dataclass
+class Plan:
+    """Everything that a job's due fire times come to."""
+
+    executions: list[Planned] = field(default_factory=list)
+    following: dt.datetime | None = None
+
+
+def plan(job: Job, now: dt.datetime, open_statuses: frozenset[str]) -> Plan:
+    """What to do about the fire times from `job.next_run_at` to `now`.
+
+    `open_statuses` are those of the job's executions that have not ended. Raises `CronError` for an unusable schedule.
+    """
+    moments, more = _moments(job, now)
+    run, missed = _by_misfire_policy(job, moments, now)
+    count = f"more than {len(missed)}" if more else str(len(missed))
+    why = f"missed: no scheduler fired it within {job.misfire_grace_seconds} s (misfire policy: {job.misfire_policy}; {count} missed)"
+    executions = [Planned(moment, Status.MISSED, why) for moment in missed]
+    executions += _by_overlap_policy(job, run, open_statuses)
+    return Plan(executions, fire_within(job.schedule.next(max(now, moments[-1])), job.end_date))
+
+
+def _moments(job: Job, now: dt.datetime) -> tuple[list[dt.datetime], bool]:
+    """The due fire times in order, the latest `MOST_MOMENTS` of them, and whether there were more."""
+    first = job.next_run_at
+    assert first is not None
+    last = min(now, dt.datetime.combine(job.end_date, dt.time.max, settings.SCHEDULER_ZONE))
+    if job.schedule.next(first) > last:
+        return [first], False
+    found: list[dt.datetime] = []
+    moment = job.schedule.previous(last + dt.timedelta(microseconds=1))
+    while moment > first and len(found) <= MOST_MOMENTS:
+        found.append(moment)
+        moment = job.schedule.previous(moment)
+    moments = [first, *reversed(found)] if len(found) <= MOST_MOMENTS else found[::-1]
+    return moments[-MOST_MOMENTS:], len(moments) > MOST_MOMENTS
+
+
+def _by_misfire_policy(
+    job: Job, moments: list[dt.datetime], now: dt.datetime
+) -> tuple[list[dt.datetime], list[dt.datetime]]:
+    """Those to run, and those that are missed."""
+    if job.misfire_policy == MisfirePolicy.RUN_ALL:
+        return moments, []
+    late = now - moments[-1] > dt.timedelta(seconds=job.misfire_grace_seconds)
+    if job.misfire_policy == MisfirePolicy.SKIP and late:
+        return [], moments
+    return moments[-1:], moments[:-1]
+
+
+def _by_overlap_policy(job: Job, run: list[dt.datetime], open_statuses: frozenset[str]) -> list[Planned]:
+    if job.overlap_policy == OverlapPolicy.ALLOW or not run:
+        return [Planned(moment, Status.RUNNING) for moment in run]
+    why = f"skipped: the execution before was still under way (overlap policy: {job.overlap_policy})"
+    statuses = [Status.SKIPPED] * len(run)
+    if not open_statuses:
+        statuses[0] = Status.RUNNING
+    free = [index for index, status in enumerate(statuses) if status == Status.SKIPPED]
+    if job.overlap_policy == OverlapPolicy.QUEUE_ONE and Status.QUEUED not in open_statuses and free:
+        statuses[free[-1]] = Status.QUEUED
+    return [
+        Planned(moment, status, why if status == Status.SKIPPED else "")
+        for moment, status in zip(run, statuses, strict=True)
+    ]
