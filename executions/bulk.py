@@ -49,7 +49,8 @@ def _execute(sql: str, fields: Sequence[Any], rows: Sequence[Sequence[Any]]) -> 
 def _prepared(field: Any, column: Sequence[Any]) -> list[Any]:
     """A column's values for the database. Equal values are converted once: most columns hold few different ones."""
     database = connections[DEFAULT_DB_ALIAS]
-    if isinstance(field, models.JSONField):
+    unique = field.primary_key or (isinstance(field, models.ForeignKey) and column[0] != column[-1])
+    if unique or isinstance(field, models.JSONField):
         return [field.get_db_prep_save(value, database) for value in column]
     known = {value: field.get_db_prep_save(value, database) for value in set(column)}
     return [known[value] for value in column]

@@ -23,7 +23,7 @@ from contract.times import utc_ms
 from executions.gate import Gate, Keys
 from executions.http import DeliveryError, HttpClient, Reply, Request
 from executions.recorder import Finished, Progress, Recorder
-from executions.retry import RetryPolicy
+from executions.retry import NO_RETRY, RetryPolicy
 from executions.targets import Deliverable, Outcome, Send
 
 log = logging.getLogger("cronsched.engine")
@@ -47,7 +47,7 @@ class Delivery(NamedTuple):
     deliverable: Deliverable
     timeout: float
     connect_timeout: float | None = None
-    retry: RetryPolicy = RetryPolicy()
+    retry: RetryPolicy = NO_RETRY
     delay: float = 0
     keys: Keys = ()
     manual: bool = False

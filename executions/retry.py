@@ -35,6 +35,9 @@ class RetryPolicy(NamedTuple):
         return wait if elapsed + wait <= self.deadline_seconds else None
 
 
+NO_RETRY = RetryPolicy()
+
+
 def reason(outcome: Outcome) -> str:
     """Which of the failures in `jobs.models.RetryOn` an outcome is; '' for one that no other attempt would change."""
     if not outcome.repeatable:

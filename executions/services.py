@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from datetime import datetime
+from functools import lru_cache
 from typing import Any
 from uuid import UUID, uuid4
 
 from django.conf import settings
 from django.db import transaction
 from django.db.models import QuerySet
-from yarl import URL
 
 from accounts.models import User
 from contract import payload
@@ -20,7 +20,7 @@ from executions.engine import Delivery
 from executions.gate import Key, Keys
 from executions.http import DeliveryError
 from executions.models import OPEN, Execution, ExecutionType, Status, TriggerType
-from executions.retry import RetryPolicy
+from executions.retry import NO_RETRY, RetryPolicy
 from executions.targets import Webhook, deliverable, type_of
 from jobs import cleaning, targets
 from jobs.models import Job, Revision
@@ -102,9 +102,7 @@ def delivery_of(
         deliverable=deliverable(target, metadata, job_name=job.name, github_token=github_token),
         timeout=job.timeout_seconds,
         connect_timeout=job.connect_timeout_seconds,
-        retry=RetryPolicy(
-            job.max_attempts, job.retry_backoff_seconds, job.retry_deadline_seconds, frozenset(job.retry_on)
-        ),
+        retry=_retry_policy(job),
         delay=0 if manual else job.jitter,
         keys=_keys(job, target, limits),
         manual=manual,
@@ -120,9 +118,20 @@ def team_limits() -> dict[UUID, int]:
 
 def _keys(job: Job, target: Target, limits: Mapping[UUID, int]) -> Keys:
     url = target.url if isinstance(target, WebhookTarget) else settings.GITHUB_API_URL
-    host = Key(f"host {URL(url).authority}", settings.ENGINE_CONCURRENCY_PER_HOST)
-    limit = limits.get(job.pic_team_id)
-    return (host, Key(f"team {job.pic_team_id}", limit)) if limit else (host,)
+    host = _host_key(url.split("/", 3)[2], settings.ENGINE_CONCURRENCY_PER_HOST)
+    limit = limits.get(job.pic_team_id) if limits else None
+    return (*host, Key(f"team {job.pic_team_id}", limit)) if limit else host
+
+
+@lru_cache(maxsize=10_000)
+def _host_key(authority: str, limit: int) -> Keys:
+    return (Key(f"host {authority}", limit),)
+
+
+def _retry_policy(job: Job) -> RetryPolicy:
+    if job.max_attempts <= 1:
+        return NO_RETRY
+    return RetryPolicy(job.max_attempts, job.retry_backoff_seconds, job.retry_deadline_seconds, frozenset(job.retry_on))
 
 
 def target_of(execution: Execution) -> Target:

@@ -1,0 +1,134 @@
+"""Executions of workers that are gone are carried out by another, or ended with a plain reason."""
+
+from __future__ import annotations
+
+import datetime as dt
+import os
+import socket
+import subprocess
+import sys
+import uuid
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+from django.utils import timezone
+
+from executions import engine
+from executions.models import Execution, Status, TriggerType, Worker
+from executions.recovery import MOST_TAKEOVERS, bury_dead_workers, recover
+from jobs.models import Job
+from tests.executions.test_engine import ended
+from tests.target import Target
+
+pytestmark = pytest.mark.django_db(transaction=True)
+
+
+def left_running(job: Job, **fields: Any) -> Execution:
+    """An execution of a worker that is gone."""
+    target = str(job.target)
+    kind = "webhook" if job.target_url else "github_actions"
+    fields = {
+        "worker_id": uuid.uuid4(),
+        "trigger_type": TriggerType.SCHEDULED,
+        "execution_type": kind,
+        "target": target,
+        **fields,
+    }
+    return Execution.objects.create(job=job, scheduled_for=timezone.now(), **fields)
+
+
+def test_a_webhook_is_called_by_another_worker_with_the_same_key(make_job: Callable[..., Job], target: Target) -> None:
+    execution = left_running(make_job(target_url=target.url + "/ok", metadata={"a": 1}))
+    assert recover() == 1
+    done = ended(execution)
+    assert (done.status, done.takeovers, done.worker_id) == (Status.SUCCESS, 1, engine.worker_id())
+    assert target.arrivals[0].headers["Idempotency-Key"] == str(execution.pk)
+    assert target.arrivals[0].json == {"a": 1}
+    assert recover() == 0
+
+
+def test_overrides_of_a_manual_run_are_kept(make_job: Callable[..., Job], target: Target) -> None:
+    job = make_job(target_url=target.url + "/ok")
+    execution = left_running(
+        job,
+        target=target.url + "/other",
+        overrides={"target": target.url + "/other", "metadata": {"b": 2}},
+        trigger_type="manual",
+    )
+    recover()
+    ended(execution)
+    assert (target.arrivals[0].path, target.arrivals[0].json) == ("/other", {"b": 2})
+
+
+@pytest.mark.parametrize(
+    ("changes", "fields", "said"),
+    [
+        ({"target_url": "acme/shop/ci.yml"}, {}, "it is not repeated, as the workflow may have started"),
+        (
+            {"target_url": "acme/shop/ci.yml"},
+            {"worker_id": None, "overrides": {"github_token": True}},
+            "GitHub token ended",
+        ),
+        ({}, {"takeovers": MOST_TAKEOVERS}, "given up: 3 processes ended"),
+    ],
+)
+def test_what_is_not_repeated_is_ended_with_the_reason(
+    make_job: Callable[..., Job], target: Target, changes: dict[str, Any], fields: dict[str, Any], said: str
+) -> None:
+    execution = left_running(make_job(**changes), **fields)
+    recover()
+    done = Execution.objects.get(pk=execution.pk)
+    assert done.status == Status.FAILED
+    assert said in done.error_message
+    assert target.arrivals == []
+
+
+def test_executions_of_living_workers_are_left_alone(make_job: Callable[..., Job], target: Target) -> None:
+    other = Worker.objects.create(host="another host", pid=1)
+    execution = left_running(make_job(target_url=target.url + "/ok"), worker_id=other.pk)
+    assert recover() == 0
+    Worker.objects.filter(pk=other.pk).update(heartbeat_at=timezone.now() - dt.timedelta(seconds=16))
+    assert recover() == 1
+    ended(execution)
+
+
+def test_a_dead_process_of_this_host_is_noticed_at_once() -> None:
+    gone = subprocess.Popen([sys.executable, "-c", ""])
+    gone.wait()
+    Worker.objects.create(host=socket.gethostname(), pid=gone.pid)
+    mine = Worker.objects.create(host=socket.gethostname(), pid=os.getpid())
+    assert bury_dead_workers() == 1
+    assert Worker.objects.get() == mine
+
+
+def test_a_row_of_our_own_that_the_engine_does_not_know_is_carried_out(
+    make_job: Callable[..., Job], target: Target
+) -> None:
+    """The database may store a transaction and lose the connection before it says so."""
+    job = make_job(target_url=target.url + "/ok")
+    execution = left_running(job, worker_id=engine.worker_id(), started_at=timezone.now() - dt.timedelta(seconds=11))
+    assert recover() == 1
+    ended(execution)
+
+
+def test_a_worker_that_was_stopped_leaves_what_it_did_not_begin_to_others(
+    make_job: Callable[..., Job], target: Target, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from executions import recorder
+    from executions.services import delivery_of, hand_over, team_limits
+    from tests.target import wait_until
+
+    job = make_job(target_url=target.url + "/ok")
+    before = engine.worker_id()
+    execution = left_running(job, worker_id=before)
+    delivery = delivery_of(job, execution.pk, timezone.now(), job.target, {}, limits=team_limits())
+    monkeypatch.setattr(recorder, "STALE_SECONDS", -1.0)
+    hand_over([delivery])
+    wait_until(lambda: engine.local_engine().in_flight == 0)
+    assert target.arrivals == []
+    wait_until(lambda: engine.worker_id() != before, 12)
+    monkeypatch.undo()
+    assert not Worker.objects.filter(pk=before).exists()
+    assert recover() == 1
+    ended(execution)
