@@ -4,13 +4,16 @@ VENV := .venv
 PY := $(VENV)/bin/python
 PIP := $(PY) -m pip install --quiet --disable-pip-version-check --require-hashes
 
-.PHONY: run test fuzz schema lint types imports checks bench lock clean
+.PHONY: run test faults fuzz schema lint types imports checks bench lock clean
 
 run: $(VENV)/runtime.stamp
 	@exec $(PY) manage.py serve
 
 test: $(VENV)/dev.stamp
 	$(PY) -m pytest $(ARGS)
+
+faults: $(VENV)/dev.stamp
+	FAULT_ROUNDS=100 $(PY) -m pytest tests/faults $(ARGS)
 
 fuzz: $(VENV)/dev.stamp
 	FUZZ_EXAMPLES=300 $(PY) -m pytest tests/contract/test_schema.py $(ARGS)

@@ -6,7 +6,6 @@ On one machine a file lock tells of a leader's death at once; without it (severa
 
 from __future__ import annotations
 
-import datetime as dt
 import os
 import socket
 import time
@@ -84,28 +83,38 @@ class Leader:
         self.token = 0
 
     @transaction.atomic
-    def take_over(self, *, force: bool = True) -> bool:
-        """Become the leader: every older token is void from now on. Without `force` only if no lease is held; returns whether."""
-        Leadership.objects.get_or_create(pk=1)
-        row = Leadership.objects.select_for_update().annotate(now=Now()).get(pk=1)
-        now: dt.datetime = row.now
-        if not force and row.leader_id and row.heartbeat_at and now - row.heartbeat_at < LEASE:
+    def try_take_over(self, *, has_lock: bool) -> bool:
+        """Become the leader if nobody is: none has signed, the lease has run out, or its holder had the lock that is ours now."""
+        row = self._row()
+        held = bool(row.leader_id) and row.heartbeat_at is not None and row.now - row.heartbeat_at < LEASE
+        if held and not (has_lock and row.has_lock):
             return False
-        LeaderTerm.objects.filter(ended_at=None).update(ended_at=row.heartbeat_at or now)
-        row.fencing_token += 1
-        row.leader_id, row.acquired_at, row.heartbeat_at = self.id, now, now
-        row.save()
-        LeaderTerm.objects.create(fencing_token=row.fencing_token, leader_id=self.id, started_at=now)
-        self.token = row.fencing_token
+        self.take_over(has_lock=has_lock)
         return True
+
+    @transaction.atomic
+    def take_over(self, *, has_lock: bool = False) -> None:
+        """Become the leader whoever is: every older token is void from now on."""
+        row = self._row()
+        LeaderTerm.objects.filter(ended_at=None).update(ended_at=row.heartbeat_at or row.now)
+        row.fencing_token += 1
+        row.leader_id, row.acquired_at, row.heartbeat_at, row.has_lock = self.id, row.now, row.now, has_lock
+        row.save()
+        LeaderTerm.objects.create(fencing_token=row.fencing_token, leader_id=self.id, started_at=row.now)
+        self.token = row.fencing_token
+
+    def _row(self) -> Any:
+        """The leadership, locked, with the database's `now`."""
+        Leadership.objects.get_or_create(pk=1)
+        return Leadership.objects.select_for_update().annotate(now=Now()).get(pk=1)
 
     def check_fence(self) -> None:
         """Raise `NotLeading` unless this token is still the newest; renews the lease, and holds its row until the transaction ends."""
         self._write(heartbeat_at=Now())
 
-    def beat(self, *, schedules: int, last_resync_at: dt.datetime | None) -> None:
-        """Write the heartbeat. Raises `NotLeading` if another leads."""
-        self._write(heartbeat_at=Now(), schedules=schedules, last_resync_at=last_resync_at)
+    def beat(self, **values: Any) -> None:
+        """Write the heartbeat, and other columns. Raises `NotLeading` if another leads."""
+        self._write(heartbeat_at=Now(), **values)
 
     def resign(self) -> None:
         """Leave the lead, so that nobody waits for the lease to run out."""

@@ -22,6 +22,7 @@ class Leadership(models.Model):
     leader_id = models.CharField(max_length=300, blank=True, help_text="host:pid of the leader; empty when it left.")
     acquired_at = models.DateTimeField(null=True)
     heartbeat_at = models.DateTimeField(null=True)
+    has_lock = models.BooleanField(default=False, help_text="Whether its death would set the lock file free.")
     schedules = models.PositiveIntegerField(default=0, help_text="Entries on the clock.")
     last_resync_at = models.DateTimeField(null=True)
 

@@ -64,9 +64,12 @@ class SchedulerService:
 
     def _take_over(self) -> Leader | None:
         """A leader, if nobody else is: the lock is free, or the lease of whoever holds it has run out."""
-        gone = self._lock.acquire(_STANDBY_SECONDS)
+        has_lock = self._lock.acquire(_STANDBY_SECONDS)
         leader = Leader()
-        return leader if leader.take_over(force=gone) else None
+        if leader.try_take_over(has_lock=has_lock):
+            return leader
+        self._lock.release()
+        return None
 
 
 class Term:
@@ -132,11 +135,11 @@ class Term:
             self._due.set()
         self._answer_resyncs()
         if now >= self._next_beat:
-            self._leader.beat(schedules=len(self._clock), last_resync_at=self._last_resync_at)
+            # Where the lease of a stopped process was taken over, its lock comes free when it steps down.
+            has_lock = self._lock.acquire(0)
+            self._leader.beat(schedules=len(self._clock), last_resync_at=self._last_resync_at, has_lock=has_lock)
             self._clock.look_again()
             self._next_beat = now + _HEARTBEAT_SECONDS
-            # Where the lease of a stopped process was taken over, its lock comes free when it steps down.
-            self._lock.acquire(0)
         if now >= self._next_recovery:
             recover()
             self._next_recovery = now + _RECOVERY_SECONDS

@@ -90,6 +90,7 @@ def test_the_schedule_in_force_then_counts(job: Job, admin: Any) -> None:
     Job.objects.update(next_run_at=NOON + 24 * HOUR)
     with at(NOON + 1.5 * HOUR):
         update_job(job.pk, {"cron_expression": "30 * * * *"}, by=admin)
+    Job.objects.update(next_run_at=NOON + 24 * HOUR)
     assert answer(job, NOON + 1.5 * HOUR - 0.5 * HOUR)[0] == "not_recorded"
     assert answer(job, NOON + 2 * HOUR)[0] == "not_scheduled"
     assert answer(job, NOON + 0.5 * HOUR)[0] == "not_scheduled"
