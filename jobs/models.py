@@ -203,6 +203,7 @@ class Job(models.Model):
             models.Index(fields=["next_run_at", "id"], name="job_due", condition=Q(is_active=True)),
             models.Index(fields=["is_active", "cron_expression"], name="job_schedules"),
             models.Index(fields=["end_date"], name="job_end_date"),
+            models.Index(fields=["updated_at"], name="job_updated"),
             models.Index(fields=["-created_at", "id"], name="job_newest"),
         ]
 
@@ -273,10 +274,11 @@ class ChangeRecord(models.Model):
 
 
 class Revision(models.Model):
-    """One row whose number grows with every change of what the job list shows or the scheduler acts on."""
+    """One row: `number` grows with every change of what the job list shows, `edits` with every change made by somebody."""
 
     id = models.PositiveSmallIntegerField(primary_key=True, default=1)
     number = models.BigIntegerField(default=0)
+    edits = models.BigIntegerField(default=0)
 
     class Meta:
         constraints = [models.CheckConstraint(name="revision_is_one_row", condition=Q(id=1))]
@@ -289,7 +291,13 @@ class Revision(models.Model):
         return cls.objects.values_list("number", flat=True).filter(pk=1).first() or 0
 
     @classmethod
-    def bump(cls) -> None:
-        """Raise the number, within the caller's transaction."""
-        if not cls.objects.filter(pk=1).update(number=F("number") + 1):
-            cls.objects.get_or_create(pk=1, defaults={"number": 1})
+    def both(cls) -> tuple[int, int]:
+        """`number` and `edits` as they are now."""
+        return cls.objects.values_list("number", "edits").filter(pk=1).first() or (0, 0)
+
+    @classmethod
+    def bump(cls, *, edited: bool = False) -> None:
+        """Raise the number, and `edits` where somebody changed a job; within the caller's transaction."""
+        edits = int(edited)
+        if not cls.objects.filter(pk=1).update(number=F("number") + 1, edits=F("edits") + edits):
+            cls.objects.get_or_create(pk=1, defaults={"number": 1, "edits": edits})

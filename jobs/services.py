@@ -39,7 +39,7 @@ def add_jobs(jobs: list[Job], *, by: User | None, bulk: bool = False) -> list[Jo
     except IntegrityError as exc:
         taken = Job.objects.filter(name__in=[job.name for job in jobs[:500]]).values_list("name", flat=True).first()
         raise cleaning.duplicate_name(taken or jobs[0].name) from exc
-    Revision.bump()
+    Revision.bump(edited=True)
     _tell([JobChange("created", job, by) for job in jobs], bulk=bulk)
     return jobs
 
@@ -73,7 +73,7 @@ def remove_jobs(jobs: Iterable[Job], *, by: User) -> None:
     jobs = list(jobs)
     _tell([JobChange("deleted", job, by) for job in jobs])
     Job.objects.filter(pk__in=[job.pk for job in jobs]).delete()
-    Revision.bump()
+    Revision.bump(edited=True)
 
 
 @transaction.atomic
@@ -84,7 +84,7 @@ def pause_expired() -> list[Job]:
         Job.objects.filter(pk__in=[job.pk for job in jobs]).update(
             is_active=False, next_run_at=None, updated_at=timezone.now()
         )
-        Revision.bump()
+        Revision.bump(edited=True)
         for job in jobs:
             job.is_active = False
         _tell([JobChange("expired", job, difference={"is_active": [True, False]}) for job in jobs])
@@ -215,7 +215,7 @@ def _store(job: Job, values: Mapping[str, Any], by: User | None) -> Job:
             job.save()
     except IntegrityError as exc:
         raise cleaning.duplicate_name(job.name) from exc
-    Revision.bump()
+    Revision.bump(edited=True)
     kind: ChangeKind = "updated"
     if job.is_active != was_active:
         kind = "enabled" if job.is_active else "disabled"

@@ -12,7 +12,7 @@ from apscheduler.jobstores.memory import MemoryJobStore
 from apscheduler.schedulers.background import BackgroundScheduler
 from apscheduler.triggers.base import BaseTrigger
 
-from jobs.schedule import Schedule
+from jobs.schedule import Schedule, schedule_of
 
 
 class ScheduleTrigger(BaseTrigger):  # type: ignore[misc]
@@ -80,6 +80,11 @@ class Clock:
             self._scheduler.resume()
             self._held = set(wanted)
         return len(added), len(removed)
+
+    def add(self, schedules: Iterable[Schedule]) -> None:
+        """Hold these too."""
+        held = {expression: schedule_of(expression) for expression in self._held}
+        self.hold([*held.values(), *schedules])
 
     def look_again(self) -> None:
         """Look at the time now: a leap of the system's clock ends no sleep by itself."""

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import datetime as dt
 import logging
+from collections.abc import Iterable
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -17,6 +19,8 @@ from notifications.events import tell_of_problem
 from scheduler.clock import Clock
 
 log = logging.getLogger("cronsched.reconcile")
+# Who edits a job may be on another host.
+_CLOCKS_DIFFER_BY = dt.timedelta(minutes=1)
 
 
 @dataclass(frozen=True)
@@ -43,26 +47,37 @@ class Reconciler:
     def __init__(self, clock: Clock) -> None:
         self._clock = clock
         self._jobs_on: dict[str, int] = {}
-        self._revision: int | None = None
+        self._seen = (-1, -1)
+        self._looked_at = timezone.now()
 
     def incremental(self) -> bool:
-        """Take up new schedules if the revision says that jobs changed; returns whether they did."""
-        revision = Revision.current()
-        if revision == self._revision:
+        """Take up the schedules of jobs edited since the last look; returns whether anything has changed.
+
+        What no job uses any more is left to the full pass.
+        """
+        now, seen = timezone.now(), Revision.both()
+        if seen == self._seen:
             return False
-        self._take_up()
-        self._revision = revision
+        if seen[1] != self._seen[1]:
+            edited = Job.objects.active().filter(updated_at__gte=self._looked_at - _CLOCKS_DIFFER_BY).order_by()
+            schedules, _ = _usable(edited.values_list("cron_expression").annotate(jobs=Count("id")))
+            self._clock.add(schedules)
+            self._looked_at = now
+        self._seen = seen
         return True
 
     def full(self) -> Report:
         """Pause what has expired, give a fire time to active jobs that lack one, and make the clock equal the database."""
         ran_at = timezone.now()
-        revision = Revision.current()
+        seen = Revision.both()
         paused = pause_expired()
         repair()
         before = dict(self._jobs_on)
-        orphaned, invalid = self._take_up()
-        self._revision = revision
+        in_use = Job.objects.active().order_by().values_list("cron_expression").annotate(jobs=Count("id"))
+        schedules, self._jobs_on = _usable(in_use)
+        invalid = sum(count for _, count in in_use) - sum(self._jobs_on.values())
+        _, orphaned = self._clock.hold(schedules)
+        self._seen, self._looked_at = seen, ran_at
         now = self._jobs_on
         total, active = Job.objects.count(), Job.objects.active().count()
         return Report(
@@ -77,19 +92,17 @@ class Reconciler:
             invalid_cron=invalid,
         )
 
-    def _take_up(self) -> tuple[int, int]:
-        in_use = Job.objects.active().order_by().values_list("cron_expression").annotate(jobs=Count("id"))
-        schedules: list[Schedule] = []
-        self._jobs_on, invalid = {}, 0
-        for expression, count in in_use:
-            try:
-                schedules.append(schedule_of(expression))
-                self._jobs_on[expression] = count
-            except CronError as exc:
-                invalid += count
-                log.warning("%d active jobs have the unusable schedule %r: %s", count, expression, exc)
-        _, removed = self._clock.hold(schedules)
-        return removed, invalid
+
+def _usable(expressions: Iterable[tuple[str, int]]) -> tuple[list[Schedule], dict[str, int]]:
+    """The schedules of expressions that can be used, and how many jobs have each."""
+    schedules, counts = [], {}
+    for expression, count in expressions:
+        try:
+            schedules.append(schedule_of(expression))
+            counts[expression] = count
+        except CronError as exc:
+            log.warning("%d active jobs have the unusable schedule %r: %s", count, expression, exc)
+    return schedules, counts
 
 
 def repair() -> int:
