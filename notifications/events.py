@@ -17,8 +17,10 @@ from uuid import UUID
 
 from django.conf import settings
 from django.utils import timezone
+from uuid_utils.compat import uuid7
 
 from accounts.models import User
+from executions.bulk import insert_new
 from executions.models import Status
 from executions.recorder import Finished
 from jobs.models import Job, today
@@ -102,28 +104,29 @@ def tell_of_problem(job_id: UUID, name: str, reason: str) -> None:
 
 def tell_of_executions(sender: Any, finished: Sequence[Finished], **_: Any) -> None:
     """Receive `executions_finished`."""
-    events = [_of_execution(one) for one in finished if one.status == Status.FAILED or _success_is_told(one)]
-    _store(events, messages.of_executions(finished) if settings.MAIL_ENABLED else [])
+    told = [one for one in finished if one.status == Status.FAILED or _success_is_told(one)]
+    insert_new(Event, _OUTCOME_COLUMNS, [_outcome(one) for one in told])
+    if settings.MAIL_ENABLED:
+        _store([], messages.of_executions(finished))
 
 
 def _success_is_told(finished: Finished) -> bool:
     return settings.NOTIFY_ON_SUCCESS == "all" or (settings.NOTIFY_ON_SUCCESS == "manual" and finished.manual)
 
 
-def _of_execution(finished: Finished) -> Event:
-    failed = finished.status == Status.FAILED
-    return Event(
-        title="Job Failed" if failed else "Job Completed",
-        message=(
-            f'Job "{finished.job_name}" failed: {finished.outcome.error}'
-            if failed
-            else f'Job "{finished.job_name}" completed successfully.'
-        ),
-        type=EventType.ERROR if failed else EventType.SUCCESS,
-        job_id=finished.job_id,
-        execution_id=finished.execution_id,
-        created_at=finished.completed_at,
-    )
+_OUTCOME_COLUMNS = ("id", "title", "message", "type", "audience", "job_id", "execution_id", "created_at")
+
+
+def _outcome(finished: Finished) -> tuple[Any, ...]:
+    """The columns of an outcome's event: thousands may come at once."""
+    if finished.status == Status.FAILED:
+        title, kind = "Job Failed", EventType.ERROR
+        message = f'Job "{finished.job_name}" failed: {finished.outcome.error}'
+    else:
+        title, kind = "Job Completed", EventType.SUCCESS
+        message = f'Job "{finished.job_name}" completed successfully.'
+    everyone = Audience.EVERYONE.value
+    return uuid7(), title, message, kind.value, everyone, finished.job_id, finished.execution_id, finished.completed_at
 
 
 def remind_of_ending_jobs() -> int:

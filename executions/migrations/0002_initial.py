@@ -6,44 +6,56 @@ from django.db import migrations, models
 
 
 class Migration(migrations.Migration):
-
     initial = True
 
     dependencies = [
-        ('executions', '0001_initial'),
-        ('jobs', '0001_initial'),
+        ("executions", "0001_initial"),
+        ("jobs", "0001_initial"),
         migrations.swappable_dependency(settings.AUTH_USER_MODEL),
     ]
 
     operations = [
         migrations.AddField(
-            model_name='execution',
-            name='job',
-            field=models.ForeignKey(db_index=False, on_delete=django.db.models.deletion.CASCADE, related_name='executions', to='jobs.job'),
+            model_name="execution",
+            name="job",
+            field=models.ForeignKey(
+                db_index=False, on_delete=django.db.models.deletion.CASCADE, related_name="executions", to="jobs.job"
+            ),
         ),
         migrations.AddField(
-            model_name='execution',
-            name='triggered_by',
-            field=models.ForeignKey(db_index=False, null=True, on_delete=django.db.models.deletion.SET_NULL, related_name='+', to=settings.AUTH_USER_MODEL),
+            model_name="execution",
+            name="triggered_by",
+            field=models.ForeignKey(
+                db_index=False,
+                null=True,
+                on_delete=django.db.models.deletion.SET_NULL,
+                related_name="+",
+                to=settings.AUTH_USER_MODEL,
+            ),
         ),
         migrations.AddIndex(
-            model_name='execution',
-            index=models.Index(fields=['-started_at', '-id', 'status', 'duration_seconds'], name='execution_newest'),
+            model_name="execution",
+            index=models.Index(fields=["-started_at", "-id", "status", "duration_seconds"], name="execution_newest"),
         ),
         migrations.AddIndex(
-            model_name='execution',
-            index=models.Index(fields=['job', '-started_at', '-id'], name='execution_of_job'),
+            model_name="execution",
+            index=models.Index(fields=["job", "-started_at", "-id"], name="execution_of_job"),
         ),
         migrations.AddIndex(
-            model_name='execution',
-            index=models.Index(fields=['status', '-started_at', '-id'], name='execution_by_status'),
+            model_name="execution",
+            index=models.Index(fields=["status", "-started_at", "-id"], name="execution_by_status"),
         ),
         migrations.AddConstraint(
-            model_name='execution',
-            constraint=models.UniqueConstraint(fields=('job', 'scheduled_for'), name='execution_once_per_fire_time'),
+            model_name="execution",
+            constraint=models.UniqueConstraint(fields=("job", "scheduled_for"), name="execution_once_per_fire_time"),
         ),
         migrations.AddConstraint(
-            model_name='execution',
-            constraint=models.CheckConstraint(condition=models.Q(('status__in', ['queued', 'running', 'success', 'failed', 'skipped', 'missed', 'cancelled'])), name='execution_status_known'),
+            model_name="execution",
+            constraint=models.CheckConstraint(
+                condition=models.Q(
+                    ("status__in", ["queued", "running", "success", "failed", "skipped", "missed", "cancelled"])
+                ),
+                name="execution_status_known",
+            ),
         ),
     ]
