@@ -49,8 +49,9 @@ def _execute(sql: str, fields: Sequence[Any], rows: Sequence[Sequence[Any]]) -> 
 def _prepared(field: Any, column: Sequence[Any]) -> list[Any]:
     """A column's values for the database. Equal values are converted once: most columns hold few different ones."""
     database = connections[DEFAULT_DB_ALIAS]
-    unique = field.primary_key or (isinstance(field, models.ForeignKey) and column[0] != column[-1])
-    if unique or isinstance(field, models.JSONField):
+    if isinstance(field, models.JSONField):
+        return [None if value is None else database.ops.adapt_json_value(value, field.encoder) for value in column]
+    if field.primary_key or (isinstance(field, models.ForeignKey) and column[0] != column[-1]):
         return [field.get_db_prep_save(value, database) for value in column]
     known = {value: field.get_db_prep_save(value, database) for value in set(column)}
     return [known[value] for value in column]

@@ -7,7 +7,7 @@ import os
 import socket
 import threading
 import time
-from collections import deque
+from collections import defaultdict, deque
 from datetime import datetime
 from typing import Any, NamedTuple
 from uuid import UUID, uuid4
@@ -172,12 +172,11 @@ def store(batch: list[Finished]) -> None:
     )
     rows = [_row(finished) for finished in batch]
     update_many(Execution, columns, ("id", "worker_id"), rows, condition=f"AND status IN {OPEN_SQL}")
-    update_many(
-        Job,
-        ("last_status",),
-        ("id", "last_execution_at"),
-        sorted((finished.status.value, finished.job_id, finished.started_at) for finished in batch),
-    )
+    by_outcome: defaultdict[tuple[str, datetime], list[UUID]] = defaultdict(list)
+    for finished in batch:
+        by_outcome[finished.status.value, finished.started_at].append(finished.job_id)
+    for (status, started_at), job_ids in sorted(by_outcome.items()):
+        Job.objects.filter(pk__in=job_ids, last_execution_at=started_at).update(last_status=status)
     Revision.bump()
     try:
         with transaction.atomic():
