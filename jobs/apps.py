@@ -1,6 +1,24 @@
+from typing import Any
+
 from django.apps import AppConfig
+from django.db.models.signals import post_delete, post_save
 
 
 class JobsConfig(AppConfig):
     name = "jobs"
     verbose_name = "Jobs"
+
+    def ready(self) -> None:
+        from accounts.models import User
+        from taxonomy.models import Category, PicTeam
+
+        # The job list shows slugs and owners: a rename or a deleted account is a change of it.
+        for label in (Category, PicTeam):
+            post_save.connect(_list_changed, sender=label, dispatch_uid=f"jobs {label.__name__}")
+        post_delete.connect(_list_changed, sender=User, dispatch_uid="jobs User")
+
+
+def _list_changed(**_: Any) -> None:
+    from jobs.models import Revision
+
+    Revision.bump()

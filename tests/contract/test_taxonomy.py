@@ -79,9 +79,11 @@ def test_a_rename_takes_the_jobs_along(admin: Client, kind: Kind) -> None:
     label = make(admin, kind)
     job = make_job(admin, **{key: label["slug"]})
     new = unique("Renamed")
+    etag = admin.get("/jobs").headers["ETag"]
     answer = ok(admin.put(f"{path}/{label['id']}", json={"name": new}))
     assert (answer["message"], answer["jobs_updated"], answer[key]["slug"]) == (f"{noun} updated", 1, new.lower())
     assert ok(admin.get(f"/jobs/{job['id']}"))["job"][key] == new.lower()
+    assert admin.get("/jobs", headers={"If-None-Match": etag}).status_code == 200
 
 
 def test_what_update_refuses(admin: Client, kind: Kind) -> None:
