@@ -11,13 +11,18 @@ from contract.errors import Invalid
 
 
 class ApiGuard:
-    """Refuses bodies over the limit (413) and NUL characters in addresses (400), before anything is read or asked."""
+    """Refuses bodies over the limit (413) and NUL characters in addresses (400) before anything is read; empties answers to HEAD."""
 
     def __init__(self, get_response: Callable[[HttpRequest], HttpResponseBase]) -> None:
         self._get_response = get_response
 
     def __call__(self, request: HttpRequest) -> HttpResponseBase:
-        return self._refusal(request) or self._get_response(request)
+        response = self._refusal(request) or self._get_response(request)
+        if request.method == "HEAD" and isinstance(response, HttpResponse):
+            size = len(response.content)
+            response.content = b""
+            response["Content-Length"] = str(size)
+        return response
 
     def _refusal(self, request: HttpRequest) -> HttpResponse | None:
         length = request.META.get("CONTENT_LENGTH") or "0"

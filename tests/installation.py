@@ -32,6 +32,8 @@ class Client(requests.Session):
     def __init__(self, base: str, token: str | None = None) -> None:
         super().__init__()
         self.trust_env = False
+        # A connection that was idle may be closed by the server at the very moment of the next request.
+        self.headers["Connection"] = "close"
         self.base = base
         if token:
             self.headers["Authorization"] = f"Bearer {token}"
