@@ -17,6 +17,5 @@ from cronsched.settings import *  # noqa: E402, F403
 
 PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]
 CRONSCHED_ALLOWED_TARGETS = ["127.0.0.0/8"]
-_DATABASE_URL = os.environ.get("TEST_DATABASE_URL")
-if not _DATABASE_URL:
+if DATABASES["default"]["ENGINE"].endswith("sqlite3"):  # noqa: F405
     DATABASES["default"]["TEST"] = {"NAME": str(_DATA / "test.sqlite3")}  # noqa: F405

@@ -61,6 +61,17 @@ def test_a_name_that_leads_to_a_forbidden_address_is_not_called(address: str) ->
     assert caught.value.failure == ""
 
 
+class Failing(Answers):
+    async def resolve(self, host: str, port: int = 0, family: Any = socket.AF_INET) -> list[ResolveResult]:
+        raise OSError(socket.EAI_AGAIN, "Temporary failure in name resolution")
+
+
+def test_a_name_that_cannot_be_resolved_is_told_and_may_be_tried_again() -> None:
+    with pytest.raises(DeliveryError, match=r"the host name gone\.example\.com could not be resolved") as caught:
+        call("http://gone.example.com/", TargetPolicy(), Failing([]))
+    assert caught.value.failure == "connect"
+
+
 def test_of_several_records_only_the_allowed_are_dialled() -> None:
     resolver = PolicyResolver(TargetPolicy(), Answers(["10.0.0.1", "93.184.216.34", "::1", "2606:2800:220:1::1"]))
     found = asyncio.run(resolver.resolve("several.example.com", 80))
