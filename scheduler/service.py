@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import sys
 import threading
 import time
 
@@ -25,6 +26,8 @@ log = logging.getLogger("cronsched.scheduler")
 _LOOK_SECONDS = 0.2
 _HEARTBEAT_SECONDS = 1.0
 _LONGEST_BACKOFF_SECONDS = 2.0
+# Firing, calling and recording share one interpreter: with Python's 5 ms they hand it over so often that 10,000 calls take a tenth longer.
+_SWITCH_SECONDS = 0.02
 _STANDBY_SECONDS = 0.2
 _RECOVERY_SECONDS = 3.0
 _MAILING_SECONDS = 1.0
@@ -45,6 +48,7 @@ class SchedulerService:
 
     def run(self) -> None:
         """Stand by and lead until `stop`; then let calls under way finish and record every outcome."""
+        sys.setswitchinterval(_SWITCH_SECONDS)
         waiting = False
         while not self._stop.is_set():
             try:
