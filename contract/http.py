@@ -21,7 +21,13 @@ class JsonRenderer(BaseRenderer):
     charset = None
 
     def render(self, data: Any, accepted_media_type: str | None = None, renderer_context: Any = None) -> bytes:
-        return b"" if data is None else orjson.dumps(data, option=orjson.OPT_NON_STR_KEYS)
+        if data is None:
+            return b""
+        try:
+            return orjson.dumps(data, option=orjson.OPT_NON_STR_KEYS)
+        except TypeError:
+            # A number over 64 bits or half a character, stored by hand: slower, but nobody's list breaks.
+            return json.dumps(data, default=str).encode()
 
 
 class JsonOnly(BaseContentNegotiation):

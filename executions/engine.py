@@ -186,13 +186,21 @@ class Engine:
         finally:
             self._gate.leave(delivery.keys)
         course.tries += 1
-        wait = delivery.retry.wait(outcome, course.tries, time.monotonic() - course.began_at)
-        if wait is None or outcome is _STOPPED:
+        wait = self._wait(course, outcome)
+        if wait is None:
             self._finish(course, outcome)
         else:
             course.attempts[-1]["next_in_seconds"] = round(wait, 3)
             self._recorder.record(Progress(delivery.execution_id, delivery.worker_id, list(course.attempts)))
             self._loop.call_later(wait, self._enter, course)
+
+    def _wait(self, course: Course, outcome: Outcome) -> float | None:
+        """Seconds to the next attempt; None where the outcome stands. Whatever happens here, the execution ends."""
+        try:
+            return course.delivery.retry.wait(outcome, course.tries, time.monotonic() - course.began_at)
+        except Exception:
+            log.exception("execution %s: no next attempt could be planned", course.delivery.execution_id)
+            return None
 
     def _finish(self, course: Course, outcome: Outcome) -> None:
         delivery = course.delivery

@@ -158,7 +158,9 @@ def _decoded(raw: bytes, charset: str | None) -> str:
         text = raw.decode(charset or "utf-8", errors="replace")
     except LookupError:
         text = raw.decode("utf-8", errors="replace")
-    return text.replace("\x00", "\N{REPLACEMENT CHARACTER}")[:KEPT_CHARACTERS]
+    # Some charsets can spell halves of characters, which no database stores.
+    whole = text.encode("utf-8", errors="replace").decode("utf-8")
+    return whole.replace("\x00", "\N{REPLACEMENT CHARACTER}")[:KEPT_CHARACTERS]
 
 
 def _failure(exc: BaseException) -> str:

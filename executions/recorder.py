@@ -12,7 +12,7 @@ from datetime import datetime
 from typing import Any, NamedTuple
 from uuid import UUID, uuid4
 
-from django.db import DatabaseError, InterfaceError, connection, transaction
+from django.db import DatabaseError, InterfaceError, OperationalError, connection, transaction
 from django.utils import timezone
 
 from executions.bulk import update_many
@@ -128,8 +128,14 @@ class Recorder:
     def _flush(self) -> None:
         while self._queue:
             batch = [self._queue[index] for index in range(min(len(self._queue), _BATCH))]
-            store([item for item in batch if isinstance(item, Finished)])
-            note([item for item in batch if isinstance(item, Progress)])
+            try:
+                _write(batch)
+            except (OperationalError, InterfaceError):
+                raise
+            except Exception:
+                log.exception("a batch of outcomes cannot be stored: storing one by one")
+                for item in batch:
+                    _write_or_end(item)
             for _ in batch:
                 self._queue.popleft()
             self._beat()
@@ -153,6 +159,26 @@ class Recorder:
         except DatabaseError as exc:
             log.warning("the worker row could not be given up: %s", exc)
         connection.close()
+
+
+def _write(items: list[Finished | Progress]) -> None:
+    store([item for item in items if isinstance(item, Finished)])
+    note([item for item in items if isinstance(item, Progress)])
+
+
+def _write_or_end(item: Finished | Progress) -> None:
+    """Store one item; an outcome that cannot be stored as it is ends as failed with a plain reason."""
+    try:
+        _write([item])
+    except (OperationalError, InterfaceError):
+        raise
+    except Exception:
+        log.exception("execution %s: what came of it cannot be stored", item.execution_id)
+        if isinstance(item, Finished):
+            outcome = Outcome(
+                False, item.outcome.response_status, error="internal error: its outcome could not be stored"
+            )
+            _write([item._replace(outcome=outcome, target="", attempts=[])])
 
 
 @transaction.atomic

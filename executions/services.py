@@ -44,7 +44,9 @@ def trigger_now(job_id: Any, data: Mapping[str, Any], *, by: User) -> Execution:
         pause_expired()
         raise job_expired(job)
     target = _target_of_run(job, data)
-    metadata = payload.mapping(data["metadata"], "metadata") if data.get("metadata") is not None else None
+    metadata = (
+        cleaning.metadata(data["metadata"], error="Invalid payload") if data.get("metadata") is not None else None
+    )
     token = _token(data)
     overrides: dict[str, Any] = {} if target == job.target else {"target": str(target)}
     if metadata is not None:

@@ -6,6 +6,7 @@ import datetime as dt
 from collections.abc import Callable, Mapping
 from typing import Any, TypeAlias, TypeVar
 
+import orjson
 from django.core.exceptions import ValidationError
 from django.core.validators import validate_email
 
@@ -87,9 +88,16 @@ def _label(called: Called[L], text: str, current: L | None) -> L | None:
     return current if current is not None and text in {current.slug, current.name} else called(text)
 
 
-def metadata(value: Any) -> dict[str, Any]:
-    """A JSON object."""
-    return payload.mapping(value, "metadata", error="Invalid metadata")
+def metadata(value: Any, *, error: str = "Invalid metadata") -> dict[str, Any]:
+    """A JSON object (RFC 8259) that can be stored and sent: numbers within 64 bits, no halves of characters, no NUL."""
+    data = payload.mapping(value, "metadata", error=error)
+    try:
+        text = orjson.dumps(data)
+    except (TypeError, ValueError) as exc:
+        raise invalid_field("metadata", f"'metadata' cannot be sent as JSON: {exc}.", error=error) from exc
+    if b"\\u0000" in text or orjson.loads(text) != data:
+        raise invalid_field("metadata", "'metadata' may hold neither the NUL character nor NaN.", error=error)
+    return data
 
 
 def emails(value: Any) -> list[str]:

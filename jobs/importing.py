@@ -244,6 +244,7 @@ def _metadata(cells: dict[str, str]) -> dict[str, Any]:
                 f"The request body is not {'valid JSON' if not_json else 'a JSON object'}: {exc.message}",
                 error="Invalid JSON in Request Body" if not_json else "Invalid Request Body",
             ) from exc
+    metadata = cleaning.metadata(metadata, error="Invalid Request Body")
     if cells["branch"]:
         metadata.setdefault("branchDetails", cells["branch"])
     return metadata

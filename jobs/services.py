@@ -78,8 +78,12 @@ def remove_jobs(jobs: Iterable[Job], *, by: User) -> None:
 
 @transaction.atomic
 def pause_expired() -> list[Job]:
-    """Pause the active jobs whose end date has passed, and tell of it. Returns them."""
-    jobs = list(Job.objects.active().expired().select_for_update(of=("self",)).select_related("pic_team", "created_by"))
+    """Pause the active jobs whose end date has passed, and tell of it. Returns them.
+
+    A job that still has a due fire time is left until that has been fired, or recorded as missed.
+    """
+    ended = Job.objects.active().expired().exclude(next_run_at__lte=timezone.now())
+    jobs = list(ended.select_for_update(of=("self",)).select_related("pic_team", "created_by"))
     if jobs:
         Job.objects.filter(pk__in=[job.pk for job in jobs]).update(
             is_active=False, next_run_at=None, updated_at=timezone.now()

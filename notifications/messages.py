@@ -58,7 +58,7 @@ def _email(finished: Finished, job: Job, address: str) -> Message:
 def to_slack(what: str, jobs: Iterable[Job]) -> list[Message]:
     """One Slack message for each job whose end date has passed (`what` is "ended") or comes near; none while Slack is off."""
     jobs = list(jobs)
-    if not jobs or not SlackSettings.current().is_enabled:
+    if not jobs or not SlackSettings.objects.filter(is_enabled=True).exists():
         return []
     verb = "was paused: its end date has passed" if what == "ended" else "ends soon"
     return [

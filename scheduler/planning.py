@@ -9,7 +9,7 @@ from typing import NamedTuple
 from django.conf import settings
 
 from executions.models import Status
-from jobs.models import Job, MisfirePolicy, OverlapPolicy, fire_within
+from jobs.models import Job, MisfirePolicy, OverlapPolicy, fire_within, not_before
 
 # Of the fire times that a job missed, the latest ones are run or recorded one by one.
 MOST_MOMENTS = 100
@@ -42,7 +42,8 @@ def plan(job: Job, now: dt.datetime, open_statuses: frozenset[str]) -> Plan:
     why = f"missed: no scheduler fired it within {job.misfire_grace_seconds} s (misfire policy: {job.misfire_policy}; {count} missed)"
     executions = [Planned(moment, Status.MISSED, why) for moment in missed]
     executions += _by_overlap_policy(job, run, open_statuses)
-    return Plan(executions, fire_within(job.schedule.next(max(now, moments[-1])), job.end_date))
+    after = not_before(max(now, moments[-1]), job.start_date)
+    return Plan(executions, fire_within(job.schedule.next(after), job.end_date))
 
 
 def _moments(job: Job, now: dt.datetime) -> tuple[list[dt.datetime], bool]:

@@ -109,16 +109,17 @@ def repair() -> int:
     """Give active jobs without a fire time (edited by hand, or once unusable) their next one; returns how many."""
     repaired = 0
     now = timezone.now()
-    for job in Job.objects.active().filter(next_run_at=None).iterator():
+    lacking = Job.objects.active().filter(next_run_at=None)
+    for pk, name, problem in list(lacking.order_by().values_list("pk", "name", "problem")):
         try:
-            following = job.next_fire(now)
-        except CronError as exc:
-            if not job.problem:
-                Job.objects.filter(pk=job.pk).update(problem=str(exc)[:500])
-                tell_of_problem(job.pk, job.name, str(exc))
+            following = Job.objects.get(pk=pk).next_fire(now)
+        except Job.DoesNotExist:
+            continue
+        except (ValueError, TypeError, OverflowError) as exc:
+            if not problem:
+                Job.objects.filter(pk=pk).update(problem=str(exc)[:500])
+                tell_of_problem(pk, name, str(exc))
             continue
         if following is not None:
-            repaired += (
-                Job.objects.active().filter(pk=job.pk, next_run_at=None).update(next_run_at=following, problem="")
-            )
+            repaired += lacking.filter(pk=pk).update(next_run_at=following, problem="")
     return repaired

@@ -128,22 +128,28 @@ class Term:
                 backoff = min(2 * backoff, _LONGEST_BACKOFF_SECONDS)
                 log.warning("the database did not answer, trying again in %.1f s: %s", backoff, exc)
                 connection.close()
+            except Exception:
+                # Whatever went wrong here, firing goes on: that is another thread.
+                backoff = min(2 * backoff, _LONGEST_BACKOFF_SECONDS)
+                log.exception("tending the clock failed, trying again in %.1f s", backoff)
+                connection.close()
+                self._due.set()
             self._stop.wait(backoff)
 
     def _look(self) -> None:
         close_old_connections()
         now = time.monotonic()
-        if now >= self._next_full:
-            self._full()
-        elif self._reconciler.incremental():
-            self._due.set()
-        self._answer_resyncs()
         if now >= self._next_beat:
             # Where the lease of a stopped process was taken over, its lock comes free when it steps down.
             has_lock = self._lock.acquire(0)
             self._leader.beat(schedules=len(self._clock), last_resync_at=self._last_resync_at, has_lock=has_lock)
             self._clock.look_again()
             self._next_beat = now + _HEARTBEAT_SECONDS
+        if now >= self._next_full:
+            self._full()
+        elif self._reconciler.incremental():
+            self._due.set()
+        self._answer_resyncs()
         if now >= self._next_recovery:
             recover()
             self._next_recovery = now + _RECOVERY_SECONDS
@@ -198,8 +204,8 @@ class Term:
     def _keep_chores(self) -> None:
         try:
             chores = housekeeping.start()
-        except (DatabaseError, InterfaceError) as exc:
-            log.warning("the product's own jobs could not be started in this term: %s", exc)
+        except Exception:
+            log.exception("the product's own jobs could not be started in this term")
             return
         self._over.wait()
         chores.shutdown(wait=False)

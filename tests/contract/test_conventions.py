@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+
 import pytest
 
 from tests.contract.helpers import TIMESTAMP, body, make_job, ok, refused, unique
@@ -43,6 +45,19 @@ def test_deep_nesting_is_refused_not_a_crash(admin: Client) -> None:
     for depth in (200, 100_000):
         answer = admin.post("/jobs", data='{"a":' * depth + "1" + "}" * depth, headers=JSON)
         assert answer.status_code == 400
+
+
+@pytest.mark.parametrize("metadata", ['{"n": 1180591620717411303424}', '{"n": -99999999999999999999}'])
+def test_numbers_that_cannot_be_sent_again_are_refused_and_break_no_list(admin: Client, metadata: str) -> None:
+    text = json.dumps(body())[:-1] + f', "metadata": {metadata}}}'
+    refused(admin.post("/jobs", data=text, headers=JSON), 400, "Invalid metadata")
+    job = make_job(admin)
+    refused(
+        admin.post(f"/jobs/{job['id']}/execute", data=f'{{"metadata": {metadata}}}', headers=JSON),
+        400,
+        "Invalid payload",
+    )
+    ok(admin.get("/jobs"))
 
 
 def test_a_body_over_the_limit_is_refused(admin: Client) -> None:

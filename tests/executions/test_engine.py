@@ -184,3 +184,36 @@ def test_what_is_sent_is_the_same_whoever_asks() -> None:
         '{"a":"é"}'.encode(),
         str(key),
     )
+
+
+def test_an_answer_that_no_database_stores_stops_no_outcome(job: Job, target: Target) -> None:
+    kinds = {"Content-Type": "text/plain; charset=unicode_escape"}
+    target.answers["/odd"] = lambda _: (200, kinds, rb"\ud800")
+    assert ended(submit(job, target.url + "/odd")[0]).output == "?"
+    assert ended(submit(job, target.url + "/ok")[0]).status == Status.SUCCESS
+
+
+def test_an_outcome_that_cannot_be_stored_ends_plainly_and_stops_no_other(
+    job: Job, target: Target, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from executions import recorder
+
+    store = recorder.store
+
+    def picky(batch: list[Any]) -> None:
+        if any(item.target.endswith("/text") or "/text?" in item.target for item in batch):
+            raise UnicodeEncodeError("utf-8", "x", 0, 1, "surrogates not allowed")
+        store(batch)
+
+    monkeypatch.setattr(recorder, "store", picky)
+    bad, good = submit(job, target.url + "/text?t=a", target.url + "/ok")
+    assert ended(good).status == Status.SUCCESS
+    assert ended(bad).error_message == "internal error: its outcome could not be stored"
+
+
+def test_a_retry_that_cannot_be_planned_ends_the_execution(make_job: Callable[..., Job], target: Target) -> None:
+    when = {"Retry-After": "Wed, 21 Oct 99999999999999999999 07:28:00 GMT"}
+    target.answers["/odd"] = lambda _: (503, when, b"")
+    job = make_job(target_url=target.url + "/odd", max_attempts=2, retry_backoff_seconds=1)
+    assert job.created_by is not None
+    assert len(ended(trigger_now(job.pk, {}, by=job.created_by)).attempts) == 2

@@ -13,10 +13,12 @@ import time_machine
 
 from executions.models import Execution, Status
 from jobs.models import Job
+from jobs.services import pause_expired, update_job
 from notifications.models import Event
 from scheduler import firing
 from scheduler.firing import fire
 from scheduler.leadership import Leader
+from scheduler.reconcile import repair
 
 pytestmark = pytest.mark.django_db
 NOON = dt.datetime(2026, 11, 24, 3, 0, tzinfo=dt.UTC)  # 12:00 JST
@@ -208,3 +210,41 @@ def test_a_bad_policy_is_named(api: Any, job_body: dict[str, Any], field: str, v
     answer = api.post("/api/v2/jobs", {**job_body, field: value})
     assert answer.status_code == 400
     assert list(answer.json()["fields"]) == [field]
+
+
+def test_a_due_fire_time_of_the_last_day_is_not_lost_to_the_end_date(make_job: MakeJob, leader: Leader) -> None:
+    last = dt.datetime(2026, 11, 24, 14, 59, tzinfo=dt.UTC)  # 23:59 JST
+    with time_machine.travel(last - 1.5 * MINUTE, tick=False):
+        job = make_job(cron_expression="* * * * *", end_date="2026-11-24")
+    with time_machine.travel(last + 5 * MINUTE, tick=False):
+        assert pause_expired() == []
+        fire(leader)
+        assert statuses(job) == {"missed": 1, "running": 1}
+        assert [paused.pk for paused in pause_expired()] == [job.pk]
+
+
+def test_a_start_date_set_while_a_fire_time_was_due_counts_after_it(
+    make_job: MakeJob, leader: Leader, admin: Any
+) -> None:
+    job = made_at_noon(make_job)
+    with time_machine.travel(NOON + MINUTE, tick=False):
+        update_job(job.pk, {"start_date": "2026-12-01"}, by=admin)
+        fire(leader)
+    job.refresh_from_db()
+    assert statuses(job) == {"running": 1}
+    assert job.next_run_at == dt.datetime(2026, 11, 30, 15, 0, tzinfo=dt.UTC)
+
+
+def test_a_row_that_cannot_be_read_does_not_end_a_full_pass(make_job: MakeJob, leader: Leader) -> None:
+    from django.db import connection
+
+    if connection.vendor != "sqlite":
+        pytest.skip("PostgreSQL stores no such date")
+    broken, sound = made_at_noon(make_job), made_at_noon(make_job, name="Sound")
+    Job.objects.update(next_run_at=None)
+    with connection.cursor() as cursor:
+        cursor.execute("UPDATE jobs_job SET end_date = '2099-02-31' WHERE id = %s", [broken.pk.hex])
+    assert repair() == 1
+    sound.refresh_from_db()
+    assert sound.next_run_at is not None
+    assert Job.objects.filter(pk=broken.pk).values_list("problem", flat=True)[0]

@@ -8,6 +8,8 @@ import pytest
 from django.core.management import call_command
 from django.db import connection
 
+from jobs.models import Job
+from jobs.services import pause_expired
 from settings_app.encryption import UndecryptableError, decrypt, encrypt
 from settings_app.models import SlackSettings
 
@@ -49,3 +51,14 @@ def test_a_lost_key_is_told_with_the_remedy(settings: Any, api: Any) -> None:
         SlackSettings.current()
     answer = api.get("/api/v2/settings/slack")
     assert (answer.status_code, answer.json()["error"]) == (503, "Secret cannot be opened")
+
+
+@pytest.mark.django_db
+def test_a_lost_key_stops_no_job_and_the_url_can_be_set_anew(settings: Any, api: Any, make_job: Any) -> None:
+    SlackSettings.objects.create(webhook_url=URL, is_enabled=True)
+    settings.CRONSCHED_ENCRYPTION_KEYS = ["another"]
+    make_job()
+    Job.objects.update(end_date="2024-01-01")
+    assert len(pause_expired()) == 1
+    answer = api.put("/api/v2/settings/slack", {"webhook_url": "https://hooks.slack.com/new"})
+    assert answer.json()["slack_settings"]["webhook_url"] == "https://hooks.slack.com/new"
