@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, ClassVar
 
 from django import forms
 from django.contrib import admin
@@ -27,7 +27,9 @@ class UserCreationForm(AdminUserCreationForm[User]):
 
 
 class UserChangeForm(forms.ModelForm[User]):
-    """Keeps the last active admin an admin."""
+    """Keeps the last active admin an admin, and whoever fills it in what they are."""
+
+    acting: ClassVar[User | None] = None
 
     class Meta:
         model = User
@@ -37,6 +39,8 @@ class UserChangeForm(forms.ModelForm[User]):
         data = super().clean() or {}
         stays = data.get("role") == Role.ADMIN and data.get("is_active")
         was = User.objects.active_admins().filter(pk=self.instance.pk).exists()
+        if self.acting == self.instance and not stays:
+            raise ValidationError("Ask another admin to change your role or status.")
         if was and not stays and not User.objects.active_admins().exclude(pk=self.instance.pk).exists():
             raise ValidationError("This is the last active admin: make another admin first.")
         return data
@@ -59,6 +63,11 @@ class UserAdmin(DjangoUserAdmin[User]):
         ("Times", {"fields": ("last_login", "created_at", "updated_at")}),
     )
     add_fieldsets = ((None, {"classes": ("wide",), "fields": ("username", "email", "role", "password1", "password2")}),)
+
+    def get_form(self, request: HttpRequest, obj: User | None = None, change: bool = False, **kwargs: Any) -> Any:
+        """The form knows who fills it in."""
+        form = super().get_form(request, obj, change=change, **kwargs)
+        return type(form.__name__, (form,), {"acting": request.user})
 
     def has_delete_permission(self, request: HttpRequest, obj: User | None = None) -> bool:
         """Nobody deletes their own account."""

@@ -213,6 +213,8 @@ def log_in(request: Request) -> Response:
         raise Invalid("Missing credentials", "Send 'username' or 'email', and 'password'.")
     if not isinstance(identity, str) or not isinstance(password, str):
         raise Invalid("Missing credentials", "'username', 'email' and 'password' must be text.")
+    if "\x00" in identity + password:
+        raise Invalid("Missing credentials", "Names and passwords hold no NUL character.")
     session = services.log_in(identity, password, address=services.address_of(request))
     return Response(
         {

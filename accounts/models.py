@@ -46,6 +46,10 @@ class UserManager(BaseUserManager["User"]):
     def active_admins(self) -> models.QuerySet[User]:
         return self.filter(role=Role.ADMIN, is_active=True)
 
+    def lock_admins(self) -> None:
+        """Until the transaction ends nobody else removes an admin, so that two cannot remove each other."""
+        list(self.active_admins().select_for_update().order_by("pk").values_list("pk"))
+
 
 class User(AbstractBaseUser, PermissionsMixin):
     """A person or program with an account. The role decides everything: there is no separate staff flag."""

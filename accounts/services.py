@@ -101,6 +101,7 @@ def update_user(
         raise Invalid("No valid fields to update", "Send at least one of email, password, role, is_active.")
     values = _clean_changes(user, {name: changes[name] for name in sent})
     with transaction.atomic():
+        User.objects.lock_admins()
         user = get_user(user_id, lock=True)
         for name, value in values.items():
             setattr(user, name, value)
@@ -128,6 +129,7 @@ def _clean_changes(user: User, changes: dict[str, Any]) -> dict[str, Any]:
 @transaction.atomic
 def delete_user(user_id: str, *, by: User) -> User:
     """Delete an account; its jobs stay without an owner. Returns what was deleted."""
+    User.objects.lock_admins()
     user = get_user(user_id, lock=True)
     if user.pk == by.pk:
         raise Invalid("Cannot delete your own account", "Ask another admin to delete your account.")

@@ -64,6 +64,12 @@ class Conflict(DomainError):
     status = 409
 
 
+class TooLarge(DomainError):
+    """More was sent than is taken: 413."""
+
+    status = 413
+
+
 class TooManyRequests(DomainError):
     """Asked too often: 429. `retry_after` is in seconds."""
 

@@ -7,7 +7,7 @@ from typing import Any
 from uuid import uuid4
 
 from django.conf import settings
-from django.core.exceptions import PermissionDenied
+from django.core.exceptions import PermissionDenied, RequestDataTooBig, SuspiciousOperation
 from django.db import InterfaceError, OperationalError
 from django.http import Http404, HttpRequest, HttpResponse, JsonResponse
 from django.views import defaults
@@ -15,7 +15,7 @@ from rest_framework import exceptions
 from rest_framework.response import Response
 from rest_framework.views import set_rollback
 
-from contract.errors import DomainError, Forbidden, Invalid, NotFound, TooManyRequests, Unauthorized
+from contract.errors import DomainError, Forbidden, Invalid, NotFound, TooLarge, TooManyRequests, Unauthorized
 
 log = logging.getLogger("cronsched.api")
 _LOGIN = "Log in and send the access token as 'Authorization: Bearer'."
@@ -49,6 +49,10 @@ def _translated(exc: Exception) -> DomainError | None:
         return Invalid("Content-Type must be application/json", "Send JSON with 'Content-Type: application/json'.")
     if isinstance(exc, exceptions.ParseError):
         return Invalid("Invalid payload", "The body cannot be read: check its encoding and Content-Type.")
+    if isinstance(exc, RequestDataTooBig):
+        return TooLarge("Body too large", "The form is too large. Send less at once.")
+    if isinstance(exc, SuspiciousOperation):
+        return Invalid("Invalid payload", "The form cannot be read: it has too many fields or files.")
     if isinstance(exc, Http404 | exceptions.NotFound):
         return NotFound("Not found", "There is nothing at this address.")
     return None

@@ -184,6 +184,7 @@ def _write_or_end(item: Finished | Progress) -> None:
 @transaction.atomic
 def store(batch: list[Finished]) -> None:
     """Write outcomes to executions that are still open and still their worker's, and to their jobs; then tell the floors above."""
+    batch = _still_ours(batch)
     if not batch:
         return
     columns = (
@@ -196,8 +197,7 @@ def store(batch: list[Finished]) -> None:
         "target",
         "attempts",
     )
-    rows = [_row(finished) for finished in batch]
-    update_many(Execution, columns, ("id", "worker_id"), rows, condition=f"AND status IN {OPEN_SQL}")
+    update_many(Execution, columns, ("id",), [_row(finished) for finished in batch])
     by_outcome: defaultdict[tuple[str, datetime], list[UUID]] = defaultdict(list)
     for finished in batch:
         by_outcome[finished.status.value, finished.started_at].append(finished.job_id)
@@ -209,6 +209,13 @@ def store(batch: list[Finished]) -> None:
             executions_finished.send(sender=Recorder, finished=batch)
     except Exception:
         log.exception("telling of %d finished executions failed", len(batch))
+
+
+def _still_ours(batch: list[Finished]) -> list[Finished]:
+    """The outcomes of executions that are open and still their worker's, locked: others have been taken over, or told already."""
+    held = Execution.objects.filter(pk__in=[one.execution_id for one in batch], status__in=OPEN)
+    owners = dict(held.select_for_update().order_by("pk").values_list("pk", "worker_id"))
+    return [one for one in batch if one.worker_id == owners.get(one.execution_id)]
 
 
 def note(batch: list[Progress]) -> None:
@@ -232,5 +239,4 @@ def _row(finished: Finished) -> tuple[Any, ...]:
         finished.target,
         finished.attempts,
         finished.execution_id,
-        finished.worker_id,
     )

@@ -6,6 +6,7 @@ import datetime as dt
 import logging
 import os
 import socket
+from collections.abc import Mapping, Sequence
 from uuid import UUID
 
 from django.db.models import F
@@ -36,21 +37,27 @@ def recover() -> int:
     orphans = _orphans()
     if not orphans:
         return 0
-    limits = team_limits()
+    mine = [execution for execution in orphans if _claim(execution)]
+    ended = resume(mine, team_limits())
+    log.warning("took over %d executions of workers that are gone; %d of them are ended", len(mine), ended)
+    return len(mine)
+
+
+def resume(executions: Sequence[Execution], limits: Mapping[UUID, int]) -> int:
+    """Carry out stored executions of this worker, and end those that cannot be; returns how many were ended."""
     ended: list[Finished] = []
     deliveries: list[Delivery] = []
-    for execution in orphans:
-        if not _claim(execution):
-            continue
-        reason = _why_not(execution)
+    for execution in executions:
+        try:
+            reason = _why_not(execution)
+            deliveries += [] if reason else [_delivery(execution, limits)]
+        except (ValueError, TypeError, IndexError, AttributeError) as exc:
+            reason = f"what is stored of the job cannot be carried out: {exc}"
         if reason:
             ended.append(_end(execution, reason))
-        else:
-            deliveries.append(_delivery(execution, limits))
     store(ended)
     hand_over(deliveries)
-    log.warning("took over %d executions of workers that are gone; %d of them are ended", len(orphans), len(ended))
-    return len(orphans)
+    return len(ended)
 
 
 def bury_dead_workers() -> int:
@@ -116,7 +123,7 @@ def _end(execution: Execution, reason: str) -> Finished:
     )
 
 
-def _delivery(execution: Execution, limits: dict[UUID, int]) -> Delivery:
+def _delivery(execution: Execution, limits: Mapping[UUID, int]) -> Delivery:
     overrides = execution.overrides or {}
     return delivery_of(
         execution.job,

@@ -42,7 +42,7 @@ def trigger_now(job_id: Any, data: Mapping[str, Any], *, by: User) -> Execution:
     require_owner(job, by)
     if job.has_ended:
         pause_expired()
-        raise job_expired(job)
+        raise job_expired(job.end_date)
     target = _target_of_run(job, data)
     metadata = (
         cleaning.metadata(data["metadata"], error="Invalid payload") if data.get("metadata") is not None else None

@@ -7,7 +7,7 @@ from typing import Any
 from django import forms
 from django.contrib import admin, messages
 from django.db.models import QuerySet
-from django.http import HttpRequest
+from django.http import HttpRequest, HttpResponseRedirect
 
 from contract.admin import ReadOnlyAdmin
 from contract.errors import DomainError
@@ -150,6 +150,14 @@ class JobAdmin(admin.ModelAdmin[Job]):
     @admin.display(description="last outcome", ordering="last_status", empty_value="—")
     def last_outcome(self, job: Job) -> str | None:
         return job.last_status or None
+
+    def changeform_view(self, request: HttpRequest, *args: Any, **kwargs: Any) -> Any:
+        """What is refused in the last moment, such as a name taken meanwhile, is told on the form's page."""
+        try:
+            return super().changeform_view(request, *args, **kwargs)
+        except DomainError as exc:
+            self.message_user(request, exc.message, messages.ERROR)
+            return HttpResponseRedirect(request.get_full_path())
 
     def save_model(self, request: HttpRequest, obj: Job, form: Any, change: bool) -> None:
         user: Any = request.user

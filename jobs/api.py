@@ -137,8 +137,9 @@ class ValidateCronView(APIView):
         body=ExpressionBody,
     )
     def post(self, request: Request) -> Response:
+        sent = body_of(request)
         try:
-            _expression(body_of(request))
+            _expression(sent)
         except Invalid as exc:
             return Response({"valid": False, "error": exc.error, "message": exc.message})
         return Response({"valid": True, "message": "Valid cron expression"})

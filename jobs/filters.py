@@ -11,6 +11,14 @@ from django.db.models import Q, QuerySet
 from jobs.models import Job
 
 
+class TotalOrder(django_filters.OrderingFilter):
+    """An order without ties: pages neither repeat nor omit."""
+
+    def filter(self, qs: QuerySet[Job], value: Any) -> QuerySet[Job]:
+        ordered: QuerySet[Job] = super().filter(qs, value)
+        return ordered.order_by(*ordered.query.order_by, "id") if ordered.query.order_by else ordered
+
+
 class JobFilter(django_filters.FilterSet):
     """Query parameters of `GET /jobs`; unknown values match nothing."""
 
@@ -20,7 +28,7 @@ class JobFilter(django_filters.FilterSet):
     pic_team = django_filters.CharFilter("pic_team__slug", help_text="Slug of the PIC team.")
     created_by = django_filters.CharFilter(method="of_owner", help_text="Id of the owner.")
     last_status = django_filters.CharFilter("last_status")
-    ordering = django_filters.OrderingFilter(
+    ordering = TotalOrder(
         fields=[
             "name",
             "created_at",

@@ -55,7 +55,9 @@ def update_job(job_id: Any, data: Mapping[str, Any], *, by: User) -> Job:
 @transaction.atomic
 def set_active(job: Job, active: bool, *, by: User | None) -> Job:
     """Enable or disable one job; enabling after its end date raises `Job expired`."""
-    return _store(get_job(job.pk, lock=True), {"is_active": active}, by)
+    job = get_job(job.pk, lock=True)
+    _check_not_ended(job, {"is_active": active})
+    return _store(job, {"is_active": active}, by)
 
 
 @transaction.atomic
@@ -118,9 +120,9 @@ def require_owner(job: Job, user: User) -> None:
         raise Forbidden("Insufficient permissions", "Only the job's creator and admins may do this.")
 
 
-def job_expired(job: Job) -> Invalid:
+def job_expired(end_date: dt.date) -> Invalid:
     return invalid_field(
-        "end_date", f"The end date {job.end_date} has passed. Set a later end date first.", error="Job expired"
+        "end_date", f"The end date {end_date} has passed. Set a later end date first.", error="Job expired"
     )
 
 
@@ -184,7 +186,15 @@ def clean_changes(job: Job, data: Mapping[str, Any]) -> dict[str, Any]:
         values["is_active"] = payload.boolean(data["is_active"], "is_active")
     if target is None:
         raise targets.missing_target()
+    _check_not_ended(job, values)
     return {**values, **target.columns()}
+
+
+def _check_not_ended(job: Job, values: Mapping[str, Any]) -> None:
+    """Raise `Job expired` where a job would be enabled after its end date."""
+    end_date = values.get("end_date", job.end_date)
+    if values.get("is_active") and not job.is_active and end_date < today():
+        raise job_expired(end_date)
 
 
 def _changed_target(job: Job, data: Mapping[str, Any]) -> targets.Target | None:
@@ -209,8 +219,6 @@ def _store(job: Job, values: Mapping[str, Any], by: User | None) -> Job:
     was_active, before, schedule_before = job.is_active, history.snapshot(job), _schedule(job)
     for name, value in values.items():
         setattr(job, name, value)
-    if job.is_active and not was_active and job.end_date < today():
-        raise job_expired(job)
     if schedule_before != _schedule(job):
         job.next_run_at = _rescheduled(job, was_active, timezone.now())
     job.problem = ""

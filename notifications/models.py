@@ -148,7 +148,7 @@ class Message(models.Model):
     """
 
     id = models.UUIDField(primary_key=True, default=uuid7, editable=False)
-    key = models.CharField(max_length=300, unique=True)
+    key = models.CharField(max_length=400, unique=True)
     channel = models.CharField(max_length=10, choices=Channel.choices)
     recipient = models.CharField(max_length=254, blank=True, help_text="An e-mail address; empty for Slack.")
     subject = models.CharField(max_length=300, blank=True)

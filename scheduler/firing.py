@@ -20,7 +20,8 @@ from executions import engine
 from executions.bulk import insert_new
 from executions.engine import Delivery
 from executions.models import OPEN, Execution, Status, TriggerType
-from executions.services import delivery_of, hand_over, target_of, team_limits
+from executions.recovery import resume
+from executions.services import delivery_of, hand_over, team_limits
 from executions.targets import type_of
 from jobs.models import Job, OverlapPolicy, Revision
 from notifications.events import tell_of_problem
@@ -82,7 +83,10 @@ def start_queued(leader: Leader, limits: Limits) -> int:
             status=Status.RUNNING, started_at=now, worker_id=worker_id
         )
         Revision.bump()
-    hand_over([delivery_of(e.job, e.pk, now, target_of(e), e.job.metadata, limits=limits) for e in chosen])
+    for execution in chosen:
+        # No call of it has begun.
+        execution.started_at, execution.worker_id = now, None
+    resume(chosen, limits)
     return len(chosen)
 
 
@@ -114,31 +118,31 @@ def _put_aside(pk: UUID, name: str, reason: str, fired: Fired) -> None:
 
 def _fire_chunk(jobs: list[Job], now: dt.datetime, limits: Limits, fired: Fired) -> list[Delivery]:
     worker_id = engine.worker_id()
-    running: dict[UUID, Job] = {}
+    deliveries: dict[UUID, Delivery] = {}
     rows: list[Row] = []
     by_next: defaultdict[dt.datetime | None, list[Job]] = defaultdict(list)
     under_way = _open_statuses(jobs)
     for job in jobs:
         try:
             planned = plan(job, now, under_way.get(job.pk, frozenset()))
-        except (ValueError, TypeError, OverflowError) as exc:
+            new = [Row.of(job, one, now, worker_id) for one in planned.executions]
+            starting = {
+                row.id: delivery_of(job, row.id, now, job.target, job.metadata, limits=limits)
+                for row in new
+                if row.status == Status.RUNNING
+            }
+        except (ValueError, TypeError, OverflowError, IndexError, AttributeError) as exc:
             _put_aside(job.pk, job.name, str(exc), fired)
             continue
         by_next[planned.following].append(job)
-        for one in planned.executions:
-            row = Row.of(job, one, now, worker_id)
-            rows.append(row)
-            if one.status == Status.RUNNING:
-                running[row.id] = job
+        rows += new
+        deliveries |= starting
     stored = _insert(rows)
-    ran = {execution_id: job for execution_id, job in running.items() if execution_id in stored}
+    ran = [delivery for execution_id, delivery in deliveries.items() if execution_id in stored]
     fired.executions += len(ran)
     fired.recorded += len(stored) - len(ran)
-    _advance(by_next, now, {job.pk for job in ran.values()})
-    return [
-        delivery_of(job, execution_id, now, job.target, job.metadata, limits=limits)
-        for execution_id, job in ran.items()
-    ]
+    _advance(by_next, now, {delivery.job_id for delivery in ran})
+    return ran
 
 
 def _open_statuses(jobs: list[Job]) -> dict[UUID, frozenset[str]]:

@@ -60,6 +60,12 @@ def test_numbers_that_cannot_be_sent_again_are_refused_and_break_no_list(admin: 
     ok(admin.get("/jobs"))
 
 
+def test_odd_forms_are_refused_not_a_crash(anyone: Client) -> None:
+    many = {f"field{n}": "x" for n in range(1100)}
+    refused(anyone.post("/auth/login/form", data=many), 400, "Invalid payload")
+    refused(anyone.post("/auth/login/form", data={"username": "a\x00b", "password": "x"}), 400, "Missing credentials")
+
+
 def test_a_body_over_the_limit_is_refused(admin: Client) -> None:
     answer = admin.post("/jobs", data=b'{"name": "' + b"x" * 6 * 1024 * 1024 + b'"}', headers=JSON)
     assert ok(answer, 413)["error"] == "Body too large"

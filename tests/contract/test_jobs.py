@@ -324,8 +324,22 @@ class TestList:
             make_job(admin)
         assert admin.get("/jobs", headers={"Accept-Encoding": "gzip"}).headers["Content-Encoding"] == "gzip"
 
+    def test_pages_neither_repeat_nor_omit_jobs_that_are_alike(self, admin: Client) -> None:
+        word = unique("alike")
+        ids = {make_job(admin, name=f"{word} {n}")["id"] for n in range(10)}
+        for ordering in ("next_execution_at", "-next_execution_at", "last_execution_at", "-end_date"):
+            pages = [
+                ok(admin.get("/jobs", params={"search": word, "ordering": ordering, "limit": 3, "page": n}))
+                for n in range(1, 5)
+            ]
+            assert {job["id"] for page in pages for job in page["jobs"]} == ids
+
 
 class TestCron:
+    def test_malformed_json_is_not_an_invalid_expression(self, admin: Client) -> None:
+        answer = admin.post("/jobs/validate-cron", data="{bad", headers={"Content-Type": "application/json"})
+        refused(answer, 400, "Invalid JSON")
+
     def test_validate(self, admin: Client) -> None:
         right = {"valid": True, "message": "Valid cron expression"}
         assert ok(admin.post("/jobs/validate-cron", json={"expression": "*/5 9-17 * * mon-fri"})) == right

@@ -12,7 +12,8 @@ import time_machine
 from django.core import mail
 from django.utils import timezone
 
-from executions.recorder import Finished
+from executions.models import Execution
+from executions.recorder import Finished, store
 from executions.targets import Outcome
 from jobs.models import Job
 from jobs.services import pause_expired
@@ -197,3 +198,27 @@ def test_backoff_doubles_up_to_an_hour() -> None:
     seconds = [backoff(attempt).total_seconds() for attempt in range(1, 12)]
     assert 24 <= seconds[0] <= 36
     assert all(2880 <= value <= 4320 for value in seconds[-3:])
+
+
+def test_an_outcome_of_a_worker_that_lost_its_execution_tells_nobody(make_job: Callable[..., Job]) -> None:
+    job = make_job()
+    owner = uuid4()
+    execution = Execution.objects.create(
+        job=job, trigger_type="scheduled", execution_type="webhook", target="x", worker_id=owner
+    )
+    late = finished(job)._replace(execution_id=execution.pk)
+    before = Event.objects.count()
+    store([late])
+    execution.refresh_from_db()
+    assert (execution.status, Event.objects.count()) == ("running", before)
+    store([late._replace(worker_id=owner)])
+    store([late._replace(worker_id=owner)])
+    execution.refresh_from_db()
+    assert (execution.status, Event.objects.count()) == ("failed", before + 1)
+
+
+def test_the_longest_address_has_a_key(make_job: Callable[..., Job], mailing: None) -> None:
+    address = "a" * 60 + "@" + ".".join(["b" * 60] * 3) + ".com"
+    job = make_job(enable_email_notifications=True, notification_emails=[address])
+    tell_of_executions(None, [finished(job)])
+    assert len(Message.objects.get().key) <= 400

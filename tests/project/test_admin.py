@@ -140,7 +140,7 @@ def test_run_now(
 def test_the_last_admin_stays_and_nobody_deletes_themselves(browser: Client, admin: User) -> None:
     page = reverse("admin:accounts_user_change", args=[admin.pk])
     answer = browser.post(page, {"username": "ada", "email": "ada@example.com", "role": "viewer", "is_active": "on"})
-    assert "last active admin" in answer.content.decode()
+    assert "Ask another admin" in answer.content.decode()
     assert browser.post(reverse("admin:accounts_user_delete", args=[admin.pk]), {"post": "yes"}).status_code == 403
 
 
@@ -150,3 +150,35 @@ def test_general_stays(browser: Client, general: Category) -> None:
     assert (
         browser.post(reverse("admin:taxonomy_category_delete", args=[general.pk]), {"post": "yes"}).status_code == 403
     )
+
+
+def test_a_job_past_its_end_date_is_not_enabled_by_the_form(
+    browser: Client, team: PicTeam, general: Category, make_job: Callable[..., Job]
+) -> None:
+    job = make_job()
+    Job.objects.update(end_date="2024-01-01", is_active=False, next_run_at=None)
+    page = reverse("admin:jobs_job_change", args=[job.pk])
+    answer = browser.post(page, form(team, general, name=job.name, end_date="2024-01-01"))
+    assert answer.status_code == 200
+    assert "has passed" in answer.content.decode()
+
+
+def test_what_is_refused_in_the_last_moment_is_told(
+    browser: Client, team: PicTeam, general: Category, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from jobs import services
+    from jobs.cleaning import duplicate_name
+
+    def lost(*_: Any, **__: Any) -> None:
+        raise duplicate_name("From the admin")
+
+    monkeypatch.setattr(services, "create_job", lost)
+    answer = browser.post(reverse("admin:jobs_job_add"), form(team, general), follow=True)
+    assert "already exists" in answer.content.decode()
+
+
+def test_admins_change_neither_their_own_role_nor_status(browser: Client, admin: User, make_user: Any) -> None:
+    make_user("boss", "admin")
+    page = reverse("admin:accounts_user_change", args=[admin.pk])
+    answer = browser.post(page, {"username": "ada", "email": "ada@example.com", "role": "viewer", "is_active": "on"})
+    assert "Ask another admin" in answer.content.decode()

@@ -10,7 +10,9 @@ from typing import Any
 
 import pytest
 import time_machine
+from django.db.models import JSONField, Value
 
+from executions import recovery
 from executions.models import Execution, Status
 from jobs.models import Job
 from jobs.services import pause_expired, update_job
@@ -30,6 +32,7 @@ MakeJob = Callable[..., Job]
 def handed(monkeypatch: pytest.MonkeyPatch) -> list[Any]:
     deliveries: list[Any] = []
     monkeypatch.setattr(firing, "hand_over", deliveries.extend)
+    monkeypatch.setattr(recovery, "hand_over", deliveries.extend)
     monkeypatch.setattr(firing.engine, "worker_id", uuid.uuid4)
     return deliveries
 
@@ -248,3 +251,28 @@ def test_a_row_that_cannot_be_read_does_not_end_a_full_pass(make_job: MakeJob, l
     sound.refresh_from_db()
     assert sound.next_run_at is not None
     assert Job.objects.filter(pk=broken.pk).values_list("problem", flat=True)[0]
+
+
+@pytest.mark.parametrize("changes", [{"target_url": "example.com"}, {"retry_on": None, "max_attempts": 3}])
+def test_a_job_that_was_broken_by_hand_is_put_aside_alone(
+    make_job: MakeJob, leader: Leader, handed: list[Any], changes: dict[str, Any]
+) -> None:
+    broken, sound = made_at_noon(make_job), made_at_noon(make_job, name="Sound")
+    Job.objects.filter(pk=broken.pk).update(
+        **{k: Value(None, JSONField()) if v is None else v for k, v in changes.items()}
+    )
+    fire_at(leader, NOON + MINUTE)
+    assert [delivery.job_id for delivery in handed] == [sound.pk]
+    assert statuses(broken) == {}
+    broken.refresh_from_db()
+    assert broken.problem
+
+
+def test_a_queued_dispatch_runs_when_its_turn_comes(make_job: MakeJob, leader: Leader, handed: list[Any]) -> None:
+    job = made_at_noon(make_job, target_url="acme/shop/ci.yml", overlap_policy="queue_one")
+    fire_at(leader, NOON + MINUTE)
+    fire_at(leader, NOON + 2 * MINUTE)
+    Execution.objects.filter(status=Status.RUNNING).update(status=Status.SUCCESS)
+    fire_at(leader, NOON + 2 * MINUTE + dt.timedelta(seconds=5))
+    assert statuses(job) == {"success": 1, "running": 1}
+    assert len(handed) == 2
