@@ -90,8 +90,11 @@ class Ledger:
         """Wait until every round has fired and no execution is open."""
 
         def settled() -> bool:
-            left = self.query("SELECT count(*) FROM executions_execution WHERE status IN ('running', 'queued')")[0][0]
-            return self._due() == 0 and left == 0
+            # In this order: a row that is fired between the two questions is seen by the second.
+            if self._due():
+                return False
+            open_rows = "SELECT count(*) FROM executions_execution WHERE status IN ('running', 'queued')"
+            return bool(self.query(open_rows)[0][0] == 0)
 
         wait_until(settled, timeout)
 
