@@ -21,10 +21,11 @@ from django.utils import timezone
 from contract.collector import collect_rarely
 from contract.times import utc_ms
 from executions.gate import Gate, Keys
-from executions.http import DeliveryError, HttpClient, Reply, Request
+from executions.http import HttpClient, Request
 from executions.recorder import Finished, Progress, Recorder
 from executions.retry import NO_RETRY, RetryPolicy
 from executions.targets import Deliverable, Outcome, Send
+from executions.wire import DeliveryError, Reply
 
 log = logging.getLogger("cronsched.engine")
 _RESOLVER_THREADS = 64

@@ -18,10 +18,10 @@ from contract.errors import NotFound, invalid_field
 from executions import engine
 from executions.engine import Delivery
 from executions.gate import Key, Keys
-from executions.http import DeliveryError
 from executions.models import OPEN, Execution, ExecutionType, Status, TriggerType
 from executions.retry import NO_RETRY, RetryPolicy
 from executions.targets import Webhook, deliverable, type_of
+from executions.wire import DeliveryError
 from jobs import cleaning, targets
 from jobs.models import Job, Revision
 from jobs.services import get_job, job_expired, pause_expired, require_owner

@@ -2,7 +2,7 @@
 
 Public addresses only, unless `CRONSCHED_ALLOWED_TARGETS` names a network, an address or a host (`*.example.com` for all below it).
 Literal addresses are judged when a URL is given, in any spelling that the C library's inet_aton(3) understands; names when they are
-resolved to be dialled (`executions.http`). Special ranges: RFC 6890 and the IANA registries, as Python's `ipaddress` knows
+resolved to be dialled (`executions.dialling`). Special ranges: RFC 6890 and the IANA registries, as Python's `ipaddress` knows
 them; IPv6 addresses that carry an IPv4 one (mapped, compatible, NAT64 of RFC 6052 and RFC 8215, 6to4, Teredo) are judged by both.
 """
 

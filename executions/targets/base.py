@@ -6,7 +6,8 @@ from collections.abc import Awaitable, Callable
 from typing import ClassVar, NamedTuple, Protocol
 from uuid import UUID
 
-from executions.http import Reply, Request
+from executions.http import Request
+from executions.wire import Reply
 
 # Makes one call; raises DeliveryError where no answer comes.
 Send = Callable[[Request], Awaitable[Reply]]

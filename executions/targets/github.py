@@ -10,8 +10,9 @@ from uuid import UUID
 import orjson
 from django.conf import settings
 
-from executions.http import Reply, Request
+from executions.http import Request
 from executions.targets.base import Outcome, Send
+from executions.wire import Reply
 from jobs.targets import GitHubTarget
 
 DEFAULT_REF = "master"

@@ -7,42 +7,29 @@ import socket
 from typing import Any
 
 import pytest
-from aiohttp.abc import AbstractResolver, ResolveResult
 from hypothesis import given
 from hypothesis import strategies as st
 
-from executions.http import DeliveryError, HttpClient, PolicyResolver, Reply, Request
+from executions.dialling import Dialler, Resolve
+from executions.http import HttpClient, Request
+from executions.wire import DeliveryError, Reply
 from jobs.target_policy import TargetPolicy, literal_address
 from tests.target import Target
 
 
-class Answers(AbstractResolver):
-    """A resolver whose answers the test writes; each call takes the next."""
+class Answers:
+    """Addresses that the test writes; each look-up takes the next."""
 
     def __init__(self, *answers: list[str]) -> None:
         self.answers = list(answers)
 
-    async def resolve(self, host: str, port: int = 0, family: Any = socket.AF_INET) -> list[ResolveResult]:
-        addresses = self.answers.pop(0) if len(self.answers) > 1 else self.answers[0]
-        return [
-            ResolveResult(
-                hostname=host,
-                host=address,
-                port=port,
-                family=socket.AF_INET6 if ":" in address else socket.AF_INET,
-                proto=0,
-                flags=0,
-            )
-            for address in addresses
-        ]
-
-    async def close(self) -> None:
-        """Nothing to close."""
+    async def __call__(self, host: str, port: int) -> list[str]:
+        return self.answers.pop(0) if len(self.answers) > 1 else self.answers[0]
 
 
-def call(url: str, policy: TargetPolicy, resolver: AbstractResolver) -> Reply:
+def call(url: str, policy: TargetPolicy, resolve: Resolve) -> Reply:
     async def one() -> Reply:
-        client = HttpClient(policy=policy, resolver=resolver)
+        client = HttpClient(policy=policy, resolve=resolve)
         try:
             return await client.send(Request("GET", url, {}), 2)
         finally:
@@ -61,28 +48,36 @@ def test_a_name_that_leads_to_a_forbidden_address_is_not_called(address: str) ->
     assert caught.value.failure == ""
 
 
-class Failing(Answers):
-    async def resolve(self, host: str, port: int = 0, family: Any = socket.AF_INET) -> list[ResolveResult]:
-        raise OSError(socket.EAI_AGAIN, "Temporary failure in name resolution")
+async def failing(host: str, port: int) -> list[str]:
+    raise OSError(socket.EAI_AGAIN, "Temporary failure in name resolution")
 
 
 def test_a_name_that_cannot_be_resolved_is_told_and_may_be_tried_again() -> None:
     with pytest.raises(DeliveryError, match=r"the host name gone\.example\.com could not be resolved") as caught:
-        call("http://gone.example.com/", TargetPolicy(), Failing([]))
+        call("http://gone.example.com/", TargetPolicy(), failing)
     assert caught.value.failure == "connect"
 
 
 def test_of_several_records_only_the_allowed_are_dialled() -> None:
-    resolver = PolicyResolver(TargetPolicy(), Answers(["10.0.0.1", "93.184.216.34", "::1", "2606:2800:220:1::1"]))
-    found = asyncio.run(resolver.resolve("several.example.com", 80))
-    assert [result["host"] for result in found] == ["93.184.216.34", "2606:2800:220:1::1"]
+    dialler = Dialler(TargetPolicy(), failing)
+    records = ["10.0.0.1", "93.184.216.34", "::1", "2606:2800:220:1::1"]
+    assert dialler.allowed("several.example.com", records) == ["93.184.216.34", "2606:2800:220:1::1"]
 
 
-def test_a_name_is_judged_again_at_each_look_up() -> None:
-    resolver = PolicyResolver(TargetPolicy(), Answers(["93.184.216.34"], ["127.0.0.1"]))
-    assert asyncio.run(resolver.resolve("rebind.example.com", 80))
-    with pytest.raises(OSError, match="not allowed"):
-        asyncio.run(resolver.resolve("rebind.example.com", 80))
+def test_a_name_is_judged_again_at_each_look_up(target: Target) -> None:
+    port = target.url.rsplit(":", 1)[1]
+    policy = TargetPolicy.read(["127.0.0.1"])
+    answers = Answers(["127.0.0.1"], ["127.0.0.2"])
+
+    async def two() -> None:
+        client = HttpClient(policy=policy, resolve=answers)
+        assert (await client.send(Request("GET", f"http://rebind.example.com:{port}/ok", {}), 2)).status == 200
+        await client.close()
+        client._dialler._names.clear()
+        with pytest.raises(DeliveryError, match=r"resolves to 127\.0\.0\.2, which is not allowed"):
+            await client.send(Request("GET", f"http://rebind.example.com:{port}/ok", {}), 2)
+
+    asyncio.run(two())
 
 
 def test_a_name_that_settings_allow_is_called_wherever_it_leads(target: Target) -> None:
@@ -110,7 +105,7 @@ def test_subdomains_are_allowed_by_a_star() -> None:
 
 def test_the_trusted_api_is_called_whatever_its_address(target: Target) -> None:
     async def one() -> Reply:
-        client = HttpClient(policy=TargetPolicy(), resolver=Answers(["127.0.0.1"]))
+        client = HttpClient(policy=TargetPolicy(), resolve=Answers(["127.0.0.1"]))
         try:
             return await client.send(Request("GET", target.url + "/ok", {}, trusted=True), 2)
         finally:
