@@ -1,4 +1,4 @@
-"""How long the next fire time takes, beside croniter and APScheduler's CronTrigger.
+"""How long the next fire time takes, beside croniter, APScheduler's CronTrigger and Celery's crontab.
 
 Prints nanoseconds a call, median over 200 random expressions: parsed anew, asked for a new minute, asked again within the minute. Run it as
 `python benchmarks/cron.py`.
@@ -25,11 +25,15 @@ os.environ.setdefault("DJANGO_SETTINGS_MODULE", "cronsched.settings")
 os.environ.setdefault("CRONSCHED_DATA_DIR", tempfile.mkdtemp(prefix="cronsched-bench-"))
 
 from apscheduler.triggers.cron import CronTrigger
+from celery import Celery
+from celery.schedules import crontab
 from croniter import croniter
 
 from jobs import schedule as ours
 
 JST = ZoneInfo("Asia/Tokyo")
+CELERY = Celery(set_as_current=False)
+CELERY.conf.timezone = "Asia/Tokyo"
 AFTER = dt.datetime(2026, 11, 24, 12, 34, 56, tzinfo=JST)
 
 
@@ -60,6 +64,8 @@ def measure(texts: list[str]) -> dict[str, float]:
         schedule = ours.schedule_of(text, JST)
         trigger = CronTrigger.from_crontab(text, JST)
         cron = croniter(text, AFTER)
+        beat = crontab.from_string(text)
+        beat.app = CELERY
 
         def parsed(text: str = text) -> object:
             forget()
@@ -74,6 +80,7 @@ def measure(texts: list[str]) -> dict[str, float]:
             "new minute": (new_minute, 20),
             "same minute": (partial(schedule.next, AFTER), 200),
             "croniter": (partial(cron.get_next, dt.datetime, start_time=AFTER), 20),
+            "Celery crontab": (partial(beat.remaining_estimate, AFTER), 20),
             "APScheduler CronTrigger": (partial(trigger.get_next_fire_time, None, AFTER), 20),
         }
         for name, (call, times) in calls.items():

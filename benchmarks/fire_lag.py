@@ -2,7 +2,7 @@
 
 Seeds N every-minute jobs that call a target on loopback (50 ms to answer), runs the scheduler through one fire time, and prints: the lag from the fire time
 to each call's arrival (p50, p99, last), missed and doubled calls, when the last outcome was stored, executions a second, and the
-scheduler's CPU seconds and peak memory. Run it as `make bench` or `python benchmarks/fire_lag.py --jobs 1000 10000`.
+scheduler's CPU seconds and peak memory; with `--peers` the same for Celery beat and APScheduler. Run it as `make bench` or `python benchmarks/fire_lag.py --jobs 1000 10000`.
 """
 
 from __future__ import annotations
@@ -19,7 +19,9 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
+from benchmarks import peers
 from benchmarks.installation import ROOT, environment, manage, python
+from benchmarks.target import running_target, take_report
 
 SEED = """
 import datetime as dt, sys
@@ -42,6 +44,8 @@ rows = Execution.objects.order_by().values_list("status", "scheduled_for", "comp
 print(json.dumps([[s, f.timestamp() if f else None, c.timestamp() if c else None] for s, f, c in rows]))
 """
 
+PEERS = {"Celery beat, Redis": peers.celery_beat, "APScheduler, DjangoJobStore": peers.apscheduler}
+
 
 @dataclass
 class Figures:
@@ -61,15 +65,10 @@ class Figures:
 
 
 def run(count: int, database_url: str | None = None) -> Figures:
-    with tempfile.TemporaryDirectory(prefix="cronsched-bench-") as folder:
+    with tempfile.TemporaryDirectory(prefix="cronsched-bench-") as folder, running_target(0.05) as (target, port):
         env = environment(folder, database_url)
-        target = subprocess.Popen(
-            [sys.executable, str(ROOT / "benchmarks/target.py"), "0", "0.05"], stdout=subprocess.PIPE, text=True
-        )
-        assert target.stdout is not None
-        port = target.stdout.readline().strip()
         manage(env, "migrate", "-v0")
-        python(env, SEED, str(count), port)
+        python(env, SEED, str(count), str(port))
         # The scheduler starts well before a fire time, and that fire time is the one that is measured.
         time.sleep((60 - time.time() % 60 + 48) % 60)
         fire_time = (time.time() // 60 + 1) * 60
@@ -84,9 +83,7 @@ def run(count: int, database_url: str | None = None) -> Figures:
         scheduler.terminate()
         _, _, used = os.wait4(scheduler.pid, 0)
         scheduler.returncode = 0
-        target.terminate()
-        arrivals = json.loads(target.stdout.read())
-        target.wait()
+        arrivals = take_report(target)
         rows = json.loads(python(env, READ))
     return figures(count, fire_time, arrivals, rows, used.ru_utime + used.ru_stime, peak)
 
@@ -94,15 +91,15 @@ def run(count: int, database_url: str | None = None) -> Figures:
 def figures(
     count: int, fire_time: float, arrivals: list[tuple[float, str]], rows: list[list[object]], cpu: float, peak: float
 ) -> Figures:
-    lags = sorted(moment - fire_time for moment, _ in arrivals if moment >= fire_time)
+    lags = peers.lags(arrivals, fire_time)
     calls = Counter(path for moment, path in arrivals if moment >= fire_time)
     stored = [row for row in rows if row[1] == fire_time]
     last_stored = max((float(str(row[2])) for row in stored if row[2]), default=fire_time) - fire_time
     return Figures(
         jobs=count,
-        p50=round(lags[len(lags) // 2], 3) if lags else 0,
-        p99=round(lags[int(len(lags) * 0.99)], 3) if lags else 0,
-        last_call=round(lags[-1], 3) if lags else 0,
+        p50=lags["p50"],
+        p99=lags["p99"],
+        last_call=lags["last_call"],
         last_stored=round(last_stored, 3),
         missed=count - len(calls),
         doubled=sum(number - 1 for number in calls.values()) + max(0, len(stored) - count),
@@ -122,11 +119,22 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--jobs", type=int, nargs="+", default=[100, 1000, 10000])
     parser.add_argument("--database-url", help="an empty PostgreSQL database in place of SQLite")
+    parser.add_argument("--peers", action="store_true", help="also the peers, with ratios of their figures to ours")
     parser.add_argument("--json", action="store_true", help="one JSON object a line")
     options = parser.parse_args()
     for count in options.jobs:
-        result = asdict(run(count, options.database_url))
-        print(json.dumps(result) if options.json else "  ".join(f"{k}={v}" for k, v in result.items()), flush=True)
+        ours = asdict(run(count, options.database_url))
+        show({"who": "cronsched", **ours}, options.json)
+        for name, peer in PEERS.items() if options.peers else ():
+            found = peer(count)
+            ratios = {
+                f"{key}_ratio": round(found[key] / ours[key], 1) for key in ("p50", "p99", "last_call") if ours[key]
+            }
+            show({"who": name, "jobs": count, **found, "missed": count - found["called"], **ratios}, options.json)
+
+
+def show(found: dict[str, object], as_json: bool) -> None:
+    print(json.dumps(found) if as_json else "  ".join(f"{k}={v}" for k, v in found.items()), flush=True)
 
 
 if __name__ == "__main__":

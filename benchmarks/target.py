@@ -1,17 +1,22 @@
 """A webhook target on loopback that answers after a delay and notes each arrival; its report goes to standard output at SIGTERM.
 
-Bare asyncio, so that it takes as little as possible of the cores that it shares with what is measured.
+Bare asyncio, so that it takes as little as possible of the cores that it shares with what is measured. `/count?since=T` tells how many paths have been
+called since that Unix time.
 """
 
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import json
 import signal
+import subprocess
 import sys
 import time
+from collections.abc import Iterator
 
 ANSWER = b"HTTP/1.1 200 OK\r\nContent-Type: text/plain\r\nContent-Length: 2\r\n\r\nok"
+COUNT = b"/count?since="
 
 
 class Target(asyncio.Protocol):
@@ -25,12 +30,39 @@ class Target(asyncio.Protocol):
         self._transport = transport
 
     def data_received(self, data: bytes) -> None:
-        self.arrivals.append((time.time(), data.split(b" ", 2)[1].decode()))
+        path = data.split(b" ", 2)[1]
+        if path.startswith(COUNT):
+            self._count(float(path.removeprefix(COUNT)))
+            return
+        self.arrivals.append((time.time(), path.decode()))
         asyncio.get_running_loop().call_later(self.delay, self._answer)
+
+    def _count(self, since: float) -> None:
+        body = str(len({path for moment, path in self.arrivals if moment >= since})).encode()
+        self._transport.write(b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n%b" % (len(body), body))
 
     def _answer(self) -> None:
         if not self._transport.is_closing():
             self._transport.write(ANSWER)
+
+
+@contextlib.contextmanager
+def running_target(delay: float) -> Iterator[tuple[subprocess.Popen[str], int]]:
+    """A target in a process of its own, and its port."""
+    process = subprocess.Popen([sys.executable, __file__, "0", str(delay)], stdout=subprocess.PIPE, text=True)
+    try:
+        assert process.stdout is not None
+        yield process, int(process.stdout.readline())
+    finally:
+        process.kill()
+        process.wait()
+
+
+def take_report(process: subprocess.Popen[str]) -> list[tuple[float, str]]:
+    """End a target; its arrivals, as pairs of Unix time and path."""
+    process.terminate()
+    assert process.stdout is not None
+    return [(moment, path) for moment, path in json.loads(process.stdout.read())]
 
 
 async def main(port: int, delay: float) -> None:

@@ -111,14 +111,17 @@ class Recorder:
         while not (self._stopping.is_set() and not self._queue):
             self._wake.wait(HEARTBEAT_SECONDS)
             self._wake.clear()
-            if not self._stopping.is_set():
-                time.sleep(_GATHER_SECONDS)
+            self._stopping.wait(_GATHER_SECONDS)
             try:
                 self._flush()
                 self._beat()
                 backoff = 0.1
-            except (DatabaseError, InterfaceError) as exc:
-                log.warning("outcomes could not be stored, trying again in %.1f s: %s", backoff, exc)
+            except Exception as exc:
+                # A thread that ended here would leave every later outcome unrecorded.
+                foreseen = isinstance(exc, DatabaseError | InterfaceError)
+                log.warning(
+                    "outcomes could not be stored, trying again in %.1f s: %s", backoff, exc, exc_info=not foreseen
+                )
                 connection.close()
                 time.sleep(backoff)
                 backoff = min(2 * backoff, _LONGEST_BACKOFF_SECONDS)

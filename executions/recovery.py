@@ -6,6 +6,7 @@ import datetime as dt
 import logging
 import os
 import socket
+import time
 from collections.abc import Mapping, Sequence
 from uuid import UUID
 
@@ -61,12 +62,33 @@ def resume(executions: Sequence[Execution], limits: Mapping[UUID, int]) -> int:
 
 
 def bury_dead_workers() -> int:
-    """Delete the rows of workers without a heartbeat, and of those on this host whose process is gone."""
-    stale = timezone.now() - dt.timedelta(seconds=STALE_SECONDS)
-    dead = [worker.pk for worker in Worker.objects.all() if worker.heartbeat_at < stale or _is_gone(worker)]
+    """Delete the rows of workers whose heartbeat has stopped, and of those on this host whose process is gone."""
+    workers = list(Worker.objects.all())
+    stopped = _heartbeats.stopped(workers)
+    dead = [worker.pk for worker in workers if worker.pk in stopped or _is_gone(worker)]
     if dead:
         Worker.objects.filter(pk__in=dead).delete()
     return len(dead)
+
+
+class Heartbeats:
+    """Tells which workers' heartbeats have stopped, by the time that passes here: no other host's clock counts, and no jump of ours."""
+
+    def __init__(self) -> None:
+        self._seen: dict[UUID, tuple[dt.datetime, float]] = {}
+
+    def stopped(self, workers: Sequence[Worker]) -> set[UUID]:
+        """Those of the workers whose heartbeat has not changed for `STALE_SECONDS` since it was first seen."""
+        now = time.monotonic()
+        self._seen = {worker.pk: self._entry(worker, now) for worker in workers}
+        return {pk for pk, (_, since) in self._seen.items() if now - since >= STALE_SECONDS}
+
+    def _entry(self, worker: Worker, now: float) -> tuple[dt.datetime, float]:
+        known = self._seen.get(worker.pk)
+        return known if known is not None and known[0] == worker.heartbeat_at else (worker.heartbeat_at, now)
+
+
+_heartbeats = Heartbeats()
 
 
 def _is_gone(worker: Worker) -> bool:
