@@ -4,10 +4,21 @@ VENV := .venv
 PY := $(VENV)/bin/python
 PIP := $(PY) -m pip install --quiet --disable-pip-version-check --require-hashes
 
-.PHONY: run test faults fuzz schema lint types imports checks bench lock clean
+.PHONY: run demo demo-clean test faults fuzz schema lint types imports checks bench lock clean
 
 run: $(VENV)/runtime.stamp
 	@exec $(PY) manage.py serve
+
+# Sample data in a data directory of its own, with a target on this machine whose jobs really fire; `make demo-clean` removes it.
+DEMO := CRONSCHED_DATA_DIR=var/demo PORT=$${PORT:-5001} DEMO_ECHO_PORT=$${DEMO_ECHO_PORT:-5099} CRONSCHED_ALLOWED_TARGETS=127.0.0.1 \
+	CRONSCHED_ADMIN_PASSWORD=$${CRONSCHED_ADMIN_PASSWORD:-demo-password}
+
+demo: $(VENV)/runtime.stamp
+	@$(DEMO) $(PY) manage.py demo --echo-port $${DEMO_ECHO_PORT:-5099}
+	@exec env $(DEMO) $(PY) manage.py serve
+
+demo-clean:
+	rm -rf var/demo
 
 test: $(VENV)/dev.stamp
 	$(PY) -m pytest $(ARGS)
@@ -38,9 +49,12 @@ checks: lint types imports
 bench: $(VENV)/dev.stamp
 	$(PY) benchmarks/fire_lag.py
 
+# The larger file first: both hold the same versions.
+UV := $(VENV)/bin/uv pip compile -q --universal --python-version 3.11 --generate-hashes --no-header
+
 lock: $(VENV)/dev.stamp
-	$(VENV)/bin/uv pip compile -q --universal --python-version 3.11 --generate-hashes --no-header -o requirements.txt requirements.in
-	$(VENV)/bin/uv pip compile -q --universal --python-version 3.11 --generate-hashes --no-header -o requirements-dev.txt requirements-dev.in
+	$(UV) -o requirements-dev.txt requirements-dev.in
+	$(UV) -c requirements-dev.txt -o requirements.txt requirements.in
 
 clean:
 	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .hypothesis

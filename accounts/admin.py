@@ -7,17 +7,22 @@ from typing import Any, ClassVar
 from django import forms
 from django.contrib import admin
 from django.contrib.auth.admin import UserAdmin as DjangoUserAdmin
-from django.contrib.auth.forms import AdminUserCreationForm
 from django.contrib.auth.models import Group
 from django.core.exceptions import ValidationError
+from django.db.models import Count, QuerySet
 from django.http import HttpRequest
+from django.urls import reverse
+from django.utils.html import format_html
+from django.utils.translation import gettext_lazy as _
+from unfold import forms as unfold_forms
 
 from accounts.models import LoginSession, Role, User
+from contract.admin import ProductAdmin
 
 admin.site.unregister(Group)
 
 
-class UserCreationForm(AdminUserCreationForm[User]):
+class UserCreationForm(unfold_forms.UserCreationForm):  # type: ignore[misc]
     """Django's form for a new account; names and addresses are compared without case."""
 
     class Meta:
@@ -33,7 +38,7 @@ class UserChangeForm(forms.ModelForm[User]):
 
     class Meta:
         model = User
-        fields = ("username", "email", "role", "is_active")
+        fields = ("username", "email", "role", "admin_access", "is_active")
 
     def clean(self) -> dict[str, Any]:
         data = super().clean() or {}
@@ -47,22 +52,34 @@ class UserChangeForm(forms.ModelForm[User]):
 
 
 @admin.register(User)
-class UserAdmin(DjangoUserAdmin[User]):
+class UserAdmin(DjangoUserAdmin, ProductAdmin):  # type: ignore[type-arg]
     """Accounts with their role and last login."""
 
     form = UserChangeForm
     add_form = UserCreationForm
-    list_display = ("username", "email", "role", "is_active", "last_login", "created_at")
+    change_password_form = unfold_forms.AdminPasswordChangeForm
+    list_display = ("username", "email", "role", "is_active", "last_login", "job_count", "created_at")
     list_filter = ("role", "is_active")
     search_fields = ("username", "email")
     ordering = ("username",)
     readonly_fields = ("last_login", "created_at", "updated_at")
     filter_horizontal = ()
     fieldsets = (
-        (None, {"fields": ("username", "email", "role", "is_active")}),
+        (None, {"fields": ("username", "email", "role", "admin_access", "is_active")}),
         ("Times", {"fields": ("last_login", "created_at", "updated_at")}),
     )
     add_fieldsets = ((None, {"classes": ("wide",), "fields": ("username", "email", "role", "password1", "password2")}),)
+
+    def get_queryset(self, request: HttpRequest) -> QuerySet[User]:
+        """With the number of their jobs."""
+        users: QuerySet[User] = super().get_queryset(request)
+        return users.annotate(_jobs=Count("jobs"))
+
+    @admin.display(description=_("jobs"), ordering="_jobs")
+    def job_count(self, user: Any) -> str:
+        """How many jobs are theirs, with the list of them."""
+        url = f"{reverse('admin:jobs_job_changelist')}?created_by__id__exact={user.pk}"
+        return format_html('<a href="{}">{}</a>', url, user._jobs)
 
     def get_form(self, request: HttpRequest, obj: User | None = None, change: bool = False, **kwargs: Any) -> Any:
         """The form knows who fills it in."""
@@ -81,7 +98,7 @@ class UserAdmin(DjangoUserAdmin[User]):
 
 
 @admin.register(LoginSession)
-class LoginSessionAdmin(admin.ModelAdmin[LoginSession]):
+class LoginSessionAdmin(ProductAdmin):
     """Who is logged in to the API; deleting a row ends that login."""
 
     list_display = ("user", "address", "created_at", "expires_at")

@@ -13,6 +13,8 @@ from django.db.models import Q
 from django.db.models.functions import Lower, Now
 from django.utils import timezone
 
+from accounts.roles import grants, grants_any
+
 
 class Role(models.TextChoices):
     """What a user may do: admins everything; users their own jobs; viewers read."""
@@ -69,6 +71,11 @@ class User(AbstractBaseUser, PermissionsMixin):
     is_active = models.BooleanField(
         default=True, help_text="An inactive account cannot sign in; its tokens end at once."
     )
+    admin_access = models.BooleanField(
+        "may enter the admin",
+        default=False,
+        help_text="Admins always may. Users work on their own jobs there, viewers read.",
+    )
     created_at = models.DateTimeField(default=timezone.now, editable=False)
     updated_at = models.DateTimeField(auto_now=True)
 
@@ -93,7 +100,15 @@ class User(AbstractBaseUser, PermissionsMixin):
     @property
     def is_staff(self) -> bool:
         """Who may enter the Django admin."""
-        return self.is_admin
+        return self.is_admin or self.admin_access
+
+    def has_perm(self, perm: str, obj: Any = None) -> bool:
+        """Whether the role holds a permission: see `accounts.roles`."""
+        return self.is_active and (self.is_admin or grants(self.role, perm))
+
+    def has_module_perms(self, app_label: str) -> bool:
+        """Whether the role holds some permission of an app."""
+        return self.is_active and (self.is_admin or grants_any(self.role, app_label))
 
     @property
     def is_superuser(self) -> bool:  # type: ignore[override]
@@ -102,7 +117,7 @@ class User(AbstractBaseUser, PermissionsMixin):
 
     @property
     def may_create_jobs(self) -> bool:
-        return self.role in {Role.ADMIN, Role.USER}
+        return self.has_perm("jobs.add_job")
 
     def clean(self) -> None:
         super().clean()

@@ -4,11 +4,19 @@ from __future__ import annotations
 
 from typing import Any
 
-from django.contrib import admin
 from django.http import HttpRequest
+from unfold.admin import ModelAdmin
 
 
-class ReadOnlyAdmin(admin.ModelAdmin[Any]):
+class ProductAdmin(ModelAdmin):  # type: ignore[misc]  # unfold has no types
+    """What every list and form of the admin has."""
+
+    compressed_fields = True
+    warn_unsaved_form = True
+    list_per_page = 50
+
+
+class ReadOnlyAdmin(ProductAdmin):
     """Records that only the product writes."""
 
     def has_add_permission(self, request: HttpRequest) -> bool:

@@ -13,4 +13,4 @@ class AdminConfig(admin_apps.AdminConfig):
     """Django's admin with our site."""
 
     default = False
-    default_site = "cronsched.admin_site.CronschedAdminSite"
+    default_site = "console.site.CronschedAdminSite"

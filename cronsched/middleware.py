@@ -7,16 +7,21 @@ from collections.abc import Callable
 from django.conf import settings
 from django.http import HttpRequest, HttpResponse, HttpResponseBase, JsonResponse
 
+from contract import caller
 from contract.errors import Invalid
 
 
 class ApiGuard:
-    """Refuses bodies over the limit (413) and NUL characters in addresses (400) before anything is read; empties answers to HEAD."""
+    """Refuses bodies over the limit (413) and NUL characters in addresses (400) before anything is read; empties answers to HEAD.
+
+    It also notes the client's address for the trail of changes.
+    """
 
     def __init__(self, get_response: Callable[[HttpRequest], HttpResponseBase]) -> None:
         self._get_response = get_response
 
     def __call__(self, request: HttpRequest) -> HttpResponseBase:
+        caller.set_address(request.META.get("REMOTE_ADDR") or "")
         response = self._refusal(request) or self._get_response(request)
         if request.method == "HEAD" and isinstance(response, HttpResponse):
             size = len(response.content)

@@ -9,6 +9,7 @@ import django_stubs_ext
 
 from contract.version import __version__
 from cronsched.environment import Environment, SettingError
+from cronsched.theme import UNFOLD  # noqa: F401
 
 # Lets Django's generic classes be written with their type, as in ModelForm[Job].
 django_stubs_ext.monkeypatch()
@@ -69,6 +70,9 @@ LEADER_LOCK = env.choice(
     "LEADER_LOCK", "file" if DATABASES["default"]["ENGINE"].endswith("sqlite3") else "lease", ["file", "lease"]
 )
 
+# The port of the demo's target; without one there is none.
+DEMO_ECHO_PORT = env.number("DEMO_ECHO_PORT", 0, most=65535)
+
 # Delivery
 CRONSCHED_ALLOWED_TARGETS = env.texts("CRONSCHED_ALLOWED_TARGETS")
 GITHUB_TOKEN = env.text("GITHUB_TOKEN")
@@ -95,6 +99,7 @@ NOTIFICATIONS_KEPT_DAYS = env.number("NOTIFICATIONS_KEPT_DAYS", 90, least=1)
 
 # Accounts
 AUTH_USER_MODEL = "accounts.User"
+LOGIN_REDIRECT_URL = "admin:index"
 AUTHENTICATION_BACKENDS = ["accounts.backends.IdentityBackend"]
 PASSWORD_MIN_LENGTH = env.number("PASSWORD_MIN_LENGTH", 8, least=8, most=128)
 PASSWORD_MAX_LENGTH = 128
@@ -120,7 +125,11 @@ LOGIN_FAILURE_WINDOW_SECONDS = env.number("LOGIN_FAILURE_WINDOW_SECONDS", 300, l
 
 # Django
 INSTALLED_APPS = [
+    "unfold.apps.BasicAppConfig",
+    "unfold.contrib.filters",
+    "unfold.contrib.forms",
     "cronsched.apps.AdminConfig",
+    "csp",
     "django.contrib.auth",
     "django.contrib.contenttypes",
     "django.contrib.sessions",
@@ -140,6 +149,7 @@ INSTALLED_APPS = [
     "executions",
     "notifications",
     "scheduler",
+    "console",
     "cronsched",
 ]
 MIDDLEWARE = [
@@ -155,6 +165,7 @@ MIDDLEWARE = [
     "django.contrib.auth.middleware.AuthenticationMiddleware",
     "django.contrib.messages.middleware.MessageMiddleware",
     "django.middleware.clickjacking.XFrameOptionsMiddleware",
+    "csp.middleware.CSPMiddleware",
 ]
 ROOT_URLCONF = "cronsched.urls"
 WSGI_APPLICATION = "cronsched.wsgi.application"
@@ -168,6 +179,7 @@ TEMPLATES = [
                 "django.template.context_processors.request",
                 "django.contrib.auth.context_processors.auth",
                 "django.contrib.messages.context_processors.messages",
+                "django.template.context_processors.i18n",
             ]
         },
     }
@@ -176,10 +188,29 @@ STATIC_URL = "/static/"
 WHITENOISE_USE_FINDERS = True
 LANGUAGE_CODE = "en"
 LANGUAGES = [("en", "English"), ("ja", "日本語")]
+LOCALE_PATHS = [BASE_DIR / "cronsched" / "locale"]
 USE_I18N = True
 USE_TZ = True
 TIME_ZONE = str(SCHEDULER_ZONE)
 APSCHEDULER_DATETIME_FORMAT = "Y-m-d H:i:s"
+
+# No script and no style stands in a page, and none is evaluated; only attributes that the theme sets at run time may hold styles.
+
+CONTENT_SECURITY_POLICY = {
+    "EXCLUDE_URL_PREFIXES": ["/docs", "/redoc"],
+    "DIRECTIVES": {
+        "default-src": ["'none'"],
+        "script-src": ["'self'"],
+        "style-src": ["'self'"],
+        "style-src-attr": ["'unsafe-inline'"],
+        "img-src": ["'self'", "data:"],
+        "font-src": ["'self'"],
+        "connect-src": ["'self'"],
+        "form-action": ["'self'"],
+        "base-uri": ["'none'"],
+        "frame-ancestors": ["'none'"],
+    },
+}
 
 REST_FRAMEWORK = {
     "DEFAULT_AUTHENTICATION_CLASSES": ["accounts.authentication.AccessTokenAuthentication"],

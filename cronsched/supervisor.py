@@ -54,6 +54,8 @@ def programs() -> list[Program]:
     found = [Program("web", [python, "-m", "gunicorn", "-c", "python:cronsched.gunicorn", "cronsched.wsgi"])]
     if settings.SCHEDULER_ENABLED:
         found.append(Program("scheduler", [python, manage, "runscheduler"]))
+    if settings.DEMO_ECHO_PORT:
+        found.append(Program("echo", [python, "-m", "console.echo", str(settings.DEMO_ECHO_PORT)]))
     return found
 
 

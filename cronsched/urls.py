@@ -10,6 +10,7 @@ _APPS = ["accounts", "taxonomy", "settings_app", "executions", "jobs", "notifica
 urlpatterns = [
     path("", api.root),
     path("admin/", admin.site.urls),
+    path("i18n/", include("django.conf.urls.i18n")),
     path("docs", api.DocsView.as_view()),
     path("redoc", api.RedocView.as_view()),
     path("api/v2/health", api.HealthView.as_view()),

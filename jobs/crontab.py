@@ -6,8 +6,10 @@ way are refused: a range that runs backwards, and a step without a range (`5/15`
 
 from __future__ import annotations
 
+import datetime as dt
 import re
 from dataclasses import dataclass
+from functools import cached_property
 
 MACROS = {
     "@hourly": "0 * * * *",
@@ -53,6 +55,19 @@ class Crontab:
     def either_day(self) -> bool:
         """Whether day of month and day of week are joined by "or": when neither begins with `*`."""
         return not (self.day.starred or self.weekday.starred)
+
+    @cached_property
+    def minutes(self) -> tuple[int, ...]:
+        """The minutes of a matching day, counted from midnight, in order."""
+        return tuple(
+            60 * hour + minute for hour in sorted(self.hour.values) for minute in sorted(self.minute.values)
+        )
+
+    def matches_day(self, day: dt.date) -> bool:
+        """Whether it fires on a day."""
+        by_date, by_weekday = day.day in self.day.values, day.isoweekday() % 7 in self.weekday.values
+        fits = by_date or by_weekday if self.either_day else by_date and by_weekday
+        return fits and day.month in self.month.values
 
     @property
     def follows_clock(self) -> bool:

@@ -7,6 +7,7 @@ from typing import Any
 
 from yarl import URL
 
+from contract import caller
 from jobs.models import LIMITS, ChangeRecord, Job
 from jobs.signals import JobChange
 
@@ -43,6 +44,7 @@ def _record(change: JobChange) -> ChangeRecord:
         kind=change.kind,
         by=change.by,
         by_email=change.by.email if change.by else "",
+        address=caller.address() or None,
         difference=change.difference,
         schedule={
             "cron_expression": job.cron_expression,

@@ -262,6 +262,7 @@ class ChangeRecord(models.Model):
     kind = models.CharField(max_length=10)
     by = models.ForeignKey(settings.AUTH_USER_MODEL, on_delete=models.SET_NULL, null=True, related_name="+")
     by_email = models.CharField(max_length=254, blank=True, help_text="Who did it; empty for the product itself.")
+    address = models.GenericIPAddressField(null=True, help_text="Where the request came from; empty outside a request.")
     difference = models.JSONField(default=dict, help_text="Changed fields: what before, what after.")
     schedule = models.JSONField(help_text="What decides when the job fires, as it was from then on.")
 

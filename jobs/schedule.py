@@ -66,6 +66,15 @@ class Schedule:
                 return
             yield moment
 
+    def minutes_of(self, day: dt.date) -> list[int]:
+        """The minutes of a day, counted from midnight on the zone's clock, at which it fires, in order."""
+        midnight = dt.datetime.combine(day, dt.time(), self.zone)
+        following = dt.datetime.combine(day + dt.timedelta(days=1), dt.time(), self.zone)
+        if midnight.utcoffset() != following.utcoffset():
+            moments = self.between(midnight - dt.timedelta(microseconds=1), following - MINUTE)
+            return [local.hour * 60 + local.minute for local in (one.astimezone(self.zone) for one in moments)]
+        return list(self.tab.minutes) if self.tab.matches_day(day) else []
+
     def describe(self) -> str:
         """The schedule in words, in the active language where cron-descriptor knows it."""
         return _describe(self.tab, translation.get_language() or "en")

@@ -9,6 +9,7 @@ from django.contrib import admin
 from django.core.exceptions import ValidationError
 from django.http import HttpRequest
 
+from contract.admin import ProductAdmin
 from contract.errors import DomainError
 from settings_app import services
 from settings_app.models import PREFERENCE_FLAGS, Preferences, SlackSettings, UiPreferences
@@ -43,7 +44,7 @@ class SlackSettingsForm(forms.ModelForm[SlackSettings]):
 
 
 @admin.register(SlackSettings)
-class SlackSettingsAdmin(admin.ModelAdmin[SlackSettings]):
+class SlackSettingsAdmin(ProductAdmin):
     """The one row."""
 
     form = SlackSettingsForm
@@ -59,7 +60,7 @@ class SlackSettingsAdmin(admin.ModelAdmin[SlackSettings]):
 
 
 @admin.register(Preferences)
-class PreferencesAdmin(admin.ModelAdmin[Preferences]):
+class PreferencesAdmin(ProductAdmin):
     list_display = ("user", *PREFERENCE_FLAGS)
     list_filter = PREFERENCE_FLAGS
     list_select_related = ("user",)
@@ -67,7 +68,7 @@ class PreferencesAdmin(admin.ModelAdmin[Preferences]):
 
 
 @admin.register(UiPreferences)
-class UiPreferencesAdmin(admin.ModelAdmin[UiPreferences]):
+class UiPreferencesAdmin(ProductAdmin):
     list_display = ("user", "updated_at")
     list_select_related = ("user",)
     search_fields = ("user__username", "user__email")

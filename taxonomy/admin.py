@@ -10,6 +10,7 @@ from django.core.exceptions import ValidationError
 from django.db.models import Count, QuerySet
 from django.http import HttpRequest
 
+from contract.admin import ProductAdmin
 from taxonomy.models import GENERAL, Category, Label, PicTeam, slug_of
 
 
@@ -35,7 +36,7 @@ class LabelForm(forms.ModelForm[Any]):
         return slug_of(name) if "name" in self.changed_data else str(self.instance.slug)
 
 
-class LabelAdmin(admin.ModelAdmin[Any]):
+class LabelAdmin(ProductAdmin):
     """Disable instead of delete: the jobs keep their label."""
 
     form = LabelForm

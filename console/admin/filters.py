@@ -1,0 +1,127 @@
+"""Filters of the lists that the dashboard and the calendar link to. All live in the address, so a filtered list can be kept as a link."""
+
+from __future__ import annotations
+
+import datetime as dt
+from typing import Any
+
+from django.conf import settings
+from django.contrib.admin import SimpleListFilter
+from django.db.models import Q, QuerySet
+from django.utils import timezone
+from django.utils.translation import gettext_lazy as _
+
+from executions.models import Execution, Status
+from jobs.models import Job
+from jobs.models import today as current_day
+
+_SOON = dt.timedelta(days=30)
+
+
+class AttentionFilter(SimpleListFilter):
+    """Jobs that somebody should look at."""
+
+    title = _("attention")
+    parameter_name = "attention"
+
+    def lookups(self, request: Any, model_admin: Any) -> list[tuple[str, Any]]:
+        return [
+            ("failing", _("Failing now")),
+            ("problem", _("Cannot be fired")),
+            ("ending", _("Ending within 30 days")),
+            ("idle", _("Active without a next run")),
+            ("ended", _("Paused by their end date")),
+            ("unknown_team", _("Team disabled")),
+            ("late", _("Late")),
+        ]
+
+    def queryset(self, request: Any, queryset: QuerySet[Job]) -> QuerySet[Job]:
+        condition = conditions().get(self.value() or "")
+        return queryset if condition is None else queryset.filter(condition)
+
+
+def conditions() -> dict[str, Q]:
+    """What each kind of attention means."""
+    today, active = current_day(), Q(is_active=True)
+    return {
+        "failing": active & Q(last_status=Status.FAILED),
+        "problem": ~Q(problem=""),
+        "ending": active & Q(end_date__gte=today, end_date__lte=today + _SOON),
+        "idle": active & Q(next_run_at__isnull=True),
+        "ended": Q(is_active=False, end_date__lt=today),
+        "unknown_team": active & Q(pic_team__is_active=False),
+        "late": active & Q(next_run_at__lt=timezone.now() - dt.timedelta(seconds=10)),
+    }
+
+
+class TargetFilter(SimpleListFilter):
+    """Webhooks or workflows."""
+
+    title = _("target")
+    parameter_name = "target"
+
+    def lookups(self, request: Any, model_admin: Any) -> list[tuple[str, Any]]:
+        return [("webhook", _("Webhook")), ("github", "GitHub Actions")]
+
+    def queryset(self, request: Any, queryset: QuerySet[Job]) -> QuerySet[Job]:
+        if self.value() == "webhook":
+            return queryset.exclude(target_url="")
+        return queryset.filter(target_url="") if self.value() == "github" else queryset
+
+
+class OwnerFilter(SimpleListFilter):
+    """One's own jobs."""
+
+    title = _("owner")
+    parameter_name = "owner"
+
+    def lookups(self, request: Any, model_admin: Any) -> list[tuple[str, Any]]:
+        return [("me", _("My jobs"))]
+
+    def queryset(self, request: Any, queryset: QuerySet[Job]) -> QuerySet[Job]:
+        return queryset.filter(created_by=request.user) if self.value() == "me" else queryset
+
+
+class AgeFilter(SimpleListFilter):
+    """How long ago an execution began."""
+
+    title = _("began")
+    parameter_name = "age"
+
+    def lookups(self, request: Any, model_admin: Any) -> list[tuple[str, Any]]:
+        return [("hour", _("Last hour")), ("day", _("Last 24 hours")), ("week", _("Last 7 days"))]
+
+    def queryset(self, request: Any, queryset: QuerySet[Execution]) -> QuerySet[Execution]:
+        ages = {"hour": dt.timedelta(hours=1), "day": dt.timedelta(days=1), "week": dt.timedelta(days=7)}
+        age = ages.get(self.value() or "")
+        return queryset if age is None else queryset.filter(started_at__gte=timezone.now() - age)
+
+
+class _MomentFilter(SimpleListFilter):
+    """A bound in the scheduler's zone, such as `2026-11-24T09:00`; shown while it is in the address."""
+
+    lookup = ""
+
+    def lookups(self, request: Any, model_admin: Any) -> list[tuple[str, Any]]:
+        value = request.GET.get(self.parameter_name)
+        return [(value, value.replace("T", " "))] if value else []
+
+    def queryset(self, request: Any, queryset: QuerySet[Execution]) -> QuerySet[Execution]:
+        try:
+            moment = dt.datetime.fromisoformat(self.value() or "")
+        except ValueError:
+            return queryset
+        moment = moment if moment.tzinfo else moment.replace(tzinfo=settings.SCHEDULER_ZONE)
+        return queryset.filter(**{self.lookup: moment})
+
+
+class FromFilter(_MomentFilter):
+    title = _("from")
+    parameter_name = "from"
+    lookup = "started_at__gte"
+
+
+class ToFilter(_MomentFilter):
+    title = _("before")
+    parameter_name = "to"
+    lookup = "started_at__lt"

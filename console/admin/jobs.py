@@ -1,0 +1,270 @@
+"""Jobs in the admin: the list, the form, and each daily act in one click. Changes go through the services, like the API's."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+from django.contrib import admin, messages
+from django.contrib.admin.views.main import ChangeList
+from django.core.exceptions import PermissionDenied
+from django.db.models import Count, QuerySet
+from django.http import HttpRequest, HttpResponse, HttpResponseBase, HttpResponseRedirect, JsonResponse
+from django.urls import path, reverse
+from django.utils.translation import gettext as _
+from django.utils.translation import gettext_lazy
+from unfold.views import ChangeList as UnfoldChangeList
+
+from console import cells, jobs_pages
+from console.admin import actions
+from console.admin.filters import AttentionFilter, OwnerFilter, TargetFilter
+from console.admin.forms import JobForm
+from contract.admin import ProductAdmin, ReadOnlyAdmin
+from contract.errors import DomainError
+from executions import history
+from executions.models import Execution
+from executions.services import test_run, trigger_now
+from jobs import services
+from jobs.models import ChangeRecord, Job, Revision
+
+_RUNS = 20
+
+
+class JobChangeList(UnfoldChangeList):  # type: ignore[misc]  # unfold has no types
+    """Each job of the page with its latest runs, by one more query."""
+
+    def get_results(self, request: HttpRequest) -> None:
+        super().get_results(request)
+        runs = history.latest_runs([job.pk for job in self.result_list], _RUNS)
+        for job in self.result_list:
+            job.runs = runs[job.pk]
+
+
+@admin.register(Job)
+class JobAdmin(ProductAdmin):
+    """Jobs with their next run and last outcome."""
+
+    form = JobForm
+    list_display = (
+        "name_cell",
+        "state",
+        "schedule_cell",
+        "next_run",
+        "last_outcome",
+        "recent",
+        "pic_team",
+        "category",
+        "ends",
+        "run_button",
+    )
+    list_display_links = ("name_cell",)
+    list_filter = (
+        AttentionFilter,
+        "is_active",
+        "last_status",
+        "pic_team",
+        "category",
+        TargetFilter,
+        OwnerFilter,
+    )
+    search_fields = ("name", "target_url", "github_repo", "github_workflow_name", "pic_team__name")
+    search_help_text = gettext_lazy("Name, URL, repository, workflow or team")
+    list_select_related = ("pic_team", "category")
+    readonly_fields = ("next_run_at", "problem", "last_execution_at", "created_by", "created_at", "updated_at")
+    autocomplete_fields = ("pic_team", "category")
+    actions: Any = actions.ALL
+    change_form_before_template = "console/job_tools.html"
+    change_form_after_template = "console/job_history.html"
+    fieldsets = (
+        (gettext_lazy("What"), {"fields": ("name", ("category", "is_active"))}),
+        (
+            gettext_lazy("When"),
+            {
+                "fields": ("cron_expression", "jitter_seconds"),
+                "description": gettext_lazy("Times are Japan Standard Time. The words and the next fires are shown as you type."),
+            },
+        ),
+        (
+            gettext_lazy("Where to"),
+            {
+                "fields": (
+                    "target_kind",
+                    "target_url",
+                    "github_owner",
+                    "github_repo",
+                    "github_workflow_name",
+                    "metadata",
+                )
+            },
+        ),
+        (gettext_lazy("From when, until when"), {"fields": (("start_date", "end_date"),)}),
+        (
+            gettext_lazy("Who"),
+            {"fields": ("pic_team", "enable_email_notifications", "notification_emails", "notify_on_success")},
+        ),
+        (
+            gettext_lazy("If it fails, is late or overlaps"),
+            {
+                "classes": ("collapse",),
+                "fields": (
+                    ("timeout_seconds", "connect_timeout_seconds"),
+                    ("max_attempts", "retry_backoff_seconds", "retry_deadline_seconds"),
+                    "retry_on",
+                    ("misfire_policy", "misfire_grace_seconds"),
+                    "overlap_policy",
+                ),
+            },
+        ),
+        (
+            gettext_lazy("Record"),
+            {
+                "classes": ("collapse",),
+                "fields": ("next_run_at", "problem", "last_execution_at", "created_by", "created_at", "updated_at"),
+            },
+        ),
+    )
+
+    class Media:
+        js = ("console/job_form.js",)
+
+    name_cell = cells.name
+    state = cells.state
+    schedule_cell = cells.schedule
+    next_run = cells.next_run
+    last_outcome = cells.last_outcome
+    recent = cells.recent
+    ends = cells.ends
+    run_button = cells.run_button
+
+    def lookup_allowed(self, lookup: str, value: str, request: HttpRequest | None = None) -> bool:
+        return lookup in {"cron_expression", "created_by__id__exact"} or super().lookup_allowed(lookup, value, request)
+
+    def get_changelist(self, request: HttpRequest, **kwargs: Any) -> type[ChangeList]:
+        return JobChangeList
+
+    def get_urls(self) -> list[Any]:
+        site = self.admin_site
+        pages = [
+            path("preview/", site.admin_view(jobs_pages.preview), name="jobs_job_preview"),
+            path("test-run/", site.admin_view(self.test_run), name="jobs_job_test_run"),
+            path("<path:job_id>/toggle/", site.admin_view(self.toggle), name="jobs_job_toggle"),
+            path("<path:job_id>/run/", site.admin_view(self.run), name="jobs_job_run"),
+        ]
+        return [*pages, *super().get_urls()]
+
+    def has_change_permission(self, request: HttpRequest, obj: Job | None = None) -> bool:
+        return super().has_change_permission(request, obj) and self._may_touch(request, obj)
+
+    def has_delete_permission(self, request: HttpRequest, obj: Job | None = None) -> bool:
+        return super().has_delete_permission(request, obj) and self._may_touch(request, obj)
+
+    def _may_touch(self, request: HttpRequest, obj: Job | None) -> bool:
+        user: Any = request.user
+        return obj is None or services.may_touch(obj, user)
+
+    def get_changeform_initial_data(self, request: HttpRequest) -> dict[str, Any]:
+        """`?duplicate=ID` begins with a copy of that job, inactive until it is saved as wanted."""
+        initial: dict[str, Any] = super().get_changeform_initial_data(request)
+        if original := initial.pop("duplicate", ""):
+            try:
+                return jobs_pages.copy_of(services.get_job(original))
+            except DomainError as exc:
+                self.message_user(request, exc.message, messages.ERROR)
+        return initial
+
+    def changeform_view(
+        self, request: HttpRequest, object_id: str | None = None, form_url: str = "", extra_context: Any = None
+    ) -> Any:
+        """What is refused in the last moment, such as a name taken meanwhile, is told on the form's page."""
+        context = {**(extra_context or {}), **jobs_pages.form_context(object_id)}
+        try:
+            return super().changeform_view(request, object_id, form_url, context)
+        except DomainError as exc:
+            self.message_user(request, exc.message, messages.ERROR)
+            return HttpResponseRedirect(request.get_full_path())
+
+    def save_model(self, request: HttpRequest, obj: Job, form: Any, change: bool) -> None:
+        user: Any = request.user
+        if change:
+            saved = services.update_job(obj.pk, form.payload(), by=user)
+        else:
+            saved = services.create_job(form.payload(), by=user)
+        obj.__dict__.update(saved.__dict__)
+
+    def delete_model(self, request: HttpRequest, obj: Job) -> None:
+        services.remove_jobs([obj], by=request.user)  # type: ignore[arg-type]
+
+    def delete_queryset(self, request: HttpRequest, queryset: QuerySet[Job]) -> None:
+        services.remove_jobs(queryset, by=request.user)  # type: ignore[arg-type]
+
+    def get_deleted_objects(self, objs: Any, request: HttpRequest) -> Any:
+        """The jobs by name, and how many executions go with them: a list of thousands would tell nobody anything."""
+        jobs = list(objs)
+        counts = dict(
+            Execution.objects.filter(job__in=jobs).order_by().values_list("job").annotate(count=Count("id"))
+        )
+        lines = [f"{job.name}: {counts.get(job.pk, 0)} {_('executions')}" for job in jobs]
+        refused = set() if all(self.has_delete_permission(request, job) for job in jobs) else {Job._meta.verbose_name}
+        return lines, {_("jobs"): len(jobs), _("executions"): sum(counts.values())}, refused, []
+
+    def toggle(self, request: HttpRequest, job_id: str) -> HttpResponseBase:
+        """Enable or disable one job, from its row."""
+
+        def act(job: Job, user: Any) -> str:
+            services.set_active(job, not job.is_active, by=user)
+            words = _("%(name)s is disabled.") if job.is_active else _("%(name)s is enabled.")
+            return words % {"name": job.name}
+
+        return self._act(request, job_id, act)
+
+    def run(self, request: HttpRequest, job_id: str) -> HttpResponseBase:
+        """Run one job now, from its row."""
+
+        def act(job: Job, user: Any) -> str:
+            trigger_now(job.pk, {}, by=user)
+            return _("%(name)s runs now.") % {"name": job.name}
+
+        return self._act(request, job_id, act)
+
+    def _act(self, request: HttpRequest, job_id: str, act: Any) -> HttpResponseBase:
+        """Do something to one job by POST, say what came of it, and go back to where the button was."""
+        if request.method != "POST":
+            return HttpResponse(status=405)
+        back = jobs_pages.way_back(request, reverse("admin:jobs_job_changelist"))
+        try:
+            job = services.get_job(job_id)
+            if not self.has_change_permission(request, job):
+                raise PermissionDenied
+            self.message_user(request, act(job, request.user), messages.SUCCESS)
+        except DomainError as exc:
+            self.message_user(request, exc.message, messages.ERROR)
+        return HttpResponseRedirect(back)
+
+    def test_run(self, request: HttpRequest) -> HttpResponseBase:
+        """Call the form's target once, before anything is saved; answers as the API's test run does."""
+        if request.method != "POST" or not self.has_add_permission(request):
+            raise PermissionDenied
+        try:
+            return JsonResponse(test_run(jobs_pages.test_body(request.POST)))
+        except (DomainError, json.JSONDecodeError) as exc:
+            message = exc.message if isinstance(exc, DomainError) else _("The metadata is not valid JSON.")
+            return JsonResponse({"ok": False, "message": message})
+
+
+@admin.register(ChangeRecord)
+class ChangeRecordAdmin(ReadOnlyAdmin):
+    """Who did what to which job, from where."""
+
+    list_display = ("at", "job_name", "kind", "by_email", "address", "changes")
+    list_filter = ("kind",)
+    search_fields = ("job_name", "by_email")
+    show_full_result_count = False
+    fields = ("at", "job_name", "kind", "by_email", "address", "changes")
+
+    changes = cells.changes
+
+
+@admin.register(Revision)
+class RevisionAdmin(ReadOnlyAdmin):
+    list_display = ("number",)
+

@@ -1,0 +1,93 @@
+"""Which jobs will fire when: counted by expression, for ten thousand jobs share few hundred schedules."""
+
+from __future__ import annotations
+
+import datetime as dt
+from collections import Counter
+from collections.abc import Iterator
+from typing import Any, NamedTuple
+from uuid import UUID
+
+from django.conf import settings
+from django.db.models import Count, Max, QuerySet
+from django.utils import timezone
+
+from jobs.models import Job
+from jobs.schedule import CronError, Schedule, schedule_of
+
+# Jobs that fire at least so often a day are shown as a band, not one by one.
+FREQUENT = 96
+
+
+class Group(NamedTuple):
+    """Jobs that fire together: one expression and one period of days; `job_id` is one of them."""
+
+    lane: Any
+    schedule: Schedule
+    start: dt.date | None
+    end: dt.date
+    count: int
+    job_id: UUID
+
+    @property
+    def is_frequent(self) -> bool:
+        return len(self.schedule.tab.minutes) >= FREQUENT
+
+    def minutes_of(self, day: dt.date) -> list[int]:
+        """The minutes of a day at which they fire."""
+        if day > self.end or (self.start is not None and day < self.start):
+            return []
+        return self.schedule.minutes_of(day)
+
+
+def groups(jobs: QuerySet[Job], lane: str) -> list[Group]:
+    """The active jobs among these, by what decides when they fire and by the column `lane`; what cannot be read is left out."""
+    columns = (lane, "cron_expression", "start_date", "end_date")
+    rows = jobs.filter(is_active=True).order_by().values_list(*columns).annotate(Count("id"), Max("id"))
+    return list(_read(rows))
+
+
+def _read(rows: Any) -> Iterator[Group]:
+    for lane, expression, start, end, count, job_id in rows:
+        try:
+            yield Group(lane, schedule_of(expression), start, end, count, job_id)
+        except CronError:
+            continue
+
+
+def today() -> dt.date:
+    """The current day in the scheduler's zone."""
+    return timezone.now().astimezone(settings.SCHEDULER_ZONE).date()
+
+
+def next_minutes(found: list[Group], count: int) -> list[tuple[dt.datetime, int]]:
+    """For each of the coming minutes how many jobs fire then."""
+    now = timezone.now().astimezone(settings.SCHEDULER_ZONE)
+    first = now.replace(second=0, microsecond=0) + dt.timedelta(minutes=1)
+    moments = [first + dt.timedelta(minutes=number) for number in range(count)]
+    fires: Counter[tuple[dt.date, int]] = Counter()
+    days = {moment.date() for moment in moments}
+    for group in found:
+        for day in days:
+            for minute in group.minutes_of(day):
+                fires[day, minute] += group.count
+    return [(moment, fires[moment.date(), moment.hour * 60 + moment.minute]) for moment in moments]
+
+
+def together(jobs: QuerySet[Job], moments: list[dt.datetime]) -> list[int]:
+    """For each of these moments how many active jobs fire then."""
+    zone = settings.SCHEDULER_ZONE
+    wanted = [moment.astimezone(zone) for moment in moments]
+    counts = [0] * len(wanted)
+    for group in groups(jobs, "is_active"):
+        for index, moment in enumerate(wanted):
+            in_time = (group.start is None or moment.date() >= group.start) and moment.date() <= group.end
+            tab = group.schedule.tab
+            if (
+                in_time
+                and moment.minute in tab.minute.values
+                and moment.hour in tab.hour.values
+                and tab.matches_day(moment.date())
+            ):
+                counts[index] += group.count
+    return counts

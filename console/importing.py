@@ -1,0 +1,117 @@
+"""Import with a preview: the file is checked, its rows are shown with their reasons, and a second click creates the good ones."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from django import forms
+from django.conf import settings
+from django.contrib import messages
+from django.core import signing
+from django.core.exceptions import PermissionDenied
+from django.core.files.uploadedfile import UploadedFile
+from django.http import HttpRequest, HttpResponse, HttpResponseBase, HttpResponseRedirect
+from django.template.response import TemplateResponse
+from django.urls import reverse
+from django.utils.translation import gettext as _
+from django.utils.translation import gettext_lazy
+from django.utils.translation import ngettext
+from django.views import View
+from unfold.widgets import UnfoldAdminFileFieldWidget, UnfoldAdminTextInputWidget
+
+from accounts.models import User
+from contract.errors import DomainError
+from jobs.importing import TEMPLATE, Import, import_jobs
+
+_SALT = "console.importing"
+_SHOWN = 1000
+
+
+class ImportForm(forms.Form):
+    """The file, or what was read of it the first time."""
+
+    file = forms.FileField(
+        label=gettext_lazy("CSV file"),
+        widget=UnfoldAdminFileFieldWidget(attrs={"accept": ".csv,text/csv"}),
+        help_text=gettext_lazy("UTF-8, UTF-16 or Shift_JIS, as Excel writes them; the first row names the columns."),
+    )
+    default_github_owner = forms.CharField(
+        label=gettext_lazy("GitHub owner for rows without one"),
+        required=False,
+        max_length=100,
+        widget=UnfoldAdminTextInputWidget,
+    )
+
+
+class ImportView(View):
+    """`GET` shows the form, `POST` with a file the preview, `POST` with a checked file creates the jobs."""
+
+    site: Any = None
+
+    def dispatch(self, request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponseBase:
+        if not request.user.has_perm("jobs.add_job"):
+            raise PermissionDenied
+        return super().dispatch(request, *args, **kwargs)
+
+    def get(self, request: HttpRequest) -> HttpResponseBase:
+        if "template" in request.GET:
+            answer = HttpResponse(TEMPLATE, content_type="text/csv; charset=utf-8")
+            answer["Content-Disposition"] = 'attachment; filename="jobs.csv"'
+            return answer
+        return self._page(request, ImportForm(initial={"default_github_owner": settings.DEFAULT_GITHUB_OWNER}))
+
+    def post(self, request: HttpRequest) -> HttpResponseBase:
+        if "checked" in request.POST:
+            return self._create(request)
+        form = ImportForm(request.POST, request.FILES)
+        if not form.is_valid():
+            return self._page(request, form)
+        file: UploadedFile = form.cleaned_data["file"]
+        owner = form.cleaned_data["default_github_owner"]
+        if (file.size or 0) > settings.MAX_UPLOAD_BYTES:
+            form.add_error("file", _("The file is too large: split it."))
+            return self._page(request, form)
+        raw = file.read()
+        try:
+            found = import_jobs(raw, by=_user(request), dry_run=True, default_owner=owner)
+        except DomainError as exc:
+            form.add_error("file", exc.message)
+            return self._page(request, form)
+        checked = signing.dumps([raw.decode("latin-1"), owner], salt=_SALT, compress=True)
+        return self._page(request, form, preview=_preview(found), checked=checked)
+
+    def _create(self, request: HttpRequest) -> HttpResponseBase:
+        try:
+            text, owner = signing.loads(request.POST["checked"], salt=_SALT, max_age=3600)
+            found = import_jobs(text.encode("latin-1"), by=_user(request), default_owner=owner)
+        except signing.BadSignature:
+            messages.error(request, _("The preview is too old: choose the file again."))
+            return HttpResponseRedirect(request.path)
+        except DomainError as exc:
+            messages.error(request, exc.message)
+            return HttpResponseRedirect(request.path)
+        created = len(found.jobs)
+        messages.success(request, ngettext("%(count)d job was created.", "%(count)d jobs were created.", created) % {"count": created})
+        for error in found.errors[:5]:
+            messages.warning(request, f"{_('Row')} {error['row']}: {error['message']}")
+        return HttpResponseRedirect(reverse("admin:jobs_job_changelist"))
+
+    def _page(self, request: HttpRequest, form: ImportForm, **more: Any) -> TemplateResponse:
+        context = {**self.site.each_context(request), "title": _("Import jobs"), "form": form, **more}
+        return TemplateResponse(request, "console/import.html", context)
+
+
+def _preview(found: Import) -> dict[str, Any]:
+    good = [
+        {"row": row.number, "name": job.name, "job": job, "words": job.schedule.describe(), "target": str(job.target)}
+        for row, job in found.jobs
+    ]
+    bad = [{"row": error["row"], "name": error["job_name"], "error": error} for error in found.errors]
+    rows = sorted(good + bad, key=lambda row: int(row["row"]))
+    return {"rows": rows[:_SHOWN], "hidden": max(0, len(rows) - _SHOWN), "good": len(good), "bad": len(bad)}
+
+
+def _user(request: HttpRequest) -> User:
+    user = request.user
+    assert isinstance(user, User)
+    return user

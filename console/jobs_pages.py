@@ -1,0 +1,83 @@
+"""What the pages of a job need beside its form: preview of a schedule, copy, test run, the recent past."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from typing import Any
+
+from django.conf import settings
+from django.http import HttpRequest, JsonResponse
+from django.utils import timezone
+from django.utils.http import url_has_allowed_host_and_scheme
+from django.utils.translation import gettext as _
+from django.utils.translation import ngettext
+
+from console import forecast
+from console.admin.forms import GITHUB, WEBHOOK
+from executions.models import Execution
+from jobs.models import ChangeRecord, Job
+from jobs.schedule import CronError, schedule_of
+from jobs.targets import GITHUB_FIELDS
+
+_SHOWN = 10
+_NEXT = 5
+_COPIED = (
+    "cron_expression", "target_url", *GITHUB_FIELDS, "metadata", "category", "pic_team", "start_date", "end_date", "misfire_policy",
+    "misfire_grace_seconds", "overlap_policy", "timeout_seconds", "connect_timeout_seconds", "max_attempts", "retry_backoff_seconds",
+    "retry_deadline_seconds", "retry_on", "jitter_seconds", "enable_email_notifications", "notification_emails", "notify_on_success",
+)  # fmt: skip
+
+
+def preview(request: HttpRequest) -> JsonResponse:
+    """A schedule in words, its next fires in JST, and how many jobs fire with each."""
+    try:
+        schedule = schedule_of(request.GET.get("cron", ""))
+        moments = schedule.upcoming(_NEXT, timezone.now())
+    except CronError as exc:
+        return JsonResponse({"error": str(exc)})
+    others = forecast.together(Job.objects.exclude(pk=_uuid(request.GET.get("job", ""))), moments)
+    fires = []
+    for moment, count in zip(moments, others, strict=True):
+        with_it = ngettext("with %(count)d other job", "with %(count)d other jobs", count) % {"count": count}
+        there = moment.astimezone(settings.SCHEDULER_ZONE)
+        fires.append(f"{there:%Y-%m-%d %H:%M} JST, " + (with_it if count else _("alone")))
+    return JsonResponse({"words": schedule.describe(), "fires": fires})
+
+
+def _uuid(text: str) -> Any:
+    try:
+        return Job._meta.pk.to_python(text) if text else None
+    except Exception:
+        return None
+
+
+def copy_of(job: Job) -> dict[str, Any]:
+    """The form's first values for a copy."""
+    found = {name: getattr(job, name) for name in _COPIED}
+    return {**found, "name": _("%(name)s (copy)") % {"name": job.name[:240]}, "is_active": False}
+
+
+def form_context(object_id: str | None) -> dict[str, Any]:
+    """The recent past of a job, for the foot of its form."""
+    if object_id is None or _uuid(object_id) is None:
+        return {}
+    return {
+        "recent_executions": Execution.objects.filter(job_id=object_id).newest_first()[:_SHOWN],  # type: ignore[attr-defined]
+        "recent_changes": ChangeRecord.objects.filter(job_id=object_id)[:_SHOWN],
+    }
+
+
+def test_body(form: Mapping[str, str]) -> dict[str, Any]:
+    """A form's target as the API's test run takes it. Raises `JSONDecodeError`."""
+    body: dict[str, Any] = {"name": form.get("name", ""), "metadata": json.loads(form.get("metadata") or "{}")}
+    kind = form.get("target_kind", WEBHOOK)
+    names = GITHUB_FIELDS if kind == GITHUB else ("target_url",)
+    return {**body, **{name: form.get(name, "") for name in names}}
+
+
+def way_back(request: HttpRequest, otherwise: str) -> str:
+    """Where a button was pressed, if that is a page of ours."""
+    referer = request.headers.get("Referer", "")
+    is_ours = url_has_allowed_host_and_scheme(referer, {request.get_host()}, require_https=request.is_secure())
+    return referer if is_ours else otherwise

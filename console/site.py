@@ -1,0 +1,81 @@
+"""The admin under our name, with the pages that belong to no model."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from django.http import HttpRequest, HttpResponse, HttpResponseBase
+from django.shortcuts import render
+from django.template.response import TemplateResponse
+from django.urls import path
+from django.utils.translation import gettext as _
+from unfold.sites import UnfoldAdminSite
+
+from console import calendar
+from console.calendar import Filters
+from console.dashboard import dashboard
+from contract.errors import DomainError
+from jobs.services import get_job
+from scheduler.explain import explain, read_moment
+from taxonomy.models import Category, PicTeam
+
+
+class CronschedAdminSite(UnfoldAdminSite):  # type: ignore[misc]  # unfold has no types
+    """Django's admin with a dashboard, a calendar, and an import with a preview."""
+
+    def each_context(self, request: HttpRequest) -> dict[str, Any]:
+        """The theme's colours come from our style sheet: a strict Content-Security-Policy lets no style stand in a page."""
+        return {**super().each_context(request), "colors": None}
+
+    def get_urls(self) -> list[Any]:
+        from console.importing import ImportView
+
+        pages = [
+            path("dashboard/", self.admin_view(self.live), name="dashboard_live"),
+            path("calendar/", self.admin_view(self.calendar), name="calendar"),
+            path("import/", self.admin_view(ImportView.as_view(site=self)), name="import_jobs"),
+            path("jobs/job/<path:job_id>/explain/", self.admin_view(self.explain), name="jobs_job_explain"),
+        ]
+        return [*pages, *super().get_urls()]
+
+    def index(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> TemplateResponse:
+        """The dashboard."""
+        context = {"title": _("Dashboard"), "board": dashboard(), **(extra_context or {})}
+        answer: TemplateResponse = super().index(request, context)
+        return answer
+
+    def live(self, request: HttpRequest) -> HttpResponse:
+        """The dashboard's changing part, which its page asks for every few seconds."""
+        return render(request, "console/board.html", {"board": dashboard()})
+
+    def calendar(self, request: HttpRequest) -> HttpResponseBase:
+        """A day or a week of fires, past and to come."""
+        filters = Filters(request.GET.get("team", ""), request.GET.get("category", ""))
+        date = calendar.read_day(request.GET.get("date", ""))
+        view = "week" if request.GET.get("view") == "week" else "day"
+        shown = calendar.week(date, filters) if view == "week" else calendar.day(date, filters)
+        context = {
+            **self.each_context(request),
+            "title": _("Calendar"),
+            "view": view,
+            "date": date,
+            "shown": shown,
+            "filters": filters,
+            "teams": PicTeam.objects.by_name(),  # type: ignore[attr-defined]
+            "categories": Category.objects.by_name(),  # type: ignore[attr-defined]
+        }
+        return TemplateResponse(request, "console/calendar.html", context)
+
+    def explain(self, request: HttpRequest, job_id: str) -> HttpResponseBase:
+        """Why a job did or did not run at a time."""
+        context: dict[str, Any] = {
+            **self.each_context(request),
+            "title": _("Why did it run, or not?"),
+            "at": request.GET.get("at", ""),
+        }
+        try:
+            context["job"] = get_job(job_id)
+            context["explanation"] = explain(context["job"], read_moment(context["at"])) if context["at"] else None
+        except DomainError as exc:
+            context["error"] = exc.message
+        return TemplateResponse(request, "admin/jobs/job/explain.html", context)

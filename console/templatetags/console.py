@@ -1,0 +1,51 @@
+"""How the console's templates write numbers."""
+
+from __future__ import annotations
+
+from django import template
+from django.utils.translation import gettext as _
+
+from executions.models import Status
+
+register = template.Library()
+
+
+@register.filter
+def svg(number: float) -> str:
+    """A number as SVG reads it, whatever the language."""
+    return f"{number:g}"
+
+
+@register.filter
+def times(number: int, factor: int) -> int:
+    return number * factor
+
+
+@register.filter
+def plus(number: float, more: float) -> str:
+    return f"{number + more:g}"
+
+
+@register.filter
+def status_label(status: str) -> str:
+    """An outcome in words."""
+    return _(Status(status).label)
+
+
+@register.filter
+def milliseconds(seconds: float | None) -> str:
+    """A short time: `12 ms`, `1.24 s`."""
+    if seconds is None:
+        return "—"
+    return f"{seconds * 1000:.0f} ms" if seconds < 1 else f"{seconds:.2f} s"
+
+
+@register.filter
+def duration(seconds: float | None) -> str:
+    """A duration in seconds, minutes or hours: `0.35 s`, `2 m 05 s`, `1 h 02 m`."""
+    if seconds is None:
+        return "—"
+    if seconds < 60:
+        return f"{seconds:.2f} s"
+    minutes, rest = divmod(round(seconds), 60)
+    return f"{minutes} m {rest:02d} s" if minutes < 60 else f"{minutes // 60} h {minutes % 60:02d} m"

@@ -1,0 +1,82 @@
+"""How the admin looks and what its sidebar offers (django-unfold)."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from django.templatetags.static import static
+from django.urls import reverse_lazy
+from django.utils.translation import gettext_lazy as _
+
+
+def _link(title: Any, icon: str, name: str) -> dict[str, Any]:
+    return {"title": title, "icon": icon, "link": reverse_lazy(f"admin:{name}")}
+
+
+def _list(title: Any, icon: str, model: str) -> dict[str, Any]:
+    link = _link(title, icon, f"{model}_changelist")
+    return {**link, "permission": lambda request: request.user.has_perm(f"{model.replace('_', '.view_', 1)}")}
+
+
+UNFOLD = {
+    "SITE_TITLE": "Cronsched",
+    "SITE_HEADER": "Cronsched",
+    "SITE_SUBHEADER": _("Scheduled jobs"),
+    "SITE_URL": "/docs",
+    "SITE_ICON": lambda request: static("console/icon.svg"),
+    "SITE_FAVICONS": [
+        {"rel": "icon", "type": "image/svg+xml", "href": lambda request: static("console/icon.svg")},
+    ],
+    "SHOW_LANGUAGES": True,
+    "SHOW_VIEW_ON_SITE": False,
+    "STYLES": [lambda request: static("console/console.css")],
+    "SCRIPTS": [lambda request: static("console/console.js")],
+    "SIDEBAR": {
+        "show_search": False,
+        "show_all_applications": False,
+        "navigation": [
+            {
+                "items": [
+                    _link(_("Dashboard"), "monitor_heart", "index"),
+                    _link(_("Calendar"), "calendar_month", "calendar"),
+                    _list(_("Jobs"), "schedule", "jobs_job"),
+                    _list(_("Executions"), "history", "executions_execution"),
+                    _link(_("Import"), "upload_file", "import_jobs"),
+                ]
+            },
+            {
+                "title": _("Organise"),
+                "separator": True,
+                "items": [
+                    _list(_("Categories"), "label", "taxonomy_category"),
+                    _list(_("PIC teams"), "groups", "taxonomy_picteam"),
+                    _list(_("Users"), "person", "accounts_user"),
+                ],
+            },
+            {
+                "title": _("Tell people"),
+                "separator": True,
+                "items": [
+                    _list(_("Slack"), "forum", "settings_app_slacksettings"),
+                    _list(_("Messages"), "outgoing_mail", "notifications_message"),
+                    _list(_("Notifications"), "notifications", "notifications_event"),
+                    _list(_("Preferences"), "tune", "settings_app_preferences"),
+                ],
+            },
+            {
+                "title": _("Look behind"),
+                "separator": True,
+                "collapsible": True,
+                "items": [
+                    _list(_("Changes"), "difference", "jobs_changerecord"),
+                    _list(_("Leadership"), "shield_person", "scheduler_leadership"),
+                    _list(_("Terms of leaders"), "swap_horiz", "scheduler_leaderterm"),
+                    _list(_("Resyncs"), "sync", "scheduler_resync"),
+                    _list(_("Workers"), "engineering", "executions_worker"),
+                    _list(_("API logins"), "key", "accounts_loginsession"),
+                    _list(_("Chores"), "cleaning_services", "django_apscheduler_djangojobexecution"),
+                ],
+            },
+        ],
+    },
+}

@@ -1,0 +1,157 @@
+"""Questions asked of the whole history by the pages that show it: counts in time, the latest runs of many jobs, fire lag."""
+
+from __future__ import annotations
+
+import datetime as dt
+from collections.abc import Iterable, Sequence
+from typing import Any, NamedTuple
+from uuid import UUID
+
+from django.db import connection, models
+from django.db.models import Count, Max
+from django.utils import timezone
+
+from executions.models import OPEN, Execution, Status, TriggerType
+from jobs.models import Job
+
+_SAMPLE = 2000
+
+
+class UtcText(models.Func):
+    """The beginning of a timestamp as UTC text: `2026-11-24 09` for hours, `2026-11-24 09:30` for minutes.
+
+    Plain text functions: grouping a million rows by Django's own truncation takes seconds on SQLite.
+    """
+
+    output_field = models.CharField()
+    arity = 1
+
+    def __init__(self, expression: Any, length: int) -> None:
+        super().__init__(expression)
+        self._length = length
+
+    def as_sqlite(self, compiler: Any, connection: Any, **context: Any) -> Any:
+        return self.as_sql(
+            compiler, connection, template=f"substr(%(expressions)s, 1, {int(self._length)})", **context
+        )
+
+    def as_postgresql(self, compiler: Any, connection: Any, **context: Any) -> Any:
+        shape = "YYYY-MM-DD HH24:MI"[: int(self._length) + 2 * (self._length > 11)]
+        template = f"to_char(%(expressions)s AT TIME ZONE 'UTC', '{shape}')"
+        return self.as_sql(compiler, connection, template=template, **context)
+
+
+def hour_of(expression: str) -> UtcText:
+    """The hour of a timestamp, as UTC text."""
+    return UtcText(expression, 13)
+
+
+def minute_of(expression: str) -> UtcText:
+    """The minute of a timestamp, as UTC text."""
+    return UtcText(expression, 16)
+
+
+def read_utc(text: str) -> dt.datetime:
+    """What `hour_of` and `minute_of` wrote, as an aware datetime."""
+    shape = "%Y-%m-%d %H:%M" if len(text) == 16 else "%Y-%m-%d %H"
+    return dt.datetime.strptime(text, shape).replace(tzinfo=dt.UTC)
+
+
+def by_hour(since: dt.datetime) -> dict[dt.datetime, dict[str, int]]:
+    """How many executions began in each hour since then, by status."""
+    rows = (
+        Execution.objects.filter(started_at__gte=since)
+        .order_by()
+        .values_list(hour_of("started_at"), "status")
+        .annotate(count=Count("id"))
+    )
+    found: dict[dt.datetime, dict[str, int]] = {}
+    for hour, status, count in rows:
+        found.setdefault(read_utc(hour), {})[status] = count
+    return found
+
+
+class Lag(NamedTuple):
+    """Seconds from fire time to record, of the latest executions of a period; None where there are none."""
+
+    p50: float | None
+    p99: float | None
+    count: int
+
+
+def fire_lag(since: dt.datetime) -> Lag:
+    """The fire lag since then, of at most the latest 2,000 scheduled executions that ran."""
+    rows = (
+        Execution.objects.filter(started_at__gte=since, trigger_type=TriggerType.SCHEDULED)
+        .exclude(status__in=[Status.MISSED, Status.SKIPPED])
+        .newest_first()  # type: ignore[attr-defined]
+        .values_list("scheduled_for", "started_at")[:_SAMPLE]
+    )
+    lags = sorted((began - due).total_seconds() for due, began in rows if due)
+    if not lags:
+        return Lag(None, None, 0)
+    return Lag(lags[len(lags) // 2], lags[min(len(lags) - 1, int(len(lags) * 0.99))], len(lags))
+
+
+def open_count() -> int:
+    """How many executions are queued or running."""
+    return Execution.objects.filter(status__in=OPEN).count()
+
+
+def most_failing(since: dt.datetime, count: int = 5) -> list[dict[str, Any]]:
+    """The jobs with most failed executions since then: id, name, how many, the latest."""
+    failed = Execution.objects.filter(status=Status.FAILED, started_at__gte=since).order_by()
+    rows = failed.values("job_id", "job__name").annotate(failed=Count("id"), latest=Max("started_at"))
+    return list(rows.order_by("-failed", "job__name")[:count])
+
+
+def slowest(since: dt.datetime, count: int = 5) -> list[dict[str, Any]]:
+    """The jobs with the longest successful execution since then: id, name, its seconds."""
+    done = Execution.objects.filter(status=Status.SUCCESS, started_at__gte=since).order_by()
+    rows = done.values("job_id", "job__name").annotate(longest=Max("duration_seconds"))
+    return list(rows.order_by("-longest", "job__name")[:count])
+
+
+class Run(NamedTuple):
+    """One execution in a row of the latest."""
+
+    id: UUID
+    status: str
+    started_at: dt.datetime
+    duration_seconds: float | None
+
+
+def latest_runs(job_ids: Sequence[UUID], count: int = 20) -> dict[UUID, list[Run]]:
+    """The latest executions of each of these jobs, oldest first, in one query that reads no more of the history than it returns."""
+    if not job_ids:
+        return {}
+    field = Job._meta.pk
+    keys = [field.get_db_prep_value(pk, connection) for pk in job_ids]
+    marks = ", ".join(["%s"] * len(keys))
+    executions, jobs = Execution._meta.db_table, Job._meta.db_table
+    # Only table names and marks are written into the statement.
+    sql = (
+        f"SELECT e.id, e.job_id, e.status, e.started_at, e.duration_seconds FROM {jobs} j JOIN {executions} e ON e.id IN"  # noqa: S608
+        f" (SELECT x.id FROM {executions} x WHERE x.job_id = j.id ORDER BY x.started_at DESC, x.id DESC LIMIT {int(count)})"
+        f" WHERE j.id IN ({marks})"
+    )
+    found: dict[UUID, list[Run]] = {pk: [] for pk in job_ids}
+    for one in Execution.objects.raw(sql, keys):
+        found[one.job_id].append(Run(one.id, one.status, one.started_at, one.duration_seconds))
+    for runs in found.values():
+        runs.sort(key=lambda run: (run.started_at, run.id))
+    return found
+
+
+def since_hours(hours: int) -> dt.datetime:
+    """That many hours ago, at the beginning of the hour."""
+    return timezone.now().replace(minute=0, second=0, microsecond=0) - dt.timedelta(hours=hours)
+
+
+def total(counts: Iterable[dict[str, int]]) -> dict[str, int]:
+    """Counts by status, added up."""
+    added: dict[str, int] = {}
+    for one in counts:
+        for status, count in one.items():
+            added[status] = added.get(status, 0) + count
+    return added
