@@ -12,6 +12,7 @@ from django.db import models
 from django.db.models import Q
 from django.db.models.functions import Lower, Now
 from django.utils import timezone
+from django.utils.translation import gettext_lazy as _
 
 from accounts.roles import grants, grants_any
 
@@ -19,9 +20,9 @@ from accounts.roles import grants, grants_any
 class Role(models.TextChoices):
     """What a user may do: admins everything; users their own jobs; viewers read."""
 
-    ADMIN = "admin", "Admin"
-    USER = "user", "User"
-    VIEWER = "viewer", "Viewer"
+    ADMIN = "admin", _("Admin")
+    USER = "user", _("User")
+    VIEWER = "viewer", _("Viewer")
 
 
 class UserManager(BaseUserManager["User"]):
@@ -58,26 +59,27 @@ class User(AbstractBaseUser, PermissionsMixin):
 
     id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
     username = models.CharField(
+        _("username"),
         max_length=80,
         unique=True,
         validators=[
             MinLengthValidator(3),
             RegexValidator(r"^[A-Za-z0-9_-]+\Z", "Use letters, digits, '_' and '-' only."),
         ],
-        help_text="3 to 80 letters, digits, '_' or '-'; stored in lower case.",
+        help_text=_("3 to 80 letters, digits, '_' or '-'; stored in lower case."),
     )
-    email = models.EmailField(max_length=254, unique=True)
-    role = models.CharField(max_length=10, choices=Role.choices, default=Role.VIEWER)
+    email = models.EmailField(_("email"), max_length=254, unique=True)
+    role = models.CharField(_("role"), max_length=10, choices=Role.choices, default=Role.VIEWER)
     is_active = models.BooleanField(
-        default=True, help_text="An inactive account cannot sign in; its tokens end at once."
+        _("is active"), default=True, help_text=_("An inactive account cannot sign in; its tokens end at once.")
     )
     admin_access = models.BooleanField(
-        "may enter the admin",
+        _("may enter the admin"),
         default=False,
-        help_text="Admins always may. Users work on their own jobs there, viewers read.",
+        help_text=_("Admins always may. Users work on their own jobs there, viewers read."),
     )
-    created_at = models.DateTimeField(default=timezone.now, editable=False)
-    updated_at = models.DateTimeField(auto_now=True)
+    created_at = models.DateTimeField(_("created at"), default=timezone.now, editable=False)
+    updated_at = models.DateTimeField(_("updated at"), auto_now=True)
 
     objects: ClassVar[UserManager] = UserManager()
 
@@ -86,6 +88,8 @@ class User(AbstractBaseUser, PermissionsMixin):
     REQUIRED_FIELDS: ClassVar[list[str]] = ["email"]
 
     class Meta:
+        verbose_name = _("user")
+        verbose_name_plural = _("users")
         ordering = ["username"]
         constraints = [
             models.CheckConstraint(condition=Q(username=Lower("username")), name="user_username_lower_case"),
@@ -129,13 +133,17 @@ class LoginSession(models.Model):
     """One login through the API. Its access and refresh tokens name it (`sid`) and end when the row goes."""
 
     id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
-    user = models.ForeignKey(User, on_delete=models.CASCADE, related_name="login_sessions")
-    created_at = models.DateTimeField(default=timezone.now, editable=False)
-    expires_at = models.DateTimeField(help_text="When its refresh token ends.")
-    address = models.GenericIPAddressField(null=True)
-    auth_hash = models.CharField(max_length=128, help_text="Ties the login to the password it was made with.")
+    user = models.ForeignKey(User, on_delete=models.CASCADE, related_name="login_sessions", verbose_name=_("user"))
+    created_at = models.DateTimeField(_("created at"), default=timezone.now, editable=False)
+    expires_at = models.DateTimeField(_("expires at"), help_text=_("When its refresh token ends."))
+    address = models.GenericIPAddressField(_("address"), null=True)
+    auth_hash = models.CharField(
+        _("auth hash"), max_length=128, help_text=_("Ties the login to the password it was made with.")
+    )
 
     class Meta:
+        verbose_name = _("API login")
+        verbose_name_plural = _("API logins")
         indexes = [models.Index(fields=["expires_at"], name="login_session_expiry")]
 
     def __str__(self) -> str:
@@ -145,10 +153,10 @@ class LoginSession(models.Model):
 class LoginFailures(models.Model):
     """How often a name was tried with a wrong password from one address since `since`; a row ends with its window."""
 
-    identity = models.CharField(max_length=254)
-    address = models.CharField(max_length=45)
-    count = models.PositiveIntegerField(default=0, db_default=0)
-    since = models.DateTimeField(default=timezone.now, db_default=Now())
+    identity = models.CharField(_("identity"), max_length=254)
+    address = models.CharField(_("address"), max_length=45)
+    count = models.PositiveIntegerField(_("count"), default=0, db_default=0)
+    since = models.DateTimeField(_("since"), default=timezone.now, db_default=Now())
 
     class Meta:
         constraints = [models.UniqueConstraint(fields=["identity", "address"], name="login_failures_unique")]

@@ -37,7 +37,10 @@ class Filters(NamedTuple):
 
 
 class Mark(NamedTuple):
-    """Fires that stand together: minutes from midnight, minutes long, what became of them, how many, and where it leads."""
+    """Fires that stand together: minutes from midnight, minutes long, what became of them, how many, and where it leads.
+
+    `bad` is the share of failed ones, 0 to 1: of hundreds in an hour a few failures are no red hour.
+    """
 
     x: int
     width: float
@@ -45,6 +48,7 @@ class Mark(NamedTuple):
     count: int
     title: str
     url: str
+    bad: float = 0
 
 
 class Track(NamedTuple):
@@ -134,6 +138,11 @@ def worst(counts: dict[str, int]) -> str:
     return next((status.value for status in _WORST if counts.get(status)), "")
 
 
+def most(counts: dict[str, int]) -> str:
+    """The outcome of most."""
+    return max(counts, key=lambda status: counts[status]) if counts else ""
+
+
 def bounds(first: dt.date, last: dt.date) -> tuple[dt.datetime, dt.datetime]:
     """The instants at which a period of days begins and ends, in the scheduler's zone."""
     zone = settings.SCHEDULER_ZONE
@@ -166,9 +175,7 @@ def _past_hours(
     return found
 
 
-def _bands(
-    date: dt.date, jobs: QuerySet[Job], groups: list[forecast.Group], now: dt.datetime
-) -> list[Track]:
+def _bands(date: dt.date, jobs: QuerySet[Job], groups: list[forecast.Group], now: dt.datetime) -> list[Track]:
     """One track for each frequent expression: an hour is coloured by what became of it."""
     by_expression: defaultdict[str, list[forecast.Group]] = defaultdict(list)
     for group in groups:
@@ -193,19 +200,19 @@ def _bands(
     return tracks
 
 
-def _band_marks(
-    date: dt.date, group: forecast.Group, past: dict[int, dict[str, int]], now: dt.datetime
-) -> list[Mark]:
+def _band_marks(date: dt.date, group: forecast.Group, past: dict[int, dict[str, int]], now: dt.datetime) -> list[Mark]:
     fires = {minute // 60 for minute in group.minutes_of(date)}
     marks = []
     for hour in range(24):
         counts = past.get(hour, {})
         is_past = (date, hour) < (now.date(), now.hour)
-        kind = worst(counts) or ("" if is_past or hour not in fires else "expected")
+        told = {status: count for status, count in counts.items() if status != Status.FAILED} or counts
+        kind = most(told) or ("" if is_past or hour not in fires else "expected")
         if kind:
             ran = sum(counts.values())
             url = _executions_url(date, hour * 60, hour * 60 + 59) if ran else ""
-            marks.append(Mark(hour * 60, 59, kind, ran, _title(counts, f"{hour:02d}:00"), url))
+            bad = counts.get(Status.FAILED, 0) / ran if ran else 0
+            marks.append(Mark(hour * 60, 59, kind, ran, _title(counts, f"{hour:02d}:00"), url, round(bad, 3)))
     return marks
 
 

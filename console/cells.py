@@ -11,8 +11,7 @@ from django.utils import timezone
 from django.utils.html import format_html, format_html_join
 from django.utils.safestring import SafeString
 from django.utils.translation import gettext as _
-from django.utils.translation import gettext_lazy
-from django.utils.translation import ngettext
+from django.utils.translation import gettext_lazy, ngettext
 
 from console.templatetags.console import duration
 from executions.models import Status
@@ -31,9 +30,7 @@ def name(self: Any, job: Job) -> str:
 @admin.display(description=gettext_lazy("State"), ordering="is_active")
 def state(self: Any, job: Job) -> str:
     """A button that enables or disables the job."""
-    label, action = (
-        (_("Active"), _("Disable %(name)s")) if job.is_active else (_("Inactive"), _("Enable %(name)s"))
-    )
+    label, action = (_("Active"), _("Disable %(name)s")) if job.is_active else (_("Inactive"), _("Enable %(name)s"))
     return format_html(
         '<button type="submit" class="cs-button cs-small" formmethod="post" formnovalidate formaction="{}" aria-label="{}">'
         '<span class="cs-dot {}">{}</span></button>',

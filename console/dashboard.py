@@ -16,8 +16,7 @@ from console import charts, forecast
 from executions import history
 from executions.models import Status
 from jobs.models import Job
-from notifications.models import MessageStatus
-from notifications.models import Message
+from notifications.models import Message, MessageStatus
 from scheduler.models import Leadership
 from taxonomy.models import PicTeam
 

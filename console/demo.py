@@ -62,13 +62,20 @@ def seed(echo_url: str, *, count: int = 60) -> int:
 
 
 def _job(number: int, chance: random.Random, echo_url: str, teams: list[PicTeam], categories: list[Any]) -> Job:
-    subject, place = SUBJECTS[number % len(SUBJECTS)], ["staging", "production", "pre-release", "JP", "EU"][number // len(SUBJECTS) % 5]
+    subject, place = (
+        SUBJECTS[number % len(SUBJECTS)],
+        ["staging", "production", "pre-release", "JP", "EU"][number // len(SUBJECTS) % 5],
+    )
     manner = ["ok", "ok", "ok", "slow", "flaky"][number % 5]
     return Job(
         name=f"{subject} ({place})",
         cron_expression=SCHEDULES[number % len(SCHEDULES)],
         target_url=f"{echo_url}/{manner}?job={number}",
-        metadata={"suite": subject.split(" ", maxsplit=1)[0].lower(), "environment": place, "api_key": "not-a-real-key"},
+        metadata={
+            "suite": subject.split(" ", maxsplit=1)[0].lower(),
+            "environment": place,
+            "api_key": "not-a-real-key",
+        },
         category=categories[number % len(categories)],
         pic_team=teams[number % len(teams)],
         end_date=today() + dt.timedelta(days=[400, 200, 90, 25, 6][number % 5] + number),
@@ -82,7 +89,7 @@ def _history(job: Job, number: int, chance: random.Random) -> Iterator[tuple[Any
     now = timezone.now()
     minutes = len(job.schedule.tab.minutes)
     days = _FREQUENT_DAYS if minutes >= 96 else _DAYS
-    bad_from = now - dt.timedelta(days=chance.uniform(0, 20)) if number % 13 == 4 else None
+    bad_from = now - dt.timedelta(days=chance.uniform(0, 20)) if number in {4, 17, 31} else None
     for moment in job.schedule.between(now - dt.timedelta(days=days), now - dt.timedelta(minutes=1)):
         yield _row(job, moment, chance, broken=bad_from is not None and moment > bad_from)
 

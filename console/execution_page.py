@@ -50,7 +50,7 @@ def timeline(execution: Execution) -> dict[str, Any]:
             "status": one.get("status"),
             "error": one.get("error", ""),
             "wait": one.get("next_in_seconds"),
-            "x": round(_WIDTH * (start - begin).total_seconds() / whole, 1),
+            "x": round((_WIDTH - 4) * (start - begin).total_seconds() / whole, 1),
             "y": (number - 1) * _ROW,
             "width": round(max(3.0, _WIDTH * took / whole), 1),
             "kind": "success" if one.get("status") and 200 <= one["status"] < 300 else "failed",
@@ -88,7 +88,7 @@ def shown_target(target: str) -> str:
     except ValueError:
         return target.partition("?")[0]
     bare = url.with_user(None)
-    return str(bare.with_query({name: MASK for name in bare.query})).replace(str(URL.build(query={"a": MASK}))[3:], MASK)
+    return str(bare.with_query(dict.fromkeys(bare.query, MASK))).replace(str(URL.build(query={"a": MASK}))[3:], MASK)
 
 
 def github_url(execution: Execution) -> str:

@@ -14,8 +14,7 @@ from django.http import HttpRequest, HttpResponse, HttpResponseBase, HttpRespons
 from django.template.response import TemplateResponse
 from django.urls import reverse
 from django.utils.translation import gettext as _
-from django.utils.translation import gettext_lazy
-from django.utils.translation import ngettext
+from django.utils.translation import gettext_lazy, ngettext
 from django.views import View
 from unfold.widgets import UnfoldAdminFileFieldWidget, UnfoldAdminTextInputWidget
 
@@ -83,7 +82,7 @@ class ImportView(View):
     def _create(self, request: HttpRequest) -> HttpResponseBase:
         try:
             text, owner = signing.loads(request.POST["checked"], salt=_SALT, max_age=3600)
-            found = import_jobs(text.encode("latin-1"), by=_user(request), default_owner=owner)
+            found = import_jobs(text.encode("latin-1"), by=_user(request), dry_run=False, default_owner=owner)
         except signing.BadSignature:
             messages.error(request, _("The preview is too old: choose the file again."))
             return HttpResponseRedirect(request.path)
@@ -91,7 +90,10 @@ class ImportView(View):
             messages.error(request, exc.message)
             return HttpResponseRedirect(request.path)
         created = len(found.jobs)
-        messages.success(request, ngettext("%(count)d job was created.", "%(count)d jobs were created.", created) % {"count": created})
+        messages.success(
+            request,
+            ngettext("%(count)d job was created.", "%(count)d jobs were created.", created) % {"count": created},
+        )
         for error in found.errors[:5]:
             messages.warning(request, f"{_('Row')} {error['row']}: {error['message']}")
         return HttpResponseRedirect(reverse("admin:jobs_job_changelist"))

@@ -31,9 +31,7 @@ class UtcText(models.Func):
         self._length = length
 
     def as_sqlite(self, compiler: Any, connection: Any, **context: Any) -> Any:
-        return self.as_sql(
-            compiler, connection, template=f"substr(%(expressions)s, 1, {int(self._length)})", **context
-        )
+        return self.as_sql(compiler, connection, template=f"substr(%(expressions)s, 1, {int(self._length)})", **context)
 
     def as_postgresql(self, compiler: Any, connection: Any, **context: Any) -> Any:
         shape = "YYYY-MM-DD HH24:MI"[: int(self._length) + 2 * (self._length > 11)]

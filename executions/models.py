@@ -9,6 +9,7 @@ from django.conf import settings
 from django.db import models
 from django.db.models import Avg, Count, Q
 from django.utils import timezone
+from django.utils.translation import gettext_lazy as _
 from uuid_utils.compat import uuid7
 
 from jobs.models import Job
@@ -17,23 +18,23 @@ from jobs.models import Job
 class Status(models.TextChoices):
     """How far an execution is, or how it ended."""
 
-    QUEUED = "queued", "Queued"
-    RUNNING = "running", "Running"
-    SUCCESS = "success", "Success"
-    FAILED = "failed", "Failed"
-    SKIPPED = "skipped", "Skipped"
-    MISSED = "missed", "Missed"
-    CANCELLED = "cancelled", "Cancelled"
+    QUEUED = "queued", _("Queued")
+    RUNNING = "running", _("Running")
+    SUCCESS = "success", _("Success")
+    FAILED = "failed", _("Failed")
+    SKIPPED = "skipped", _("Skipped")
+    MISSED = "missed", _("Missed")
+    CANCELLED = "cancelled", _("Cancelled")
 
 
 class TriggerType(models.TextChoices):
-    SCHEDULED = "scheduled", "Scheduled"
-    MANUAL = "manual", "Manual"
+    SCHEDULED = "scheduled", _("Scheduled")
+    MANUAL = "manual", _("Manual")
 
 
 class ExecutionType(models.TextChoices):
-    WEBHOOK = "webhook", "Webhook"
-    GITHUB = "github_actions", "GitHub Actions"
+    WEBHOOK = "webhook", _("Webhook")
+    GITHUB = "github_actions", _("GitHub Actions")
 
 
 NOT_RUN = (Status.SKIPPED, Status.MISSED)
@@ -66,31 +67,44 @@ class Execution(models.Model):
     """
 
     id = models.UUIDField(primary_key=True, default=uuid7, editable=False)
-    job = models.ForeignKey(Job, on_delete=models.CASCADE, related_name="executions", db_index=False)
-    status = models.CharField(max_length=10, choices=Status.choices, default=Status.RUNNING)
-    trigger_type = models.CharField(max_length=10, choices=TriggerType.choices)
-    triggered_by = models.ForeignKey(
-        settings.AUTH_USER_MODEL, on_delete=models.SET_NULL, null=True, related_name="+", db_index=False
+    job = models.ForeignKey(
+        Job, on_delete=models.CASCADE, related_name="executions", db_index=False, verbose_name=_("job")
     )
-    scheduled_for = models.DateTimeField(null=True)
-    started_at = models.DateTimeField(default=timezone.now)
-    completed_at = models.DateTimeField(null=True)
-    duration_seconds = models.FloatField(null=True)
-    execution_type = models.CharField(max_length=15, choices=ExecutionType.choices)
-    target = models.CharField(max_length=2048, help_text="The URL called, or owner/repo/workflow.")
-    response_status = models.PositiveSmallIntegerField(null=True)
-    error_message = models.TextField(blank=True)
-    output = models.TextField(blank=True, help_text="The first 1,000 characters of the answer.")
-    attempts = models.JSONField(default=list)
-    overrides = models.JSONField(null=True, help_text="What a manual run was given in place of the job's settings.")
-    worker_id = models.UUIDField(null=True, help_text="The worker that carries it out; none if its call has not begun.")
+    status = models.CharField(_("status"), max_length=10, choices=Status.choices, default=Status.RUNNING)
+    trigger_type = models.CharField(_("trigger type"), max_length=10, choices=TriggerType.choices)
+    triggered_by = models.ForeignKey(
+        settings.AUTH_USER_MODEL,
+        on_delete=models.SET_NULL,
+        null=True,
+        related_name="+",
+        db_index=False,
+        verbose_name=_("triggered by"),
+    )
+    scheduled_for = models.DateTimeField(_("scheduled for"), null=True)
+    started_at = models.DateTimeField(_("started at"), default=timezone.now)
+    completed_at = models.DateTimeField(_("completed at"), null=True)
+    duration_seconds = models.FloatField(_("duration seconds"), null=True)
+    execution_type = models.CharField(_("execution type"), max_length=15, choices=ExecutionType.choices)
+    target = models.CharField(_("target"), max_length=2048, help_text=_("The URL called, or owner/repo/workflow."))
+    response_status = models.PositiveSmallIntegerField(_("response status"), null=True)
+    error_message = models.TextField(_("error message"), blank=True)
+    output = models.TextField(_("output"), blank=True, help_text=_("The first 1,000 characters of the answer."))
+    attempts = models.JSONField(_("attempts"), default=list)
+    overrides = models.JSONField(
+        _("overrides"), null=True, help_text=_("What a manual run was given in place of the job's settings.")
+    )
+    worker_id = models.UUIDField(
+        _("worker id"), null=True, help_text=_("The worker that carries it out; none if its call has not begun.")
+    )
     takeovers = models.PositiveSmallIntegerField(
-        default=0, db_default=0, help_text="How often it was taken over from a worker that died."
+        _("takeovers"), default=0, db_default=0, help_text=_("How often it was taken over from a worker that died.")
     )
 
     objects: ClassVar[models.Manager[Execution]] = ExecutionQuerySet.as_manager()
 
     class Meta:
+        verbose_name = _("execution")
+        verbose_name_plural = _("executions")
         ordering = ["-started_at", "-id"]
         constraints = [
             models.UniqueConstraint(fields=["job", "scheduled_for"], name="execution_once_per_fire_time"),
@@ -110,12 +124,14 @@ class Worker(models.Model):
     """A process with a delivery engine. Its heartbeat tells whether the executions that it holds are still being carried out."""
 
     id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
-    host = models.CharField(max_length=255)
-    pid = models.PositiveIntegerField()
-    started_at = models.DateTimeField(default=timezone.now)
-    heartbeat_at = models.DateTimeField(default=timezone.now)
+    host = models.CharField(_("host"), max_length=255)
+    pid = models.PositiveIntegerField(_("pid"))
+    started_at = models.DateTimeField(_("started at"), default=timezone.now)
+    heartbeat_at = models.DateTimeField(_("heartbeat at"), default=timezone.now)
 
     class Meta:
+        verbose_name = _("worker")
+        verbose_name_plural = _("workers")
         ordering = ["-heartbeat_at"]
 
     def __str__(self) -> str:

@@ -59,9 +59,7 @@ class Crontab:
     @cached_property
     def minutes(self) -> tuple[int, ...]:
         """The minutes of a matching day, counted from midnight, in order."""
-        return tuple(
-            60 * hour + minute for hour in sorted(self.hour.values) for minute in sorted(self.minute.values)
-        )
+        return tuple(60 * hour + minute for hour in sorted(self.hour.values) for minute in sorted(self.minute.values))
 
     def matches_day(self, day: dt.date) -> bool:
         """Whether it fires on a day."""

@@ -10,6 +10,7 @@ from django.conf import settings
 from django.db import models
 from django.db.models import F, Q
 from django.utils import timezone
+from django.utils.translation import gettext_lazy as _
 from uuid_utils.compat import uuid7
 
 from jobs.schedule import Schedule, schedule_of
@@ -25,27 +26,27 @@ def today() -> dt.date:
 class MisfirePolicy(models.TextChoices):
     """What is done about fire times that passed, by more than the grace, without firing."""
 
-    SKIP = "skip", "Skip them"
-    RUN_ONCE = "run_once", "Run the latest one"
-    RUN_ALL = "run_all", "Run each of them (the latest 100)"
+    SKIP = "skip", _("Skip them")
+    RUN_ONCE = "run_once", _("Run the latest one")
+    RUN_ALL = "run_all", _("Run each of them (the latest 100)")
 
 
 class OverlapPolicy(models.TextChoices):
     """What is done about a fire time while an execution of the job is still under way."""
 
-    ALLOW = "allow", "Run beside it"
-    SKIP = "skip", "Skip the fire time"
-    QUEUE_ONE = "queue_one", "Run after it (one waits, further ones are skipped)"
+    ALLOW = "allow", _("Run beside it")
+    SKIP = "skip", _("Skip the fire time")
+    QUEUE_ONE = "queue_one", _("Run after it (one waits, further ones are skipped)")
 
 
 class RetryOn(models.TextChoices):
     """A failed attempt after which another may be made."""
 
-    CONNECT = "connect", "No connection"
-    TIMEOUT = "timeout", "No answer in time"
-    BROKEN = "broken", "The connection broke"
-    SERVER_ERROR = "5xx", "Status 500 to 599"
-    TOO_MANY = "429", "Status 429"
+    CONNECT = "connect", _("No connection")
+    TIMEOUT = "timeout", _("No answer in time")
+    BROKEN = "broken", _("The connection broke")
+    SERVER_ERROR = "5xx", _("Status 500 to 599")
+    TOO_MANY = "429", _("Status 429")
 
 
 # Whole numbers of a job's policies, with the least and the most that is allowed.
@@ -90,89 +91,123 @@ class Job(models.Model):
     """
 
     id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
-    name = models.CharField(max_length=255, unique=True)
+    name = models.CharField(_("name"), max_length=255, unique=True)
     cron_expression = models.CharField(
-        "schedule",
+        _("schedule"),
         max_length=255,
-        help_text="Five fields as in crontab(5), such as 0 9 * * 1-5, or @daily and the like.",
+        help_text=_("Five fields as in crontab(5), such as 0 9 * * 1-5, or @daily and the like."),
     )
-    target_url = models.CharField("webhook URL", max_length=2048, blank=True)
-    github_owner = models.CharField("GitHub owner", max_length=100, blank=True)
-    github_repo = models.CharField("GitHub repository", max_length=100, blank=True)
-    github_workflow_name = models.CharField("GitHub workflow", max_length=100, blank=True)
+    target_url = models.CharField(_("webhook URL"), max_length=2048, blank=True)
+    github_owner = models.CharField(_("GitHub owner"), max_length=100, blank=True)
+    github_repo = models.CharField(_("GitHub repository"), max_length=100, blank=True)
+    github_workflow_name = models.CharField(_("GitHub workflow"), max_length=100, blank=True)
     metadata = models.JSONField(
-        default=dict, blank=True, help_text="A JSON object: the webhook's body, or the workflow's inputs."
+        _("metadata"),
+        default=dict,
+        blank=True,
+        help_text=_("A JSON object: the webhook's body, or the workflow's inputs."),
     )
-    category = models.ForeignKey(Category, on_delete=models.PROTECT, related_name="jobs")
-    pic_team = models.ForeignKey(PicTeam, on_delete=models.PROTECT, related_name="jobs", verbose_name="PIC team")
-    end_date = models.DateField(help_text="The last day on which the job may fire.")
+    category = models.ForeignKey(Category, on_delete=models.PROTECT, related_name="jobs", verbose_name=_("category"))
+    pic_team = models.ForeignKey(PicTeam, on_delete=models.PROTECT, related_name="jobs", verbose_name=_("PIC team"))
+    end_date = models.DateField(_("end date"), help_text=_("The last day on which the job may fire."))
     start_date = models.DateField(
-        null=True, blank=True, help_text="The first day on which the job may fire. Empty: at once."
+        _("start date"), null=True, blank=True, help_text=_("The first day on which the job may fire. Empty: at once.")
     )
     misfire_policy = models.CharField(
+        _("misfire policy"),
         max_length=10,
         choices=MisfirePolicy.choices,
         default=MisfirePolicy.RUN_ONCE,
-        help_text="For fire times that no scheduler fired in time, such as after downtime. What is not run is recorded as missed.",
+        help_text=_(
+            "For fire times that no scheduler fired in time, such as after downtime. What is not run is recorded as missed."
+        ),
     )
     misfire_grace_seconds = models.PositiveIntegerField(
-        default=60, help_text="A fire time that is late by no more than this is run as usual. 1 to 86400 seconds."
+        _("misfire grace seconds"),
+        default=60,
+        help_text=_("A fire time that is late by no more than this is run as usual. 1 to 86400 seconds."),
     )
     overlap_policy = models.CharField(
+        _("overlap policy"),
         max_length=10,
         choices=OverlapPolicy.choices,
         default=OverlapPolicy.ALLOW,
-        help_text="For a fire time at which the execution before is still under way.",
+        help_text=_("For a fire time at which the execution before is still under way."),
     )
     timeout_seconds = models.PositiveIntegerField(
-        default=10, help_text="How long one call may take in all. 1 to 3600 seconds."
+        _("timeout seconds"), default=10, help_text=_("How long one call may take in all. 1 to 3600 seconds.")
     )
     connect_timeout_seconds = models.PositiveIntegerField(
-        default=10, help_text="How long connecting may take. 1 to 3600 seconds."
+        _("connect timeout seconds"), default=10, help_text=_("How long connecting may take. 1 to 3600 seconds.")
     )
     max_attempts = models.PositiveSmallIntegerField(
-        default=1, help_text="How often a call is tried in all. 1 to 20; 1 is no retry."
+        _("max attempts"), default=1, help_text=_("How often a call is tried in all. 1 to 20; 1 is no retry.")
     )
     retry_backoff_seconds = models.PositiveIntegerField(
+        _("retry backoff seconds"),
         default=10,
-        help_text="The wait before the second attempt; it doubles before each further one, give or take a fifth."
-        " 1 to 3600 seconds.",
+        help_text=_(
+            "The wait before the second attempt; it doubles before each further one, give or take a fifth."
+            " 1 to 3600 seconds."
+        ),
     )
     retry_deadline_seconds = models.PositiveIntegerField(
-        default=3600, help_text="No attempt begins later than this after the first. 1 to 86400 seconds."
+        _("retry deadline seconds"),
+        default=3600,
+        help_text=_("No attempt begins later than this after the first. 1 to 86400 seconds."),
     )
     retry_on = models.JSONField(
+        _("retry on"),
         default=default_retry_on,
         blank=True,
-        help_text="After which failures: connect, timeout, broken, 5xx, 429. A workflow is dispatched again only where nothing"
-        " can have started.",
+        help_text=_(
+            "After which failures: connect, timeout, broken, 5xx, 429. A workflow is dispatched again only where nothing"
+            " can have started."
+        ),
     )
     jitter_seconds = models.PositiveIntegerField(
+        _("jitter seconds"),
         default=0,
-        help_text="Calls leave up to this much after the fire time, each job always by the same offset, so that many jobs"
-        " of one minute do not strike at once. 0 to 3600 seconds.",
+        help_text=_(
+            "Calls leave up to this much after the fire time, each job always by the same offset, so that many jobs"
+            " of one minute do not strike at once. 0 to 3600 seconds."
+        ),
     )
-    enable_email_notifications = models.BooleanField(default=False)
-    notification_emails = models.JSONField(default=list, blank=True)
-    notify_on_success = models.BooleanField(default=False)
+    enable_email_notifications = models.BooleanField(_("enable email notifications"), default=False)
+    notification_emails = models.JSONField(_("notification emails"), default=list, blank=True)
+    notify_on_success = models.BooleanField(_("notify on success"), default=False)
     created_by = models.ForeignKey(
-        settings.AUTH_USER_MODEL, on_delete=models.SET_NULL, null=True, blank=True, related_name="jobs"
+        settings.AUTH_USER_MODEL,
+        on_delete=models.SET_NULL,
+        null=True,
+        blank=True,
+        related_name="jobs",
+        verbose_name=_("created by"),
     )
-    is_active = models.BooleanField(default=True)
+    is_active = models.BooleanField(_("is active"), default=True)
     next_run_at = models.DateTimeField(
-        null=True, editable=False, help_text="The first fire time that has not been fired; none when inactive or ended."
+        _("next run at"),
+        null=True,
+        editable=False,
+        help_text=_("The first fire time that has not been fired; none when inactive or ended."),
     )
-    last_execution_at = models.DateTimeField(null=True, editable=False)
-    last_status = models.CharField(max_length=10, blank=True, editable=False)
+    last_execution_at = models.DateTimeField(_("last execution at"), null=True, editable=False)
+    last_status = models.CharField(_("last status"), max_length=10, blank=True, editable=False)
     problem = models.CharField(
-        max_length=500, blank=True, editable=False, help_text="Why the scheduler cannot fire the job; empty if it can."
+        _("problem"),
+        max_length=500,
+        blank=True,
+        editable=False,
+        help_text=_("Why the scheduler cannot fire the job; empty if it can."),
     )
-    created_at = models.DateTimeField(default=timezone.now, editable=False)
-    updated_at = models.DateTimeField(auto_now=True)
+    created_at = models.DateTimeField(_("created at"), default=timezone.now, editable=False)
+    updated_at = models.DateTimeField(_("updated at"), auto_now=True)
 
     objects: ClassVar[models.Manager[Job]] = JobQuerySet.as_manager()
 
     class Meta:
+        verbose_name = _("job")
+        verbose_name_plural = _("jobs")
         ordering = ["-created_at", "id"]
         constraints = [
             models.CheckConstraint(
@@ -256,17 +291,27 @@ class ChangeRecord(models.Model):
     """One change of one job: the trail that says who did what, and what schedule was in force when. It outlives its job."""
 
     id = models.UUIDField(primary_key=True, default=uuid7, editable=False)
-    job_id = models.UUIDField()
-    job_name = models.CharField(max_length=255)
-    at = models.DateTimeField(default=timezone.now)
-    kind = models.CharField(max_length=10)
-    by = models.ForeignKey(settings.AUTH_USER_MODEL, on_delete=models.SET_NULL, null=True, related_name="+")
-    by_email = models.CharField(max_length=254, blank=True, help_text="Who did it; empty for the product itself.")
-    address = models.GenericIPAddressField(null=True, help_text="Where the request came from; empty outside a request.")
-    difference = models.JSONField(default=dict, help_text="Changed fields: what before, what after.")
-    schedule = models.JSONField(help_text="What decides when the job fires, as it was from then on.")
+    job_id = models.UUIDField(_("job id"))
+    job_name = models.CharField(_("job name"), max_length=255)
+    at = models.DateTimeField(_("at"), default=timezone.now)
+    kind = models.CharField(_("kind"), max_length=10)
+    by = models.ForeignKey(
+        settings.AUTH_USER_MODEL, on_delete=models.SET_NULL, null=True, related_name="+", verbose_name=_("by")
+    )
+    by_email = models.CharField(
+        _("by email"), max_length=254, blank=True, help_text=_("Who did it; empty for the product itself.")
+    )
+    address = models.GenericIPAddressField(
+        _("address"), null=True, help_text=_("Where the request came from; empty outside a request.")
+    )
+    difference = models.JSONField(
+        _("difference"), default=dict, help_text=_("Changed fields: what before, what after.")
+    )
+    schedule = models.JSONField(_("schedule"), help_text=_("What decides when the job fires, as it was from then on."))
 
     class Meta:
+        verbose_name = _("change")
+        verbose_name_plural = _("changes")
         ordering = ["-at", "-id"]
         indexes = [models.Index(fields=["job_id", "-at"], name="change_of_job")]
 
@@ -278,10 +323,12 @@ class Revision(models.Model):
     """One row: `number` grows with every change of what the job list shows, `edits` with every change made by somebody."""
 
     id = models.PositiveSmallIntegerField(primary_key=True, default=1)
-    number = models.BigIntegerField(default=0)
-    edits = models.BigIntegerField(default=0)
+    number = models.BigIntegerField(_("number"), default=0)
+    edits = models.BigIntegerField(_("edits"), default=0)
 
     class Meta:
+        verbose_name = _("revision")
+        verbose_name_plural = _("revisions")
         constraints = [models.CheckConstraint(name="revision_is_one_row", condition=Q(id=1))]
 
     def __str__(self) -> str:

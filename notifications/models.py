@@ -13,6 +13,7 @@ from django.conf import settings
 from django.db import models
 from django.db.models import Q
 from django.utils import timezone
+from django.utils.translation import gettext_lazy as _
 from uuid_utils.compat import uuid7
 
 from accounts.models import User
@@ -21,15 +22,15 @@ Interval = tuple[dt.datetime | None, dt.datetime]
 
 
 class EventType(models.TextChoices):
-    SUCCESS = "success", "Success"
-    ERROR = "error", "Error"
-    WARNING = "warning", "Warning"
-    INFO = "info", "Info"
+    SUCCESS = "success", _("Success")
+    ERROR = "error", _("Error")
+    WARNING = "warning", _("Warning")
+    INFO = "info", _("Info")
 
 
 class Audience(models.TextChoices):
-    EVERYONE = "everyone", "Everyone"
-    OWNER_AND_ADMINS = "owner_and_admins", "The job's owner and admins"
+    EVERYONE = "everyone", _("Everyone")
+    OWNER_AND_ADMINS = "owner_and_admins", _("The job's owner and admins")
 
 
 class EventQuerySet(models.QuerySet["Event"]):
@@ -48,20 +49,27 @@ class Event(models.Model):
     """Something that happened. `job_id` and `execution_id` may outlive what they name; readers see None then."""
 
     id = models.UUIDField(primary_key=True, default=uuid7, editable=False)
-    title = models.CharField(max_length=100)
-    message = models.TextField()
-    type = models.CharField(max_length=10, choices=EventType.choices)
-    audience = models.CharField(max_length=20, choices=Audience.choices, default=Audience.EVERYONE)
+    title = models.CharField(_("title"), max_length=100)
+    message = models.TextField(_("message"))
+    type = models.CharField(_("type"), max_length=10, choices=EventType.choices)
+    audience = models.CharField(_("audience"), max_length=20, choices=Audience.choices, default=Audience.EVERYONE)
     owner = models.ForeignKey(
-        settings.AUTH_USER_MODEL, on_delete=models.SET_NULL, null=True, related_name="+", db_index=False
+        settings.AUTH_USER_MODEL,
+        on_delete=models.SET_NULL,
+        null=True,
+        related_name="+",
+        db_index=False,
+        verbose_name=_("owner"),
     )
-    job_id = models.UUIDField(null=True)
-    execution_id = models.UUIDField(null=True)
-    created_at = models.DateTimeField(default=timezone.now)
+    job_id = models.UUIDField(_("job id"), null=True)
+    execution_id = models.UUIDField(_("execution id"), null=True)
+    created_at = models.DateTimeField(_("created at"), default=timezone.now)
 
     objects: ClassVar[models.Manager[Event]] = EventQuerySet.as_manager()
 
     class Meta:
+        verbose_name = _("notification")
+        verbose_name_plural = _("notifications")
         ordering = ["-created_at", "-id"]
         indexes = [
             models.Index(fields=["-created_at", "-id", "audience", "owner"], name="event_newest"),
@@ -75,10 +83,12 @@ class Event(models.Model):
 class EventState(models.Model):
     """What one user did with one event."""
 
-    user = models.ForeignKey(settings.AUTH_USER_MODEL, on_delete=models.CASCADE, related_name="event_states")
-    event = models.ForeignKey(Event, on_delete=models.CASCADE, related_name="states")
-    read_at = models.DateTimeField(null=True)
-    is_deleted = models.BooleanField(default=False)
+    user = models.ForeignKey(
+        settings.AUTH_USER_MODEL, on_delete=models.CASCADE, related_name="event_states", verbose_name=_("user")
+    )
+    event = models.ForeignKey(Event, on_delete=models.CASCADE, related_name="states", verbose_name=_("event"))
+    read_at = models.DateTimeField(_("read at"), null=True)
+    is_deleted = models.BooleanField(_("is deleted"), default=False)
 
     class Meta:
         constraints = [models.UniqueConstraint(fields=["user", "event"], name="event_state_once")]
@@ -95,11 +105,11 @@ class Inbox(models.Model):
     """
 
     user = models.OneToOneField(settings.AUTH_USER_MODEL, on_delete=models.CASCADE, related_name="inbox")
-    read_marks = models.JSONField(default=list)
-    cleared = models.JSONField(default=list)
+    read_marks = models.JSONField(_("read marks"), default=list)
+    cleared = models.JSONField(_("cleared"), default=list)
 
     class Meta:
-        verbose_name_plural = "inboxes"
+        verbose_name_plural = _("inboxes")
 
     def __str__(self) -> str:
         return f"inbox of {self.user}"
@@ -131,14 +141,14 @@ class Inbox(models.Model):
 
 
 class Channel(models.TextChoices):
-    EMAIL = "email", "E-mail"
-    SLACK = "slack", "Slack"
+    EMAIL = "email", _("E-mail")
+    SLACK = "slack", _("Slack")
 
 
 class MessageStatus(models.TextChoices):
-    PENDING = "pending", "Pending"
-    SENT = "sent", "Sent"
-    FAILED = "failed", "Failed"
+    PENDING = "pending", _("Pending")
+    SENT = "sent", _("Sent")
+    FAILED = "failed", _("Failed")
 
 
 class Message(models.Model):
@@ -148,20 +158,24 @@ class Message(models.Model):
     """
 
     id = models.UUIDField(primary_key=True, default=uuid7, editable=False)
-    key = models.CharField(max_length=400, unique=True)
-    channel = models.CharField(max_length=10, choices=Channel.choices)
-    recipient = models.CharField(max_length=254, blank=True, help_text="An e-mail address; empty for Slack.")
-    subject = models.CharField(max_length=300, blank=True)
-    text = models.TextField()
-    html = models.TextField(blank=True)
-    status = models.CharField(max_length=10, choices=MessageStatus.choices, default=MessageStatus.PENDING)
-    attempts = models.PositiveSmallIntegerField(default=0)
-    next_attempt_at = models.DateTimeField(default=timezone.now)
-    last_error = models.TextField(blank=True)
-    created_at = models.DateTimeField(default=timezone.now)
-    sent_at = models.DateTimeField(null=True)
+    key = models.CharField(_("key"), max_length=400, unique=True)
+    channel = models.CharField(_("channel"), max_length=10, choices=Channel.choices)
+    recipient = models.CharField(
+        _("recipient"), max_length=254, blank=True, help_text=_("An e-mail address; empty for Slack.")
+    )
+    subject = models.CharField(_("subject"), max_length=300, blank=True)
+    text = models.TextField(_("text"))
+    html = models.TextField(_("html"), blank=True)
+    status = models.CharField(_("status"), max_length=10, choices=MessageStatus.choices, default=MessageStatus.PENDING)
+    attempts = models.PositiveSmallIntegerField(_("attempts"), default=0)
+    next_attempt_at = models.DateTimeField(_("next attempt at"), default=timezone.now)
+    last_error = models.TextField(_("last error"), blank=True)
+    created_at = models.DateTimeField(_("created at"), default=timezone.now)
+    sent_at = models.DateTimeField(_("sent at"), null=True)
 
     class Meta:
+        verbose_name = _("message")
+        verbose_name_plural = _("messages")
         ordering = ["-created_at"]
         indexes = [
             models.Index(fields=["next_attempt_at"], name="message_due", condition=Q(status="pending")),

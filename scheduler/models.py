@@ -9,6 +9,7 @@ from django.conf import settings
 from django.db import models
 from django.db.models import Q
 from django.utils import timezone
+from django.utils.translation import gettext_lazy as _
 
 # A heartbeat is written each second; one older than this means that nobody leads, and another may.
 HEARTBEAT_FRESH = dt.timedelta(seconds=4)
@@ -18,16 +19,21 @@ class Leadership(models.Model):
     """One row: the process that leads, and its heartbeat. `fencing_token` grows with every change of leader."""
 
     id = models.PositiveSmallIntegerField(primary_key=True, default=1)
-    fencing_token = models.BigIntegerField(default=0)
-    leader_id = models.CharField(max_length=300, blank=True, help_text="host:pid of the leader; empty when it left.")
-    acquired_at = models.DateTimeField(null=True)
-    heartbeat_at = models.DateTimeField(null=True)
-    has_lock = models.BooleanField(default=False, help_text="Whether its death would set the lock file free.")
-    schedules = models.PositiveIntegerField(default=0, help_text="Entries on the clock.")
-    last_resync_at = models.DateTimeField(null=True)
+    fencing_token = models.BigIntegerField(_("fencing token"), default=0)
+    leader_id = models.CharField(
+        _("leader id"), max_length=300, blank=True, help_text=_("host:pid of the leader; empty when it left.")
+    )
+    acquired_at = models.DateTimeField(_("acquired at"), null=True)
+    heartbeat_at = models.DateTimeField(_("heartbeat at"), null=True)
+    has_lock = models.BooleanField(
+        _("has lock"), default=False, help_text=_("Whether its death would set the lock file free.")
+    )
+    schedules = models.PositiveIntegerField(_("schedules"), default=0, help_text=_("Entries on the clock."))
+    last_resync_at = models.DateTimeField(_("last resync at"), null=True)
 
     class Meta:
-        verbose_name_plural = "leadership"
+        verbose_name = _("leadership")
+        verbose_name_plural = _("leadership")
         constraints = [models.CheckConstraint(name="leadership_is_one_row", condition=Q(id=1))]
 
     def __str__(self) -> str:
@@ -53,12 +59,14 @@ class Leadership(models.Model):
 class LeaderTerm(models.Model):
     """One period of leading. `ended_at` is the last heartbeat, written by who comes next; None while it lasts."""
 
-    fencing_token = models.BigIntegerField(primary_key=True)
-    leader_id = models.CharField(max_length=300)
-    started_at = models.DateTimeField()
-    ended_at = models.DateTimeField(null=True)
+    fencing_token = models.BigIntegerField(_("fencing token"), primary_key=True)
+    leader_id = models.CharField(_("leader id"), max_length=300)
+    started_at = models.DateTimeField(_("started at"))
+    ended_at = models.DateTimeField(_("ended at"), null=True)
 
     class Meta:
+        verbose_name = _("leader's term")
+        verbose_name_plural = _("leaders' terms")
         ordering = ["-fencing_token"]
         indexes = [models.Index(fields=["started_at"], name="leader_term_start")]
 
@@ -70,12 +78,16 @@ class Resync(models.Model):
     """A full reconciliation asked of the leader, and its answer."""
 
     id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
-    requested_at = models.DateTimeField(default=timezone.now)
-    requested_by = models.ForeignKey(settings.AUTH_USER_MODEL, on_delete=models.SET_NULL, null=True, related_name="+")
-    answered_at = models.DateTimeField(null=True)
-    result = models.JSONField(null=True, help_text="Counts, as the API answers them.")
+    requested_at = models.DateTimeField(_("requested at"), default=timezone.now)
+    requested_by = models.ForeignKey(
+        settings.AUTH_USER_MODEL, on_delete=models.SET_NULL, null=True, related_name="+", verbose_name=_("requested by")
+    )
+    answered_at = models.DateTimeField(_("answered at"), null=True)
+    result = models.JSONField(_("result"), null=True, help_text=_("Counts, as the API answers them."))
 
     class Meta:
+        verbose_name = _("resync")
+        verbose_name_plural = _("resyncs")
         ordering = ["-requested_at"]
 
     def __str__(self) -> str:

@@ -9,6 +9,7 @@ from django.conf import settings
 from django.db import models
 from django.db.models import Q
 from django.utils import timezone
+from django.utils.translation import gettext_lazy as _
 
 from settings_app.encryption import EncryptedTextField
 
@@ -27,16 +28,18 @@ class SlackSettings(models.Model):
     SINGLETON = uuid.UUID(int=1)
 
     id = models.UUIDField(primary_key=True, default=SINGLETON, editable=False)
-    is_enabled = models.BooleanField(default=False)
+    is_enabled = models.BooleanField(_("is enabled"), default=False)
     webhook_url = EncryptedTextField(
-        "webhook URL", blank=True, help_text="Slack's incoming webhook, https only. Stored encrypted."
+        "webhook URL", blank=True, help_text=_("Slack's incoming webhook, https only. Stored encrypted.")
     )
-    channel = models.CharField(max_length=100, blank=True, help_text="Only for webhooks that may choose a channel.")
-    created_at = models.DateTimeField(default=timezone.now, editable=False)
-    updated_at = models.DateTimeField(auto_now=True)
+    channel = models.CharField(
+        _("channel"), max_length=100, blank=True, help_text=_("Only for webhooks that may choose a channel.")
+    )
+    created_at = models.DateTimeField(_("created at"), default=timezone.now, editable=False)
+    updated_at = models.DateTimeField(_("updated at"), auto_now=True)
 
     class Meta:
-        verbose_name = verbose_name_plural = "Slack settings"
+        verbose_name = verbose_name_plural = _("Slack settings")
         constraints = [
             models.CheckConstraint(name="slack_settings_is_one_row", condition=Q(id=uuid.UUID(int=1))),
             models.CheckConstraint(name="slack_enabled_has_url", condition=Q(is_enabled=False) | ~Q(webhook_url="")),
@@ -56,18 +59,18 @@ class Preferences(models.Model):
 
     id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
     user = models.OneToOneField(settings.AUTH_USER_MODEL, on_delete=models.CASCADE, related_name="preferences")
-    email_on_job_success = models.BooleanField(default=True)
-    email_on_job_failure = models.BooleanField(default=True)
-    email_on_job_disabled = models.BooleanField(default=False)
-    browser_notifications = models.BooleanField(default=False)
-    daily_digest = models.BooleanField(default=False)
-    weekly_report = models.BooleanField(default=False)
-    created_at = models.DateTimeField(default=timezone.now, editable=False)
-    updated_at = models.DateTimeField(auto_now=True)
+    email_on_job_success = models.BooleanField(_("email on job success"), default=True)
+    email_on_job_failure = models.BooleanField(_("email on job failure"), default=True)
+    email_on_job_disabled = models.BooleanField(_("email on job disabled"), default=False)
+    browser_notifications = models.BooleanField(_("browser notifications"), default=False)
+    daily_digest = models.BooleanField(_("daily digest"), default=False)
+    weekly_report = models.BooleanField(_("weekly report"), default=False)
+    created_at = models.DateTimeField(_("created at"), default=timezone.now, editable=False)
+    updated_at = models.DateTimeField(_("updated at"), auto_now=True)
 
     class Meta:
-        verbose_name = "notification preferences"
-        verbose_name_plural = "notification preferences"
+        verbose_name = _("notification preferences")
+        verbose_name_plural = _("notification preferences")
 
     def __str__(self) -> str:
         return f"preferences of {self.user}"
@@ -91,12 +94,12 @@ class UiPreferences(models.Model):
     """How one user likes the frontend."""
 
     user = models.OneToOneField(settings.AUTH_USER_MODEL, on_delete=models.CASCADE, related_name="ui_preferences")
-    jobs_table_columns = models.JSONField(default=_default_columns)
-    updated_at = models.DateTimeField(auto_now=True)
+    jobs_table_columns = models.JSONField(_("jobs table columns"), default=_default_columns)
+    updated_at = models.DateTimeField(_("updated at"), auto_now=True)
 
     class Meta:
-        verbose_name = "UI preferences"
-        verbose_name_plural = "UI preferences"
+        verbose_name = _("UI preferences")
+        verbose_name_plural = _("UI preferences")
 
     def __str__(self) -> str:
         return f"UI preferences of {self.user}"

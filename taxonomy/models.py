@@ -11,6 +11,7 @@ from django.db import models
 from django.db.models import Q
 from django.db.models.functions import Lower
 from django.utils import timezone
+from django.utils.translation import gettext_lazy as _
 
 GENERAL = "general"
 
@@ -61,13 +62,19 @@ class Label(models.Model):
     """A name with a slug that is unique among its kind. Disabled ones stay on the jobs that have them."""
 
     id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
-    name = models.CharField(max_length=100)
+    name = models.CharField(_("name"), max_length=100)
     slug = models.CharField(
-        max_length=100, unique=True, blank=True, help_text="Made from the name when left empty. a-z, 0-9 and '-'."
+        _("slug"),
+        max_length=100,
+        unique=True,
+        blank=True,
+        help_text=_("Made from the name when left empty. a-z, 0-9 and '-'."),
     )
-    is_active = models.BooleanField(default=True, help_text="A disabled one is kept by its jobs but cannot be chosen.")
-    created_at = models.DateTimeField(default=timezone.now, editable=False)
-    updated_at = models.DateTimeField(auto_now=True)
+    is_active = models.BooleanField(
+        _("is active"), default=True, help_text=_("A disabled one is kept by its jobs but cannot be chosen.")
+    )
+    created_at = models.DateTimeField(_("created at"), default=timezone.now, editable=False)
+    updated_at = models.DateTimeField(_("updated at"), auto_now=True)
 
     objects: ClassVar[models.Manager[Label]] = LabelQuerySet.as_manager()
 
@@ -82,7 +89,8 @@ class Category(Label):
     """What a job is for."""
 
     class Meta:
-        verbose_name_plural = "categories"
+        verbose_name = _("category")
+        verbose_name_plural = _("categories")
         ordering = [Lower("name")]
         constraints = [
             models.CheckConstraint(condition=Q(slug__regex=r"^[a-z0-9]+(-[a-z0-9]+)*$"), name="category_slug_valid"),
@@ -93,14 +101,18 @@ class PicTeam(Label):
     """The team in charge of a job."""
 
     slack_handle = models.CharField(
-        max_length=100, help_text="Whom Slack messages mention, such as @qa-team or S0123ABC."
+        _("slack handle"), max_length=100, help_text=_("Whom Slack messages mention, such as @qa-team or S0123ABC.")
     )
     max_concurrent = models.PositiveIntegerField(
-        null=True, blank=True, help_text="How many calls of the team's jobs may be under way at once. Empty: no limit."
+        _("max concurrent"),
+        null=True,
+        blank=True,
+        help_text=_("How many calls of the team's jobs may be under way at once. Empty: no limit."),
     )
 
     class Meta:
-        verbose_name = "PIC team"
+        verbose_name = _("PIC team")
+        verbose_name_plural = _("PIC teams")
         ordering = [Lower("name")]
         constraints = [
             models.CheckConstraint(condition=Q(slug__regex=r"^[a-z0-9]+(-[a-z0-9]+)*$"), name="pic_team_slug_valid"),

@@ -4,15 +4,18 @@ from django.db import migrations, models
 
 
 class Migration(migrations.Migration):
-
     dependencies = [
-        ('accounts', '0001_initial'),
+        ("accounts", "0001_initial"),
     ]
 
     operations = [
         migrations.AddField(
-            model_name='user',
-            name='admin_access',
-            field=models.BooleanField(default=False, help_text='Admins always may. Users work on their own jobs there, viewers read.', verbose_name='may enter the admin'),
+            model_name="user",
+            name="admin_access",
+            field=models.BooleanField(
+                default=False,
+                help_text="Admins always may. Users work on their own jobs there, viewers read.",
+                verbose_name="may enter the admin",
+            ),
         ),
     ]

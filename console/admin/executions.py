@@ -42,7 +42,9 @@ class ExecutionAdmin(ReadOnlyAdmin):
         return lookup == "job" or super().lookup_allowed(lookup, value, request)
 
     def get_urls(self) -> list[Any]:
-        page = path("<path:execution_id>/again/", self.admin_site.admin_view(self.again), name="executions_execution_again")
+        page = path(
+            "<path:execution_id>/again/", self.admin_site.admin_view(self.again), name="executions_execution_again"
+        )
         return [page, *super().get_urls()]
 
     @admin.display(description=gettext_lazy("Began"))

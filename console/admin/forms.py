@@ -6,7 +6,13 @@ from typing import Any
 
 from django import forms
 from django.utils.translation import gettext_lazy as _
-from unfold.widgets import UnfoldAdminRadioSelectWidget, UnfoldAdminSelectWidget, UnfoldAdminSingleDateWidget
+from unfold.widgets import (
+    UnfoldAdminCheckboxSelectMultipleWidget,
+    UnfoldAdminRadioSelectWidget,
+    UnfoldAdminSelectWidget,
+    UnfoldAdminSingleDateWidget,
+    UnfoldAdminTextareaWidget,
+)
 
 from contract.errors import DomainError
 from jobs import services
@@ -20,7 +26,7 @@ WEBHOOK, GITHUB = "webhook", "github"
 class RetryOnField(forms.MultipleChoiceField):
     """Failures after which another attempt is made."""
 
-    widget = forms.CheckboxSelectMultiple
+    widget = UnfoldAdminCheckboxSelectMultipleWidget
 
     def __init__(self, **kwargs: Any) -> None:
         super().__init__(choices=RetryOn.choices, **kwargs)
@@ -48,9 +54,11 @@ class JobForm(forms.ModelForm[Job]):
         widget=UnfoldAdminRadioSelectWidget,
         required=False,
     )
-    retry_on = RetryOnField(label=_("Retry on"), required=False, help_text=_("After which failures another attempt is made."))
+    retry_on = RetryOnField(
+        label=_("Retry on"), required=False, help_text=_("After which failures another attempt is made.")
+    )
     notification_emails = EmailsField(
-        label=_("E-mail addresses"), required=False, widget=forms.Textarea(attrs={"rows": 2}), help_text=_("One a line."),
+        label=_("E-mail addresses"), required=False, widget=UnfoldAdminTextareaWidget(attrs={"rows": 2}), help_text=_("One a line."),
     )  # fmt: skip
 
     class Meta:

@@ -71,7 +71,6 @@ class JobAdmin(ProductAdmin):
     search_help_text = gettext_lazy("Name, URL, repository, workflow or team")
     list_select_related = ("pic_team", "category")
     readonly_fields = ("next_run_at", "problem", "last_execution_at", "created_by", "created_at", "updated_at")
-    autocomplete_fields = ("pic_team", "category")
     actions: Any = actions.ALL
     change_form_before_template = "console/job_tools.html"
     change_form_after_template = "console/job_history.html"
@@ -81,7 +80,9 @@ class JobAdmin(ProductAdmin):
             gettext_lazy("When"),
             {
                 "fields": ("cron_expression", "jitter_seconds"),
-                "description": gettext_lazy("Times are Japan Standard Time. The words and the next fires are shown as you type."),
+                "description": gettext_lazy(
+                    "Times are Japan Standard Time. The words and the next fires are shown as you type."
+                ),
             },
         ),
         (
@@ -200,9 +201,7 @@ class JobAdmin(ProductAdmin):
     def get_deleted_objects(self, objs: Any, request: HttpRequest) -> Any:
         """The jobs by name, and how many executions go with them: a list of thousands would tell nobody anything."""
         jobs = list(objs)
-        counts = dict(
-            Execution.objects.filter(job__in=jobs).order_by().values_list("job").annotate(count=Count("id"))
-        )
+        counts = dict(Execution.objects.filter(job__in=jobs).order_by().values_list("job").annotate(count=Count("id")))
         lines = [f"{job.name}: {counts.get(job.pk, 0)} {_('executions')}" for job in jobs]
         refused = set() if all(self.has_delete_permission(request, job) for job in jobs) else {Job._meta.verbose_name}
         return lines, {_("jobs"): len(jobs), _("executions"): sum(counts.values())}, refused, []
@@ -267,4 +266,3 @@ class ChangeRecordAdmin(ReadOnlyAdmin):
 @admin.register(Revision)
 class RevisionAdmin(ReadOnlyAdmin):
     list_display = ("number",)
-

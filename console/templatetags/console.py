@@ -22,8 +22,20 @@ def times(number: int, factor: int) -> int:
 
 
 @register.filter
-def plus(number: float, more: float) -> str:
-    return f"{number + more:g}"
+def of_day(minutes: float) -> str:
+    """Minutes as a share of a day."""
+    return f"{minutes / 14.4:.3f}%"
+
+
+@register.filter
+def band_height(share: float) -> str:
+    """How high the failed part of a band is; seen, however small the share."""
+    return f"{max(2.0, 12 * share):.1f}"
+
+
+@register.filter
+def band_top(share: float) -> str:
+    return f"{20 - max(2.0, 12 * share):.1f}"
 
 
 @register.filter

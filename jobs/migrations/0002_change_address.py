@@ -4,15 +4,16 @@ from django.db import migrations, models
 
 
 class Migration(migrations.Migration):
-
     dependencies = [
-        ('jobs', '0001_initial'),
+        ("jobs", "0001_initial"),
     ]
 
     operations = [
         migrations.AddField(
-            model_name='changerecord',
-            name='address',
-            field=models.GenericIPAddressField(help_text='Where the request came from; empty outside a request.', null=True),
+            model_name="changerecord",
+            name="address",
+            field=models.GenericIPAddressField(
+                help_text="Where the request came from; empty outside a request.", null=True
+            ),
         ),
     ]

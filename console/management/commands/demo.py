@@ -17,7 +17,9 @@ class Command(BaseCommand):
     requires_system_checks: list[str] = []
 
     def add_arguments(self, parser: CommandParser) -> None:
-        parser.add_argument("--echo-port", type=int, default=5099, help="where the demo's target listens (default 5099)")
+        parser.add_argument(
+            "--echo-port", type=int, default=5099, help="where the demo's target listens (default 5099)"
+        )
 
     def handle(self, *args: Any, **options: Any) -> None:
         call_command("setup", stdout=self.stdout)
@@ -25,6 +27,8 @@ class Command(BaseCommand):
             self.stdout.write("There are jobs already: nothing is added.")
             return
         if "127.0.0.1" not in settings.CRONSCHED_ALLOWED_TARGETS:
-            raise CommandError("The demo's jobs call this machine: set CRONSCHED_ALLOWED_TARGETS=127.0.0.1, or use `make demo`.")
+            raise CommandError(
+                "The demo's jobs call this machine: set CRONSCHED_ALLOWED_TARGETS=127.0.0.1, or use `make demo`."
+            )
         count = demo.seed(f"http://127.0.0.1:{options['echo_port']}")
         self.stdout.write(f"Made {Job.objects.count()} jobs with {count} executions.")

@@ -1,0 +1,72 @@
+"""Every daily page: reachable by keyboard and screen reader, in light and dark, on a phone, in Japanese."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+from playwright.sync_api import Page
+
+from tests.contract.helpers import make_job, team
+from tests.installation import Installation
+from tests.target import Target, wait_until
+
+PAGES = [
+    "", "calendar/", "calendar/?view=week", "jobs/job/", "jobs/job/add/", "executions/execution/", "import/", "taxonomy/category/",
+    "taxonomy/picteam/", "accounts/user/", "settings_app/slacksettings/", "notifications/message/", "notifications/event/",
+    "jobs/changerecord/", "scheduler/leadership/",
+]  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def seen(installation: Installation, _target: Target) -> dict[str, Any]:
+    """A job with an execution that failed."""
+    team(installation.admin)
+    job = make_job(installation.admin, name="Seen by the browser", target_url=_target.url + "/status/500")
+    asked = installation.admin.post(f"/jobs/{job['id']}/execute").json()["execution_id"]
+    wait_until(lambda: installation.admin.get(f"/executions/{asked}").json()["execution"]["status"] == "failed")
+    return {"job": job["id"], "execution": asked}
+
+
+def pages_of(seen: dict[str, Any]) -> list[str]:
+    job, execution = seen["job"], seen["execution"]
+    return [*PAGES, f"jobs/job/{job}/change/", f"jobs/job/{job}/explain/?at=2026-11-24T09:00", f"executions/execution/{execution}/change/", f"jobs/job/{job}/delete/"]  # fmt: skip
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_every_page_is_accessible(
+    open_page: Callable[..., Page], serious_findings: Callable[[Page], list[str]], seen: dict[str, Any], scheme: str
+) -> None:
+    page = open_page(color_scheme=scheme)
+    findings = []
+    for path in pages_of(seen):
+        page.goto(path)
+        page.wait_for_load_state("networkidle")
+        findings += [f"{path or 'dashboard'}: {finding}" for finding in serious_findings(page)]
+    assert not findings, "\n".join(findings)
+
+
+def test_nothing_is_wider_than_a_phone(open_page: Callable[..., Page], seen: dict[str, Any]) -> None:
+    page = open_page(viewport={"width": 390, "height": 800})
+    for path in pages_of(seen):
+        page.goto(path)
+        wide = page.evaluate("document.documentElement.scrollWidth - document.documentElement.clientWidth")
+        assert wide <= 1, f"{path} is {wide} px too wide"
+
+
+def test_japanese(open_page: Callable[..., Page]) -> None:
+    page = open_page(locale="ja")
+    assert page.locator("html").get_attribute("lang") == "ja"
+    assert page.get_by_role("heading", name="要対応").is_visible()
+    page.goto("jobs/job/add/")
+    assert page.get_by_text("何を").first.is_visible()
+
+
+def test_the_dashboard_renews_itself(open_page: Callable[..., Page]) -> None:
+    page = open_page()
+    page.evaluate("document.querySelector('#board').dataset.mark = 'kept'")
+    with page.expect_response("**/admin/dashboard/", timeout=15_000):
+        pass
+    assert page.locator("#board").get_attribute("data-mark") == "kept"
+    assert page.get_by_role("heading", name="Needs attention").is_visible()
