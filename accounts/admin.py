@@ -45,9 +45,9 @@ class UserChangeForm(forms.ModelForm[User]):
         stays = data.get("role") == Role.ADMIN and data.get("is_active")
         was = User.objects.active_admins().filter(pk=self.instance.pk).exists()
         if self.acting == self.instance and not stays:
-            raise ValidationError("Ask another admin to change your role or status.")
+            raise ValidationError(_("Ask another admin to change your role or status."))
         if was and not stays and not User.objects.active_admins().exclude(pk=self.instance.pk).exists():
-            raise ValidationError("This is the last active admin: make another admin first.")
+            raise ValidationError(_("This is the last active admin: make another admin first."))
         return data
 
 
@@ -66,7 +66,7 @@ class UserAdmin(DjangoUserAdmin, ProductAdmin):  # type: ignore[type-arg]
     filter_horizontal = ()
     fieldsets = (
         (None, {"fields": ("username", "email", "role", "admin_access", "is_active")}),
-        ("Times", {"fields": ("last_login", "created_at", "updated_at")}),
+        (_("Times"), {"fields": ("last_login", "created_at", "updated_at")}),
     )
     add_fieldsets = ((None, {"classes": ("wide",), "fields": ("username", "email", "role", "password1", "password2")}),)
 

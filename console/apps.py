@@ -7,3 +7,9 @@ class ConsoleConfig(AppConfig):
 
     name = "console"
     verbose_name = _("Console")
+
+    def ready(self) -> None:
+        """Let the audit trail hear of changes."""
+        from console import audit
+
+        audit.listen()

@@ -45,7 +45,7 @@ class Mark(NamedTuple):
     x: int
     width: float
     kind: str
-    count: int
+    fires: int
     title: str
     url: str
     bad: float = 0
@@ -105,7 +105,7 @@ def week(date: dt.date, filters: Filters) -> dict[str, Any]:
             for one in days:
                 for minute in group.minutes_of(one) if one >= now.date() else ():
                     if one > now.date() or minute > now.hour * 60 + now.minute:
-                        expected[one, minute // 60] += group.count
+                        expected[one, minute // 60] += group.jobs
     return {
         "days": [{"date": one, "is_today": one == now.date()} for one in days],
         "rows": [
@@ -126,8 +126,8 @@ def week(date: dt.date, filters: Filters) -> dict[str, Any]:
             }
             for hour in range(24)
         ],
-        "frequent": sum(group.count for group in frequent),
-        "frequent_fires": sum(group.count * len(group.minutes_of(now.date())) for group in frequent),
+        "frequent": sum(group.jobs for group in frequent),
+        "frequent_fires": sum(group.jobs * len(group.minutes_of(now.date())) for group in frequent),
         "before": monday - dt.timedelta(days=7),
         "after": monday + dt.timedelta(days=7),
     }
@@ -193,7 +193,7 @@ def _bands(date: dt.date, jobs: QuerySet[Job], groups: list[forecast.Group], now
             past[expression][read_utc(text).astimezone(settings.SCHEDULER_ZONE).hour][status] = count
     tracks = []
     for expression, same in sorted(by_expression.items()):
-        count = sum(group.count for group in same)
+        count = sum(group.jobs for group in same)
         marks = _band_marks(date, same[0], past[expression], now)
         url = f"{reverse('admin:jobs_job_changelist')}?cron_expression={expression.replace(' ', '+')}"
         tracks.append(Track(f"{same[0].schedule.describe()} × {count}", url, True, marks))
@@ -236,7 +236,7 @@ def _tracks(
         if not group.is_frequent and date >= now.date():
             for minute in group.minutes_of(date):
                 if minute > passed:
-                    coming[group.lane][minute] += group.count
+                    coming[group.lane][minute] += group.jobs
     base = reverse("admin:jobs_job_changelist")
     return [
         Track(

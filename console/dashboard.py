@@ -14,7 +14,7 @@ from django.utils.translation import gettext as _
 
 from console import charts, forecast
 from executions import history
-from executions.models import Status
+from executions.models import Execution, Status
 from jobs.models import Job
 from notifications.models import Message, MessageStatus
 from scheduler.models import Leadership
@@ -92,7 +92,7 @@ def _attention(now: dt.datetime) -> list[dict[str, Any]]:
         ended=Count("id", filter=Q(is_active=False, end_date__lt=today)),
         unknown=Count("id", filter=active & Q(pic_team__in=PicTeam.objects.filter(is_active=False))),
     )
-    failed = history.Execution.objects.filter(status=Status.FAILED, started_at__gte=now - dt.timedelta(days=1)).count()
+    failed = Execution.objects.filter(status=Status.FAILED, started_at__gte=now - dt.timedelta(days=1)).count()
     stuck = Message.objects.filter(status=MessageStatus.FAILED).count()
     jobs, executions = reverse("admin:jobs_job_changelist"), reverse("admin:executions_execution_changelist")
     messages = reverse("admin:notifications_message_changelist")

@@ -26,7 +26,7 @@ class Group(NamedTuple):
     schedule: Schedule
     start: dt.date | None
     end: dt.date
-    count: int
+    jobs: int
     job_id: UUID
 
     @property
@@ -70,7 +70,7 @@ def next_minutes(found: list[Group], count: int) -> list[tuple[dt.datetime, int]
     for group in found:
         for day in days:
             for minute in group.minutes_of(day):
-                fires[day, minute] += group.count
+                fires[day, minute] += group.jobs
     return [(moment, fires[moment.date(), moment.hour * 60 + moment.minute]) for moment in moments]
 
 
@@ -89,5 +89,5 @@ def together(jobs: QuerySet[Job], moments: list[dt.datetime]) -> list[int]:
                 and moment.hour in tab.hour.values
                 and tab.matches_day(moment.date())
             ):
-                counts[index] += group.count
+                counts[index] += group.jobs
     return counts

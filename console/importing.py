@@ -9,7 +9,6 @@ from django.conf import settings
 from django.contrib import messages
 from django.core import signing
 from django.core.exceptions import PermissionDenied
-from django.core.files.uploadedfile import UploadedFile
 from django.http import HttpRequest, HttpResponse, HttpResponseBase, HttpResponseRedirect
 from django.template.response import TemplateResponse
 from django.urls import reverse
@@ -65,7 +64,7 @@ class ImportView(View):
         form = ImportForm(request.POST, request.FILES)
         if not form.is_valid():
             return self._page(request, form)
-        file: UploadedFile = form.cleaned_data["file"]
+        file: Any = form.cleaned_data["file"]
         owner = form.cleaned_data["default_github_owner"]
         if (file.size or 0) > settings.MAX_UPLOAD_BYTES:
             form.add_error("file", _("The file is too large: split it."))

@@ -63,8 +63,8 @@ def form_context(object_id: str | None) -> dict[str, Any]:
     if object_id is None or _uuid(object_id) is None:
         return {}
     return {
-        "recent_executions": Execution.objects.filter(job_id=object_id).newest_first()[:_SHOWN],  # type: ignore[attr-defined]
-        "recent_changes": ChangeRecord.objects.filter(job_id=object_id)[:_SHOWN],
+        "recent_executions": Execution.objects.filter(job_id=object_id).newest_first()[:_SHOWN],
+        "recent_changes": ChangeRecord.objects.filter(subject_id=object_id)[:_SHOWN],
     }
 
 

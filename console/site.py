@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from typing import Any
 
-from django.http import HttpRequest, HttpResponse, HttpResponseBase
+from django.contrib import messages
+from django.core.exceptions import PermissionDenied
+from django.http import HttpRequest, HttpResponse, HttpResponseBase, HttpResponseRedirect
 from django.shortcuts import render
 from django.template.response import TemplateResponse
-from django.urls import path
+from django.urls import path, reverse
 from django.utils.translation import gettext as _
 from unfold.sites import UnfoldAdminSite
 
@@ -16,7 +18,9 @@ from console.calendar import Filters
 from console.dashboard import dashboard
 from contract.errors import DomainError
 from jobs.services import get_job
+from notifications.delivery import SendingFailed, post_to_slack
 from scheduler.explain import explain, read_moment
+from settings_app.models import SlackSettings
 from taxonomy.models import Category, PicTeam
 
 
@@ -33,6 +37,7 @@ class CronschedAdminSite(UnfoldAdminSite):  # type: ignore[misc]  # unfold has n
         pages = [
             path("dashboard/", self.admin_view(self.live), name="dashboard_live"),
             path("calendar/", self.admin_view(self.calendar), name="calendar"),
+            path("slack-test/", self.admin_view(self.test_slack), name="slack_test"),
             path("import/", self.admin_view(ImportView.as_view(site=self)), name="import_jobs"),
             path("jobs/job/<path:job_id>/explain/", self.admin_view(self.explain), name="jobs_job_explain"),
         ]
@@ -61,10 +66,24 @@ class CronschedAdminSite(UnfoldAdminSite):  # type: ignore[misc]  # unfold has n
             "date": date,
             "shown": shown,
             "filters": filters,
-            "teams": PicTeam.objects.by_name(),  # type: ignore[attr-defined]
-            "categories": Category.objects.by_name(),  # type: ignore[attr-defined]
+            "teams": PicTeam.objects.by_name(),
+            "categories": Category.objects.by_name(),
         }
         return TemplateResponse(request, "console/calendar.html", context)
+
+    def test_slack(self, request: HttpRequest) -> HttpResponseBase:
+        """Post a message to the stored webhook, and show what Slack answers."""
+        if request.method != "POST":
+            return HttpResponse(status=405)
+        if not request.user.has_perm("settings_app.change_slacksettings"):
+            raise PermissionDenied
+        slack = SlackSettings.current()
+        try:
+            answer = post_to_slack(slack, _("A test message from Cronsched: it works."))
+            messages.success(request, _("Slack answered: %(answer)s") % {"answer": answer})
+        except SendingFailed as exc:
+            messages.error(request, str(exc))
+        return HttpResponseRedirect(reverse("admin:settings_app_slacksettings_change", args=[slack.pk]))
 
     def explain(self, request: HttpRequest, job_id: str) -> HttpResponseBase:
         """Why a job did or did not run at a time."""

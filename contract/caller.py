@@ -1,17 +1,25 @@
-"""Where the request under way comes from: the trail of changes notes it without every service passing it on."""
+"""Who the request under way comes from, and where: the trail of changes notes it without every service passing it on."""
 
 from __future__ import annotations
 
 from contextvars import ContextVar
+from typing import Any
 
-_address: ContextVar[str] = ContextVar("caller_address", default="")
+_request: ContextVar[Any] = ContextVar("request_under_way", default=None)
+
+
+def set_request(request: Any) -> None:
+    """Say which request is being answered; None when it is."""
+    _request.set(request)
 
 
 def address() -> str:
     """The address of the client whose request is being answered; '' outside a request (a command, the scheduler)."""
-    return _address.get()
+    request = _request.get()
+    return "" if request is None else str(request.META.get("REMOTE_ADDR") or "")
 
 
-def set_address(value: str) -> None:
-    """Say where the request that begins now comes from."""
-    _address.set(value)
+def user() -> Any:
+    """The account that the request came with; None outside a request and for strangers."""
+    found = getattr(_request.get(), "user", None)
+    return found if found is not None and found.is_authenticated else None

@@ -14,15 +14,18 @@ from contract.errors import Invalid
 class ApiGuard:
     """Refuses bodies over the limit (413) and NUL characters in addresses (400) before anything is read; empties answers to HEAD.
 
-    It also notes the client's address for the trail of changes.
+    It also notes the request for the trail of changes.
     """
 
     def __init__(self, get_response: Callable[[HttpRequest], HttpResponseBase]) -> None:
         self._get_response = get_response
 
     def __call__(self, request: HttpRequest) -> HttpResponseBase:
-        caller.set_address(request.META.get("REMOTE_ADDR") or "")
-        response = self._refusal(request) or self._get_response(request)
+        caller.set_request(request)
+        try:
+            response = self._refusal(request) or self._get_response(request)
+        finally:
+            caller.set_request(None)
         if request.method == "HEAD" and isinstance(response, HttpResponse):
             size = len(response.content)
             response.content = b""

@@ -74,7 +74,7 @@ class Lag(NamedTuple):
 
     p50: float | None
     p99: float | None
-    count: int
+    runs: int
 
 
 def fire_lag(since: dt.datetime) -> Lag:
@@ -82,7 +82,7 @@ def fire_lag(since: dt.datetime) -> Lag:
     rows = (
         Execution.objects.filter(started_at__gte=since, trigger_type=TriggerType.SCHEDULED)
         .exclude(status__in=[Status.MISSED, Status.SKIPPED])
-        .newest_first()  # type: ignore[attr-defined]
+        .newest_first()
         .values_list("scheduled_for", "started_at")[:_SAMPLE]
     )
     lags = sorted((began - due).total_seconds() for due, began in rows if due)
@@ -96,14 +96,14 @@ def open_count() -> int:
     return Execution.objects.filter(status__in=OPEN).count()
 
 
-def most_failing(since: dt.datetime, count: int = 5) -> list[dict[str, Any]]:
+def most_failing(since: dt.datetime, count: int = 5) -> list[Any]:
     """The jobs with most failed executions since then: id, name, how many, the latest."""
     failed = Execution.objects.filter(status=Status.FAILED, started_at__gte=since).order_by()
     rows = failed.values("job_id", "job__name").annotate(failed=Count("id"), latest=Max("started_at"))
     return list(rows.order_by("-failed", "job__name")[:count])
 
 
-def slowest(since: dt.datetime, count: int = 5) -> list[dict[str, Any]]:
+def slowest(since: dt.datetime, count: int = 5) -> list[Any]:
     """The jobs with the longest successful execution since then: id, name, its seconds."""
     done = Execution.objects.filter(status=Status.SUCCESS, started_at__gte=since).order_by()
     rows = done.values("job_id", "job__name").annotate(longest=Max("duration_seconds"))

@@ -39,8 +39,8 @@ def record(changes: Sequence[JobChange]) -> None:
 def _record(change: JobChange) -> ChangeRecord:
     job = change.job
     return ChangeRecord(
-        job_id=job.pk,
-        job_name=job.name,
+        subject_id=job.pk,
+        name=job.name,
         kind=change.kind,
         by=change.by,
         by_email=change.by.email if change.by else "",

@@ -288,11 +288,15 @@ def fire_within(moment: dt.datetime, end_date: dt.date) -> dt.datetime | None:
 
 
 class ChangeRecord(models.Model):
-    """One change of one job: the trail that says who did what, and what schedule was in force when. It outlives its job."""
+    """One change of a job, an account, a label or a setting: the trail that says who did what from where. It outlives its subject.
+
+    `schedule` is there for jobs: what decides when the job fires, as it was from then on.
+    """
 
     id = models.UUIDField(primary_key=True, default=uuid7, editable=False)
-    job_id = models.UUIDField(_("job id"))
-    job_name = models.CharField(_("job name"), max_length=255)
+    subject = models.CharField(_("subject"), max_length=20, default="job", help_text=_("The kind of what was changed."))
+    subject_id = models.UUIDField(_("subject id"), null=True)
+    name = models.CharField(_("name"), max_length=255)
     at = models.DateTimeField(_("at"), default=timezone.now)
     kind = models.CharField(_("kind"), max_length=10)
     by = models.ForeignKey(
@@ -307,16 +311,18 @@ class ChangeRecord(models.Model):
     difference = models.JSONField(
         _("difference"), default=dict, help_text=_("Changed fields: what before, what after.")
     )
-    schedule = models.JSONField(_("schedule"), help_text=_("What decides when the job fires, as it was from then on."))
+    schedule = models.JSONField(
+        _("schedule"), null=True, help_text=_("What decides when the job fires, as it was from then on.")
+    )
 
     class Meta:
         verbose_name = _("change")
         verbose_name_plural = _("changes")
         ordering = ["-at", "-id"]
-        indexes = [models.Index(fields=["job_id", "-at"], name="change_of_job")]
+        indexes = [models.Index(fields=["subject_id", "-at"], name="change_of_subject")]
 
     def __str__(self) -> str:
-        return f"{self.job_name} {self.kind}"
+        return f"{self.name} {self.kind}"
 
 
 class Revision(models.Model):

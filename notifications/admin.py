@@ -6,6 +6,7 @@ from django.contrib import admin
 from django.db.models import QuerySet
 from django.http import HttpRequest
 from django.utils import timezone
+from django.utils.translation import gettext_lazy as _
 
 from contract.admin import ReadOnlyAdmin
 from notifications.models import Event, Message, MessageStatus
@@ -38,10 +39,10 @@ class MessageAdmin(ReadOnlyAdmin):
     show_full_result_count = False
     actions = ("send_again",)
 
-    @admin.action(description="Send again now")
+    @admin.action(description=_("Send again now"))
     def send_again(self, request: HttpRequest, queryset: QuerySet[Message]) -> None:
         """Put failed messages back in the queue."""
         count = queryset.exclude(status=MessageStatus.SENT).update(
             status=MessageStatus.PENDING, attempts=0, next_attempt_at=timezone.now()
         )
-        self.message_user(request, f"{count} put back in the queue.")
+        self.message_user(request, _("%(count)d put back in the queue.") % {"count": count})

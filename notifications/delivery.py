@@ -82,10 +82,18 @@ def _by_slack(message: Message) -> None:
     slack = SlackSettings.current()
     if not slack.is_enabled:
         raise SendingFailed("Slack is switched off")
+    post_to_slack(slack, message.text)
+
+
+def post_to_slack(slack: SlackSettings, text: str) -> str:
+    """Post a text to the stored webhook; returns Slack's answer. Raises `SendingFailed`."""
+    if not slack.webhook_url:
+        raise SendingFailed("no webhook URL is stored")
     extra = {"channel": slack.channel} if slack.channel else {}
     try:
-        answer = WebhookClient(slack.webhook_url, timeout=10).send_dict({"text": message.text, **extra})
+        answer = WebhookClient(slack.webhook_url, timeout=10).send_dict({"text": text, **extra})
     except OSError as exc:
         raise SendingFailed(f"Slack cannot be reached: {type(exc).__name__}") from exc
     if answer.status_code != 200:
         raise SendingFailed(f"Slack answered {answer.status_code}: {answer.body[:200]}")
+    return str(answer.body)

@@ -93,8 +93,8 @@ def read_moment(text: str | None) -> dt.datetime:
 
 def in_force(job: Job, at: dt.datetime) -> InForce:
     """The schedule that was in force at a time; for a future time, the one that is."""
-    record = ChangeRecord.objects.filter(job_id=job.pk, at__lte=at).order_by("-at", "-id").first()
-    later = ChangeRecord.objects.filter(job_id=job.pk, at__gt=at).exists()
+    record = ChangeRecord.objects.filter(subject_id=job.pk, at__lte=at).order_by("-at", "-id").first()
+    later = ChangeRecord.objects.filter(subject_id=job.pk, at__gt=at).exists()
     if record is None or not later:
         return InForce(job.cron_expression, job.is_active, job.start_date, job.end_date, record)
     kept = record.schedule

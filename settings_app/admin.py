@@ -6,8 +6,10 @@ from typing import Any
 
 from django import forms
 from django.contrib import admin
-from django.core.exceptions import ValidationError
-from django.http import HttpRequest
+from django.core.exceptions import PermissionDenied, ValidationError
+from django.http import HttpRequest, HttpResponseRedirect
+from django.urls import reverse
+from django.utils.translation import gettext_lazy as _
 
 from contract.admin import ProductAdmin
 from contract.errors import DomainError
@@ -19,10 +21,10 @@ class SlackSettingsForm(forms.ModelForm[SlackSettings]):
     """The URL is never shown again: left empty it stays as it is."""
 
     new_webhook_url = forms.CharField(
-        label="Webhook URL",
+        label=_("Webhook URL"),
         required=False,
         widget=forms.PasswordInput(render_value=False, attrs={"autocomplete": "off"}),
-        help_text="https only; stored encrypted and not shown again. Leave it empty to keep the one that is stored.",
+        help_text=_("https only; stored encrypted and not shown again. Leave it empty to keep the one that is stored."),
     )
 
     class Meta:
@@ -38,7 +40,7 @@ class SlackSettingsForm(forms.ModelForm[SlackSettings]):
     def clean(self) -> dict[str, Any]:
         data = super().clean() or {}
         if data.get("is_enabled") and not (data.get("new_webhook_url") or self.instance.webhook_url):
-            raise ValidationError({"new_webhook_url": "Slack needs a webhook URL before it can be enabled."})
+            raise ValidationError({"new_webhook_url": _("Slack needs a webhook URL before it can be enabled.")})
         self.instance.webhook_url = data.get("new_webhook_url") or self.instance.webhook_url
         return data
 
@@ -51,6 +53,15 @@ class SlackSettingsAdmin(ProductAdmin):
     list_display = ("__str__", "is_enabled", "channel", "updated_at")
     readonly_fields = ("created_at", "updated_at")
     fields = ("is_enabled", "new_webhook_url", "channel", "created_at", "updated_at")
+
+    change_form_before_template = "console/slack_tools.html"
+
+    def changelist_view(self, request: HttpRequest, extra_context: Any = None) -> Any:
+        """There is one row, so its form is the page."""
+        if not self.has_view_permission(request):
+            raise PermissionDenied
+        pk = SlackSettings.current().pk
+        return HttpResponseRedirect(reverse("admin:settings_app_slacksettings_change", args=[pk]))
 
     def has_add_permission(self, request: HttpRequest) -> bool:
         return not SlackSettings.objects.exists()

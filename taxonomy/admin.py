@@ -9,6 +9,8 @@ from django.contrib import admin
 from django.core.exceptions import ValidationError
 from django.db.models import Count, QuerySet
 from django.http import HttpRequest
+from django.utils.translation import gettext as _
+from django.utils.translation import gettext_lazy
 
 from contract.admin import ProductAdmin
 from taxonomy.models import GENERAL, Category, Label, PicTeam, slug_of
@@ -22,13 +24,13 @@ class LabelForm(forms.ModelForm[Any]):
         label, name = self.instance, data.get("name", "")
         if label.slug == GENERAL and isinstance(label, Category):
             if not data.get("is_active", True) or name != label.name:
-                raise ValidationError("The category General can be neither renamed nor disabled.")
+                raise ValidationError(_("The category General can be neither renamed nor disabled."))
             return data
         slug = slug_of(data.get("slug") or name) if label._state.adding else self._renamed(name)
         if not slug:
-            raise ValidationError({"name": "No slug can be made of this name: use letters a-z or digits."})
+            raise ValidationError({"name": _("No slug can be made of this name: use letters a-z or digits.")})
         if type(label)._default_manager.filter(slug=slug).exclude(pk=label.pk).exists():
-            raise ValidationError({"name": f"The slug '{slug}' is taken: choose another name."})
+            raise ValidationError({"name": _("The slug '%(slug)s' is taken: choose another name.") % {"slug": slug}})
         label.slug = data["slug"] = slug
         return data
 
@@ -56,18 +58,26 @@ class LabelAdmin(ProductAdmin):
     def has_delete_permission(self, request: HttpRequest, obj: Label | None = None) -> bool:
         return False
 
-    @admin.display(description="jobs", ordering="_jobs")
+    @admin.display(description=gettext_lazy("jobs"), ordering="_jobs")
     def job_count(self, label: Any) -> int:
         return int(label._jobs)
 
-    @admin.action(description="Enable")
+    @admin.action(description=gettext_lazy("Enable"))
     def enable(self, request: HttpRequest, queryset: QuerySet[Any]) -> None:
-        self.message_user(request, f"{queryset.update(is_active=True)} enabled.")
+        self.message_user(request, _("%(count)d enabled.") % {"count": self._set_active(queryset, active=True)})
 
-    @admin.action(description="Disable")
+    @admin.action(description=gettext_lazy("Disable"))
     def disable(self, request: HttpRequest, queryset: QuerySet[Any]) -> None:
         changed = queryset.exclude(slug=GENERAL) if self.model is Category else queryset
-        self.message_user(request, f"{changed.update(is_active=False)} disabled.")
+        self.message_user(request, _("%(count)d disabled.") % {"count": self._set_active(changed, active=False)})
+
+    def _set_active(self, labels: QuerySet[Any], *, active: bool) -> int:
+        """One by one, so that the audit trail tells of each."""
+        changed = list(labels.exclude(is_active=active))
+        for label in changed:
+            label.is_active = active
+            label.save(update_fields=["is_active", "updated_at"])
+        return len(changed)
 
 
 @admin.register(Category)

@@ -9,93 +9,123 @@ from django.db import migrations, models
 
 
 class Migration(migrations.Migration):
-
     dependencies = [
-        ('accounts', '0002_admin_access'),
+        ("accounts", "0002_admin_access"),
     ]
 
     operations = [
         migrations.AlterModelOptions(
-            name='loginsession',
-            options={'verbose_name': 'API login', 'verbose_name_plural': 'API logins'},
+            name="loginsession",
+            options={"verbose_name": "API login", "verbose_name_plural": "API logins"},
         ),
         migrations.AlterModelOptions(
-            name='user',
-            options={'ordering': ['username'], 'verbose_name': 'user', 'verbose_name_plural': 'users'},
+            name="user",
+            options={"ordering": ["username"], "verbose_name": "user", "verbose_name_plural": "users"},
         ),
         migrations.AlterField(
-            model_name='loginfailures',
-            name='address',
-            field=models.CharField(max_length=45, verbose_name='address'),
+            model_name="loginfailures",
+            name="address",
+            field=models.CharField(max_length=45, verbose_name="address"),
         ),
         migrations.AlterField(
-            model_name='loginfailures',
-            name='count',
-            field=models.PositiveIntegerField(db_default=0, default=0, verbose_name='count'),
+            model_name="loginfailures",
+            name="count",
+            field=models.PositiveIntegerField(db_default=0, default=0, verbose_name="count"),
         ),
         migrations.AlterField(
-            model_name='loginfailures',
-            name='identity',
-            field=models.CharField(max_length=254, verbose_name='identity'),
+            model_name="loginfailures",
+            name="identity",
+            field=models.CharField(max_length=254, verbose_name="identity"),
         ),
         migrations.AlterField(
-            model_name='loginfailures',
-            name='since',
-            field=models.DateTimeField(db_default=django.db.models.functions.datetime.Now(), default=django.utils.timezone.now, verbose_name='since'),
+            model_name="loginfailures",
+            name="since",
+            field=models.DateTimeField(
+                db_default=django.db.models.functions.datetime.Now(),
+                default=django.utils.timezone.now,
+                verbose_name="since",
+            ),
         ),
         migrations.AlterField(
-            model_name='loginsession',
-            name='address',
-            field=models.GenericIPAddressField(null=True, verbose_name='address'),
+            model_name="loginsession",
+            name="address",
+            field=models.GenericIPAddressField(null=True, verbose_name="address"),
         ),
         migrations.AlterField(
-            model_name='loginsession',
-            name='auth_hash',
-            field=models.CharField(help_text='Ties the login to the password it was made with.', max_length=128, verbose_name='auth hash'),
+            model_name="loginsession",
+            name="auth_hash",
+            field=models.CharField(
+                help_text="Ties the login to the password it was made with.", max_length=128, verbose_name="auth hash"
+            ),
         ),
         migrations.AlterField(
-            model_name='loginsession',
-            name='created_at',
-            field=models.DateTimeField(default=django.utils.timezone.now, editable=False, verbose_name='created at'),
+            model_name="loginsession",
+            name="created_at",
+            field=models.DateTimeField(default=django.utils.timezone.now, editable=False, verbose_name="created at"),
         ),
         migrations.AlterField(
-            model_name='loginsession',
-            name='expires_at',
-            field=models.DateTimeField(help_text='When its refresh token ends.', verbose_name='expires at'),
+            model_name="loginsession",
+            name="expires_at",
+            field=models.DateTimeField(help_text="When its refresh token ends.", verbose_name="expires at"),
         ),
         migrations.AlterField(
-            model_name='loginsession',
-            name='user',
-            field=models.ForeignKey(on_delete=django.db.models.deletion.CASCADE, related_name='login_sessions', to=settings.AUTH_USER_MODEL, verbose_name='user'),
+            model_name="loginsession",
+            name="user",
+            field=models.ForeignKey(
+                on_delete=django.db.models.deletion.CASCADE,
+                related_name="login_sessions",
+                to=settings.AUTH_USER_MODEL,
+                verbose_name="user",
+            ),
         ),
         migrations.AlterField(
-            model_name='user',
-            name='created_at',
-            field=models.DateTimeField(default=django.utils.timezone.now, editable=False, verbose_name='created at'),
+            model_name="user",
+            name="created_at",
+            field=models.DateTimeField(default=django.utils.timezone.now, editable=False, verbose_name="created at"),
         ),
         migrations.AlterField(
-            model_name='user',
-            name='email',
-            field=models.EmailField(max_length=254, unique=True, verbose_name='email'),
+            model_name="user",
+            name="email",
+            field=models.EmailField(max_length=254, unique=True, verbose_name="email"),
         ),
         migrations.AlterField(
-            model_name='user',
-            name='is_active',
-            field=models.BooleanField(default=True, help_text='An inactive account cannot sign in; its tokens end at once.', verbose_name='is active'),
+            model_name="user",
+            name="is_active",
+            field=models.BooleanField(
+                default=True,
+                help_text="An inactive account cannot sign in; its tokens end at once.",
+                verbose_name="is active",
+            ),
         ),
         migrations.AlterField(
-            model_name='user',
-            name='role',
-            field=models.CharField(choices=[('admin', 'Admin'), ('user', 'User'), ('viewer', 'Viewer')], default='viewer', max_length=10, verbose_name='role'),
+            model_name="user",
+            name="role",
+            field=models.CharField(
+                choices=[("admin", "Admin"), ("user", "User"), ("viewer", "Viewer")],
+                default="viewer",
+                max_length=10,
+                verbose_name="role",
+            ),
         ),
         migrations.AlterField(
-            model_name='user',
-            name='updated_at',
-            field=models.DateTimeField(auto_now=True, verbose_name='updated at'),
+            model_name="user",
+            name="updated_at",
+            field=models.DateTimeField(auto_now=True, verbose_name="updated at"),
         ),
         migrations.AlterField(
-            model_name='user',
-            name='username',
-            field=models.CharField(help_text="3 to 80 letters, digits, '_' or '-'; stored in lower case.", max_length=80, unique=True, validators=[django.core.validators.MinLengthValidator(3), django.core.validators.RegexValidator('^[A-Za-z0-9_-]+\\Z', "Use letters, digits, '_' and '-' only.")], verbose_name='username'),
+            model_name="user",
+            name="username",
+            field=models.CharField(
+                help_text="3 to 80 letters, digits, '_' or '-'; stored in lower case.",
+                max_length=80,
+                unique=True,
+                validators=[
+                    django.core.validators.MinLengthValidator(3),
+                    django.core.validators.RegexValidator(
+                        "^[A-Za-z0-9_-]+\\Z", "Use letters, digits, '_' and '-' only."
+                    ),
+                ],
+                verbose_name="username",
+            ),
         ),
     ]

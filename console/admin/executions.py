@@ -15,7 +15,7 @@ from django.utils.translation import gettext_lazy
 from unfold.paginator import InfinitePaginator
 
 from console import cells, execution_page
-from console.admin.filters import AgeFilter, FromFilter, ToFilter
+from console.admin.filters import AgeFilter, DayFilter, FromFilter, ToFilter
 from console.templatetags.console import duration
 from contract.admin import ReadOnlyAdmin
 from contract.errors import DomainError
@@ -30,7 +30,7 @@ class ExecutionAdmin(ReadOnlyAdmin):
 
     list_display = ("began", "job_name", "outcome", "took", "trigger_type", "response_status", "error")
     list_display_links = ("began",)
-    list_filter = ("status", AgeFilter, FromFilter, ToFilter, "trigger_type", "execution_type")
+    list_filter = ("status", AgeFilter, DayFilter, FromFilter, ToFilter, "trigger_type", "execution_type")
     search_fields = ("job__name",)
     search_help_text = gettext_lazy("Name of the job")
     list_select_related = ("job",)

@@ -42,7 +42,7 @@ class EmailsField(forms.CharField):
         return [one.strip() for one in (super().to_python(value) or "").replace(",", "\n").split("\n") if one.strip()]
 
     def has_changed(self, initial: Any, data: Any) -> bool:
-        return self.to_python(self.prepare_value(initial)) != self.to_python(data)
+        return bool(self.to_python(self.prepare_value(initial)) != self.to_python(data))
 
 
 class JobForm(forms.ModelForm[Job]):

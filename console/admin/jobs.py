@@ -252,15 +252,21 @@ class JobAdmin(ProductAdmin):
 
 @admin.register(ChangeRecord)
 class ChangeRecordAdmin(ReadOnlyAdmin):
-    """Who did what to which job, from where."""
+    """The audit trail: who did what to what, from where."""
 
-    list_display = ("at", "job_name", "kind", "by_email", "address", "changes")
-    list_filter = ("kind",)
-    search_fields = ("job_name", "by_email")
+    list_display = ("at", "subject", "name", "kind", "by_email", "address", "changes")
+    list_filter = ("subject", "kind")
+    search_fields = ("name", "by_email")
     show_full_result_count = False
-    fields = ("at", "job_name", "kind", "by_email", "address", "changes")
+    fields = ("at", "subject", "name", "kind", "by_email", "address", "changes")
 
     changes = cells.changes
+
+    def get_queryset(self, request: HttpRequest) -> QuerySet[ChangeRecord]:
+        """Whoever is no admin sees what happened to jobs, which everybody may read."""
+        records: QuerySet[ChangeRecord] = super().get_queryset(request)
+        user: Any = request.user
+        return records if user.is_admin else records.filter(subject="job")
 
 
 @admin.register(Revision)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from django import template
-from django.utils.translation import gettext as _
 
 from executions.models import Status
 
@@ -41,7 +40,7 @@ def band_top(share: float) -> str:
 @register.filter
 def status_label(status: str) -> str:
     """An outcome in words."""
-    return _(Status(status).label)
+    return str(Status(status).label)
 
 
 @register.filter

@@ -7,98 +7,114 @@ from django.db import migrations, models
 
 
 class Migration(migrations.Migration):
-
     dependencies = [
-        ('scheduler', '0001_initial'),
+        ("scheduler", "0001_initial"),
         migrations.swappable_dependency(settings.AUTH_USER_MODEL),
     ]
 
     operations = [
         migrations.AlterModelOptions(
-            name='leadership',
-            options={'verbose_name': 'leadership', 'verbose_name_plural': 'leadership'},
+            name="leadership",
+            options={"verbose_name": "leadership", "verbose_name_plural": "leadership"},
         ),
         migrations.AlterModelOptions(
-            name='leaderterm',
-            options={'ordering': ['-fencing_token'], 'verbose_name': "leader's term", 'verbose_name_plural': "leaders' terms"},
+            name="leaderterm",
+            options={
+                "ordering": ["-fencing_token"],
+                "verbose_name": "leader's term",
+                "verbose_name_plural": "leaders' terms",
+            },
         ),
         migrations.AlterModelOptions(
-            name='resync',
-            options={'ordering': ['-requested_at'], 'verbose_name': 'resync', 'verbose_name_plural': 'resyncs'},
+            name="resync",
+            options={"ordering": ["-requested_at"], "verbose_name": "resync", "verbose_name_plural": "resyncs"},
         ),
         migrations.AlterField(
-            model_name='leadership',
-            name='acquired_at',
-            field=models.DateTimeField(null=True, verbose_name='acquired at'),
+            model_name="leadership",
+            name="acquired_at",
+            field=models.DateTimeField(null=True, verbose_name="acquired at"),
         ),
         migrations.AlterField(
-            model_name='leadership',
-            name='fencing_token',
-            field=models.BigIntegerField(default=0, verbose_name='fencing token'),
+            model_name="leadership",
+            name="fencing_token",
+            field=models.BigIntegerField(default=0, verbose_name="fencing token"),
         ),
         migrations.AlterField(
-            model_name='leadership',
-            name='has_lock',
-            field=models.BooleanField(default=False, help_text='Whether its death would set the lock file free.', verbose_name='has lock'),
+            model_name="leadership",
+            name="has_lock",
+            field=models.BooleanField(
+                default=False, help_text="Whether its death would set the lock file free.", verbose_name="has lock"
+            ),
         ),
         migrations.AlterField(
-            model_name='leadership',
-            name='heartbeat_at',
-            field=models.DateTimeField(null=True, verbose_name='heartbeat at'),
+            model_name="leadership",
+            name="heartbeat_at",
+            field=models.DateTimeField(null=True, verbose_name="heartbeat at"),
         ),
         migrations.AlterField(
-            model_name='leadership',
-            name='last_resync_at',
-            field=models.DateTimeField(null=True, verbose_name='last resync at'),
+            model_name="leadership",
+            name="last_resync_at",
+            field=models.DateTimeField(null=True, verbose_name="last resync at"),
         ),
         migrations.AlterField(
-            model_name='leadership',
-            name='leader_id',
-            field=models.CharField(blank=True, help_text='host:pid of the leader; empty when it left.', max_length=300, verbose_name='leader id'),
+            model_name="leadership",
+            name="leader_id",
+            field=models.CharField(
+                blank=True,
+                help_text="host:pid of the leader; empty when it left.",
+                max_length=300,
+                verbose_name="leader id",
+            ),
         ),
         migrations.AlterField(
-            model_name='leadership',
-            name='schedules',
-            field=models.PositiveIntegerField(default=0, help_text='Entries on the clock.', verbose_name='schedules'),
+            model_name="leadership",
+            name="schedules",
+            field=models.PositiveIntegerField(default=0, help_text="Entries on the clock.", verbose_name="schedules"),
         ),
         migrations.AlterField(
-            model_name='leaderterm',
-            name='ended_at',
-            field=models.DateTimeField(null=True, verbose_name='ended at'),
+            model_name="leaderterm",
+            name="ended_at",
+            field=models.DateTimeField(null=True, verbose_name="ended at"),
         ),
         migrations.AlterField(
-            model_name='leaderterm',
-            name='fencing_token',
-            field=models.BigIntegerField(primary_key=True, serialize=False, verbose_name='fencing token'),
+            model_name="leaderterm",
+            name="fencing_token",
+            field=models.BigIntegerField(primary_key=True, serialize=False, verbose_name="fencing token"),
         ),
         migrations.AlterField(
-            model_name='leaderterm',
-            name='leader_id',
-            field=models.CharField(max_length=300, verbose_name='leader id'),
+            model_name="leaderterm",
+            name="leader_id",
+            field=models.CharField(max_length=300, verbose_name="leader id"),
         ),
         migrations.AlterField(
-            model_name='leaderterm',
-            name='started_at',
-            field=models.DateTimeField(verbose_name='started at'),
+            model_name="leaderterm",
+            name="started_at",
+            field=models.DateTimeField(verbose_name="started at"),
         ),
         migrations.AlterField(
-            model_name='resync',
-            name='answered_at',
-            field=models.DateTimeField(null=True, verbose_name='answered at'),
+            model_name="resync",
+            name="answered_at",
+            field=models.DateTimeField(null=True, verbose_name="answered at"),
         ),
         migrations.AlterField(
-            model_name='resync',
-            name='requested_at',
-            field=models.DateTimeField(default=django.utils.timezone.now, verbose_name='requested at'),
+            model_name="resync",
+            name="requested_at",
+            field=models.DateTimeField(default=django.utils.timezone.now, verbose_name="requested at"),
         ),
         migrations.AlterField(
-            model_name='resync',
-            name='requested_by',
-            field=models.ForeignKey(null=True, on_delete=django.db.models.deletion.SET_NULL, related_name='+', to=settings.AUTH_USER_MODEL, verbose_name='requested by'),
+            model_name="resync",
+            name="requested_by",
+            field=models.ForeignKey(
+                null=True,
+                on_delete=django.db.models.deletion.SET_NULL,
+                related_name="+",
+                to=settings.AUTH_USER_MODEL,
+                verbose_name="requested by",
+            ),
         ),
         migrations.AlterField(
-            model_name='resync',
-            name='result',
-            field=models.JSONField(help_text='Counts, as the API answers them.', null=True, verbose_name='result'),
+            model_name="resync",
+            name="result",
+            field=models.JSONField(help_text="Counts, as the API answers them.", null=True, verbose_name="result"),
         ),
     ]

@@ -6,78 +6,114 @@ from django.db import migrations, models
 
 
 class Migration(migrations.Migration):
-
     dependencies = [
-        ('taxonomy', '0002_seed_categories'),
+        ("taxonomy", "0002_seed_categories"),
     ]
 
     operations = [
         migrations.AlterModelOptions(
-            name='category',
-            options={'ordering': [django.db.models.functions.text.Lower('name')], 'verbose_name': 'category', 'verbose_name_plural': 'categories'},
+            name="category",
+            options={
+                "ordering": [django.db.models.functions.text.Lower("name")],
+                "verbose_name": "category",
+                "verbose_name_plural": "categories",
+            },
         ),
         migrations.AlterModelOptions(
-            name='picteam',
-            options={'ordering': [django.db.models.functions.text.Lower('name')], 'verbose_name': 'PIC team', 'verbose_name_plural': 'PIC teams'},
+            name="picteam",
+            options={
+                "ordering": [django.db.models.functions.text.Lower("name")],
+                "verbose_name": "PIC team",
+                "verbose_name_plural": "PIC teams",
+            },
         ),
         migrations.AlterField(
-            model_name='category',
-            name='created_at',
-            field=models.DateTimeField(default=django.utils.timezone.now, editable=False, verbose_name='created at'),
+            model_name="category",
+            name="created_at",
+            field=models.DateTimeField(default=django.utils.timezone.now, editable=False, verbose_name="created at"),
         ),
         migrations.AlterField(
-            model_name='category',
-            name='is_active',
-            field=models.BooleanField(default=True, help_text='A disabled one is kept by its jobs but cannot be chosen.', verbose_name='is active'),
+            model_name="category",
+            name="is_active",
+            field=models.BooleanField(
+                default=True,
+                help_text="A disabled one is kept by its jobs but cannot be chosen.",
+                verbose_name="is active",
+            ),
         ),
         migrations.AlterField(
-            model_name='category',
-            name='name',
-            field=models.CharField(max_length=100, verbose_name='name'),
+            model_name="category",
+            name="name",
+            field=models.CharField(max_length=100, verbose_name="name"),
         ),
         migrations.AlterField(
-            model_name='category',
-            name='slug',
-            field=models.CharField(blank=True, help_text="Made from the name when left empty. a-z, 0-9 and '-'.", max_length=100, unique=True, verbose_name='slug'),
+            model_name="category",
+            name="slug",
+            field=models.CharField(
+                blank=True,
+                help_text="Made from the name when left empty. a-z, 0-9 and '-'.",
+                max_length=100,
+                unique=True,
+                verbose_name="slug",
+            ),
         ),
         migrations.AlterField(
-            model_name='category',
-            name='updated_at',
-            field=models.DateTimeField(auto_now=True, verbose_name='updated at'),
+            model_name="category",
+            name="updated_at",
+            field=models.DateTimeField(auto_now=True, verbose_name="updated at"),
         ),
         migrations.AlterField(
-            model_name='picteam',
-            name='created_at',
-            field=models.DateTimeField(default=django.utils.timezone.now, editable=False, verbose_name='created at'),
+            model_name="picteam",
+            name="created_at",
+            field=models.DateTimeField(default=django.utils.timezone.now, editable=False, verbose_name="created at"),
         ),
         migrations.AlterField(
-            model_name='picteam',
-            name='is_active',
-            field=models.BooleanField(default=True, help_text='A disabled one is kept by its jobs but cannot be chosen.', verbose_name='is active'),
+            model_name="picteam",
+            name="is_active",
+            field=models.BooleanField(
+                default=True,
+                help_text="A disabled one is kept by its jobs but cannot be chosen.",
+                verbose_name="is active",
+            ),
         ),
         migrations.AlterField(
-            model_name='picteam',
-            name='max_concurrent',
-            field=models.PositiveIntegerField(blank=True, help_text="How many calls of the team's jobs may be under way at once. Empty: no limit.", null=True, verbose_name='max concurrent'),
+            model_name="picteam",
+            name="max_concurrent",
+            field=models.PositiveIntegerField(
+                blank=True,
+                help_text="How many calls of the team's jobs may be under way at once. Empty: no limit.",
+                null=True,
+                verbose_name="max concurrent",
+            ),
         ),
         migrations.AlterField(
-            model_name='picteam',
-            name='name',
-            field=models.CharField(max_length=100, verbose_name='name'),
+            model_name="picteam",
+            name="name",
+            field=models.CharField(max_length=100, verbose_name="name"),
         ),
         migrations.AlterField(
-            model_name='picteam',
-            name='slack_handle',
-            field=models.CharField(help_text='Whom Slack messages mention, such as @qa-team or S0123ABC.', max_length=100, verbose_name='slack handle'),
+            model_name="picteam",
+            name="slack_handle",
+            field=models.CharField(
+                help_text="Whom Slack messages mention, such as @qa-team or S0123ABC.",
+                max_length=100,
+                verbose_name="slack handle",
+            ),
         ),
         migrations.AlterField(
-            model_name='picteam',
-            name='slug',
-            field=models.CharField(blank=True, help_text="Made from the name when left empty. a-z, 0-9 and '-'.", max_length=100, unique=True, verbose_name='slug'),
+            model_name="picteam",
+            name="slug",
+            field=models.CharField(
+                blank=True,
+                help_text="Made from the name when left empty. a-z, 0-9 and '-'.",
+                max_length=100,
+                unique=True,
+                verbose_name="slug",
+            ),
         ),
         migrations.AlterField(
-            model_name='picteam',
-            name='updated_at',
-            field=models.DateTimeField(auto_now=True, verbose_name='updated at'),
+            model_name="picteam",
+            name="updated_at",
+            field=models.DateTimeField(auto_now=True, verbose_name="updated at"),
         ),
     ]

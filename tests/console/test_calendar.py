@@ -50,12 +50,12 @@ def test_neighbours_are_one_cluster_that_leads_to_its_executions(browser: Client
     (mark,) = [
         mark for track in calendar.day(TODAY, Filters())["tracks"] for mark in track.marks if track.label == "job 0"
     ]
-    assert mark.count == 1
+    assert mark.fires == 1
     for number in range(calendar.TRACKS):
         make_job(name=f"other {number}")
     (track,) = calendar.day(TODAY, Filters())["tracks"][-1:]
     (cluster,) = [mark for mark in track.marks if mark.kind == "failed"]
-    assert cluster.count == 4
+    assert cluster.fires == 4
     assert len(browser.get(cluster.url).context["cl"].result_list) == 4
 
 

@@ -37,8 +37,8 @@ def changelists() -> Iterator[Any]:
 def test_every_model_is_listed_and_searchable(browser: Client, make_job: Callable[..., Job], name: str) -> None:
     job = make_job()
     Execution.objects.create(job=job, trigger_type="manual", execution_type="webhook", target="x")
-    assert browser.get(reverse(name)).status_code == 200
-    assert browser.get(reverse(name), {"q": "nightly"}).status_code == 200
+    assert browser.get(reverse(name), follow=True).status_code == 200
+    assert browser.get(reverse(name), {"q": "nightly"}, follow=True).status_code == 200
 
 
 def test_only_admins_enter(user: User, viewer: User, browser: Client) -> None:
