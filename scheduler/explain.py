@@ -97,7 +97,7 @@ def in_force(job: Job, at: dt.datetime) -> InForce:
     later = ChangeRecord.objects.filter(subject_id=job.pk, at__gt=at).exists()
     if record is None or not later:
         return InForce(job.cron_expression, job.is_active, job.start_date, job.end_date, record)
-    kept = record.schedule
+    kept = record.schedule or {}
     start = dt.date.fromisoformat(kept["start_date"]) if kept["start_date"] else None
     return InForce(kept["cron_expression"], kept["is_active"], start, dt.date.fromisoformat(kept["end_date"]), record)
 
