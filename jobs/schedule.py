@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import datetime as dt
+import re
 import threading
+from calendar import day_name, month_name
 from dataclasses import dataclass, field
 from functools import lru_cache
 from itertools import islice
@@ -146,12 +148,21 @@ def _listed(field: Field, size: int) -> str:
     return "*" if len(field.values) == size else ",".join(map(str, sorted(field.values)))
 
 
+_IN_JAPANESE = dict(zip(day_name, [f"{day}曜日" for day in "月火水木金土日"], strict=True)) | {
+    name: f"{number}月" for number, name in enumerate(month_name) if name
+}
+_NAMES = re.compile(r"\b(?:" + "|".join(_IN_JAPANESE) + r")\b")
+
+
 @lru_cache(maxsize=5_000)
 def _describe(tab: Crontab, language: str) -> str:
     options = Options()
     options.use_24hour_time_format = True
     options.locale_code = {"ja": "ja_JP"}.get(language[:2], "en_US")
     words = str(get_description(tab.text, options))
+    if options.locale_code == "ja_JP":
+        # cron-descriptor takes these names from the process's locale.
+        words = _NAMES.sub(lambda match: _IN_JAPANESE[match[0]], words)
     # cron-descriptor says "or" for every pair of day fields; crontab(5) joins them by "and" when one begins with `*`.
     return words if tab.either_day else words.replace(", or on ", ", only on ")
 
