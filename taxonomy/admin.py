@@ -9,6 +9,8 @@ from django.contrib import admin
 from django.core.exceptions import ValidationError
 from django.db.models import Count, QuerySet
 from django.http import HttpRequest
+from django.urls import reverse
+from django.utils.html import format_html
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
@@ -59,8 +61,11 @@ class LabelAdmin(ProductAdmin):
         return False
 
     @admin.display(description=gettext_lazy("jobs"), ordering="_jobs")
-    def job_count(self, label: Any) -> int:
-        return int(label._jobs)
+    def job_count(self, label: Any) -> str:
+        """How many jobs have it, with the list of them."""
+        field = "category" if isinstance(label, Category) else "pic_team"
+        url = f"{reverse('admin:jobs_job_changelist')}?{field}__id__exact={label.pk}"
+        return format_html('<a href="{}">{}</a>', url, label._jobs)
 
     @admin.action(description=gettext_lazy("Enable"))
     def enable(self, request: HttpRequest, queryset: QuerySet[Any]) -> None:
