@@ -4,7 +4,7 @@ VENV := .venv
 PY := $(VENV)/bin/python
 PIP := $(PY) -m pip install --quiet --disable-pip-version-check --require-hashes
 
-.PHONY: run demo demo-clean test faults fuzz schema lint types imports checks bench lock clean
+.PHONY: run demo demo-github demo-clean test faults fuzz schema lint types imports checks bench lock clean
 
 run: $(VENV)/runtime.stamp
 	@exec $(PY) manage.py serve
@@ -16,6 +16,11 @@ DEMO := CRONSCHED_DATA_DIR=var/demo PORT=$${PORT:-5001} DEMO_ECHO_PORT=$${DEMO_E
 demo: $(VENV)/runtime.stamp
 	@$(DEMO) $(PY) manage.py demo --echo-port $${DEMO_ECHO_PORT:-5099}
 	@exec env $(DEMO) $(PY) manage.py serve
+
+# A stand-in for GitHub on this machine, for trying workflows offline; start Cronsched with the settings that it prints.
+demo-github: $(VENV)/runtime.stamp
+	@echo "GITHUB_API_URL=http://127.0.0.1:$${GITHUB_PORT:-5098} GITHUB_TOKEN=any make run"
+	@exec $(PY) -m console.github_stand_in $${GITHUB_PORT:-5098}
 
 demo-clean:
 	rm -rf var/demo

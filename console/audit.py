@@ -13,8 +13,9 @@ from django.db.models.signals import post_delete, post_save, pre_save
 
 from accounts.models import User
 from contract import caller
+from contract.errors import DomainError
 from jobs.models import ChangeRecord
-from settings_app.models import Preferences, SlackSettings
+from settings_app.models import GitHubCredential, Preferences, SlackSettings
 from taxonomy.models import Category, PicTeam
 
 SUBJECTS: dict[type[models.Model], str] = {
@@ -23,9 +24,10 @@ SUBJECTS: dict[type[models.Model], str] = {
     PicTeam: "pic_team",
     SlackSettings: "slack_settings",
     Preferences: "preferences",
+    GitHubCredential: "github_credential",
 }
-SECRET = {"password", "webhook_url"}
-_UNTOLD = {"id", "created_at", "updated_at", "last_login"}
+SECRET = {"password", "webhook_url", "token", "private_key"}
+_UNTOLD = {"id", "created_at", "updated_at", "last_login", "warned_at", "expires_at", "problem"}
 _HIDDEN = "(hidden)"
 
 
@@ -38,7 +40,11 @@ def listen() -> None:
 
 
 def _remember(sender: type[models.Model], instance: Any, **kwargs: Any) -> None:
-    stored = None if instance._state.adding else sender._default_manager.filter(pk=instance.pk).first()
+    try:
+        stored = None if instance._state.adding else sender._default_manager.filter(pk=instance.pk).first()
+    except DomainError:
+        # A secret whose key is lost is about to be replaced.
+        stored = None
     instance._audit_before = _values(stored) if stored else {}
 
 
@@ -77,7 +83,7 @@ def _values(instance: models.Model) -> dict[str, Any]:
     return {
         field.attname: field.value_from_object(instance)
         for field in instance._meta.concrete_fields
-        if field.name not in _UNTOLD
+        if field.name not in _UNTOLD and field.attname in instance.__dict__
     }
 
 

@@ -26,7 +26,7 @@ def context(execution: Execution) -> dict[str, Any]:
         "sent": pretty(masked(metadata)) if metadata else "",
         "sent_is_current": "metadata" not in overrides,
         "target": shown_target(execution.target),
-        "run_url": github_url(execution),
+        "run_url": execution.run_url or github_url(execution),
         "received": _received(execution.output),
     }
 

@@ -25,7 +25,7 @@ _NEXT = 5
 _COPIED = (
     "cron_expression", "target_url", *GITHUB_FIELDS, "metadata", "category", "pic_team", "start_date", "end_date", "misfire_policy",
     "misfire_grace_seconds", "overlap_policy", "timeout_seconds", "connect_timeout_seconds", "max_attempts", "retry_backoff_seconds",
-    "retry_deadline_seconds", "retry_on", "jitter_seconds", "enable_email_notifications", "notification_emails", "notify_on_success",
+    "retry_deadline_seconds", "retry_on", "jitter_seconds", "github_ref", "github_credential", "wait_for_run", "run_limit_minutes", "enable_email_notifications", "notification_emails", "notify_on_success",
 )  # fmt: skip
 
 

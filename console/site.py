@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from typing import Any
+from uuid import UUID
 
 from django.contrib import messages
 from django.core.exceptions import PermissionDenied
 from django.http import HttpRequest, HttpResponse, HttpResponseBase, HttpResponseRedirect
-from django.shortcuts import render
+from django.shortcuts import get_object_or_404, render
 from django.template.response import TemplateResponse
 from django.urls import path, reverse
 from django.utils.translation import gettext as _
@@ -17,10 +18,11 @@ from console import calendar
 from console.calendar import Filters
 from console.dashboard import dashboard
 from contract.errors import DomainError
+from executions import github_api
 from jobs.services import get_job
 from notifications.delivery import SendingFailed, post_to_slack
 from scheduler.explain import explain, read_moment
-from settings_app.models import SlackSettings
+from settings_app.models import GitHubCredential, SlackSettings
 from taxonomy.models import Category, PicTeam
 
 
@@ -37,6 +39,7 @@ class CronschedAdminSite(UnfoldAdminSite):  # type: ignore[misc]  # unfold has n
         pages = [
             path("dashboard/", self.admin_view(self.live), name="dashboard_live"),
             path("calendar/", self.admin_view(self.calendar), name="calendar"),
+            path("credentials/<uuid:pk>/check/", self.admin_view(self.check_credential), name="credential_check"),
             path("slack-test/", self.admin_view(self.test_slack), name="slack_test"),
             path("import/", self.admin_view(ImportView.as_view(site=self)), name="import_jobs"),
             path("jobs/job/<path:job_id>/explain/", self.admin_view(self.explain), name="jobs_job_explain"),
@@ -84,6 +87,23 @@ class CronschedAdminSite(UnfoldAdminSite):  # type: ignore[misc]  # unfold has n
         except SendingFailed as exc:
             messages.error(request, str(exc))
         return HttpResponseRedirect(reverse("admin:settings_app_slacksettings_change", args=[slack.pk]))
+
+    def check_credential(self, request: HttpRequest, pk: UUID) -> HttpResponseBase:
+        """Ask GitHub what a stored credential reaches."""
+        if request.method != "POST":
+            return HttpResponse(status=405)
+        if not request.user.has_perm("settings_app.change_githubcredential"):
+            raise PermissionDenied
+        credential = get_object_or_404(GitHubCredential, pk=pk)
+        try:
+            found = github_api.check(credential)
+            reached = ", ".join(found["repositories"][:20]) or "—"
+            messages.success(request, _("It reaches: %(names)s") % {"names": reached})
+            able = ", ".join(found["can_dispatch"][:20]) or "—"
+            messages.info(request, _("It may write to: %(names)s") % {"names": able})
+        except github_api.NoToken as exc:
+            messages.error(request, str(exc))
+        return HttpResponseRedirect(reverse("admin:settings_app_githubcredential_change", args=[pk]))
 
     def explain(self, request: HttpRequest, job_id: str) -> HttpResponseBase:
         """Why a job did or did not run at a time."""

@@ -51,6 +51,7 @@ UNFOLD = {
                 "items": [
                     _list(_("Categories"), "label", "taxonomy_category"),
                     _list(_("PIC teams"), "groups", "taxonomy_picteam"),
+                    _list(_("GitHub credentials"), "vpn_key", "settings_app_githubcredential"),
                     _list(_("Users"), "person", "accounts_user"),
                 ],
             },

@@ -22,7 +22,7 @@ from contract.collector import collect_rarely
 from contract.times import utc_ms
 from executions.gate import Gate, Keys
 from executions.http import HttpClient, Request
-from executions.recorder import Finished, Progress, Recorder
+from executions.recorder import Finished, Followed, Progress, Recorder
 from executions.retry import NO_RETRY, RetryPolicy
 from executions.targets import Deliverable, Outcome, Send
 from executions.wire import DeliveryError, Reply
@@ -205,6 +205,20 @@ class Engine:
 
     def _finish(self, course: Course, outcome: Outcome) -> None:
         delivery = course.delivery
+        if outcome.run:
+            self._recorder.record(
+                Followed(
+                    execution_id=delivery.execution_id,
+                    worker_id=delivery.worker_id,
+                    run=outcome.run,
+                    response_status=outcome.response_status,
+                    output=outcome.output,
+                    target=outcome.target or delivery.target,
+                    attempts=course.attempts,
+                )
+            )
+            self._forget(delivery)
+            return
         self._recorder.record(
             Finished(
                 execution_id=delivery.execution_id,

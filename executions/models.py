@@ -90,6 +90,11 @@ class Execution(models.Model):
     error_message = models.TextField(_("error message"), blank=True)
     output = models.TextField(_("output"), blank=True, help_text=_("The first 1,000 characters of the answer."))
     attempts = models.JSONField(_("attempts"), default=list)
+    run_id = models.BigIntegerField(_("run"), null=True, help_text=_("The GitHub run that is, or was, followed."))
+    run_url = models.CharField(_("run's page"), max_length=500, blank=True, db_default="")
+    run_attempt = models.PositiveIntegerField(_("run's attempt"), null=True)
+    run_conclusion = models.CharField(_("run's conclusion"), max_length=40, blank=True, db_default="")
+    run_seconds = models.FloatField(_("run's seconds"), null=True)
     overrides = models.JSONField(
         _("overrides"), null=True, help_text=_("What a manual run was given in place of the job's settings.")
     )
@@ -114,6 +119,11 @@ class Execution(models.Model):
             models.Index(fields=["-started_at", "-id", "status", "duration_seconds"], name="execution_newest"),
             models.Index(fields=["job", "-started_at", "-id"], name="execution_of_job"),
             models.Index(fields=["status", "-started_at", "-id"], name="execution_by_status"),
+            models.Index(
+                fields=["started_at"],
+                name="execution_followed",
+                condition=Q(status="running", run_id__isnull=False),
+            ),
         ]
 
     def __str__(self) -> str:

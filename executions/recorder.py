@@ -18,7 +18,7 @@ from django.utils import timezone
 from executions.bulk import update_many
 from executions.models import OPEN, Execution, Status, Worker
 from executions.signals import executions_finished
-from executions.targets.base import Outcome
+from executions.targets.base import Outcome, Run
 from jobs.models import Job, Revision
 
 log = logging.getLogger("cronsched.recorder")
@@ -34,7 +34,7 @@ class Finished(NamedTuple):
     """An execution that has ended, before and after it is stored."""
 
     execution_id: UUID
-    worker_id: UUID
+    worker_id: UUID | None
     job_id: UUID
     job_name: str
     manual: bool
@@ -61,6 +61,21 @@ class Progress(NamedTuple):
     attempts: list[dict[str, Any]]
 
 
+class Followed(NamedTuple):
+    """An execution whose call is over while what it began goes on elsewhere: no worker holds it from here on."""
+
+    execution_id: UUID
+    worker_id: UUID
+    run: Run
+    response_status: int | None
+    output: str
+    target: str
+    attempts: list[dict[str, Any]]
+
+
+Item = Finished | Progress | Followed
+
+
 class Recorder:
     """A thread with a queue. What the database refuses for now is kept and tried again: no outcome is dropped.
 
@@ -71,7 +86,7 @@ class Recorder:
 
     def __init__(self) -> None:
         self.worker_id = uuid4()
-        self._queue: deque[Finished | Progress] = deque()
+        self._queue: deque[Item] = deque()
         self._wake = threading.Event()
         self._stopping = threading.Event()
         self._thread = threading.Thread(target=self._run, name="recorder", daemon=True)
@@ -87,7 +102,7 @@ class Recorder:
         """Whether nobody can have taken this worker for dead."""
         return time.monotonic() - self._beat_at < STALE_SECONDS
 
-    def record(self, item: Finished | Progress) -> None:
+    def record(self, item: Item) -> None:
         """Queue one outcome; from any thread."""
         self._queue.append(item)
         self._wake.set()
@@ -164,12 +179,13 @@ class Recorder:
         connection.close()
 
 
-def _write(items: list[Finished | Progress]) -> None:
+def _write(items: list[Item]) -> None:
     store([item for item in items if isinstance(item, Finished)])
     note([item for item in items if isinstance(item, Progress)])
+    let_go([item for item in items if isinstance(item, Followed)])
 
 
-def _write_or_end(item: Finished | Progress) -> None:
+def _write_or_end(item: Item) -> None:
     """Store one item; an outcome that cannot be stored as it is ends as failed with a plain reason."""
     try:
         _write([item])
@@ -225,6 +241,22 @@ def note(batch: list[Progress]) -> None:
     """Write the attempts of executions that go on."""
     rows = [(item.attempts, item.execution_id, item.worker_id) for item in batch]
     update_many(Execution, ("attempts",), ("id", "worker_id"), rows, condition=f"AND status IN {OPEN_SQL}")
+
+
+def let_go(batch: list[Followed]) -> None:
+    """Write what is followed from here on."""
+    columns = ("run_id", "run_url", "response_status", "output", "target", "attempts")
+    rows = [
+        (one.run.id, one.run.url, one.response_status, one.output, one.target, one.attempts, one.execution_id, one.worker_id)
+        for one in batch
+    ]  # fmt: skip
+    # First what it is, then that no worker holds it: an execution without either would be carried out again.
+    with transaction.atomic():
+        update_many(Execution, columns, ("id", "worker_id"), rows, condition=f"AND status IN {OPEN_SQL}")
+        for one in batch:
+            Execution.objects.filter(pk=one.execution_id, worker_id=one.worker_id, run_id=one.run.id).update(
+                worker_id=None
+            )
 
 
 OPEN_SQL = "({})".format(", ".join(f"'{status.value}'" for status in OPEN))

@@ -105,7 +105,8 @@ def _is_gone(worker: Worker) -> bool:
 
 def _orphans() -> list[Execution]:
     mine = engine.worker_id()
-    open_rows = Execution.objects.filter(status=Status.RUNNING).select_related("job__pic_team")
+    # A run that is followed needs no worker.
+    open_rows = Execution.objects.filter(status=Status.RUNNING, run_id__isnull=True).select_related("job__pic_team")
     orphans = list(open_rows.exclude(worker_id__in=Worker.objects.values("id"))[:_BATCH])
     known = engine.local_engine().known()
     own = open_rows.filter(worker_id=mine, started_at__lt=timezone.now() - _OWN_AFTER)

@@ -28,6 +28,11 @@ class ExecutionSerializer(schema.Representation[Execution]):
     error_message = serializers.CharField(allow_null=True)
     output = serializers.CharField(allow_null=True)
     attempts = serializers.ListField(child=serializers.DictField())
+    run_id = serializers.IntegerField(allow_null=True, help_text="The workflow run that GitHub began, where it told.")
+    run_url = serializers.CharField(allow_null=True)
+    run_attempt = serializers.IntegerField(allow_null=True)
+    run_conclusion = serializers.CharField(allow_null=True)
+    run_duration_seconds = serializers.FloatField(allow_null=True)
 
     def to_representation(self, execution: Execution) -> dict[str, Any]:
         return {
@@ -45,6 +50,11 @@ class ExecutionSerializer(schema.Representation[Execution]):
             "error_message": execution.error_message or None,
             "output": execution.output or None,
             "attempts": execution.attempts,
+            "run_id": execution.run_id,
+            "run_url": execution.run_url or None,
+            "run_attempt": execution.run_attempt,
+            "run_conclusion": execution.run_conclusion or None,
+            "run_duration_seconds": execution.run_seconds,
         }
 
 

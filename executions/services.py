@@ -101,7 +101,7 @@ def delivery_of(
         job_name=job.name,
         started_at=started_at,
         target=str(target),
-        deliverable=deliverable(target, metadata, job_name=job.name, github_token=github_token),
+        deliverable=deliverable(target, metadata, job, github_token=github_token),
         timeout=job.timeout_seconds,
         connect_timeout=job.connect_timeout_seconds,
         retry=_retry_policy(job),

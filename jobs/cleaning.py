@@ -14,6 +14,7 @@ from contract import payload
 from contract.errors import Invalid, invalid_field
 from jobs.models import LIMITS, Job, MisfirePolicy, OverlapPolicy, RetryOn, today
 from jobs.schedule import CronError, schedule_of
+from settings_app.models import GitHubCredential
 from taxonomy.models import GENERAL, Category, PicTeam
 
 L = TypeVar("L", Category, PicTeam)
@@ -173,7 +174,27 @@ def policies(data: Mapping[str, Any], *, start_before: dt.date) -> dict[str, Any
         values["retry_on"] = list(dict.fromkeys(_choice(item, "retry_on", RetryOn.values) for item in data["retry_on"]))
     if "start_date" in data:
         values["start_date"] = _start_date(data["start_date"], start_before)
+    return values | _run_options(data)
+
+
+def _run_options(data: Mapping[str, Any]) -> dict[str, Any]:
+    """How a workflow is dispatched and followed."""
+    values: dict[str, Any] = {}
+    if data.get("wait_for_run") is not None:
+        values["wait_for_run"] = payload.boolean(data["wait_for_run"], "wait_for_run")
+    if "github_ref" in data:
+        values["github_ref"] = payload.text(data["github_ref"], "github_ref", limit=255)
+    if "github_credential" in data:
+        name = payload.text(data["github_credential"], "github_credential", limit=100)
+        values["github_credential"] = _credential(name) if name else None
     return values
+
+
+def _credential(name: str) -> GitHubCredential:
+    found = GitHubCredential.objects.defer("token", "private_key").filter(name=name).first()
+    if found is None:
+        raise invalid_field("github_credential", f"There is no GitHub credential '{name[:60]}'.")
+    return found
 
 
 def _whole(value: Any, field: str, least: int, most: int) -> int:

@@ -65,5 +65,8 @@ def body_of(job: Job) -> dict[str, Any]:
         "misfire_policy": job.misfire_policy,
         "overlap_policy": job.overlap_policy,
         "retry_on": job.retry_on,
+        "wait_for_run": job.wait_for_run,
+        "github_ref": job.github_ref,
+        "github_credential": job.github_credential.name if job.github_credential else "",
         **{name: getattr(job, name) for name in LIMITS},
     }

@@ -15,6 +15,7 @@ from uuid_utils.compat import uuid7
 
 from jobs.schedule import Schedule, schedule_of
 from jobs.targets import GitHubTarget, Target, WebhookTarget
+from settings_app.models import GitHubCredential
 from taxonomy.models import Category, PicTeam
 
 
@@ -58,6 +59,7 @@ LIMITS = {
     "retry_backoff_seconds": (1, 3600),
     "retry_deadline_seconds": (1, 86_400),
     "jitter_seconds": (0, 3600),
+    "run_limit_minutes": (1, 50_400),
 }
 
 
@@ -109,6 +111,24 @@ class Job(models.Model):
     )
     category = models.ForeignKey(Category, on_delete=models.PROTECT, related_name="jobs", verbose_name=_("category"))
     pic_team = models.ForeignKey(PicTeam, on_delete=models.PROTECT, related_name="jobs", verbose_name=_("PIC team"))
+    github_ref = models.CharField(
+        _("branch or tag"),
+        max_length=255,
+        blank=True,
+        help_text=_("Empty: branchDetails of the metadata, else master."),
+    )
+    github_credential = models.ForeignKey(
+        GitHubCredential, on_delete=models.PROTECT, null=True, blank=True, related_name="jobs", verbose_name=_("GitHub credential"),
+        help_text=_("Empty: the installation's GITHUB_TOKEN."),
+    )  # fmt: skip
+    wait_for_run = models.BooleanField(
+        _("wait for the run"), default=True, help_text=_("Whether the workflow's own conclusion decides the outcome.")
+    )
+    run_limit_minutes = models.PositiveIntegerField(
+        _("longest run (minutes)"),
+        default=360,
+        help_text=_("A run that takes longer is no longer waited for. 1 to 50400."),
+    )
     end_date = models.DateField(_("end date"), help_text=_("The last day on which the job may fire."))
     start_date = models.DateField(
         _("start date"), null=True, blank=True, help_text=_("The first day on which the job may fire. Empty: at once.")

@@ -55,11 +55,15 @@ class JobRow(NamedTuple):
     retry_deadline_seconds: int
     retry_on: list[str]
     jitter_seconds: int
+    run_limit_minutes: int
+    wait_for_run: bool
+    github_ref: str
+    github_credential__name: str | None
     problem: str
 
     @classmethod
     def of(cls, job: Job) -> JobRow:
-        return cls(*(attrgetter(name.replace("__", "."))(job) for name in cls._fields))
+        return cls(*(_value(job, name) for name in cls._fields))
 
     @classmethod
     def all_of(cls, jobs: QuerySet[Job]) -> Iterator[JobRow]:
@@ -77,12 +81,25 @@ class JobRow(NamedTuple):
             return None
 
 
+def _value(job: Job, name: str) -> Any:
+    try:
+        return attrgetter(name.replace("__", "."))(job)
+    except AttributeError:
+        # A relation that is not there.
+        return None
+
+
 def _policy_fields(**kwargs: Any) -> dict[str, Any]:
     """The serializer fields of a job's policies."""
     return {
         "start_date": serializers.DateField(allow_null=True, **kwargs),
         "misfire_policy": serializers.ChoiceField(MisfirePolicy.choices, **kwargs),
         "overlap_policy": serializers.ChoiceField(OverlapPolicy.choices, **kwargs),
+        "wait_for_run": serializers.BooleanField(**kwargs),
+        "github_ref": serializers.CharField(allow_null=True, max_length=255, **kwargs),
+        "github_credential": serializers.CharField(
+            allow_null=True, max_length=100, help_text="Its name; null for the installation's own token.", **kwargs
+        ),
         "retry_on": serializers.ListField(child=serializers.ChoiceField(RetryOn.choices), **kwargs),
         **{
             name: serializers.IntegerField(min_value=least, max_value=most, **kwargs)
@@ -155,6 +172,10 @@ class JobSerializer(schema.Representation[JobRow]):
             "retry_deadline_seconds": job.retry_deadline_seconds,
             "retry_on": job.retry_on,
             "jitter_seconds": job.jitter_seconds,
+            "wait_for_run": job.wait_for_run,
+            "run_limit_minutes": job.run_limit_minutes,
+            "github_ref": job.github_ref or None,
+            "github_credential": job.github_credential__name,
             "problem": job.problem or None,
         }
 

@@ -6,6 +6,7 @@
 | execution succeeded | everyone, as `NOTIFY_ON_SUCCESS` says | the job's addresses, if it asks | - |
 | execution failed | everyone | the job's addresses, while its mail is on | - |
 | end date passed, job ending soon | owner and admins | - | with the team's mention |
+| GitHub credential refused, or ending within a week | admins | - | - |
 """
 
 from __future__ import annotations
@@ -16,6 +17,7 @@ from typing import Any
 from uuid import UUID
 
 from django.conf import settings
+from django.db.models import Q
 from django.utils import timezone
 from uuid_utils.compat import uuid7
 
@@ -27,9 +29,11 @@ from jobs.models import Job, today
 from jobs.signals import JobChange
 from notifications import messages
 from notifications.models import Audience, Event, EventType, Message
+from settings_app.models import GitHubCredential
 
 _BATCH = 500
 REMIND_DAYS = 30
+_CREDENTIAL_ENDS = dt.timedelta(days=7)
 
 
 def tell_of_changes(sender: Any, changes: Sequence[JobChange], bulk: bool, **_: Any) -> None:
@@ -100,6 +104,27 @@ def tell_of_problem(job_id: UUID, name: str, reason: str) -> None:
         job_id=job_id,
     )
     _store([event], [])
+
+
+def tell_of_credentials() -> int:
+    """Tell the admins of GitHub credentials that are refused or end within a week, once for each trouble; returns how many."""
+    now = timezone.now()
+    troubled = GitHubCredential.objects.defer("token", "private_key").filter(
+        ~Q(problem="") | Q(expires_at__lte=now + _CREDENTIAL_ENDS), warned_at=None
+    )
+    events = [
+        Event(
+            title="GitHub credential refused" if credential.problem else "GitHub credential ends soon",
+            message=f'GitHub credential "{credential.name}": '
+            + (credential.problem or f"it ends at {credential.expires_at:%Y-%m-%d %H:%M} UTC. Store a new one before."),
+            type=EventType.ERROR if credential.problem else EventType.WARNING,
+            audience=Audience.OWNER_AND_ADMINS,
+        )
+        for credential in troubled
+    ]
+    _store(events, [])
+    GitHubCredential.objects.filter(pk__in=[credential.pk for credential in troubled]).update(warned_at=now)
+    return len(events)
 
 
 def tell_of_executions(sender: Any, finished: Sequence[Finished], **_: Any) -> None:

@@ -33,7 +33,7 @@ CHUNK = 500
 _READ = (
     "name", "cron_expression", "target_url", "github_owner", "github_repo", "github_workflow_name", "metadata", "start_date", "end_date", "next_run_at",
     "pic_team", "misfire_policy", "misfire_grace_seconds", "overlap_policy", "timeout_seconds", "connect_timeout_seconds", "max_attempts",
-    "retry_backoff_seconds", "retry_deadline_seconds", "retry_on", "jitter_seconds",
+    "retry_backoff_seconds", "retry_deadline_seconds", "retry_on", "jitter_seconds", "github_ref", "github_credential", "wait_for_run",
 )  # fmt: skip
 Limits = Mapping[UUID, int]
 

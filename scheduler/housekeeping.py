@@ -16,7 +16,7 @@ from accounts.models import LoginSession
 from executions.models import Worker
 from jobs.schedule import schedule_of
 from jobs.services import pause_expired
-from notifications.events import forget_old, remind_of_ending_jobs
+from notifications.events import forget_old, remind_of_ending_jobs, tell_of_credentials
 from scheduler.clock import ScheduleTrigger
 from scheduler.models import Resync
 
@@ -49,7 +49,14 @@ def remind() -> None:
     log.info("told of %d jobs that end soon", remind_of_ending_jobs())
 
 
+@util.close_old_connections  # type: ignore[untyped-decorator]
+def look_at_credentials() -> None:
+    """Tell of GitHub credentials that are refused or end soon."""
+    tell_of_credentials()
+
+
 JOBS = {
+    "look at credentials": (look_at_credentials, "*/5 * * * *"),
     "pause ended jobs": (pause_ended_jobs, "0 0 * * *"),
     "remind of ending jobs": (remind, "0 9 * * 1"),
     "tidy": (tidy, "30 3 * * *"),

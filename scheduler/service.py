@@ -12,6 +12,7 @@ from django.db import DatabaseError, InterfaceError, close_old_connections, conn
 from django.utils import timezone
 
 from executions import engine
+from executions.following import Follower
 from executions.recovery import recover
 from executions.services import shut_down
 from notifications.delivery import send_due
@@ -31,6 +32,7 @@ _SWITCH_SECONDS = 0.02
 _STANDBY_SECONDS = 0.2
 _RECOVERY_SECONDS = 3.0
 _MAILING_SECONDS = 1.0
+_FOLLOWING_SECONDS = 1.0
 # A message that is being sent is claimed: who takes over does not send it a second time.
 _OTHERS_STOP_SECONDS = 0.5
 
@@ -99,7 +101,7 @@ class Term:
         self._clock.start()
         threads = [
             threading.Thread(target=work, name=work.__name__.strip("_"), daemon=True)
-            for work in (self._fire_when_due, self._send_messages, self._keep_chores)
+            for work in (self._fire_when_due, self._send_messages, self._follow_runs, self._keep_chores)
         ]
         for thread in threads:
             thread.start()
@@ -199,6 +201,18 @@ class Term:
             except Exception:
                 log.exception("sending messages failed, trying again")
                 connection.close()
+        connection.close()
+
+    def _follow_runs(self) -> None:
+        follower = Follower()
+        while not self._over.wait(_FOLLOWING_SECONDS):
+            try:
+                close_old_connections()
+                follower.look()
+            except Exception:
+                log.exception("following workflow runs failed, trying again")
+                connection.close()
+                self._over.wait(_LONGEST_BACKOFF_SECONDS)
         connection.close()
 
     def _keep_chores(self) -> None:

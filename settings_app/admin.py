@@ -10,11 +10,12 @@ from django.core.exceptions import PermissionDenied, ValidationError
 from django.http import HttpRequest, HttpResponseRedirect
 from django.urls import reverse
 from django.utils.translation import gettext_lazy as _
+from unfold.widgets import UnfoldAdminPasswordWidget, UnfoldAdminTextareaWidget
 
 from contract.admin import ProductAdmin
 from contract.errors import DomainError
 from settings_app import services
-from settings_app.models import PREFERENCE_FLAGS, Preferences, SlackSettings, UiPreferences
+from settings_app.models import PREFERENCE_FLAGS, GitHubCredential, Preferences, SlackSettings, UiPreferences
 
 
 class SlackSettingsForm(forms.ModelForm[SlackSettings]):
@@ -68,6 +69,61 @@ class SlackSettingsAdmin(ProductAdmin):
 
     def has_delete_permission(self, request: HttpRequest, obj: SlackSettings | None = None) -> bool:
         return False
+
+
+class GitHubCredentialForm(forms.ModelForm[GitHubCredential]):
+    """Secrets are never shown again: left empty they stay as they are."""
+
+    new_token = forms.CharField(
+        label=_("Token"), required=False, widget=UnfoldAdminPasswordWidget(attrs={"autocomplete": "off"}),
+        help_text=_("With the permission Actions: read and write. Stored encrypted and not shown again; leave it empty to keep it."),
+    )  # fmt: skip
+    new_private_key = forms.CharField(
+        label=_("Private key (PEM)"), required=False, widget=UnfoldAdminTextareaWidget(attrs={"rows": 4, "autocomplete": "off", "spellcheck": "false"}),
+        help_text=_("The whole file, for a GitHub App. Stored encrypted and not shown again; leave it empty to keep it."),
+    )  # fmt: skip
+
+    class Meta:
+        model = GitHubCredential
+        fields = ("name", "kind", "app_id", "installation_id")
+
+    def clean(self) -> dict[str, Any]:
+        data = super().clean() or {}
+        one = self.instance
+        one.token = data.get("new_token") or one.token
+        one.private_key = data.get("new_private_key") or one.private_key
+        if data.get("kind") == GitHubCredential.Kind.TOKEN:
+            if not one.token:
+                raise ValidationError({"new_token": _("Paste the token.")})
+        elif not (data.get("app_id") and data.get("installation_id") and one.private_key):
+            raise ValidationError(_("A GitHub App needs its app id, its installation id and its private key."))
+        if data.get("new_token") or data.get("new_private_key"):
+            one.problem, one.warned_at, one.expires_at = "", None, None
+        return data
+
+
+@admin.register(GitHubCredential)
+class GitHubCredentialAdmin(ProductAdmin):
+    """Named credentials that jobs choose from."""
+
+    form = GitHubCredentialForm
+    list_display = ("name", "kind", "problem", "expires_at", "updated_at")
+    list_filter = ("kind",)
+    search_fields = ("name",)
+    readonly_fields = ("problem", "expires_at", "created_at", "updated_at")
+    fields = (
+        "name",
+        "kind",
+        "new_token",
+        "app_id",
+        "installation_id",
+        "new_private_key",
+        "problem",
+        "expires_at",
+        "created_at",
+        "updated_at",
+    )
+    change_form_before_template = "console/credential_tools.html"
 
 
 @admin.register(Preferences)

@@ -54,6 +54,53 @@ class SlackSettings(models.Model):
         return cls.objects.get_or_create(pk=cls.SINGLETON)[0]
 
 
+class GitHubCredential(models.Model):
+    """A token, or a GitHub App's installation, by which jobs dispatch and follow workflows. Its secrets are never shown again.
+
+    GitHub: "Managing your personal access tokens"; "Authenticating as a GitHub App installation".
+    """
+
+    class Kind(models.TextChoices):
+        TOKEN = "token", _("Fine-grained token")
+        APP = "app", _("GitHub App")
+
+    id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
+    name = models.CharField(_("name"), max_length=100, unique=True)
+    kind = models.CharField(_("kind"), max_length=10, choices=Kind.choices, default=Kind.TOKEN)
+    token = EncryptedTextField(_("token"), blank=True)
+    app_id = models.CharField(_("app id"), max_length=40, blank=True)
+    installation_id = models.CharField(_("installation id"), max_length=40, blank=True)
+    private_key = EncryptedTextField(_("private key"), blank=True)
+    expires_at = models.DateTimeField(
+        _("expires at"), null=True, editable=False, help_text=_("When the token ends, as GitHub told last.")
+    )
+    problem = models.CharField(
+        _("problem"),
+        max_length=300,
+        blank=True,
+        editable=False,
+        help_text=_("Why GitHub refuses it; empty if it does not."),
+    )
+    warned_at = models.DateTimeField(_("warned at"), null=True, editable=False)
+    created_at = models.DateTimeField(_("created at"), default=timezone.now, editable=False)
+    updated_at = models.DateTimeField(_("updated at"), auto_now=True)
+
+    class Meta:
+        verbose_name = _("GitHub credential")
+        verbose_name_plural = _("GitHub credentials")
+        ordering = ["name"]
+        constraints = [
+            models.CheckConstraint(
+                name="github_credential_is_whole",
+                condition=(Q(kind="token") & ~Q(token=""))
+                | (Q(kind="app") & ~Q(app_id="") & ~Q(installation_id="") & ~Q(private_key="")),
+            )
+        ]
+
+    def __str__(self) -> str:
+        return self.name
+
+
 class Preferences(models.Model):
     """What one user wants to hear, and by which channel."""
 

@@ -65,7 +65,7 @@ class JobForm(forms.ModelForm[Job]):
         model = Job
         fields = (
             "name", "category", "pic_team", "is_active", "cron_expression", "jitter_seconds", "target_url", "github_owner", "github_repo",
-            "github_workflow_name", "metadata", "start_date", "end_date", "misfire_policy", "misfire_grace_seconds", "overlap_policy",
+            "github_workflow_name", "github_ref", "github_credential", "wait_for_run", "run_limit_minutes", "metadata", "start_date", "end_date", "misfire_policy", "misfire_grace_seconds", "overlap_policy",
             "timeout_seconds", "connect_timeout_seconds", "max_attempts", "retry_backoff_seconds", "retry_deadline_seconds", "retry_on",
             "enable_email_notifications", "notification_emails", "notify_on_success",
         )  # fmt: skip
@@ -86,6 +86,7 @@ class JobForm(forms.ModelForm[Job]):
             data.update(dict.fromkeys(GITHUB_FIELDS, ""))
         elif kind == GITHUB:
             data["target_url"] = ""
+        data["github_credential"] = data["github_credential"].name if data.get("github_credential") else ""
         data["category"], data["pic_team"] = data["category"].slug, data["pic_team"].slug
         data["end_date"] = data["end_date"].isoformat()
         data["start_date"] = data["start_date"].isoformat() if data["start_date"] else None

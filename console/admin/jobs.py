@@ -94,6 +94,9 @@ class JobAdmin(ProductAdmin):
                     "github_owner",
                     "github_repo",
                     "github_workflow_name",
+                    "github_ref",
+                    "github_credential",
+                    ("wait_for_run", "run_limit_minutes"),
                     "metadata",
                 )
             },

@@ -13,11 +13,19 @@ from executions.wire import Reply
 Send = Callable[[Request], Awaitable[Reply]]
 
 
+class Run(NamedTuple):
+    """A workflow run that GitHub began, and that is followed to its end."""
+
+    id: int
+    url: str
+
+
 class Outcome(NamedTuple):
     """How a delivery ended.
 
     `error` is '' on success; `target` is what was called, if it differs from what was asked. Of a failure without a status `failure`
     says which it was: connect, timeout or broken. `repeatable`: whether another attempt can do no harm. `retry_after`: that header.
+    `run`: what goes on elsewhere, so that the outcome is not known yet.
     """
 
     ok: bool
@@ -28,6 +36,7 @@ class Outcome(NamedTuple):
     failure: str = ""
     repeatable: bool = True
     retry_after: str = ""
+    run: Run | None = None
 
 
 class Deliverable(Protocol):

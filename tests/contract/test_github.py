@@ -68,7 +68,7 @@ def test_a_dispatch_to_the_letter(github: Client, target: Target) -> None:
 def test_the_branch_is_master_by_default(github: Client, target: Target) -> None:
     serve(target, "build")
     run(github, job_of(github)["id"])
-    assert target.arrivals[0].json == {"ref": "master", "inputs": {}}
+    assert target.arrivals[0].json == {"ref": "master", "inputs": {}, "return_run_details": True}
 
 
 @pytest.mark.parametrize(
