@@ -22,7 +22,10 @@ loglevel = "warning"
 
 def post_worker_init(worker: Any) -> None:
     """Everything is loaded now."""
+    from scheduler import watchdog
+
     collect_rarely()
+    watchdog.start()
 
 
 def worker_exit(server: Any, worker: Any) -> None:

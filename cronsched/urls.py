@@ -3,6 +3,7 @@
 from django.contrib import admin
 from django.urls import include, path
 
+from console.links import extension
 from cronsched import api
 
 _APPS = ["accounts", "taxonomy", "settings_app", "executions", "jobs", "notifications", "scheduler"]
@@ -10,6 +11,7 @@ _APPS = ["accounts", "taxonomy", "settings_app", "executions", "jobs", "notifica
 urlpatterns = [
     path("", api.root),
     path("admin/", admin.site.urls),
+    path("extend/<str:token>/", extension, name="extend_job"),
     path("i18n/", include("django.conf.urls.i18n")),
     path("docs", api.DocsView.as_view()),
     path("redoc", api.RedocView.as_view()),

@@ -53,6 +53,12 @@ def update_job(job_id: Any, data: Mapping[str, Any], *, by: User) -> Job:
 
 
 @transaction.atomic
+def change_by_link(job: Job, values: Mapping[str, Any]) -> Job:
+    """Change a locked job for whoever holds a signed link (`jobs.links`); the trail notes the address in place of an account."""
+    return _store(job, values, None)
+
+
+@transaction.atomic
 def set_active(job: Job, active: bool, *, by: User | None) -> Job:
     """Enable or disable one job; enabling after its end date raises `Job expired`."""
     job = get_job(job.pk, lock=True)

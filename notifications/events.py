@@ -5,8 +5,10 @@
 | job created, edited, enabled, disabled, deleted | everyone | - | - |
 | execution succeeded | everyone, as `NOTIFY_ON_SUCCESS` says | the job's addresses, if it asks | - |
 | execution failed | everyone | the job's addresses, while its mail is on | - |
-| end date passed, job ending soon | owner and admins | - | with the team's mention |
+| end date passed | owner and admins | - | with the team's mention |
+| job ends within 30 days: each Monday | owner and admins | owner: own jobs, admins: all, one message each | with the team's mention |
 | GitHub credential refused, or ending within a week | admins | - | - |
+| no leader for a minute, a late clock, a long backlog, and their end | admins | admins | once |
 """
 
 from __future__ import annotations
@@ -106,6 +108,17 @@ def tell_of_problem(job_id: UUID, name: str, reason: str) -> None:
     _store([event], [])
 
 
+def tell_of_scheduler(words: str, *, over: bool) -> None:
+    """Tell the admins, in the app, by e-mail and by Slack, of trouble with the scheduler itself, or of its end."""
+    event = Event(
+        title="Scheduler is well again" if over else "Scheduler in trouble",
+        message=words,
+        type=EventType.SUCCESS if over else EventType.ERROR,
+        audience=Audience.OWNER_AND_ADMINS,
+    )
+    _store([event], messages.of_scheduler(event))
+
+
 def tell_of_credentials() -> int:
     """Tell the admins of GitHub credentials that are refused or end within a week, once for each trouble; returns how many."""
     now = timezone.now()
@@ -163,7 +176,8 @@ def remind_of_ending_jobs() -> int:
         .select_related("pic_team", "created_by")
     )
     year, week, _ = day.isocalendar()
-    reminders = messages.to_slack(f"ending {year}-W{week:02}", jobs)
+    name = f"{year}-W{week:02}"
+    reminders = messages.to_slack(f"ending {name}", jobs) + messages.of_ending(name, jobs)
     fresh = [
         job
         for job in jobs

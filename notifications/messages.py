@@ -9,10 +9,12 @@ from typing import Any
 from django.conf import settings
 from django.template.loader import render_to_string
 
+from accounts.models import User
 from executions.models import Status
 from executions.recorder import Finished
+from jobs import links
 from jobs.models import Job
-from notifications.models import Channel, Message
+from notifications.models import Channel, Event, Message
 from settings_app.models import SlackSettings
 
 _GROUP = re.compile(r"S[A-Z0-9]{6,}")
@@ -55,6 +57,32 @@ def _email(finished: Finished, job: Job, address: str) -> Message:
     )
 
 
+def of_scheduler(event: Event) -> list[Message]:
+    """An e-mail to each admin and one Slack message about the scheduler itself."""
+    admins = User.objects.active_admins().values_list("email", flat=True) if settings.MAIL_ENABLED else []
+    text = f"{event.message}\n\n{settings.FRONTEND_BASE_URL}\n"
+    found = [
+        Message(
+            key=f"email scheduler {event.pk} {address}",
+            channel=Channel.EMAIL,
+            recipient=address,
+            subject=f"[Cronsched] {event.title}",
+            text=text,
+        )
+        for address in admins
+    ]
+    if SlackSettings.objects.filter(is_enabled=True).exists():
+        found.append(
+            Message(
+                key=f"slack scheduler {event.pk}",
+                channel=Channel.SLACK,
+                subject=event.title,
+                text=f"*{escaped(event.title)}*: {escaped(event.message)}",
+            )
+        )
+    return found
+
+
 def to_slack(what: str, jobs: Iterable[Job]) -> list[Message]:
     """One Slack message for each job whose end date has passed (`what` is "ended") or comes near; none while Slack is off."""
     jobs = list(jobs)
@@ -69,10 +97,42 @@ def to_slack(what: str, jobs: Iterable[Job]) -> list[Message]:
             text=(
                 f"{mention(job.pic_team.slack_handle)} Job *{escaped(job.name)}* {verb}"
                 f" (end date {job.end_date}, {settings.SCHEDULER_ZONE}). <{job_link(job)}|Open the job>"
+                f" · <{extension_link(job)}|Extend it or hand it over>"
             ),
         )
         for job in jobs
     ]
+
+
+def of_ending(week: str, jobs: Sequence[Job]) -> list[Message]:
+    """One e-mail to each owner about their own jobs that end soon, and to each admin about all of them."""
+    if not settings.MAIL_ENABLED or not jobs:
+        return []
+    admins = set(User.objects.active_admins().values_list("email", flat=True))
+    by_address: dict[str, list[Job]] = {address: list(jobs) for address in admins}
+    for job in jobs:
+        owner = job.created_by
+        if owner and owner.is_active and owner.email not in admins:
+            by_address.setdefault(owner.email, []).append(job)
+    return [_ending_email(week, address, mine) for address, mine in sorted(by_address.items())]
+
+
+def _ending_email(week: str, address: str, jobs: Sequence[Job]) -> Message:
+    rows = [{"job": job, "link": extension_link(job)} for job in sorted(jobs, key=lambda job: (job.end_date, job.name))]
+    context = {"rows": rows, "zone": str(settings.SCHEDULER_ZONE)}
+    return Message(
+        key=f"email ending {week} {address}",
+        channel=Channel.EMAIL,
+        recipient=address,
+        subject=f"[Cronsched] {len(jobs)} job{'s end' if len(jobs) > 1 else ' ends'} within 30 days",
+        text=render_to_string("notifications/ending.txt", context),
+        html=render_to_string("notifications/ending.html", context),
+    )
+
+
+def extension_link(job: Job) -> str:
+    """The page that extends a job or hands it over; works once."""
+    return f"{settings.PUBLIC_URL}/extend/{links.sign(job)}/"
 
 
 def job_link(job: Job) -> str:

@@ -74,6 +74,25 @@ class LeaderTerm(models.Model):
         return f"{self.leader_id} ({self.fencing_token})"
 
 
+class Trouble(models.Model):
+    """Something that is wrong with the scheduler, from when it was seen first until it is over."""
+
+    class Kind(models.TextChoices):
+        NO_LEADER = "no_leader", _("No scheduler leads")
+        LAGGING = "lagging", _("The scheduler is late")
+        BACKLOG = "backlog", _("The backlog grows")
+
+    kind = models.CharField(_("kind"), max_length=20, choices=Kind.choices, primary_key=True)
+    since = models.DateTimeField(_("since"))
+
+    class Meta:
+        verbose_name = _("trouble")
+        verbose_name_plural = _("troubles")
+
+    def __str__(self) -> str:
+        return self.kind
+
+
 class Resync(models.Model):
     """A full reconciliation asked of the leader, and its answer."""
 

@@ -1,0 +1,47 @@
+"""The page behind a reminder's link: it says what would be done, and does it when confirmed. No account is needed; nothing happens by opening it."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from django.http import HttpRequest, HttpResponse
+from django.shortcuts import render
+from django.utils.translation import gettext as _
+from django.views.decorators.cache import never_cache
+
+from contract.errors import DomainError
+from jobs import links
+from jobs.models import Job, today
+from taxonomy.models import PicTeam
+
+
+@never_cache
+def extension(request: HttpRequest, token: str) -> HttpResponse:
+    """`GET` shows the job and the choices; `POST` extends it or hands it over."""
+    try:
+        job = links.read(token)
+        if request.method == "POST":
+            return _page(request, None, done=_act(request, token))
+    except DomainError as exc:
+        return _page(request, None, status=400 if exc.error == "Invalid link" else 404, error=exc.message)
+    return _page(request, job)
+
+
+def _act(request: HttpRequest, token: str) -> str:
+    team = PicTeam.objects.filter(is_active=True, slug=request.POST.get("team", "")).first()
+    if "extend" in request.POST or team is None:
+        job = links.extend(token)
+        return _("%(name)s now ends on %(date)s.") % {"name": job.name, "date": job.end_date}
+    job = links.hand_over(token, team)
+    return _("%(name)s now belongs to %(team)s.") % {"name": job.name, "team": team.name}
+
+
+def _page(request: HttpRequest, job: Job | None, *, status: int = 200, error: str = "", done: str = "") -> HttpResponse:
+    context: dict[str, Any] = {"job": job, "error": error, "done": done}
+    if job is not None:
+        context["until"] = max(job.end_date, today()) + links.EXTENSION
+        context["teams"] = PicTeam.objects.filter(is_active=True).exclude(pk=job.pic_team_id)
+    answer = render(request, "console/extension.html", context, status=status)
+    # The token is in the address: no page that is opened from here may learn it.
+    answer["Referrer-Policy"] = "no-referrer"
+    return answer

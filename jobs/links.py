@@ -1,0 +1,58 @@
+"""Signed links by which a job that ends soon is extended or handed to another team, without an account.
+
+A link names the end date and the team that the job had when it was sent: once either has changed, by this link or otherwise, it is used up.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+from typing import Any
+
+from django.core import signing
+from django.db import transaction
+
+from contract.errors import Invalid
+from jobs.models import Job, today
+from jobs.services import change_by_link, get_job
+from taxonomy.models import PicTeam
+
+EXTENSION = dt.timedelta(days=30)
+_SALT = "jobs.links"
+_MAX_AGE = dt.timedelta(days=60)
+
+
+def sign(job: Job) -> str:
+    """The token of a job's link."""
+    return signing.dumps([str(job.pk), job.end_date.isoformat(), str(job.pic_team_id)], salt=_SALT)
+
+
+def read(token: str, *, lock: bool = False) -> Job:
+    """The job that a token is for. Raises `Invalid link` for one that is used up, too old or not ours; `Job not found`."""
+    try:
+        job_id, end_date, team_id = signing.loads(token, salt=_SALT, max_age=_MAX_AGE)
+    except signing.BadSignature:
+        raise _invalid("This link is not valid, or is too old.") from None
+    job = get_job(job_id, lock=lock)
+    if job.end_date.isoformat() != end_date or str(job.pic_team_id) != team_id:
+        raise _invalid("This link has been used, or the job was changed since: its end date or team is another now.")
+    return job
+
+
+@transaction.atomic
+def extend(token: str) -> Job:
+    """Let the job fire for 30 more days, and enable it if its end date had paused it. Uses the link up."""
+    job = read(token, lock=True)
+    values: dict[str, Any] = {"end_date": max(job.end_date, today()) + EXTENSION}
+    if job.has_ended:
+        values["is_active"] = True
+    return change_by_link(job, values)
+
+
+@transaction.atomic
+def hand_over(token: str, team: PicTeam) -> Job:
+    """Give the job to another team. Uses the link up."""
+    return change_by_link(read(token, lock=True), {"pic_team": team})
+
+
+def _invalid(message: str) -> Invalid:
+    return Invalid("Invalid link", message)

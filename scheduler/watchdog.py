@@ -1,0 +1,100 @@
+"""The API's processes watch the scheduler: they are alive when it is not, and tell the admins.
+
+Each trouble is one row, whoever sees it first: it is told once when it begins and once when it is over. While nobody leads, nobody else sends
+messages, so the watching process does.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+import logging
+import threading
+
+from django.conf import settings
+from django.db import IntegrityError, close_old_connections, connection, transaction
+from django.db.models import Min
+from django.utils import timezone
+
+from jobs.models import Job
+from notifications.delivery import send_due
+from notifications.events import tell_of_scheduler
+from scheduler.models import Leadership, LeaderTerm, Trouble
+
+log = logging.getLogger("cronsched.watchdog")
+LOOK_SECONDS = 10.0
+# How long nobody may lead, and how late the oldest due fire time may be.
+NO_LEADER = dt.timedelta(minutes=1)
+LAGGING = dt.timedelta(minutes=1)
+# A backlog that is that long, however young it is, will not be fired in time.
+BACKLOG = 50_000
+Kind = Trouble.Kind
+
+
+def look() -> set[str]:
+    """Compare what is with what should be; tell of what began and of what is over. Returns the troubles that there are."""
+    now = timezone.now()
+    found = _troubles(now)
+    known = {trouble.kind: trouble for trouble in Trouble.objects.all()}
+    for kind, words in found.items():
+        if kind not in known and _begin(kind, now):
+            tell_of_scheduler(words, over=False)
+    for kind, trouble in known.items():
+        if kind not in found and Trouble.objects.filter(pk=trouble.pk).delete()[0]:
+            minutes = max(1, round((now - trouble.since).total_seconds() / 60))
+            tell_of_scheduler(f"{Kind(kind).label}: over after {minutes} min.", over=True)
+    if Kind.NO_LEADER in found:
+        send_due()
+    return set(found)
+
+
+def _begin(kind: str, now: dt.datetime) -> bool:
+    """Whether this process is the first to see it."""
+    try:
+        with transaction.atomic():
+            Trouble.objects.create(kind=kind, since=now)
+    except IntegrityError:
+        return False
+    return True
+
+
+def _troubles(now: dt.datetime) -> dict[str, str]:
+    """What is wrong, in words, by its kind. An installation in which no scheduler ever led is being set up."""
+    if not LeaderTerm.objects.exists():
+        return {}
+    found: dict[str, str] = {}
+    leadership = Leadership.current()
+    seen = leadership.heartbeat_at
+    if not leadership.is_live and (seen is None or now - seen > NO_LEADER):
+        found[Kind.NO_LEADER] = (
+            f"No scheduler leads since {_when(seen)}: no job fires. Start one: manage.py runscheduler."
+        )
+    due = Job.objects.filter(is_active=True, next_run_at__lte=now)
+    oldest = due.aggregate(oldest=Min("next_run_at"))["oldest"]
+    if Kind.NO_LEADER not in found and oldest is not None and now - oldest > LAGGING:
+        found[Kind.LAGGING] = f"The scheduler is late: a fire time of {_when(oldest)} has not been fired."
+    if oldest is not None and due.count() > BACKLOG:
+        found[Kind.BACKLOG] = f"More than {BACKLOG} jobs are due: the scheduler cannot keep up."
+    return found
+
+
+def _when(moment: dt.datetime | None) -> str:
+    return f"{moment.astimezone(settings.SCHEDULER_ZONE):%Y-%m-%d %H:%M:%S}" if moment else "the beginning"
+
+
+def watch(over: threading.Event) -> None:
+    """Look every ten seconds until `over`; whatever fails is tried again."""
+    while not over.wait(LOOK_SECONDS):
+        try:
+            close_old_connections()
+            look()
+        except Exception:
+            log.exception("the scheduler could not be watched, trying again")
+            connection.close()
+    connection.close()
+
+
+def start() -> threading.Event:
+    """Watch in a thread of this process; setting the event that is returned ends it."""
+    over = threading.Event()
+    threading.Thread(target=watch, args=(over,), name="watchdog", daemon=True).start()
+    return over
