@@ -5,13 +5,14 @@ from __future__ import annotations
 import datetime as dt
 from collections import defaultdict
 from typing import Any, NamedTuple
+from urllib.parse import urlencode
 
 from django.conf import settings
 from django.db.models import Count, Max, QuerySet
 from django.urls import reverse
 from django.utils import timezone
 
-from console import forecast
+from console import forecast, moments
 from executions.history import hour_of, minute_of, read_utc
 from executions.models import Execution, Status
 from jobs.models import Job
@@ -34,6 +35,10 @@ class Filters(NamedTuple):
         jobs = Job.objects.all()
         jobs = jobs.filter(pic_team__slug=self.team) if self.team else jobs
         return jobs.filter(category__slug=self.category) if self.category else jobs
+
+    def lookups(self) -> dict[str, str]:
+        """The same, asked of executions."""
+        return {"job__pic_team__slug": self.team, "job__category__slug": self.category}
 
 
 class Mark(NamedTuple):
@@ -62,10 +67,7 @@ class Track(NamedTuple):
 
 def read_day(text: str) -> dt.date:
     """The day of a query parameter; today for what is none."""
-    try:
-        return dt.date.fromisoformat(text)
-    except ValueError:
-        return forecast.today()
+    return moments.read_day(text) or forecast.today()
 
 
 def day(date: dt.date, filters: Filters) -> dict[str, Any]:
@@ -77,7 +79,8 @@ def day(date: dt.date, filters: Filters) -> dict[str, Any]:
     frequent = {group.schedule.expression for group in groups if group.is_frequent}
     labels = dict(jobs.order_by().values_list(lane, label).distinct())
     now = timezone.now().astimezone(settings.SCHEDULER_ZONE)
-    tracks = _bands(date, jobs, groups, now) + _tracks(date, jobs, groups, frequent, labels, by_job, now)
+    bands = _bands(date, jobs, groups, now, filters)
+    tracks = bands + _tracks(date, jobs, groups, frequent, labels, by_job, now, filters)
     return {
         "date": date,
         "tracks": tracks,
@@ -127,7 +130,7 @@ def week(date: dt.date, filters: Filters) -> dict[str, Any]:
             for hour in range(24)
         ],
         "frequent": sum(group.jobs for group in frequent),
-        "frequent_fires": sum(group.jobs * len(group.minutes_of(now.date())) for group in frequent),
+        "frequent_fires": round(sum(group.jobs * len(group.minutes_of(one)) for group in frequent for one in days) / 7),
         "before": monday - dt.timedelta(days=7),
         "after": monday + dt.timedelta(days=7),
     }
@@ -175,11 +178,13 @@ def _past_hours(
     return found
 
 
-def _bands(date: dt.date, jobs: QuerySet[Job], groups: list[forecast.Group], now: dt.datetime) -> list[Track]:
+def _bands(
+    date: dt.date, jobs: QuerySet[Job], groups: list[forecast.Group], now: dt.datetime, filters: Filters
+) -> list[Track]:
     """One track for each frequent expression: an hour is coloured by what became of it."""
     by_expression: defaultdict[str, list[forecast.Group]] = defaultdict(list)
     for group in groups:
-        if group.is_frequent and group.minutes_of(date):
+        if group.is_frequent:
             by_expression[group.schedule.expression].append(group)
     past: defaultdict[str, defaultdict[int, dict[str, int]]] = defaultdict(lambda: defaultdict(dict))
     if by_expression:
@@ -194,14 +199,19 @@ def _bands(date: dt.date, jobs: QuerySet[Job], groups: list[forecast.Group], now
     tracks = []
     for expression, same in sorted(by_expression.items()):
         count = sum(group.jobs for group in same)
-        marks = _band_marks(date, same[0], past[expression], now)
-        url = f"{reverse('admin:jobs_job_changelist')}?cron_expression={expression.replace(' ', '+')}"
+        which = {**filters.lookups(), "job__cron_expression": expression}
+        marks = _band_marks(date, same, past[expression], now, which)
+        if not marks:
+            continue
+        url = f"{reverse('admin:jobs_job_changelist')}?{urlencode({'cron_expression': expression})}"
         tracks.append(Track(f"{same[0].schedule.describe()} × {count}", url, True, marks))
     return tracks
 
 
-def _band_marks(date: dt.date, group: forecast.Group, past: dict[int, dict[str, int]], now: dt.datetime) -> list[Mark]:
-    fires = {minute // 60 for minute in group.minutes_of(date)}
+def _band_marks(
+    date: dt.date, same: list[forecast.Group], past: dict[int, dict[str, int]], now: dt.datetime, which: dict[str, str]
+) -> list[Mark]:
+    fires = {minute // 60 for group in same for minute in group.minutes_of(date)}
     marks = []
     for hour in range(24):
         counts = past.get(hour, {})
@@ -210,14 +220,14 @@ def _band_marks(date: dt.date, group: forecast.Group, past: dict[int, dict[str, 
         kind = most(told) or ("" if is_past or hour not in fires else "expected")
         if kind:
             ran = sum(counts.values())
-            url = _executions_url(date, hour * 60, hour * 60 + 59) if ran else ""
+            url = _executions_url(date, hour * 60, hour * 60 + 59, **which) if ran else ""
             bad = counts.get(Status.FAILED, 0) / ran if ran else 0
             marks.append(Mark(hour * 60, 59, kind, ran, _title(counts, f"{hour:02d}:00"), url, round(bad, 3)))
     return marks
 
 
 def _tracks(
-    date: dt.date, jobs: QuerySet[Job], groups: list[forecast.Group], frequent: set[str], labels: dict[Any, str], by_job: bool, now: dt.datetime,
+    date: dt.date, jobs: QuerySet[Job], groups: list[forecast.Group], frequent: set[str], labels: dict[Any, str], by_job: bool, now: dt.datetime, filters: Filters,
 ) -> list[Track]:  # fmt: skip
     lane = "job_id" if by_job else "job__pic_team_id"
     rows = (
@@ -238,19 +248,23 @@ def _tracks(
                 if minute > passed:
                     coming[group.lane][minute] += group.jobs
     base = reverse("admin:jobs_job_changelist")
+
+    def which(key: Any) -> dict[str, str]:
+        return {"job" if by_job else "job__pic_team": str(key), **filters.lookups()}
+
     return [
         Track(
             label,
             reverse("admin:jobs_job_change", args=[key]) if by_job else f"{base}?pic_team__id__exact={key}",
             False,
-            _past_marks(date, past.get(key, [])) + _coming_marks(date, coming.get(key, {})),
+            _past_marks(date, past.get(key, []), which(key)) + _coming_marks(date, coming.get(key, {})),
         )
         for key, label in sorted(labels.items(), key=lambda item: item[1].lower())
         if key in past or key in coming
     ]
 
 
-def _past_marks(date: dt.date, fires: list[tuple[int, str, int, float]]) -> list[Mark]:
+def _past_marks(date: dt.date, fires: list[tuple[int, str, int, float]], which: dict[str, str]) -> list[Mark]:
     marks = []
     for cluster in _clusters(sorted(fires)):
         counts: defaultdict[str, int] = defaultdict(int)
@@ -259,7 +273,7 @@ def _past_marks(date: dt.date, fires: list[tuple[int, str, int, float]]) -> list
         first, last = cluster[0][0], cluster[-1][0]
         width = max(last - first + 4.0, max(longest for *_, longest in cluster) / 60)
         title = _title(counts, f"{first // 60:02d}:{first % 60:02d}")
-        url = _executions_url(date, first, last)
+        url = _executions_url(date, first, last, **which)
         marks.append(Mark(first, round(width, 1), worst(counts), sum(counts.values()), title, url))
     return marks
 
@@ -290,8 +304,10 @@ def _title(counts: dict[str, int], at: str) -> str:
     return f"{at} · {told}" if told else at
 
 
-def _executions_url(date: dt.date, first: int, last: int) -> str:
+def _executions_url(date: dt.date, first: int, last: int, **which: str) -> str:
+    """The list of the executions of a mark: its minutes, and whose they are."""
     start = dt.datetime.combine(date, dt.time(first // 60, first % 60), settings.SCHEDULER_ZONE)
     end = dt.datetime.combine(date, dt.time(last // 60, last % 60), settings.SCHEDULER_ZONE) + dt.timedelta(minutes=1)
     shape = "%Y-%m-%dT%H:%M"
-    return f"{reverse('admin:executions_execution_changelist')}?from={start:{shape}}&to={end:{shape}}"
+    query = {"from": f"{start:{shape}}", "to": f"{end:{shape}}", **{name: one for name, one in which.items() if one}}
+    return f"{reverse('admin:executions_execution_changelist')}?{urlencode(query)}"

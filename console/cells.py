@@ -28,16 +28,23 @@ def name(self: Any, job: Job) -> str:
 
 
 @admin.display(description=gettext_lazy("State"), ordering="is_active")
-def state(self: Any, job: Job) -> str:
-    """A button that enables or disables the job."""
-    label, action = (_("Active"), _("Disable %(name)s")) if job.is_active else (_("Inactive"), _("Enable %(name)s"))
+def state(self: Any, job: Any) -> str:
+    """Whether it is active; a button that changes it, for those who may."""
+    kind = "s-failed" if job.problem else "s-success" if job.is_active else ""
+    dot = format_html('<span class="cs-dot {}">{}</span>', kind, _("Active") if job.is_active else _("Inactive"))
+    if not getattr(job, "may_touch", False):
+        return dot
+    page, action = ("disable", _("Disable %(name)s")) if job.is_active else ("enable", _("Enable %(name)s"))
+    return _button(f"admin:jobs_job_{page}", job, action % {"name": job.name}, dot)
+
+
+def _button(page: str, job: Job, label: str, content: str) -> str:
+    """A button of the form `act` (`console/act.html`)."""
     return format_html(
-        '<button type="submit" class="cs-button cs-small" formmethod="post" formnovalidate formaction="{}" aria-label="{}">'
-        '<span class="cs-dot {}">{}</span></button>',
-        reverse("admin:jobs_job_toggle", args=[job.pk]),
-        action % {"name": job.name},
-        "s-failed" if job.problem else "s-success" if job.is_active else "",
+        '<button type="submit" class="cs-button cs-small" form="act" formaction="{}" aria-label="{}">{}</button>',
+        reverse(page, args=[job.pk]),
         label,
+        content,
     )
 
 
@@ -121,13 +128,10 @@ def ends(self: Any, job: Job) -> str:
 
 
 @admin.display(description="")
-def run_button(self: Any, job: Job) -> str:
-    return format_html(
-        '<button type="submit" class="cs-button cs-small" formmethod="post" formnovalidate formaction="{}" aria-label="{}">{}</button>',
-        reverse("admin:jobs_job_run", args=[job.pk]),
-        _("Run %(name)s now") % {"name": job.name},
-        _("Run now"),
-    )
+def run_button(self: Any, job: Any) -> str:
+    if not getattr(job, "may_touch", False):
+        return ""
+    return _button("admin:jobs_job_run", job, _("Run %(name)s now") % {"name": job.name}, _("Run now"))
 
 
 @admin.display(description=gettext_lazy("Difference"))

@@ -14,6 +14,11 @@ from executions.models import Execution, ExecutionType
 
 _WIDTH, _ROW = 600, 26
 _SECRET = re.compile(r"pass|secret|token|api.?key|authorization|credential|private", re.IGNORECASE)
+# `"token": "..."` and the like in text that is no whole JSON.
+_SECRET_VALUE = re.compile(
+    r"""(["']?[\w.-]*(?:pass|secret|token|api.?key|authorization|credential|private)[\w.-]*["']?\s*[:=]\s*)("[^"]*"?|'[^']*'?|[^\s,;&}]+)""",
+    re.IGNORECASE,
+)
 MASK = "••••••"
 
 
@@ -23,12 +28,19 @@ def context(execution: Execution) -> dict[str, Any]:
     metadata = overrides.get("metadata", execution.job.metadata)
     return {
         "timeline": timeline(execution),
-        "sent": pretty(masked(metadata)) if metadata else "",
+        "sent": _shown_metadata(metadata),
         "sent_is_current": "metadata" not in overrides,
         "target": shown_target(execution.target),
         "run_url": execution.run_url or github_url(execution),
         "received": _received(execution.output),
     }
+
+
+def _shown_metadata(metadata: Any) -> str:
+    try:
+        return pretty(masked(metadata)) if metadata else ""
+    except RecursionError:
+        return "…"
 
 
 def timeline(execution: Execution) -> dict[str, Any]:
@@ -68,15 +80,16 @@ def masked(value: Any) -> Any:
 
 
 def pretty(value: Any) -> str:
-    return json.dumps(value, indent=2, ensure_ascii=False)
+    """Indented JSON; halves of characters, which JSON can spell, are shown as question marks."""
+    return json.dumps(value, indent=2, ensure_ascii=False).encode("utf-8", "replace").decode()
 
 
 def _received(output: str) -> str:
     """The answer, indented if it is JSON; text as it came."""
     try:
         return pretty(masked(json.loads(output)))
-    except ValueError:
-        return output
+    except (ValueError, RecursionError):
+        return _SECRET_VALUE.sub(rf"\1{MASK}", output)
 
 
 def shown_target(target: str) -> str:

@@ -6,10 +6,9 @@ import datetime as dt
 from collections import Counter
 from collections.abc import Iterator
 from typing import Any, NamedTuple
-from uuid import UUID
 
 from django.conf import settings
-from django.db.models import Count, Max, QuerySet
+from django.db.models import Count, QuerySet
 from django.utils import timezone
 
 from jobs.models import Job
@@ -20,14 +19,13 @@ FREQUENT = 96
 
 
 class Group(NamedTuple):
-    """Jobs that fire together: one expression and one period of days; `job_id` is one of them."""
+    """Jobs that fire together: one expression and one period of days."""
 
     lane: Any
     schedule: Schedule
     start: dt.date | None
     end: dt.date
     jobs: int
-    job_id: UUID
 
     @property
     def is_frequent(self) -> bool:
@@ -43,14 +41,14 @@ class Group(NamedTuple):
 def groups(jobs: QuerySet[Job], lane: str) -> list[Group]:
     """The active jobs among these, by what decides when they fire and by the column `lane`; what cannot be read is left out."""
     columns = (lane, "cron_expression", "start_date", "end_date")
-    rows = jobs.filter(is_active=True).order_by().values_list(*columns).annotate(Count("id"), Max("id"))
+    rows = jobs.filter(is_active=True).order_by().values_list(*columns).annotate(Count("id"))
     return list(_read(rows))
 
 
 def _read(rows: Any) -> Iterator[Group]:
-    for lane, expression, start, end, count, job_id in rows:
+    for lane, expression, start, end, count in rows:
         try:
-            yield Group(lane, schedule_of(expression), start, end, count, job_id)
+            yield Group(lane, schedule_of(expression), start, end, count)
         except CronError:
             continue
 

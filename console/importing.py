@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import base64
+import zlib
 from typing import Any
 
 from django import forms
@@ -23,6 +25,7 @@ from jobs.importing import TEMPLATE, Import, import_jobs
 
 _SALT = "console.importing"
 _SHOWN = 1000
+_FORM_BYTES = 64 * 1024
 
 
 class ImportForm(forms.Form):
@@ -75,13 +78,16 @@ class ImportView(View):
         except DomainError as exc:
             form.add_error("file", exc.message)
             return self._page(request, form)
-        checked = signing.dumps([raw.decode("latin-1"), owner], salt=_SALT, compress=True)
+        checked = _kept(raw, owner)
+        if len(checked) > settings.DATA_UPLOAD_MAX_MEMORY_SIZE - _FORM_BYTES:
+            form.add_error("file", _("The file is too large: split it."))
+            return self._page(request, form)
         return self._page(request, form, preview=_preview(found), checked=checked)
 
     def _create(self, request: HttpRequest) -> HttpResponseBase:
         try:
-            text, owner = signing.loads(request.POST["checked"], salt=_SALT, max_age=3600)
-            found = import_jobs(text.encode("latin-1"), by=_user(request), dry_run=False, default_owner=owner)
+            raw, owner = _read_kept(request.POST["checked"])
+            found = import_jobs(raw, by=_user(request), dry_run=False, default_owner=owner)
         except signing.BadSignature:
             messages.error(request, _("The preview is too old: choose the file again."))
             return HttpResponseRedirect(request.path)
@@ -110,6 +116,17 @@ def _preview(found: Import) -> dict[str, Any]:
     bad = [{"row": error["row"], "name": error["job_name"], "error": error} for error in found.errors]
     rows = sorted(good + bad, key=lambda row: int(row["row"]))
     return {"rows": rows[:_SHOWN], "hidden": max(0, len(rows) - _SHOWN), "good": len(good), "bad": len(bad)}
+
+
+def _kept(raw: bytes, owner: str) -> str:
+    """A checked file as the preview's form carries it: compressed, and signed so that nobody changes it."""
+    packed = base64.b64encode(zlib.compress(raw)).decode()
+    return signing.TimestampSigner(salt=_SALT).sign_object([packed, owner])
+
+
+def _read_kept(text: str) -> tuple[bytes, str]:
+    packed, owner = signing.TimestampSigner(salt=_SALT).unsign_object(text, max_age=3600)
+    return zlib.decompress(base64.b64decode(packed)), owner
 
 
 def _user(request: HttpRequest) -> User:

@@ -69,8 +69,12 @@ def form_context(object_id: str | None) -> dict[str, Any]:
 
 
 def test_body(form: Mapping[str, str]) -> dict[str, Any]:
-    """A form's target as the API's test run takes it. Raises `JSONDecodeError`."""
-    body: dict[str, Any] = {"name": form.get("name", ""), "metadata": json.loads(form.get("metadata") or "{}")}
+    """A form's target as the API's test run takes it. Raises `ValueError` for metadata that is no JSON."""
+    try:
+        metadata = json.loads(form.get("metadata") or "{}")
+    except RecursionError as exc:
+        raise ValueError("nested too deeply") from exc
+    body: dict[str, Any] = {"name": form.get("name", ""), "metadata": metadata}
     kind = form.get("target_kind", WEBHOOK)
     names = GITHUB_FIELDS if kind == GITHUB else ("target_url",)
     return {**body, **{name: form.get(name, "") for name in names}}

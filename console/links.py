@@ -28,7 +28,7 @@ def extension(request: HttpRequest, token: str) -> HttpResponse:
 
 
 def _act(request: HttpRequest, token: str) -> str:
-    team = PicTeam.objects.filter(is_active=True, slug=request.POST.get("team", "")).first()
+    team: Any = PicTeam.objects.filter(is_active=True, slug=request.POST.get("team", "")).first()
     if "extend" in request.POST or team is None:
         job = links.extend(token)
         return _("%(name)s now ends on %(date)s.") % {"name": job.name, "date": job.end_date}

@@ -14,6 +14,7 @@ from django.urls import path, reverse
 from django.utils.translation import gettext as _
 from unfold.sites import UnfoldAdminSite
 
+from accounts.models import User
 from console import calendar
 from console.calendar import Filters
 from console.dashboard import dashboard
@@ -24,6 +25,12 @@ from notifications.delivery import SendingFailed, post_to_slack
 from scheduler.explain import explain, read_moment
 from settings_app.models import GitHubCredential, SlackSettings
 from taxonomy.models import Category, PicTeam
+
+
+def _user(request: HttpRequest) -> User:
+    user = request.user
+    assert isinstance(user, User)
+    return user
 
 
 class CronschedAdminSite(UnfoldAdminSite):  # type: ignore[misc]  # unfold has no types
@@ -48,13 +55,13 @@ class CronschedAdminSite(UnfoldAdminSite):  # type: ignore[misc]  # unfold has n
 
     def index(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> TemplateResponse:
         """The dashboard."""
-        context = {"title": _("Dashboard"), "board": dashboard(), **(extra_context or {})}
+        context = {"title": _("Dashboard"), "board": dashboard(_user(request)), **(extra_context or {})}
         answer: TemplateResponse = super().index(request, context)
         return answer
 
     def live(self, request: HttpRequest) -> HttpResponse:
         """The dashboard's changing part, which its page asks for every few seconds."""
-        return render(request, "console/board.html", {"board": dashboard()})
+        return render(request, "console/board.html", {"board": dashboard(_user(request))})
 
     def calendar(self, request: HttpRequest) -> HttpResponseBase:
         """A day or a week of fires, past and to come."""

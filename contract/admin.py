@@ -14,6 +14,7 @@ class ProductAdmin(ModelAdmin):  # type: ignore[misc]  # unfold has no types
     compressed_fields = True
     warn_unsaved_form = True
     list_per_page = 50
+    list_after_template = change_form_outer_after_template = "console/act.html"
 
 
 class ReadOnlyAdmin(ProductAdmin):

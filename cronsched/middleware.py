@@ -10,6 +10,8 @@ from django.http import HttpRequest, HttpResponse, HttpResponseBase, JsonRespons
 from contract import caller
 from contract.errors import Invalid
 
+_UPLOADS = ("/bulk-upload", "/admin/import/")
+
 
 class ApiGuard:
     """Refuses bodies over the limit (413) and NUL characters in addresses (400) before anything is read; empties answers to HEAD.
@@ -34,9 +36,7 @@ class ApiGuard:
 
     def _refusal(self, request: HttpRequest) -> HttpResponse | None:
         length = request.META.get("CONTENT_LENGTH") or "0"
-        limit = (
-            settings.MAX_UPLOAD_BYTES if request.path.endswith("/bulk-upload") else settings.DATA_UPLOAD_MAX_MEMORY_SIZE
-        )
+        limit = settings.MAX_UPLOAD_BYTES if request.path.endswith(_UPLOADS) else settings.DATA_UPLOAD_MAX_MEMORY_SIZE
         if length.isdigit() and int(length) > limit:
             body = {
                 "error": "Body too large",

@@ -42,7 +42,10 @@ UNFOLD = {
                     _link(_("Calendar"), "calendar_month", "calendar"),
                     _list(_("Jobs"), "schedule", "jobs_job"),
                     _list(_("Executions"), "history", "executions_execution"),
-                    _link(_("Import"), "upload_file", "import_jobs"),
+                    {
+                        **_link(_("Import"), "upload_file", "import_jobs"),
+                        "permission": lambda request: request.user.has_perm("jobs.add_job"),
+                    },
                 ]
             },
             {

@@ -23,6 +23,8 @@ from jobs.targets import GitHubTarget
 
 log = logging.getLogger("cronsched.recovery")
 MOST_TAKEOVERS = 3
+# The leader looks every three seconds.
+_GAP_SECONDS = 8.0
 _BATCH = 500
 # A row of our own that the engine does not know was stored by a transaction whose end the database did not tell us.
 _OWN_AFTER = dt.timedelta(seconds=10)
@@ -76,10 +78,15 @@ class Heartbeats:
 
     def __init__(self) -> None:
         self._seen: dict[UUID, tuple[dt.datetime, float]] = {}
+        self._looked_at = 0.0
 
     def stopped(self, workers: Sequence[Worker]) -> set[UUID]:
         """Those of the workers whose heartbeat has not changed for `STALE_SECONDS` since it was first seen."""
         now = time.monotonic()
+        if now - self._looked_at > _GAP_SECONDS:
+            # Who was frozen itself has not seen that others stopped.
+            self._seen.clear()
+        self._looked_at = now
         self._seen = {worker.pk: self._entry(worker, now) for worker in workers}
         return {pk for pk, (_, since) in self._seen.items() if now - since >= STALE_SECONDS}
 

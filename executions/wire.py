@@ -43,6 +43,8 @@ class Connection(asyncio.Protocol):
         self._loop = asyncio.get_running_loop()
         self._transport: asyncio.Transport | None = None
         self._parser = HttpResponseParser(self)
+        # What RFC 9112 lets or makes a client take: folded lines (5.2), lines that end in LF alone (2.2).
+        self._parser.set_dangerous_leniencies(lenient_headers=True, lenient_optional_cr_before_lf=True)
         self._answer: asyncio.Future[Reply] | None = None
         self.is_closed = False
         self._forget()
@@ -94,6 +96,8 @@ class Connection(asyncio.Protocol):
             self._fail("the target's answer is not valid HTTP")
         if self._answer is not None and not self._in_body and self._received > _LARGEST_HEAD:
             self._fail("the head of the answer is too long")
+        elif self._answer is not None and self._received - self._size > LARGEST_ANSWER:
+            self._fail("the answer holds far more than its body")
 
     def connection_lost(self, exc: Exception | None) -> None:
         self.is_closed = True
@@ -109,6 +113,7 @@ class Connection(asyncio.Protocol):
             self._fail("the target closed the connection without an answer")
 
     def on_message_begin(self) -> None:
+        self._retry_after = self._content_type = ""
         if self._answer is None:
             # Nobody asked for a second answer.
             self.close()
@@ -116,7 +121,7 @@ class Connection(asyncio.Protocol):
 
     def on_header(self, name: bytes, value: bytes) -> None:
         name = name.lower()
-        if name in {b"content-length", b"transfer-encoding"}:
+        if name == b"content-length" or (name == b"transfer-encoding" and b"chunked" in value.lower()):
             self._until_end = False
         elif name == b"retry-after":
             self._retry_after = value.decode("latin-1")

@@ -39,7 +39,11 @@ class MessageAdmin(ReadOnlyAdmin):
     show_full_result_count = False
     actions = ("send_again",)
 
-    @admin.action(description=_("Send again now"))
+    def has_send_permission(self, request: HttpRequest) -> bool:
+        """Records are read-only; sending one again is not writing it."""
+        return bool(request.user.has_perm("notifications.change_message"))
+
+    @admin.action(description=_("Send again now"), permissions=["send"])
     def send_again(self, request: HttpRequest, queryset: QuerySet[Message]) -> None:
         """Put failed messages back in the queue."""
         count = queryset.exclude(status=MessageStatus.SENT).update(

@@ -67,11 +67,11 @@ class LabelAdmin(ProductAdmin):
         url = f"{reverse('admin:jobs_job_changelist')}?{field}__id__exact={label.pk}"
         return format_html('<a href="{}">{}</a>', url, label._jobs)
 
-    @admin.action(description=gettext_lazy("Enable"))
+    @admin.action(description=gettext_lazy("Enable"), permissions=["change"])
     def enable(self, request: HttpRequest, queryset: QuerySet[Any]) -> None:
         self.message_user(request, _("%(count)d enabled.") % {"count": self._set_active(queryset, active=True)})
 
-    @admin.action(description=gettext_lazy("Disable"))
+    @admin.action(description=gettext_lazy("Disable"), permissions=["change"])
     def disable(self, request: HttpRequest, queryset: QuerySet[Any]) -> None:
         changed = queryset.exclude(slug=GENERAL) if self.model is Category else queryset
         self.message_user(request, _("%(count)d disabled.") % {"count": self._set_active(changed, active=False)})

@@ -67,7 +67,8 @@ def disable(kind: type[L], label_id: str) -> L:
 
 
 def _get(kind: type[L], label_id: str) -> L:
-    noun = str(kind._meta.verbose_name)
+    # The API speaks English whatever the client's language.
+    noun = "category" if kind is Category else "PIC team"
     pk = payload.uuid_or_404(label_id, "Not found", f"There is no {noun} '{label_id}'.")
     label: L | None = kind._default_manager.select_for_update().filter(pk=pk).first()  # type: ignore[assignment]
     if label is None:

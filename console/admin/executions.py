@@ -23,6 +23,9 @@ from executions import services
 from executions.models import Execution, Worker
 from jobs.services import get_job, may_touch
 
+# By which the calendar leads here, beside the filters.
+_LOOKUPS = {"job", "job__pic_team", "job__pic_team__slug", "job__category__slug", "job__cron_expression", "status__in"}
+
 
 @admin.register(Execution)
 class ExecutionAdmin(ReadOnlyAdmin):
@@ -39,7 +42,7 @@ class ExecutionAdmin(ReadOnlyAdmin):
     sortable_by = ()
 
     def lookup_allowed(self, lookup: str, value: str, request: HttpRequest | None = None) -> bool:
-        return lookup == "job" or super().lookup_allowed(lookup, value, request)
+        return lookup in _LOOKUPS or super().lookup_allowed(lookup, value, request)
 
     def get_urls(self) -> list[Any]:
         page = path(

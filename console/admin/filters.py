@@ -11,6 +11,7 @@ from django.db.models import Q, QuerySet
 from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 
+from console.moments import read_day, read_moment
 from executions.models import Execution, Status
 from jobs.models import Job
 from jobs.models import today as current_day
@@ -33,6 +34,7 @@ class AttentionFilter(SimpleListFilter):
             ("ended", _("Paused by their end date")),
             ("unknown_team", _("Team disabled")),
             ("late", _("Late")),
+            ("clock", _("On the clock")),
         ]
 
     def queryset(self, request: Any, queryset: QuerySet[Job]) -> QuerySet[Job]:
@@ -50,6 +52,7 @@ def conditions() -> dict[str, Q]:
         "idle": active & Q(next_run_at__isnull=True),
         "ended": Q(is_active=False, end_date__lt=today),
         "unknown_team": active & Q(pic_team__is_active=False),
+        "clock": active & Q(next_run_at__isnull=False),
         "late": active & Q(next_run_at__lt=timezone.now() - dt.timedelta(seconds=10)),
     }
 
@@ -105,23 +108,16 @@ class DayFilter(SimpleListFilter):
 
     def lookups(self, request: Any, model_admin: Any) -> list[tuple[str, Any]]:
         days = [current_day() - dt.timedelta(days=number) for number in range(14)]
-        if (chosen := _day(request.GET.get("day", ""))) and chosen not in days:
+        if (chosen := read_day(request.GET.get("day", ""))) and chosen not in days:
             days.append(chosen)
         return [(day.isoformat(), f"{day:%Y-%m-%d}") for day in days]
 
     def queryset(self, request: Any, queryset: QuerySet[Execution]) -> QuerySet[Execution]:
-        day = _day(self.value() or "")
+        day = read_day(self.value() or "")
         if day is None:
             return queryset
         start = dt.datetime.combine(day, dt.time(), settings.SCHEDULER_ZONE)
         return queryset.filter(started_at__gte=start, started_at__lt=start + dt.timedelta(days=1))
-
-
-def _day(text: str) -> dt.date | None:
-    try:
-        return dt.date.fromisoformat(text)
-    except ValueError:
-        return None
 
 
 class _MomentFilter(SimpleListFilter):
@@ -134,11 +130,9 @@ class _MomentFilter(SimpleListFilter):
         return [(value, value.replace("T", " "))] if value else []
 
     def queryset(self, request: Any, queryset: QuerySet[Execution]) -> QuerySet[Execution]:
-        try:
-            moment = dt.datetime.fromisoformat(self.value() or "")
-        except ValueError:
+        moment = read_moment(self.value() or "")
+        if moment is None:
             return queryset
-        moment = moment if moment.tzinfo else moment.replace(tzinfo=settings.SCHEDULER_ZONE)
         return queryset.filter(**{self.lookup: moment})
 
 

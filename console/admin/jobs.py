@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from typing import Any
 
 from django.contrib import admin, messages
@@ -38,6 +37,7 @@ class JobChangeList(UnfoldChangeList):  # type: ignore[misc]  # unfold has no ty
         runs = history.latest_runs([job.pk for job in self.result_list], _RUNS)
         for job in self.result_list:
             job.runs = runs[job.pk]
+            job.may_touch = services.may_touch(job, request.user)  # type: ignore[arg-type]
 
 
 @admin.register(Job)
@@ -151,7 +151,8 @@ class JobAdmin(ProductAdmin):
         pages = [
             path("preview/", site.admin_view(jobs_pages.preview), name="jobs_job_preview"),
             path("test-run/", site.admin_view(self.test_run), name="jobs_job_test_run"),
-            path("<path:job_id>/toggle/", site.admin_view(self.toggle), name="jobs_job_toggle"),
+            path("<path:job_id>/enable/", site.admin_view(self.enable), name="jobs_job_enable"),
+            path("<path:job_id>/disable/", site.admin_view(self.disable), name="jobs_job_disable"),
             path("<path:job_id>/run/", site.admin_view(self.run), name="jobs_job_run"),
         ]
         return [*pages, *super().get_urls()]
@@ -209,12 +210,19 @@ class JobAdmin(ProductAdmin):
         refused = set() if all(self.has_delete_permission(request, job) for job in jobs) else {Job._meta.verbose_name}
         return lines, {_("jobs"): len(jobs), _("executions"): sum(counts.values())}, refused, []
 
-    def toggle(self, request: HttpRequest, job_id: str) -> HttpResponseBase:
-        """Enable or disable one job, from its row."""
+    def enable(self, request: HttpRequest, job_id: str) -> HttpResponseBase:
+        """Enable one job, from its row or page."""
+        return self._set_active(request, job_id, True, _("%(name)s is enabled."))
 
+    def disable(self, request: HttpRequest, job_id: str) -> HttpResponseBase:
+        """Disable one job, from its row or page."""
+        return self._set_active(request, job_id, False, _("%(name)s is disabled."))
+
+    def _set_active(self, request: HttpRequest, job_id: str, active: bool, words: str) -> HttpResponseBase:
         def act(job: Job, user: Any) -> str:
-            services.set_active(job, not job.is_active, by=user)
-            words = _("%(name)s is disabled.") if job.is_active else _("%(name)s is enabled.")
+            # A page may be older than what it shows: only what was asked for is done.
+            if job.is_active != active:
+                services.set_active(job, active, by=user)
             return words % {"name": job.name}
 
         return self._act(request, job_id, act)
@@ -248,7 +256,7 @@ class JobAdmin(ProductAdmin):
             raise PermissionDenied
         try:
             return JsonResponse(test_run(jobs_pages.test_body(request.POST)))
-        except (DomainError, json.JSONDecodeError) as exc:
+        except (DomainError, ValueError) as exc:
             message = exc.message if isinstance(exc, DomainError) else _("The metadata is not valid JSON.")
             return JsonResponse({"ok": False, "message": message})
 
@@ -264,6 +272,15 @@ class ChangeRecordAdmin(ReadOnlyAdmin):
     fields = ("at", "subject", "name", "kind", "by_email", "address", "changes")
 
     changes = cells.changes
+
+    def get_list_display(self, request: HttpRequest) -> Any:
+        """Addresses are for admins."""
+        user: Any = request.user
+        return self.list_display if user.is_admin else [name for name in self.list_display if name != "address"]
+
+    def get_fields(self, request: HttpRequest, obj: Any = None) -> Any:
+        user: Any = request.user
+        return self.fields if user.is_admin else [name for name in self.fields if name != "address"]
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[ChangeRecord]:
         """Whoever is no admin sees what happened to jobs, which everybody may read."""

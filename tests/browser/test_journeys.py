@@ -55,6 +55,18 @@ def test_a_job_is_made_with_a_preview_and_a_test_run(
     assert [(one["name"], one["metadata"]) for one in found] == [(name, {"a": 1})]
 
 
+def test_enter_saves_and_presses_no_other_button(
+    open_page: Callable[..., Page], installation: Installation, job: dict[str, Any], target: Target
+) -> None:
+    page = open_page()
+    page.goto(f"jobs/job/{job['id']}/change/")
+    page.locator("#id_name").fill(job["name"] + " renamed")
+    page.locator("#id_name").press("Enter")
+    page.wait_for_load_state("networkidle")
+    assert installation.admin.get(f"/jobs/{job['id']}").json()["job"]["name"] == job["name"] + " renamed"
+    assert target.arrivals == []
+
+
 def test_target_fields_follow_the_choice(open_page: Callable[..., Page]) -> None:
     page = open_page()
     page.goto("jobs/job/add/")

@@ -31,7 +31,7 @@ def test_api_and_admin_leave_the_same_trail(
     told = latest(subject="job", kind="updated")
     assert (told.by, told.address, told.subject_id) == (admin, "192.0.2.7", job.pk)
     assert told.difference == {"cron_expression": ["0 2 * * *", "5 2 * * *"]}
-    browser.post(reverse("admin:jobs_job_toggle", args=[job.pk]), REMOTE_ADDR="192.0.2.8")
+    browser.post(reverse("admin:jobs_job_disable", args=[job.pk]), REMOTE_ADDR="192.0.2.8")
     assert (latest(subject="job", kind="disabled").by, latest(kind="disabled").address) == (admin, "192.0.2.8")
     api.put(f"/api/v2/pic-teams/{team.pk}", {"name": "Renamed"}, REMOTE_ADDR="192.0.2.9")
     told = latest(subject="pic_team")

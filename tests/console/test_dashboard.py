@@ -12,6 +12,7 @@ from django.test import Client
 from django.urls import reverse
 from django.utils import timezone
 
+from accounts.models import User
 from console.dashboard import dashboard
 from executions import history
 from executions.models import Execution, Status, TriggerType
@@ -46,7 +47,7 @@ def test_an_empty_installation_tells_what_to_do_next(browser: Client) -> None:
     assert "Add a job" in page
 
 
-def test_numbers_and_the_lists_behind_them(browser: Client, make_job: Callable[..., Job]) -> None:
+def test_numbers_and_the_lists_behind_them(browser: Client, admin: User, make_job: Callable[..., Job]) -> None:
     good, bad = make_job(name="good"), make_job(name="bad")
     make_job(name="ends soon", end_date=(timezone.now() + dt.timedelta(days=5)).date().isoformat())
     for number in range(3):
@@ -54,7 +55,7 @@ def test_numbers_and_the_lists_behind_them(browser: Client, make_job: Callable[.
     ran(bad, Status.FAILED, ago=30)
     Job.objects.filter(pk=bad.pk).update(last_status=Status.FAILED)
     Leadership.objects.create(leader_id="host:1", heartbeat_at=timezone.now())
-    board = dashboard()
+    board = dashboard(admin)
     assert (board["day"]["total"], board["day"]["failed"], board["day"]["rate"]) == (4, 1, 75.0)
     assert board["health"]["is_well"]
     assert 0.005 < board["health"]["lag"].p50 < 0.02

@@ -12,6 +12,7 @@ from django.urls import reverse
 from accounts.models import User
 from executions.models import Execution
 from jobs.models import Job
+from taxonomy.models import PicTeam
 
 pytestmark = pytest.mark.django_db
 
@@ -42,7 +43,7 @@ def test_a_user_changes_and_runs_their_own_jobs_only(
     assert client.get(reverse("admin:index")).status_code == 200
     assert client.get(reverse("admin:jobs_job_changelist")).status_code == 200
     for job, allowed in ((mine, True), (other, False)):
-        toggled = client.post(reverse("admin:jobs_job_toggle", args=[job.pk]))
+        toggled = client.post(reverse("admin:jobs_job_disable", args=[job.pk]))
         assert toggled.status_code == (302 if allowed else 403)
         job.refresh_from_db()
         assert job.is_active is not allowed
@@ -72,7 +73,7 @@ def test_a_viewer_reads(viewer: User, session: Callable[[User], Client], make_jo
         ("index", []),
     ):
         assert client.get(reverse(f"admin:{name}", args=args)).status_code == 200, name
-    for name in ("jobs_job_toggle", "jobs_job_run", "jobs_job_delete"):
+    for name in ("jobs_job_disable", "jobs_job_run", "jobs_job_delete"):
         assert client.post(reverse(f"admin:{name}", args=[job.pk]), {"post": "yes"}).status_code == 403, name
     assert client.post(reverse("admin:executions_execution_again", args=[execution.pk])).status_code == 403
     assert client.get(reverse("admin:jobs_job_add")).status_code == 403
@@ -107,9 +108,61 @@ def test_state_changes_by_post_with_csrf_only(admin: User, make_job: Callable[..
     job = make_job()
     client = Client(enforce_csrf_checks=True)
     client.force_login(admin)
-    for name in ("jobs_job_toggle", "jobs_job_run"):
+    for name in ("jobs_job_disable", "jobs_job_run"):
         page = reverse(f"admin:{name}", args=[job.pk])
         assert client.get(page).status_code == 405
         assert client.post(page).status_code == 403
     job.refresh_from_db()
     assert job.is_active
+
+
+@pytest.mark.parametrize("role", ["user", "viewer"])
+def test_no_action_of_any_list_is_open_to_who_may_only_look(
+    role: str, make_user: Callable[..., User], session: Callable[[User], Client], team: PicTeam
+) -> None:
+    """Every action of every list, sent by hand."""
+    client = session(make_user("someone", role))
+    for model, model_admin in django_admin.site._registry.items():
+        page = reverse(f"admin:{model._meta.app_label}_{model._meta.model_name}_changelist")
+        shown = client.get(page)
+        if shown.status_code == 403:
+            continue
+        request = shown.wsgi_request
+        offered = set(model_admin.get_actions(request))
+        assert offered <= {
+            "run_now",
+            "enable",
+            "disable",
+            "extend",
+            "move",
+            "export_csv",
+            "export_json",
+            "delete_selected",
+        }
+        if role == "viewer":
+            assert offered <= {"export_csv", "export_json"}, model
+        assert model is Job or not offered, (model, offered)
+    client.post(reverse("admin:taxonomy_picteam_changelist"), {"action": "disable", "_selected_action": [str(team.pk)]})
+    team.refresh_from_db()
+    assert team.is_active
+
+
+def test_a_stale_page_does_only_what_its_button_said(admin: User, make_job: Callable[..., Job]) -> None:
+    job = make_job()
+    client = Client()
+    client.force_login(admin)
+    for _ in range(2):
+        client.post(reverse("admin:jobs_job_disable", args=[job.pk]))
+        job.refresh_from_db()
+        assert not job.is_active
+
+
+def test_buttons_are_shown_to_those_who_may_press_them(
+    viewer: User, user: User, session: Callable[[User], Client], make_job: Callable[..., Job]
+) -> None:
+    make_job(name="mine", by=user)
+    make_job(name="other")
+    page = reverse("admin:jobs_job_changelist")
+    assert session(viewer).get(page).content.count(b'form="act"') == 0
+    assert session(user).get(page).content.count(b'form="act"') == 2
+    assert b"/admin/import/" not in session(viewer).get(page).content

@@ -98,6 +98,15 @@ def test_executions_of_living_workers_are_left_alone(make_job: Callable[..., Job
     ended(execution)
 
 
+def test_who_was_frozen_itself_judges_nobody(monkeypatch: pytest.MonkeyPatch) -> None:
+    other = Worker.objects.create(host="another host", pid=1)
+    heartbeats, clock = recovery.Heartbeats(), [1000.0]
+    monkeypatch.setattr(recovery.time, "monotonic", lambda: clock[0])
+    for seconds, stopped in ((0, set()), (3, set()), (18, set()), (3, set()), (6, set()), (6, {other.pk})):
+        clock[0] += seconds
+        assert heartbeats.stopped([other]) == stopped
+
+
 def test_a_dead_process_of_this_host_is_noticed_at_once() -> None:
     gone = subprocess.Popen([sys.executable, "-c", ""])
     gone.wait()
