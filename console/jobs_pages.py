@@ -19,13 +19,14 @@ from executions.models import Execution
 from jobs.models import ChangeRecord, Job
 from jobs.schedule import CronError, schedule_of
 from jobs.targets import GITHUB_FIELDS
+from notifications.models import Streak
 
 _SHOWN = 10
 _NEXT = 5
 _COPIED = (
     "cron_expression", "target_url", *GITHUB_FIELDS, "metadata", "category", "pic_team", "start_date", "end_date", "misfire_policy",
     "misfire_grace_seconds", "overlap_policy", "timeout_seconds", "connect_timeout_seconds", "max_attempts", "retry_backoff_seconds",
-    "retry_deadline_seconds", "retry_on", "jitter_seconds", "github_ref", "github_credential", "wait_for_run", "run_limit_minutes", "enable_email_notifications", "notification_emails", "notify_on_success",
+    "retry_deadline_seconds", "retry_on", "jitter_seconds", "github_ref", "github_credential", "wait_for_run", "run_limit_minutes", "alert_after_failures", "alert_window", "slow_after_seconds", "notify_on_recovery", "notify_on_missed", "alert_slack", "enable_email_notifications", "notification_emails", "notify_on_success",
 )  # fmt: skip
 
 
@@ -63,6 +64,9 @@ def form_context(object_id: str | None) -> dict[str, Any]:
     if object_id is None or _uuid(object_id) is None:
         return {}
     return {
+        "streak": Streak.objects.filter(job_id=object_id, told_at__isnull=False)
+        .select_related("acknowledged_by")
+        .first(),
         "recent_executions": Execution.objects.filter(job_id=object_id).newest_first()[:_SHOWN],
         "recent_changes": ChangeRecord.objects.filter(subject_id=object_id)[:_SHOWN],
     }

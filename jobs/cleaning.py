@@ -177,11 +177,15 @@ def policies(data: Mapping[str, Any], *, start_before: dt.date) -> dict[str, Any
     return values | _run_options(data)
 
 
+ALERT_FLAGS = ("notify_on_recovery", "notify_on_missed", "alert_slack")
+
+
 def _run_options(data: Mapping[str, Any]) -> dict[str, Any]:
-    """How a workflow is dispatched and followed."""
+    """How a workflow is dispatched and followed, and of what is told beside failures."""
     values: dict[str, Any] = {}
-    if data.get("wait_for_run") is not None:
-        values["wait_for_run"] = payload.boolean(data["wait_for_run"], "wait_for_run")
+    for name in ("wait_for_run", *ALERT_FLAGS):
+        if data.get(name) is not None:
+            values[name] = payload.boolean(data[name], name)
     if "github_ref" in data:
         values["github_ref"] = payload.text(data["github_ref"], "github_ref", limit=255)
     if "github_credential" in data:

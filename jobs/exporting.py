@@ -7,6 +7,7 @@ import json
 from collections.abc import Iterable
 from typing import Any, TextIO
 
+from jobs.cleaning import ALERT_FLAGS
 from jobs.importing import TEMPLATE, dumps, quoted
 from jobs.models import LIMITS, Job
 
@@ -66,6 +67,7 @@ def body_of(job: Job) -> dict[str, Any]:
         "overlap_policy": job.overlap_policy,
         "retry_on": job.retry_on,
         "wait_for_run": job.wait_for_run,
+        **{name: getattr(job, name) for name in ALERT_FLAGS},
         "github_ref": job.github_ref,
         "github_credential": job.github_credential.name if job.github_credential else "",
         **{name: getattr(job, name) for name in LIMITS},

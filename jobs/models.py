@@ -60,6 +60,9 @@ LIMITS = {
     "retry_deadline_seconds": (1, 86_400),
     "jitter_seconds": (0, 3600),
     "run_limit_minutes": (1, 50_400),
+    "alert_after_failures": (1, 100),
+    "alert_window": (0, 100),
+    "slow_after_seconds": (0, 86_400),
 }
 
 
@@ -196,6 +199,24 @@ class Job(models.Model):
     enable_email_notifications = models.BooleanField(_("enable email notifications"), default=False)
     notification_emails = models.JSONField(_("notification emails"), default=list, blank=True)
     notify_on_success = models.BooleanField(_("notify on success"), default=False)
+    alert_after_failures = models.PositiveSmallIntegerField(
+        _("alert after failures"), default=1, help_text=_("1: of each failure. More: when so many have failed, then daily until it passes. 1 to 100.")
+    )  # fmt: skip
+    alert_window = models.PositiveSmallIntegerField(
+        _("of the last runs"), default=0, help_text=_("0: that many failures in a row. Else: that many of so many runs, for jobs that flap. 0 to 100.")
+    )  # fmt: skip
+    notify_on_recovery = models.BooleanField(
+        _("notify on recovery"), default=False, help_text=_("When it succeeds again after an alert: how long it was failing.")
+    )  # fmt: skip
+    notify_on_missed = models.BooleanField(
+        _("notify when missed or skipped"), default=False, help_text=_("When fire times were not run.")
+    )
+    slow_after_seconds = models.PositiveIntegerField(
+        _("slow after (seconds)"), default=0, help_text=_("0: never. A run that took longer is told of, though it succeeded. 0 to 86400.")
+    )  # fmt: skip
+    alert_slack = models.BooleanField(
+        _("alert in Slack"), default=False, help_text=_("The same alerts go to Slack, with the team's mention.")
+    )
     created_by = models.ForeignKey(
         settings.AUTH_USER_MODEL,
         on_delete=models.SET_NULL,

@@ -15,6 +15,7 @@ from rest_framework import serializers
 
 from contract import schema
 from contract.times import local_iso, utc_ms
+from jobs.cleaning import ALERT_FLAGS
 from jobs.importing import Import
 from jobs.models import LIMITS, Job, MisfirePolicy, OverlapPolicy, RetryOn, fire_within, not_before
 from jobs.schedule import CronError, schedule_of
@@ -56,6 +57,12 @@ class JobRow(NamedTuple):
     retry_on: list[str]
     jitter_seconds: int
     run_limit_minutes: int
+    alert_after_failures: int
+    alert_window: int
+    slow_after_seconds: int
+    notify_on_recovery: bool
+    notify_on_missed: bool
+    alert_slack: bool
     wait_for_run: bool
     github_ref: str
     github_credential__name: str | None
@@ -96,6 +103,7 @@ def _policy_fields(**kwargs: Any) -> dict[str, Any]:
         "misfire_policy": serializers.ChoiceField(MisfirePolicy.choices, **kwargs),
         "overlap_policy": serializers.ChoiceField(OverlapPolicy.choices, **kwargs),
         "wait_for_run": serializers.BooleanField(**kwargs),
+        **{name: serializers.BooleanField(**kwargs) for name in ALERT_FLAGS},
         "github_ref": serializers.CharField(allow_null=True, max_length=255, **kwargs),
         "github_credential": serializers.CharField(
             allow_null=True, max_length=100, help_text="Its name; null for the installation's own token.", **kwargs
@@ -174,6 +182,12 @@ class JobSerializer(schema.Representation[JobRow]):
             "jitter_seconds": job.jitter_seconds,
             "wait_for_run": job.wait_for_run,
             "run_limit_minutes": job.run_limit_minutes,
+            "alert_after_failures": job.alert_after_failures,
+            "alert_window": job.alert_window,
+            "slow_after_seconds": job.slow_after_seconds,
+            "notify_on_recovery": job.notify_on_recovery,
+            "notify_on_missed": job.notify_on_missed,
+            "alert_slack": job.alert_slack,
             "github_ref": job.github_ref or None,
             "github_credential": job.github_credential__name,
             "problem": job.problem or None,

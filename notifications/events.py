@@ -3,8 +3,10 @@
 | event | in-app | e-mail | Slack |
 |---|---|---|---|
 | job created, edited, enabled, disabled, deleted | everyone | - | - |
-| execution succeeded | everyone, as `NOTIFY_ON_SUCCESS` says | the job's addresses, if it asks | - |
-| execution failed | everyone | the job's addresses, while its mail is on | - |
+| execution succeeded | everyone, as `NOTIFY_ON_SUCCESS` says | the job's addresses, if it asks | if the job asks |
+| execution failed | everyone | the job's addresses, while its mail is on: each, or by its rule, then daily | if the job asks, by the same rule |
+| job recovered, was slow, fire times missed or skipped | - | the job's addresses, if it asks | if the job asks |
+| more than five of these at once for one recipient | - | one digest | one digest |
 | end date passed | owner and admins | - | with the team's mention |
 | job ends within 30 days: each Monday | owner and admins | owner: own jobs, admins: all, one message each | with the team's mention |
 | GitHub credential refused, or ending within a week | admins | - | - |
@@ -14,7 +16,7 @@
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 from uuid import UUID
 
@@ -29,7 +31,7 @@ from executions.models import Status
 from executions.recorder import Finished
 from jobs.models import Job, today
 from jobs.signals import JobChange
-from notifications import messages
+from notifications import messages, streaks
 from notifications.models import Audience, Event, EventType, Message
 from settings_app.models import GitHubCredential
 
@@ -144,8 +146,25 @@ def tell_of_executions(sender: Any, finished: Sequence[Finished], **_: Any) -> N
     """Receive `executions_finished`."""
     told = [one for one in finished if one.status == Status.FAILED or _success_is_told(one)]
     insert_new(Event, _OUTCOME_COLUMNS, [_outcome(one) for one in told])
-    if settings.MAIL_ENABLED:
-        _store([], messages.of_executions(finished))
+    jobs = Job.objects.filter(pk__in={one.job_id for one in finished}).filter(
+        Q(enable_email_notifications=True) | Q(alert_slack=True)
+    )
+    wanting = {job.pk: job for job in jobs.select_related("pic_team")}
+    if wanting:
+        _store([], messages.of_alerts(streaks.alerts_of(finished, wanting)))
+
+
+def remind_of_failing_jobs() -> int:
+    """Tell once more of jobs that have been failing for another day; returns of how many."""
+    alerts = streaks.still_failing()
+    _store([], messages.of_alerts(alerts))
+    return len(alerts)
+
+
+def tell_of_unrun(unrun: Mapping[UUID, int]) -> None:
+    """Tell the people of jobs that ask for it how many fire times were missed or skipped."""
+    jobs = Job.objects.filter(pk__in=unrun, notify_on_missed=True).select_related("pic_team")
+    _store([], [message for job in jobs for message in messages.of_unrun(job, unrun[job.pk])])
 
 
 def _success_is_told(finished: Finished) -> bool:

@@ -3,57 +3,171 @@
 from __future__ import annotations
 
 import re
+from collections import defaultdict
 from collections.abc import Iterable, Sequence
+from datetime import datetime
 from typing import Any
 
 from django.conf import settings
 from django.template.loader import render_to_string
+from django.utils import timezone
 
 from accounts.models import User
-from executions.models import Status
-from executions.recorder import Finished
 from jobs import links
 from jobs.models import Job
 from notifications.models import Channel, Event, Message
+from notifications.streaks import Alert, Kind
 from settings_app.models import SlackSettings
 
+# More alerts than this to one recipient at once become one digest.
+_AT_ONCE = 5
+_LISTED = 20
 _GROUP = re.compile(r"S[A-Z0-9]{6,}")
 _MEMBER = re.compile(r"[UW][A-Z0-9]{6,}")
 
 
-def of_executions(finished: Sequence[Finished]) -> list[Message]:
-    """E-mails to the addresses of jobs whose mail is on: about failures, and successes where the job asks for them."""
-    jobs = Job.objects.filter(pk__in={one.job_id for one in finished}, enable_email_notifications=True).select_related(
-        "pic_team"
+def of_alerts(alerts: Sequence[Alert]) -> list[Message]:
+    """E-mails to the addresses of jobs whose mail is on, and Slack messages for jobs that ask for them.
+
+    Up to `_AT_ONCE` of one kind to one recipient at once; more of them, as when a service is down that many jobs call, are one digest.
+    """
+    found: list[Message] = []
+    by_address: defaultdict[str, list[Alert]] = defaultdict(list)
+    for alert in alerts:
+        if settings.MAIL_ENABLED and alert.job.enable_email_notifications:
+            for address in alert.job.notification_emails:
+                by_address[address].append(alert)
+    for address, mine in by_address.items():
+        found += [_digest(mine, address)] if len(mine) > _AT_ONCE else [_email(alert, address) for alert in mine]
+    by_team: defaultdict[str, list[Alert]] = defaultdict(list)
+    if any(alert.job.alert_slack for alert in alerts) and SlackSettings.objects.filter(is_enabled=True).exists():
+        for alert in alerts:
+            if alert.job.alert_slack:
+                by_team[alert.job.pic_team.slack_handle].append(alert)
+    for handle, mine in by_team.items():
+        found += [_slack_digest(mine, handle)] if len(mine) > _AT_ONCE else [_slack(alert) for alert in mine]
+    return found
+
+
+def _identity(alert: Alert) -> str:
+    """What makes an alert the same one, whoever sends it and however often."""
+    if alert.finished:
+        return f"{alert.kind.name.lower()} {alert.finished.execution_id}"
+    return f"{alert.kind.name.lower()} {alert.job.pk} {timezone.now():%Y-%m-%d}"
+
+
+def words(alert: Alert) -> str:
+    """An alert in one line."""
+    kind, finished = alert.kind, alert.finished
+    if kind is Kind.FAILED and finished:
+        times = f" ({alert.failures} failures since {_local(alert.since)})" if alert.failures > 1 else ""
+        return f"failed: {finished.outcome.error}{times}"
+    if kind is Kind.RECOVERED:
+        return f"has recovered: it was failing for {_span(alert)}, {alert.failures} runs failed"
+    if kind is Kind.STILL_FAILING:
+        return f"is still failing: since {_local(alert.since)}, {alert.failures} runs failed"
+    if kind is Kind.SLOW and finished:
+        return f"was slow: it took {finished.duration_seconds:.1f} s, more than {alert.job.slow_after_seconds} s"
+    return "completed successfully"
+
+
+def _local(moment: datetime | None) -> str:
+    return f"{moment.astimezone(settings.SCHEDULER_ZONE):%Y-%m-%d %H:%M}" if moment else "-"
+
+
+def _span(alert: Alert) -> str:
+    if not (alert.since and alert.finished):
+        return "-"
+    minutes = max(1, round((alert.finished.completed_at - alert.since).total_seconds() / 60))
+    return (
+        f"{minutes} min" if minutes < 120 else f"{minutes // 60} h" if minutes < 48 * 60 else f"{minutes // 1440} days"
     )
-    wanting = {job.pk: job for job in jobs if job.notification_emails}
-    return [
-        _email(one, wanting[one.job_id], address)
-        for one in finished
-        if one.job_id in wanting and (one.status == Status.FAILED or wanting[one.job_id].notify_on_success)
-        for address in wanting[one.job_id].notification_emails
-    ]
 
 
-def _email(finished: Finished, job: Job, address: str) -> Message:
-    failed = finished.status == Status.FAILED
+def _email(alert: Alert, address: str) -> Message:
+    finished = alert.finished
     context: dict[str, Any] = {
-        "job": job,
-        "failed": failed,
+        "job": alert.job,
+        "words": words(alert),
+        "bad": alert.kind in {Kind.FAILED, Kind.STILL_FAILING},
         "finished": finished,
-        "completed_at": finished.completed_at.astimezone(settings.SCHEDULER_ZONE),
+        "completed_at": finished.completed_at.astimezone(settings.SCHEDULER_ZONE) if finished else None,
         "zone": str(settings.SCHEDULER_ZONE),
-        "link": job_link(job),
+        "link": job_link(alert.job),
     }
     # A line break in a subject would be a header of its own.
-    name = " ".join(job.name.split())
+    name = " ".join(alert.job.name.split())
     return Message(
-        key=f"email execution {finished.execution_id} {address}",
+        key=f"email {_identity(alert)} {address}",
         channel=Channel.EMAIL,
         recipient=address,
-        subject=f"[Cronsched] {name} {'failed' if failed else 'completed'}"[:300],
+        subject=f"[Cronsched] {name} {alert.kind.value}"[:300],
         text=render_to_string("notifications/execution.txt", context),
         html=render_to_string("notifications/execution.html", context),
+    )
+
+
+def _digest(alerts: Sequence[Alert], address: str) -> Message:
+    bad = sum(alert.kind in {Kind.FAILED, Kind.STILL_FAILING} for alert in alerts)
+    rows = [{"job": alert.job, "words": words(alert), "link": job_link(alert.job)} for alert in alerts]
+    return Message(
+        key=f"email digest {_identity(alerts[0])} {address}",
+        channel=Channel.EMAIL,
+        recipient=address,
+        subject=f"[Cronsched] {len(alerts)} alerts, {bad} of failures",
+        text=render_to_string("notifications/digest.txt", {"rows": rows}),
+        html=render_to_string("notifications/digest.html", {"rows": rows}),
+    )
+
+
+def _slack(alert: Alert) -> Message:
+    job = alert.job
+    return Message(
+        key=f"slack {_identity(alert)}",
+        channel=Channel.SLACK,
+        subject=f"{job.name} {alert.kind.value}"[:300],
+        text=f"{mention(job.pic_team.slack_handle)} Job *{escaped(job.name)}* {escaped(words(alert))} <{job_link(job)}|Open the job>",
+    )
+
+
+def of_unrun(job: Job, count: int) -> list[Message]:
+    """That fire times of a job were missed or skipped, once a day at most."""
+    said = f"{count} fire time{'s were' if count > 1 else ' was'} missed or skipped; the executions say why"
+    day = f"{timezone.now():%Y-%m-%d}"
+    found = []
+    if settings.MAIL_ENABLED and job.enable_email_notifications:
+        context = {"job": job, "words": said, "bad": True, "finished": None, "link": job_link(job)}
+        for address in job.notification_emails:
+            found.append(
+                Message(
+                    key=f"email unrun {job.pk} {day} {address}",
+                    channel=Channel.EMAIL,
+                    recipient=address,
+                    subject=f"[Cronsched] {' '.join(job.name.split())} was missed or skipped"[:300],
+                    text=render_to_string("notifications/execution.txt", context),
+                    html=render_to_string("notifications/execution.html", context),
+                )
+            )
+    if job.alert_slack and SlackSettings.objects.filter(is_enabled=True).exists():
+        found.append(
+            Message(
+                key=f"slack unrun {job.pk} {day}",
+                channel=Channel.SLACK,
+                subject=f"{job.name} was missed or skipped"[:300],
+                text=f"{mention(job.pic_team.slack_handle)} Job *{escaped(job.name)}*: {said} <{job_link(job)}|Open the job>",
+            )
+        )
+    return found
+
+
+def _slack_digest(alerts: Sequence[Alert], handle: str) -> Message:
+    lines = [f"• *{escaped(alert.job.name)}* {escaped(words(alert))}" for alert in alerts[:_LISTED]]
+    more = [f"… and {len(alerts) - _LISTED} more"] if len(alerts) > _LISTED else []
+    return Message(
+        key=f"slack digest {_identity(alerts[0])}",
+        channel=Channel.SLACK,
+        subject=f"{len(alerts)} alerts",
+        text="\n".join([f"{mention(handle)} {len(alerts)} jobs:", *lines, *more]),
     )
 
 

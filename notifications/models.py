@@ -17,6 +17,7 @@ from django.utils.translation import gettext_lazy as _
 from uuid_utils.compat import uuid7
 
 from accounts.models import User
+from jobs.models import Job
 
 Interval = tuple[dt.datetime | None, dt.datetime]
 
@@ -143,6 +144,33 @@ class Inbox(models.Model):
 class Channel(models.TextChoices):
     EMAIL = "email", _("E-mail")
     SLACK = "slack", _("Slack")
+
+
+class Streak(models.Model):
+    """A job that has been failing: how its latest runs ended, since when, and what people were told.
+
+    `recent`: the outcomes of the latest runs, the newest last, `F` or `S`. `told_at`: when the alert went out; none before the job's own threshold.
+    """
+
+    job = models.OneToOneField(Job, on_delete=models.CASCADE, primary_key=True, related_name="streak")
+    recent = models.CharField(_("recent outcomes"), max_length=100, blank=True)
+    since = models.DateTimeField(_("failing since"), null=True)
+    failures = models.PositiveIntegerField(_("failures"), default=0)
+    told_at = models.DateTimeField(_("told at"), null=True)
+    reminded_at = models.DateTimeField(_("reminded at"), null=True)
+    acknowledged_at = models.DateTimeField(_("acknowledged at"), null=True)
+    acknowledged_by = models.ForeignKey(
+        settings.AUTH_USER_MODEL, on_delete=models.SET_NULL, null=True, related_name="+", verbose_name=_("acknowledged by")
+    )  # fmt: skip
+
+    class Meta:
+        verbose_name = _("failing job")
+        verbose_name_plural = _("failing jobs")
+        ordering = ["-since"]
+        indexes = [models.Index(fields=["told_at"], name="streak_told", condition=Q(told_at__isnull=False))]
+
+    def __str__(self) -> str:
+        return f"{self.job_id}: {self.recent}"
 
 
 class MessageStatus(models.TextChoices):

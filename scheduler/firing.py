@@ -5,7 +5,7 @@ from __future__ import annotations
 import datetime as dt
 import logging
 import threading
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import NamedTuple
@@ -24,7 +24,7 @@ from executions.recovery import resume
 from executions.services import delivery_of, hand_over, team_limits
 from executions.targets import type_of
 from jobs.models import Job, OverlapPolicy, Revision
-from notifications.events import tell_of_problem
+from notifications.events import tell_of_problem, tell_of_unrun
 from scheduler.leadership import Leader
 from scheduler.planning import Planned, plan
 
@@ -141,6 +141,9 @@ def _fire_chunk(jobs: list[Job], now: dt.datetime, limits: Limits, fired: Fired)
     ran = [delivery for execution_id, delivery in deliveries.items() if execution_id in stored]
     fired.executions += len(ran)
     fired.recorded += len(stored) - len(ran)
+    unrun = Counter(row.job for row in rows if row.id in stored and row.status in {Status.MISSED, Status.SKIPPED})
+    if unrun:
+        tell_of_unrun(unrun)
     _advance(by_next, now, {delivery.job_id for delivery in ran})
     return ran
 

@@ -16,7 +16,8 @@ from accounts.models import LoginSession
 from executions.models import Worker
 from jobs.schedule import schedule_of
 from jobs.services import pause_expired
-from notifications.events import forget_old, remind_of_ending_jobs, tell_of_credentials
+from notifications.events import forget_old, remind_of_ending_jobs, remind_of_failing_jobs, tell_of_credentials
+from notifications.reports import send_daily, send_weekly
 from scheduler.clock import ScheduleTrigger
 from scheduler.models import Resync
 
@@ -55,7 +56,28 @@ def look_at_credentials() -> None:
     tell_of_credentials()
 
 
+@util.close_old_connections  # type: ignore[untyped-decorator]
+def remind_of_failing() -> None:
+    """Tell once a day of jobs that go on failing."""
+    remind_of_failing_jobs()
+
+
+@util.close_old_connections  # type: ignore[untyped-decorator]
+def report_daily() -> None:
+    """Queue the digests of the last day."""
+    send_daily()
+
+
+@util.close_old_connections  # type: ignore[untyped-decorator]
+def report_weekly() -> None:
+    """Queue the reports of the last week."""
+    send_weekly()
+
+
 JOBS = {
+    "daily digest": (report_daily, "0 8 * * *"),
+    "weekly report": (report_weekly, "0 8 * * 1"),
+    "remind of failing jobs": (remind_of_failing, "*/10 * * * *"),
     "look at credentials": (look_at_credentials, "*/5 * * * *"),
     "pause ended jobs": (pause_ended_jobs, "0 0 * * *"),
     "remind of ending jobs": (remind, "0 9 * * 1"),

@@ -16,7 +16,7 @@ from unfold.widgets import (
 
 from contract.errors import DomainError
 from jobs import services
-from jobs.models import Job, RetryOn
+from jobs.models import LIMITS, Job, RetryOn
 from jobs.targets import GITHUB_FIELDS
 from taxonomy.models import Category, PicTeam
 
@@ -68,6 +68,7 @@ class JobForm(forms.ModelForm[Job]):
             "github_workflow_name", "github_ref", "github_credential", "wait_for_run", "run_limit_minutes", "metadata", "start_date", "end_date", "misfire_policy", "misfire_grace_seconds", "overlap_policy",
             "timeout_seconds", "connect_timeout_seconds", "max_attempts", "retry_backoff_seconds", "retry_deadline_seconds", "retry_on",
             "enable_email_notifications", "notification_emails", "notify_on_success",
+            "alert_after_failures", "alert_window", "notify_on_recovery", "slow_after_seconds", "notify_on_missed", "alert_slack",
         )  # fmt: skip
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
@@ -75,12 +76,17 @@ class JobForm(forms.ModelForm[Job]):
         if "target_kind" in self.fields:
             is_github = self.initial.get("github_repo") or self.instance.github_repo
             self.initial.setdefault("target_kind", GITHUB if is_github else WEBHOOK)
+        for name in LIMITS:
+            if name in self.fields:
+                # Left out, a number stays as it is.
+                self.fields[name].required = False
         if "metadata" in self.fields:
             self.fields["metadata"].widget.attrs.update({"data-json": "", "rows": 6, "spellcheck": "false"})
 
     def payload(self) -> dict[str, Any]:
         """The form as the API's body."""
         data = dict(self.cleaned_data)
+        data = {name: value for name, value in data.items() if name not in LIMITS or value is not None}
         kind = data.pop("target_kind", "")
         if kind == WEBHOOK:
             data.update(dict.fromkeys(GITHUB_FIELDS, ""))

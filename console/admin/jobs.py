@@ -25,6 +25,7 @@ from executions.models import Execution
 from executions.services import test_run, trigger_now
 from jobs import services
 from jobs.models import ChangeRecord, Job, Revision
+from notifications.streaks import acknowledge
 
 _RUNS = 20
 
@@ -104,7 +105,17 @@ class JobAdmin(ProductAdmin):
         (gettext_lazy("From when, until when"), {"fields": (("start_date", "end_date"),)}),
         (
             gettext_lazy("Who"),
-            {"fields": ("pic_team", "enable_email_notifications", "notification_emails", "notify_on_success")},
+            {
+                "fields": (
+                    "pic_team",
+                    "enable_email_notifications",
+                    "notification_emails",
+                    "alert_slack",
+                    ("alert_after_failures", "alert_window"),
+                    ("notify_on_recovery", "notify_on_success", "notify_on_missed"),
+                    "slow_after_seconds",
+                )
+            },
         ),
         (
             gettext_lazy("If it fails, is late or overlaps"),
@@ -153,6 +164,7 @@ class JobAdmin(ProductAdmin):
             path("test-run/", site.admin_view(self.test_run), name="jobs_job_test_run"),
             path("<path:job_id>/enable/", site.admin_view(self.enable), name="jobs_job_enable"),
             path("<path:job_id>/disable/", site.admin_view(self.disable), name="jobs_job_disable"),
+            path("<path:job_id>/acknowledge/", site.admin_view(self.acknowledge), name="jobs_job_acknowledge"),
             path("<path:job_id>/run/", site.admin_view(self.run), name="jobs_job_run"),
         ]
         return [*pages, *super().get_urls()]
@@ -224,6 +236,15 @@ class JobAdmin(ProductAdmin):
             if job.is_active != active:
                 services.set_active(job, active, by=user)
             return words % {"name": job.name}
+
+        return self._act(request, job_id, act)
+
+    def acknowledge(self, request: HttpRequest, job_id: str) -> HttpResponseBase:
+        """Somebody looks after a failing job: no more reminders until it has recovered."""
+
+        def act(job: Job, user: Any) -> str:
+            acknowledge(job, by=user)
+            return _("No more reminders of %(name)s until it recovers.") % {"name": job.name}
 
         return self._act(request, job_id, act)
 

@@ -35,4 +35,3 @@ def test_every_page(tmp_path: Path, target: Target) -> None:
         pages = [*PAGES, f"jobs/job/{job['id']}/change/", f"executions/execution/{asked}/change/"]
         answers = {path: session.get(base + path, timeout=30).status_code for path in pages}
     assert {path: status for path, status in answers.items() if status != 200} == {}
-

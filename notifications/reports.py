@@ -1,0 +1,69 @@
+"""The daily digest and the weekly report of those who asked for them in their preferences."""
+
+from __future__ import annotations
+
+import datetime as dt
+from typing import Any
+
+from django.conf import settings
+from django.db.models import Count
+from django.template.loader import render_to_string
+from django.utils import timezone
+
+from executions import history
+from executions.models import Execution, Status
+from jobs.models import Job, today
+from notifications.models import Channel, Message
+from settings_app.models import Preferences
+
+_LISTED = 20
+_SOON = dt.timedelta(days=30)
+
+
+def send_daily() -> int:
+    """Queue the digest of the last day for each user who wants it, once a day; returns how many."""
+    return _queue("daily_digest", "daily", f"{today()}", dt.timedelta(days=1))
+
+
+def send_weekly() -> int:
+    """Queue the report of the last week for each user who wants it, once a week; returns how many."""
+    year, week, _ = today().isocalendar()
+    return _queue("weekly_report", "weekly", f"{year}-W{week:02}", dt.timedelta(days=7))
+
+
+def _queue(flag: str, name: str, period: str, span: dt.timedelta) -> int:
+    wanting = Preferences.objects.filter(**{flag: True}, user__is_active=True).values_list("user__email", flat=True)
+    addresses = sorted(wanting) if settings.MAIL_ENABLED else []
+    if not addresses:
+        return 0
+    context = _context(name, span)
+    subject = f"[Cronsched] {context['failed']} failed runs in the {'last day' if name == 'daily' else 'last week'}"
+    text = render_to_string("notifications/report.txt", context)
+    html = render_to_string("notifications/report.html", context)
+    made = [
+        Message(
+            key=f"email {name} {period} {address}", channel=Channel.EMAIL, recipient=address, subject=subject, text=text, html=html
+        )
+        for address in addresses
+    ]  # fmt: skip
+    Message.objects.bulk_create(made, ignore_conflicts=True)
+    return len(made)
+
+
+def _context(name: str, span: dt.timedelta) -> dict[str, Any]:
+    since = timezone.now() - span
+    counts = history.total(
+        {status: count} for status, count in Execution.objects.filter(started_at__gte=since).order_by().values_list("status").annotate(count=Count("id"))
+    )  # fmt: skip
+    ending = Job.objects.filter(is_active=True, end_date__range=(today(), today() + _SOON)).select_related("pic_team")
+    return {
+        "name": name,
+        "succeeded": counts.get(Status.SUCCESS, 0),
+        "failed": counts.get(Status.FAILED, 0),
+        "unrun": counts.get(Status.MISSED, 0) + counts.get(Status.SKIPPED, 0),
+        "failing": history.most_failing(since, _LISTED),
+        "slowest": history.slowest(since, 5),
+        "ending": list(ending.order_by("end_date", "name")[:_LISTED]),
+        "link": settings.FRONTEND_BASE_URL,
+        "preferences": f"{settings.FRONTEND_BASE_URL}/settings",
+    }

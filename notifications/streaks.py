@@ -1,0 +1,123 @@
+"""When a job's failures are worth an alert, by its own rules: each of them, so many in a row, so many of the last runs; and when it is well again."""
+
+from __future__ import annotations
+
+import datetime as dt
+from collections.abc import Sequence
+from enum import Enum
+from typing import NamedTuple
+from uuid import UUID
+
+from django.db import transaction
+from django.db.models import Q
+from django.utils import timezone
+
+from accounts.models import User
+from executions.models import Status
+from executions.recorder import Finished
+from jobs.models import Job
+from notifications.models import Streak
+
+REMIND_AFTER = dt.timedelta(days=1)
+
+
+class Kind(Enum):
+    """What an alert says."""
+
+    FAILED = "failed"
+    STILL_FAILING = "is still failing"
+    RECOVERED = "has recovered"
+    SLOW = "was slow"
+    COMPLETED = "completed"
+
+
+class Alert(NamedTuple):
+    """Something that the people of a job are told. `since` and `failures` are of the failing period."""
+
+    kind: Kind
+    job: Job
+    finished: Finished | None = None
+    since: dt.datetime | None = None
+    failures: int = 0
+
+
+def alerts_of(finished: Sequence[Finished], jobs: dict[UUID, Job]) -> list[Alert]:
+    """Follow the outcomes of these jobs, within the caller's transaction; returns what is worth an alert, in order."""
+    streaks = {one.job_id: one for one in Streak.objects.select_for_update().filter(job__in=jobs)}
+    known = set(streaks)
+    alerts: list[Alert] = []
+    for one in finished:
+        if job := jobs.get(one.job_id):
+            streak = streaks.setdefault(one.job_id, Streak(job=job))
+            alerts += _follow(job, streak, one)
+    _store(streaks, known)
+    return alerts
+
+
+def _follow(job: Job, streak: Streak, one: Finished) -> list[Alert]:
+    failed = one.status == Status.FAILED
+    span = job.alert_window or job.alert_after_failures
+    streak.recent = (streak.recent + ("F" if failed else "S"))[-max(span, 1) :]
+    if failed:
+        return _failed(job, streak, one)
+    alerts = []
+    if streak.since is not None and _is_well(job, streak):
+        if streak.told_at is not None and job.notify_on_recovery:
+            alerts.append(Alert(Kind.RECOVERED, job, one, streak.since, streak.failures))
+        streak.since = streak.told_at = streak.reminded_at = streak.acknowledged_at = streak.acknowledged_by = None
+        streak.failures = 0
+    if job.notify_on_success:
+        alerts.append(Alert(Kind.COMPLETED, job, one))
+    if job.slow_after_seconds and one.duration_seconds > job.slow_after_seconds:
+        alerts.append(Alert(Kind.SLOW, job, one))
+    return alerts
+
+
+def _failed(job: Job, streak: Streak, one: Finished) -> list[Alert]:
+    streak.since = streak.since or one.completed_at
+    streak.failures += 1
+    each = job.alert_after_failures == 1 and not job.alert_window
+    if not _is_alarming(job, streak) or (streak.told_at is not None and not each):
+        return []
+    streak.told_at = streak.told_at or timezone.now()
+    return [Alert(Kind.FAILED, job, one, streak.since, streak.failures)]
+
+
+def _is_alarming(job: Job, streak: Streak) -> bool:
+    """Whether the latest runs are as bad as the job's rule says."""
+    if job.alert_window:
+        return streak.recent.count("F") >= min(job.alert_after_failures, job.alert_window)
+    return len(streak.recent) - len(streak.recent.rstrip("F")) >= job.alert_after_failures
+
+
+def _is_well(job: Job, streak: Streak) -> bool:
+    """Whether a failing period is over: at the first success or, for a job that flaps, after as many in a row as failures made the alert."""
+    in_a_row = len(streak.recent) - len(streak.recent.rstrip("S"))
+    return in_a_row >= min(job.alert_after_failures, job.alert_window) if job.alert_window else True
+
+
+def _store(streaks: dict[UUID, Streak], known: set[UUID]) -> None:
+    kept = {job_id: streak for job_id, streak in streaks.items() if streak.since is not None or "F" in streak.recent}
+    Streak.objects.filter(job__in=known - set(kept)).delete()
+    Streak.objects.bulk_create(
+        [streak for job_id, streak in kept.items() if job_id not in known], ignore_conflicts=True
+    )
+    fields = ["recent", "since", "failures", "told_at", "reminded_at", "acknowledged_at", "acknowledged_by"]
+    Streak.objects.bulk_update([streak for job_id, streak in kept.items() if job_id in known], fields, batch_size=500)
+
+
+@transaction.atomic
+def still_failing() -> list[Alert]:
+    """The alerts of jobs that have been failing for another day since they were told of; none for those that somebody acknowledged."""
+    now = timezone.now()
+    due = Q(reminded_at__lte=now - REMIND_AFTER) | Q(reminded_at=None, told_at__lte=now - REMIND_AFTER)
+    failing = Streak.objects.select_for_update(of=("self",)).filter(due, acknowledged_at=None, job__is_active=True)
+    streaks = list(failing.select_related("job__pic_team"))
+    Streak.objects.filter(pk__in=[streak.pk for streak in streaks]).update(reminded_at=now)
+    return [Alert(Kind.STILL_FAILING, streak.job, None, streak.since, streak.failures) for streak in streaks]
+
+
+def acknowledge(job: Job, *, by: User) -> bool:
+    """Say that somebody looks after a failing job: no more reminders until it has recovered. Returns whether it was failing."""
+    failing = Streak.objects.filter(job=job, told_at__isnull=False, acknowledged_at=None)
+    return bool(failing.update(acknowledged_at=timezone.now(), acknowledged_by=by))

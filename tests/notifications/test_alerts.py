@@ -1,0 +1,164 @@
+"""Rules of a job's alerts: failures by threshold, recovery, slowness, reminders, digests; and the reports."""
+
+from __future__ import annotations
+
+import datetime as dt
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+import time_machine
+from django.utils import timezone
+from hypothesis import HealthCheck, given
+from hypothesis import settings as hypothesis_settings
+from hypothesis import strategies as st
+
+from accounts.models import User
+from jobs.models import Job
+from notifications import streaks
+from notifications.events import remind_of_failing_jobs, tell_of_executions, tell_of_unrun
+from notifications.models import Message, Streak
+from notifications.reports import send_daily, send_weekly
+from settings_app.models import Preferences, SlackSettings
+from tests.notifications.test_messages import finished
+
+pytestmark = pytest.mark.django_db
+MAIL = {"enable_email_notifications": True, "notification_emails": ["a@example.com"]}
+
+
+@pytest.fixture(autouse=True)
+def _mailing(settings: Any) -> None:
+    settings.MAIL_ENABLED = True
+
+
+def subjects() -> list[str]:
+    return [one.subject.removeprefix("[Cronsched] ") for one in Message.objects.order_by("created_at", "id")]
+
+
+def ran(job: Job, outcomes: str) -> None:
+    for outcome in outcomes:
+        tell_of_executions(None, [finished(job, ok=outcome == "S")])
+
+
+def test_by_default_each_failure_is_told(make_job: Callable[..., Job]) -> None:
+    ran(make_job(**MAIL), "FSFF")
+    assert subjects() == ["Nightly failed"] * 3
+
+
+def test_so_many_in_a_row_then_silence_until_it_recovers(make_job: Callable[..., Job]) -> None:
+    job = make_job(**MAIL, alert_after_failures=3, notify_on_recovery=True)
+    ran(job, "FFSFF")
+    assert subjects() == []
+    ran(job, "FFFF")
+    assert subjects() == ["Nightly failed"]
+    ran(job, "S")
+    assert subjects() == ["Nightly failed", "Nightly has recovered"]
+    assert "6 runs failed" in Message.objects.get(subject__contains="recovered").text
+    assert not Streak.objects.filter(since__isnull=False).exists()
+
+
+def test_so_many_of_the_last_runs_for_jobs_that_flap(make_job: Callable[..., Job]) -> None:
+    job = make_job(**MAIL, alert_after_failures=3, alert_window=5, notify_on_recovery=True)
+    ran(job, "FSFS")
+    assert subjects() == []
+    ran(job, "F")
+    assert subjects() == ["Nightly failed"]
+    ran(job, "SFSF")
+    assert subjects() == ["Nightly failed"]
+    ran(job, "SSS")
+    assert subjects() == ["Nightly failed", "Nightly has recovered"]
+
+
+def test_reminders_come_daily_until_somebody_acknowledges(make_job: Callable[..., Job], admin: User) -> None:
+    job = make_job(**MAIL, alert_after_failures=2)
+    now = timezone.now()
+    with time_machine.travel(now, tick=False):
+        ran(job, "FF")
+    with time_machine.travel(now + dt.timedelta(hours=23), tick=False):
+        assert remind_of_failing_jobs() == 0
+    for days in (1, 2):
+        with time_machine.travel(now + dt.timedelta(days=days, minutes=days), tick=False):
+            assert remind_of_failing_jobs() == 1
+            assert remind_of_failing_jobs() == 0
+    assert subjects() == ["Nightly failed", "Nightly is still failing", "Nightly is still failing"]
+    assert streaks.acknowledge(job, by=admin)
+    with time_machine.travel(now + dt.timedelta(days=9), tick=False):
+        assert remind_of_failing_jobs() == 0
+        ran(job, "SFF")
+        assert subjects()[-1] == "Nightly failed"
+
+
+def test_a_slow_run_is_told(make_job: Callable[..., Job]) -> None:
+    job = make_job(**MAIL, slow_after_seconds=5)
+    slow = finished(job, ok=True)
+    slow = slow._replace(started_at=slow.completed_at - dt.timedelta(seconds=7))
+    tell_of_executions(None, [slow, finished(job, ok=True)])
+    assert subjects() == ["Nightly was slow"]
+    assert "it took 7.0 s, more than 5 s" in Message.objects.get().text
+
+
+def test_missed_fire_times_are_told_once_a_day(make_job: Callable[..., Job]) -> None:
+    asking, other = make_job(**MAIL, notify_on_missed=True), make_job(name="other", **MAIL)
+    for _ in range(2):
+        tell_of_unrun({asking.pk: 3, other.pk: 1})
+    assert subjects() == ["Nightly was missed or skipped"]
+    assert "3 fire times were missed" in Message.objects.get().text
+
+
+def test_a_burst_is_one_digest(make_job: Callable[..., Job]) -> None:
+    jobs = [make_job(name=f"<job {number}>", **MAIL) for number in range(12)]
+    tell_of_executions(None, [finished(job) for job in jobs])
+    (digest,) = Message.objects.all()
+    assert digest.subject == "[Cronsched] 12 alerts, 12 of failures"
+    assert "&lt;job 7&gt;" in digest.html
+    assert all(f'"<job {number}>"' in digest.text for number in range(12))
+
+
+def test_slack_by_the_same_rule_with_the_teams_mention(make_job: Callable[..., Job]) -> None:
+    SlackSettings.objects.create(is_enabled=True, webhook_url="https://hooks.example.com/x")
+    job = make_job(name="<!here> *bold*", alert_slack=True, alert_after_failures=2, notify_on_recovery=True)
+    ran(job, "FFFS")
+    failed, recovered = Message.objects.order_by("created_at", "id")
+    assert failed.text.startswith("@qa Job *&lt;!here&gt; *bold**")
+    assert "<!here>" not in failed.text
+    assert "has recovered" in recovered.text
+
+
+@hypothesis_settings(max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(st.text("FS", max_size=25), st.integers(1, 4), st.integers(0, 6))
+def test_alerts_are_those_of_a_simple_model(
+    make_job: Callable[..., Job], outcomes: str, after: int, window: int
+) -> None:
+    """However outcomes are cut into batches, the alerts are the same: one when the rule is first met, one when it is well again."""
+    Message.objects.all().delete()
+    Job.objects.all().delete()
+    job = make_job(**MAIL, alert_after_failures=after, alert_window=window, notify_on_recovery=True)
+    batch = [finished(job, ok=outcome == "S") for outcome in outcomes]
+    for start in range(0, len(batch), 3):
+        tell_of_executions(None, batch[start : start + 3])
+    expected, told, history = [], False, ""
+    for outcome in outcomes:
+        history += outcome
+        recent = history[-window:] if window else history
+        bad = recent.count("F") >= min(after, window) if window else history.endswith("F" * after)
+        if outcome == "F" and bad and (not told or (after == 1 and not window)):
+            expected.append("failed")
+            told = True
+        elif outcome == "S" and (not window or history.endswith("S" * min(after, window))):
+            expected += ["has recovered"] if told else []
+            told = False
+    assert [one.removeprefix("Nightly ") for one in subjects()] == expected
+
+
+def test_reports_go_to_those_who_asked_once(make_job: Callable[..., Job], user: User, admin: User) -> None:
+    from tests.console.test_dashboard import ran as executed
+
+    executed(make_job(), "failed")
+    Preferences.objects.update_or_create(user=user, defaults={"daily_digest": True, "weekly_report": True})
+    Preferences.objects.update_or_create(user=admin, defaults={"daily_digest": False})
+    for _ in range(2):
+        send_daily()
+        send_weekly()
+    assert sorted(subjects()) == ["1 failed runs in the last day", "1 failed runs in the last week"]
+    assert {one.recipient for one in Message.objects.all()} == {"uma@example.com"}
+    assert "Failing most" in Message.objects.all()[0].text
