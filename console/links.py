@@ -8,6 +8,7 @@ from django.http import HttpRequest, HttpResponse
 from django.shortcuts import render
 from django.utils.translation import gettext as _
 from django.views.decorators.cache import never_cache
+from django.views.decorators.csrf import csrf_exempt
 
 from contract.errors import DomainError
 from jobs import links
@@ -27,6 +28,22 @@ def extension(request: HttpRequest, token: str) -> HttpResponse:
     return _page(request, job)
 
 
+@never_cache
+@csrf_exempt
+def unsubscription(request: HttpRequest, token: str) -> HttpResponse:
+    """`GET` asks; `POST` takes the address off the job's mail, also where a mail program posts by itself (RFC 8058)."""
+    try:
+        job, address = links.read_address(token)
+        if request.method == "POST":
+            links.unsubscribe(token)
+            return _page(
+                request, None, done=_("%(address)s hears no more of %(name)s.") % {"address": address, "name": job.name}
+            )
+    except DomainError as exc:
+        return _page(request, None, status=400 if exc.error == "Invalid link" else 404, error=exc.message)
+    return _page(request, None, address=address, name=job.name)
+
+
 def _act(request: HttpRequest, token: str) -> str:
     team: Any = PicTeam.objects.filter(is_active=True, slug=request.POST.get("team", "")).first()
     if "extend" in request.POST or team is None:
@@ -36,8 +53,8 @@ def _act(request: HttpRequest, token: str) -> str:
     return _("%(name)s now belongs to %(team)s.") % {"name": job.name, "team": team.name}
 
 
-def _page(request: HttpRequest, job: Job | None, *, status: int = 200, error: str = "", done: str = "") -> HttpResponse:
-    context: dict[str, Any] = {"job": job, "error": error, "done": done}
+def _page(request: HttpRequest, job: Job | None, *, status: int = 200, **more: str) -> HttpResponse:
+    context: dict[str, Any] = {"job": job, **more}
     if job is not None:
         context["until"] = max(job.end_date, today()) + links.EXTENSION
         context["teams"] = PicTeam.objects.filter(is_active=True).exclude(pk=job.pic_team_id)

@@ -3,7 +3,7 @@
 from django.contrib import admin
 from django.urls import include, path
 
-from console.links import extension
+from console.links import extension, unsubscription
 from cronsched import api
 
 _APPS = ["accounts", "taxonomy", "settings_app", "executions", "jobs", "notifications", "scheduler"]
@@ -12,6 +12,7 @@ urlpatterns = [
     path("", api.root),
     path("admin/", admin.site.urls),
     path("extend/<str:token>/", extension, name="extend_job"),
+    path("unsubscribe/<str:token>/", unsubscription, name="unsubscribe"),
     path("i18n/", include("django.conf.urls.i18n")),
     path("docs", api.DocsView.as_view()),
     path("redoc", api.RedocView.as_view()),

@@ -1,6 +1,6 @@
-"""Signed links by which a job that ends soon is extended or handed to another team, without an account.
+"""Signed links that need no account: a job that ends soon is extended or handed to another team, an address is taken off a job's mail.
 
-A link names the end date and the team that the job had when it was sent: once either has changed, by this link or otherwise, it is used up.
+A reminder's link names the end date and the team that the job had when it was sent: once either has changed, by this link or otherwise, it is used up.
 """
 
 from __future__ import annotations
@@ -18,6 +18,7 @@ from taxonomy.models import PicTeam
 
 EXTENSION = dt.timedelta(days=30)
 _SALT = "jobs.links"
+_ADDRESS_SALT = "jobs.links.address"
 _MAX_AGE = dt.timedelta(days=60)
 
 
@@ -52,6 +53,28 @@ def extend(token: str) -> Job:
 def hand_over(token: str, team: PicTeam) -> Job:
     """Give the job to another team. Uses the link up."""
     return change_by_link(read(token, lock=True), {"pic_team": team})
+
+
+def sign_address(job: Job, address: str) -> str:
+    """The token of the link that takes an address off a job's mail."""
+    return signing.dumps([str(job.pk), address], salt=_ADDRESS_SALT)
+
+
+def read_address(token: str, *, lock: bool = False) -> tuple[Job, str]:
+    """The job and the address that a token is for. Raises `Invalid link`, `Job not found`."""
+    try:
+        job_id, address = signing.loads(token, salt=_ADDRESS_SALT)
+    except signing.BadSignature:
+        raise _invalid("This link is not valid.") from None
+    return get_job(job_id, lock=lock), address
+
+
+@transaction.atomic
+def unsubscribe(token: str) -> Job:
+    """Take the address off the job's mail; nothing happens where it is not on it."""
+    job, address = read_address(token, lock=True)
+    kept = [one for one in job.notification_emails if one != address]
+    return change_by_link(job, {"notification_emails": kept}) if kept != job.notification_emails else job
 
 
 def _invalid(message: str) -> Invalid:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import datetime as dt
 import logging
 import random
+from typing import Any
 
 from django.core.mail import EmailMultiAlternatives
 from django.db.models import F
@@ -69,7 +70,11 @@ def backoff(attempt: int) -> dt.timedelta:
 
 
 def _by_email(message: Message) -> None:
-    mail = EmailMultiAlternatives(message.subject, message.text, to=[message.recipient])
+    # RFC 2369 and RFC 8058: mail programs show a button for it.
+    way_out = {"List-Unsubscribe": f"<{message.unsubscribe}>", "List-Unsubscribe-Post": "List-Unsubscribe=One-Click"}
+    mail = EmailMultiAlternatives(
+        message.subject, message.text, to=[message.recipient], headers=way_out if message.unsubscribe else {}
+    )
     if message.html:
         mail.attach_alternative(message.html, "text/html")
     try:
@@ -82,14 +87,16 @@ def _by_slack(message: Message) -> None:
     slack = SlackSettings.current()
     if not slack.is_enabled:
         raise SendingFailed("Slack is switched off")
-    post_to_slack(slack, message.text)
+    post_to_slack(slack, message.text, message.blocks)
 
 
-def post_to_slack(slack: SlackSettings, text: str) -> str:
+def post_to_slack(slack: SlackSettings, text: str, blocks: Any = None) -> str:
     """Post a text to the stored webhook; returns Slack's answer. Raises `SendingFailed`."""
     if not slack.webhook_url:
         raise SendingFailed("no webhook URL is stored")
-    extra = {"channel": slack.channel} if slack.channel else {}
+    extra: dict[str, Any] = {"channel": slack.channel} if slack.channel else {}
+    if blocks:
+        extra["blocks"] = blocks
     try:
         answer = WebhookClient(slack.webhook_url, timeout=10).send_dict({"text": text, **extra})
     except OSError as exc:

@@ -94,6 +94,7 @@ def _email(alert: Alert, address: str) -> Message:
         "completed_at": finished.completed_at.astimezone(settings.SCHEDULER_ZONE) if finished else None,
         "zone": str(settings.SCHEDULER_ZONE),
         "link": job_link(alert.job),
+        "unsubscribe": unsubscribe_link(alert.job, address),
     }
     # A line break in a subject would be a header of its own.
     name = " ".join(alert.job.name.split())
@@ -102,6 +103,7 @@ def _email(alert: Alert, address: str) -> Message:
         channel=Channel.EMAIL,
         recipient=address,
         subject=f"[Cronsched] {name} {alert.kind.value}"[:300],
+        unsubscribe=context["unsubscribe"],
         text=render_to_string("notifications/execution.txt", context),
         html=render_to_string("notifications/execution.html", context),
     )
@@ -127,7 +129,28 @@ def _slack(alert: Alert) -> Message:
         channel=Channel.SLACK,
         subject=f"{job.name} {alert.kind.value}"[:300],
         text=f"{mention(job.pic_team.slack_handle)} Job *{escaped(job.name)}* {escaped(words(alert))} <{job_link(job)}|Open the job>",
+        blocks=_blocks(alert),
     )
+
+
+def _blocks(alert: Alert) -> list[dict[str, Any]]:
+    """An alert in Slack's Block Kit: the words with the team's mention, and buttons that lead to the job and the execution."""
+    job, bad = alert.job, alert.kind in {Kind.FAILED, Kind.STILL_FAILING}
+    said = f"{':red_circle:' if bad else ':large_green_circle:'} *{escaped(job.name)}* {escaped(words(alert))}"
+    buttons = [("Open the job", job_link(job))]
+    if alert.finished:
+        page = f"/admin/executions/execution/{alert.finished.execution_id}/change/"
+        buttons.append(("Open the execution", f"{settings.PUBLIC_URL}{page}"))
+    return [
+        # Slack allows 3,000 characters in a section.
+        {"type": "section", "text": {"type": "mrkdwn", "text": f"{said}\n{mention(job.pic_team.slack_handle)}"[:2900]}},
+        {
+            "type": "actions",
+            "elements": [
+                {"type": "button", "text": {"type": "plain_text", "text": label}, "url": url} for label, url in buttons
+            ],
+        },
+    ]
 
 
 def of_unrun(job: Job, count: int) -> list[Message]:
@@ -242,6 +265,11 @@ def _ending_email(week: str, address: str, jobs: Sequence[Job]) -> Message:
         text=render_to_string("notifications/ending.txt", context),
         html=render_to_string("notifications/ending.html", context),
     )
+
+
+def unsubscribe_link(job: Job, address: str) -> str:
+    """The page that takes an address off a job's mail."""
+    return f"{settings.PUBLIC_URL}/unsubscribe/{links.sign_address(job, address)}/"
 
 
 def extension_link(job: Job) -> str:

@@ -193,6 +193,8 @@ class Message(models.Model):
     )
     subject = models.CharField(_("subject"), max_length=300, blank=True)
     text = models.TextField(_("text"))
+    unsubscribe = models.CharField(_("unsubscribe link"), max_length=500, blank=True, db_default="")
+    blocks = models.JSONField(_("blocks"), null=True, help_text=_("Slack's Block Kit, beside the text."))
     html = models.TextField(_("html"), blank=True)
     status = models.CharField(_("status"), max_length=10, choices=MessageStatus.choices, default=MessageStatus.PENDING)
     attempts = models.PositiveSmallIntegerField(_("attempts"), default=0)

@@ -102,3 +102,19 @@ def test_reminders_go_to_owners_and_admins_once_a_week(
     slack = Message.objects.filter(channel=Channel.SLACK)
     assert slack.count() == 2
     assert all("|Extend it or hand it over>" in one.text for one in slack)
+
+
+def test_an_address_leaves_a_jobs_mail(make_job: Callable[..., Job]) -> None:
+    job = make_job(enable_email_notifications=True, notification_emails=["a@example.com", "b@example.com"])
+    page = f"/unsubscribe/{links.sign_address(job, 'a@example.com')}/"
+    assert "a@example.com" in Client().get(page).content.decode()
+    job.refresh_from_db()
+    assert len(job.notification_emails) == 2
+    # As a mail program posts it (RFC 8058), without a cookie, and as often as it likes.
+    for _ in range(2):
+        answer = Client(enforce_csrf_checks=True).post(page, {"List-Unsubscribe": "One-Click"})
+        assert answer.status_code == 200
+    job.refresh_from_db()
+    assert job.notification_emails == ["b@example.com"]
+    assert Client().get(page[:-4] + "x/").status_code == 400
+    assert Client().get(f"/extend/{links.sign_address(job, 'b@example.com')}/").status_code == 400

@@ -122,6 +122,22 @@ def test_slack_by_the_same_rule_with_the_teams_mention(make_job: Callable[..., J
     assert failed.text.startswith("@qa Job *&lt;!here&gt; *bold**")
     assert "<!here>" not in failed.text
     assert "has recovered" in recovered.text
+    section, actions = failed.blocks
+    assert "&lt;!here&gt;" in section["text"]["text"]
+    assert [button["text"]["text"] for button in actions["elements"]] == ["Open the job", "Open the execution"]
+
+
+def test_mail_says_how_to_end_it(make_job: Callable[..., Job], settings: Any) -> None:
+    from django.core import mail
+
+    from notifications.delivery import send_due
+
+    settings.PUBLIC_URL = "https://cron.example.com"
+    ran(make_job(**MAIL), "F")
+    send_due()
+    header = mail.outbox[0].extra_headers["List-Unsubscribe"]
+    assert header.startswith("<https://cron.example.com/unsubscribe/")
+    assert header.strip("<>") in mail.outbox[0].body
 
 
 @hypothesis_settings(max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture])
