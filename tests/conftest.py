@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from hypothesis import settings as hypothesis_settings
 from rest_framework.test import APIClient
 
 from accounts import tokens
@@ -18,6 +19,10 @@ from jobs.services import create_job
 from taxonomy.models import Category, PicTeam
 from tests.installation import Installation
 from tests.target import Target
+
+# A machine that is busy fails no property.
+hypothesis_settings.register_profile("cronsched", deadline=None)
+hypothesis_settings.load_profile("cronsched")
 
 PASSWORD = "correct horse battery"
 
