@@ -59,6 +59,6 @@ def _page(request: HttpRequest, job: Job | None, *, status: int = 200, **more: s
         context["until"] = max(job.end_date, today()) + links.EXTENSION
         context["teams"] = PicTeam.objects.filter(is_active=True).exclude(pk=job.pic_team_id)
     answer = render(request, "console/extension.html", context, status=status)
-    # The token is in the address: no page that is opened from here may learn it.
-    answer["Referrer-Policy"] = "no-referrer"
+    # The token is in the address: no other site may learn it. (Without any referrer browsers post as from nowhere, which CSRF checks refuse.)
+    answer["Referrer-Policy"] = "same-origin"
     return answer

@@ -10,12 +10,13 @@ from __future__ import annotations
 import datetime as dt
 import logging
 import time
-from collections import defaultdict
-from dataclasses import dataclass
+from collections import Counter, defaultdict
+from dataclasses import dataclass, field
 from typing import Any
 from uuid import UUID
 
 import requests
+from django.db import transaction
 from django.utils import timezone
 
 from executions import github_api
@@ -29,6 +30,11 @@ from jobs.targets import GitHubTarget
 log = logging.getLogger("cronsched.following")
 SOONEST_SECONDS = 3.0
 LATEST_SECONDS = 60.0
+# One refusal may be of a token that was just renewed; one 404, of a read that lags behind the write.
+REFUSALS = 3
+MISSING = 3
+MISSING_AFTER = dt.timedelta(minutes=2)
+_KEPT = ("id", "status", "conclusion", "html_url", "run_attempt", "run_started_at", "updated_at")
 _PAGE = 50
 _MOST = 2000
 # How each conclusion is told; success, neutral and skipped are no failures (GitHub, "check runs").
@@ -46,12 +52,15 @@ Key = tuple[str, str, UUID | None]
 
 @dataclass
 class Watch:
-    """How a repository is asked: when next, how long to wait after that, the ETag of the last answer and the runs that it listed."""
+    """How a repository is asked: when next, how long to wait after that, the ETag of the last listing and its runs
+    (which stand where it has not changed), and what went wrong how often."""
 
     wait: float
     next_at: float = 0.0
     etag: str = ""
-    listed: frozenset[int | None] = frozenset()
+    listed: dict[int | None, dict[str, Any]] = field(default_factory=dict)
+    refusals: int = 0
+    missing: Counter[int | None] = field(default_factory=Counter)
 
 
 class Follower:
@@ -67,13 +76,20 @@ class Follower:
         ended = 0
         for key, executions in groups.items():
             watch = self._watches.setdefault(key, Watch(SOONEST_SECONDS))
-            late, alive = _split(executions)
-            if late:
-                store([_given_up(execution) for execution in late])
-                ended += len(late)
-            if alive and time.monotonic() >= watch.next_at:
-                ended += self._ask(key, alive, watch)
+            try:
+                ended += self._look_at(key, executions, watch)
+            except Exception:
+                log.exception("the runs of %s/%s could not be looked at, trying again", *key[:2])
+                _later(watch)
         return ended
+
+    def _look_at(self, key: Key, executions: list[Execution], watch: Watch) -> int:
+        late, alive = _split(executions)
+        if late:
+            store([_given_up(execution) for execution in late])
+        if alive and time.monotonic() >= watch.next_at:
+            return len(late) + self._ask(key, alive, watch)
+        return len(late)
 
     def _groups(self) -> dict[Key, list[Execution]]:
         followed = Execution.objects.filter(status=Status.RUNNING, run_id__isnull=False).select_related("job")
@@ -94,55 +110,63 @@ class Follower:
             _later(watch)
             return 0
         if answer.status_code == 401:
-            return _refused(executions, credential_id)
+            return _refused(executions, credential_id, watch)
+        watch.refusals = 0
         if answer.status_code not in {200, 304}:
             log.warning("GitHub answered %d about the runs of %s/%s", answer.status_code, owner, repo)
-            _later(watch, _asked_to_wait(answer))
-            return 0
-        if credential_id:
+        elif credential_id:
             github_api.note_success(credential_id, answer)
-        done = [
-            _finished(execution, runs[execution.run_id])
-            for execution in executions
-            if _is_over(runs.get(execution.run_id))
-        ]
-        store(done)
-        if done:
+        over = [one for one in executions if _is_over(runs.get(one.run_id))]
+        if over:
+            with transaction.atomic():
+                store([_finished(execution, runs[execution.run_id]) for execution in over])
             watch.wait = SOONEST_SECONDS
-        _later(watch, _asked_to_wait(answer), slower=not done and answer.status_code == 304)
-        return len(done)
+        _later(watch, _asked_to_wait(answer), slower=not over)
+        return len(over)
 
 
 def _split(executions: list[Execution]) -> tuple[list[Execution], list[Execution]]:
     """Those that took longer than their job allows, and the others."""
     now = timezone.now()
-    late = [one for one in executions if now - one.started_at > dt.timedelta(minutes=one.job.run_limit_minutes)]
-    return late, [one for one in executions if one not in late]
+    late: list[Execution] = []
+    alive: list[Execution] = []
+    for one in executions:
+        is_late = now - one.started_at > dt.timedelta(minutes=one.job.run_limit_minutes)
+        (late if is_late else alive).append(one)
+    return late, alive
 
 
 def _runs(
     owner: str, repo: str, token: str, executions: list[Execution], watch: Watch
 ) -> tuple[dict[int | None, dict[str, Any]], requests.Response]:
-    """The state of runs by id: the newest of the repository in one request, each older one in its own."""
+    """The state of runs by id: the newest of the repository in one request, each older one in its own. The answer is the least good one."""
     listing = f"/repos/{owner}/{repo}/actions/runs"
     answer = github_api.get(f"{listing}?event=workflow_dispatch&per_page={_PAGE}", token, etag=watch.etag)
-    found: dict[int | None, dict[str, Any]] = {}
     if answer.status_code == 200:
+        told = answer.json()["workflow_runs"]
+        watch.listed = {int(run["id"]): {name: run.get(name) for name in _KEPT} for run in told}
         watch.etag = answer.headers.get("ETag", "")
-        found = {int(run["id"]): run for run in answer.json().get("workflow_runs", [])}
-        watch.listed = frozenset(found)
     elif answer.status_code != 304:
-        return found, answer
+        return {}, answer
+    found = dict(watch.listed)
     for execution in executions:
-        if execution.run_id not in watch.listed:
+        if execution.run_id not in found:
             single = github_api.get(f"{listing}/{execution.run_id}", token)
             if single.status_code == 200:
+                watch.missing.pop(execution.run_id, None)
                 found[execution.run_id] = single.json()
             elif single.status_code == 404:
-                found[execution.run_id] = {"status": "completed", "conclusion": "gone"}
+                if _is_gone(execution, watch):
+                    found[execution.run_id] = {"status": "completed", "conclusion": "gone"}
             else:
-                return found, single
+                answer = single
+                break
     return found, answer
+
+
+def _is_gone(execution: Execution, watch: Watch) -> bool:
+    watch.missing[execution.run_id] += 1
+    return watch.missing[execution.run_id] >= MISSING and timezone.now() - execution.started_at > MISSING_AFTER
 
 
 def _later(watch: Watch, asked: float = 0.0, *, slower: bool = True) -> None:
@@ -197,8 +221,15 @@ def _given_up(execution: Execution) -> Finished:
     return _ended(execution, Outcome(False, execution.response_status, execution.output, error))
 
 
-def _refused(executions: list[Execution], credential_id: UUID | None) -> int:
-    """The token was revoked half-way: what became of the runs cannot be known."""
+def _refused(executions: list[Execution], credential_id: UUID | None, watch: Watch) -> int:
+    """The token was revoked half-way: once that is certain, what became of the runs cannot be known."""
+    if credential_id:
+        # A new one may be had, for an App.
+        github_api.forget(credential_id)
+    watch.refusals += 1
+    if watch.refusals < REFUSALS:
+        _later(watch)
+        return 0
     if credential_id:
         github_api.note_refusal(credential_id)
     error = "GitHub refuses the token with which the run was followed (401); what became of the run is on its page. {}"

@@ -6,12 +6,15 @@ import datetime as dt
 import logging
 import threading
 import time
-from typing import Any
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any, TypeVar
 from uuid import UUID
 
 import jwt
 import requests
 from django.conf import settings
+from django.db import DatabaseError, InterfaceError, close_old_connections, connection
 from django.utils import timezone
 
 from contract.errors import DomainError
@@ -28,6 +31,13 @@ _tokens: dict[UUID, tuple[float, str]] = {}
 _lock = threading.Lock()
 
 
+T = TypeVar("T")
+
+
+class Unreachable(Exception):
+    """The database did not answer; nothing was sent."""
+
+
 class NoToken(Exception):
     """No token could be had; the text says why, without secrets."""
 
@@ -39,6 +49,27 @@ def headers(token: str) -> dict[str, str]:
         "Accept": "application/vnd.github+json",
         "X-GitHub-Api-Version": VERSION,
     }
+
+
+# Tokens are looked up here, so that neither the event loop nor the look-up of names waits for GitHub or the database.
+THREADS = ThreadPoolExecutor(4, thread_name_prefix="github")
+_KEEP_SECONDS = 30.0
+_TRIES = 3
+
+
+def in_thread(work: Callable[[UUID | None], T], credential_id: UUID | None) -> T:
+    """Do something with the database in one of `THREADS`, with a connection of its own that is not kept. Raises `Unreachable`."""
+    for left in reversed(range(_TRIES)):
+        try:
+            close_old_connections()
+            return work(credential_id)
+        except (DatabaseError, InterfaceError) as exc:
+            if not left:
+                raise Unreachable("the database did not answer when the GitHub token was looked up") from exc
+            time.sleep(0.5)
+        finally:
+            connection.close()
+    raise AssertionError
 
 
 def token_of(credential_id: UUID | None) -> str:
@@ -55,11 +86,16 @@ def token_of(credential_id: UUID | None) -> str:
         raise NoToken("the job's GitHub credential is gone") from None
     except DomainError as exc:
         raise NoToken(exc.message) from exc
-    if credential.kind == GitHubCredential.Kind.TOKEN:
-        return str(credential.token)
-    token, seconds = installation_token(credential)
+    try:
+        if credential.kind == GitHubCredential.Kind.TOKEN:
+            token, seconds = str(credential.token), _KEEP_SECONDS
+        else:
+            token, lives = installation_token(credential)
+            seconds = max(0.0, lives - _RENEW_BEFORE)
+    except DomainError as exc:
+        raise NoToken(exc.message) from exc
     with _lock:
-        _tokens[credential_id] = (time.monotonic() + max(0.0, seconds - _RENEW_BEFORE), token)
+        _tokens[credential_id] = (time.monotonic() + seconds, token)
     return token
 
 
@@ -82,9 +118,12 @@ def installation_token(credential: GitHubCredential) -> tuple[str, float]:
     answer = _ask("POST", url, signed)
     if answer.status_code != 201:
         raise NoToken(f"GitHub gave the App no token: status {answer.status_code}")
-    told = answer.json()
-    ends = dt.datetime.fromisoformat(told["expires_at"].replace("Z", "+00:00"))
-    return str(told["token"]), (ends - timezone.now()).total_seconds()
+    try:
+        told = answer.json()
+        ends = dt.datetime.fromisoformat(told["expires_at"].replace("Z", "+00:00"))
+        return str(told["token"]), (ends - timezone.now()).total_seconds()
+    except (ValueError, KeyError, TypeError, AttributeError) as exc:
+        raise NoToken("GitHub's answer about the App's token cannot be read") from exc
 
 
 def get(path: str, token: str, *, etag: str = "") -> requests.Response:
@@ -96,6 +135,8 @@ def get(path: str, token: str, *, etag: str = "") -> requests.Response:
 def _ask(method: str, url: str, token: str) -> requests.Response:
     try:
         return _request(method, url, token)
+    except UnicodeError as exc:
+        raise NoToken("the token holds characters that no token has: paste it again") from exc
     except requests.RequestException as exc:
         raise NoToken(f"GitHub cannot be reached: {type(exc).__name__}") from exc
 
@@ -119,7 +160,7 @@ def note_success(credential_id: UUID, answer: requests.Response) -> None:
     """Remember that a credential works, and when it ends."""
     ends = read_expiry(answer.headers.get("github-authentication-token-expiration", ""))
     GitHubCredential.objects.filter(pk=credential_id).exclude(problem="", expires_at=ends).update(
-        problem="", expires_at=ends
+        problem="", expires_at=ends, warned_at=None
     )
 
 
@@ -147,9 +188,13 @@ def check(credential: GitHubCredential) -> dict[str, Any]:
     if answer.status_code != 200:
         raise NoToken(f"GitHub answered {answer.status_code}")
     note_success(credential.pk, answer)
-    told = answer.json()
-    found = told["repositories"] if isinstance(told, dict) else told
-    return {
-        "repositories": sorted(str(one["full_name"]) for one in found),
-        "can_dispatch": sorted(str(one["full_name"]) for one in found if (one.get("permissions") or {}).get("push")),
-    }
+    try:
+        told = answer.json()
+        found = told["repositories"] if isinstance(told, dict) else told
+        able = [one for one in found if (one.get("permissions") or {}).get("push")]
+        return {
+            "repositories": sorted(str(one["full_name"]) for one in found),
+            "can_dispatch": sorted(str(one["full_name"]) for one in able),
+        }
+    except (ValueError, KeyError, TypeError, AttributeError) as exc:
+        raise NoToken("GitHub's answer about its repositories cannot be read") from exc

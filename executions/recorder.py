@@ -138,6 +138,9 @@ class Recorder:
                     "outcomes could not be stored, trying again in %.1f s: %s", backoff, exc, exc_info=not foreseen
                 )
                 connection.close()
+                if self._stopping.is_set() and not foreseen:
+                    log.error("%d outcomes are left to whoever takes this process's executions over", len(self._queue))
+                    break
                 time.sleep(backoff)
                 backoff = min(2 * backoff, _LONGEST_BACKOFF_SECONDS)
                 self._wake.set()
@@ -198,6 +201,8 @@ def _write_or_end(item: Item) -> None:
                 False, item.outcome.response_status, error="internal error: its outcome could not be stored"
             )
             _write([item._replace(outcome=outcome, target="", attempts=[])])
+        elif isinstance(item, Followed):
+            _write([item._replace(run=Run(item.run.id, ""), output="", target="")])
 
 
 @transaction.atomic
@@ -245,18 +250,12 @@ def note(batch: list[Progress]) -> None:
 
 def let_go(batch: list[Followed]) -> None:
     """Write what is followed from here on."""
-    columns = ("run_id", "run_url", "response_status", "output", "target", "attempts")
+    columns = ("run_id", "run_url", "response_status", "output", "target", "attempts", "worker_id")
     rows = [
-        (one.run.id, one.run.url, one.response_status, one.output, one.target, one.attempts, one.execution_id, one.worker_id)
+        (one.run.id, one.run.url, one.response_status, one.output, one.target, one.attempts, None, one.execution_id, one.worker_id)
         for one in batch
     ]  # fmt: skip
-    # First what it is, then that no worker holds it: an execution without either would be carried out again.
-    with transaction.atomic():
-        update_many(Execution, columns, ("id", "worker_id"), rows, condition=f"AND status IN {OPEN_SQL}")
-        for one in batch:
-            Execution.objects.filter(pk=one.execution_id, worker_id=one.worker_id, run_id=one.run.id).update(
-                worker_id=None
-            )
+    update_many(Execution, columns, ("id", "worker_id"), rows, condition=f"AND status IN {OPEN_SQL}")
 
 
 OPEN_SQL = "({})".format(", ".join(f"'{status.value}'" for status in OPEN))

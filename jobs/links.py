@@ -12,7 +12,7 @@ from django.core import signing
 from django.db import transaction
 
 from contract.errors import Invalid
-from jobs.models import Job, today
+from jobs.models import ChangeRecord, Job, today
 from jobs.services import change_by_link, get_job
 from taxonomy.models import PicTeam
 
@@ -44,9 +44,15 @@ def extend(token: str) -> Job:
     """Let the job fire for 30 more days, and enable it if its end date had paused it. Uses the link up."""
     job = read(token, lock=True)
     values: dict[str, Any] = {"end_date": max(job.end_date, today()) + EXTENSION}
-    if job.has_ended:
+    if not job.is_active and _was_paused_by_its_end(job):
         values["is_active"] = True
     return change_by_link(job, values)
+
+
+def _was_paused_by_its_end(job: Job) -> bool:
+    """Whether it was the end date that switched the job off, and not a person."""
+    switched = ChangeRecord.objects.filter(subject_id=job.pk, kind__in=["enabled", "disabled", "expired"])
+    return switched.values_list("kind", flat=True).first() == "expired"
 
 
 @transaction.atomic

@@ -106,7 +106,7 @@ def pause_expired() -> list[Job]:
 def get_job(job_id: Any, *, lock: bool = False) -> Job:
     """The job with this id. Raises `Job not found`."""
     message = f"There is no job with the id '{job_id}'."
-    jobs = Job.objects.select_related("category", "pic_team", "created_by", "github_credential")
+    jobs = Job.objects.select_related("category", "pic_team", "created_by")
     if lock:
         jobs = jobs.select_for_update(of=("self",))
     job = jobs.filter(pk=payload.uuid_or_404(job_id, "Job not found", message)).first()

@@ -21,6 +21,7 @@ from typing import Any
 from uuid import UUID
 
 from django.conf import settings
+from django.db import transaction
 from django.db.models import Q
 from django.utils import timezone
 from uuid_utils.compat import uuid7
@@ -33,6 +34,7 @@ from jobs.models import Job, today
 from jobs.signals import JobChange
 from notifications import messages, streaks
 from notifications.models import Audience, Event, EventType, Message
+from notifications.streaks import Alert, Kind
 from settings_app.models import GitHubCredential
 
 _BATCH = 500
@@ -121,6 +123,7 @@ def tell_of_scheduler(words: str, *, over: bool) -> None:
     _store([event], messages.of_scheduler(event))
 
 
+@transaction.atomic
 def tell_of_credentials() -> int:
     """Tell the admins of GitHub credentials that are refused or end within a week, once for each trouble; returns how many."""
     now = timezone.now()
@@ -154,6 +157,7 @@ def tell_of_executions(sender: Any, finished: Sequence[Finished], **_: Any) -> N
         _store([], messages.of_alerts(streaks.alerts_of(finished, wanting)))
 
 
+@transaction.atomic
 def remind_of_failing_jobs() -> int:
     """Tell once more of jobs that have been failing for another day; returns of how many."""
     alerts = streaks.still_failing()
@@ -164,7 +168,7 @@ def remind_of_failing_jobs() -> int:
 def tell_of_unrun(unrun: Mapping[UUID, int]) -> None:
     """Tell the people of jobs that ask for it how many fire times were missed or skipped."""
     jobs = Job.objects.filter(pk__in=unrun, notify_on_missed=True).select_related("pic_team")
-    _store([], [message for job in jobs for message in messages.of_unrun(job, unrun[job.pk])])
+    _store([], messages.of_alerts([Alert(Kind.UNRUN, job, failures=unrun[job.pk]) for job in jobs]))
 
 
 def _success_is_told(finished: Finished) -> bool:

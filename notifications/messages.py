@@ -22,6 +22,7 @@ from settings_app.models import SlackSettings
 # More alerts than this to one recipient at once become one digest.
 _AT_ONCE = 5
 _LISTED = 20
+_BAD = {Kind.FAILED, Kind.STILL_FAILING, Kind.UNRUN}
 _GROUP = re.compile(r"S[A-Z0-9]{6,}")
 _MEMBER = re.compile(r"[UW][A-Z0-9]{6,}")
 
@@ -66,6 +67,10 @@ def words(alert: Alert) -> str:
         return f"has recovered: it was failing for {_span(alert)}, {alert.failures} runs failed"
     if kind is Kind.STILL_FAILING:
         return f"is still failing: since {_local(alert.since)}, {alert.failures} runs failed"
+    if kind is Kind.UNRUN:
+        return (
+            f"missed or skipped {alert.failures} fire time{'s' if alert.failures > 1 else ''}; the executions say why"
+        )
     if kind is Kind.SLOW and finished:
         return f"was slow: it took {finished.duration_seconds:.1f} s, more than {alert.job.slow_after_seconds} s"
     return "completed successfully"
@@ -89,7 +94,7 @@ def _email(alert: Alert, address: str) -> Message:
     context: dict[str, Any] = {
         "job": alert.job,
         "words": words(alert),
-        "bad": alert.kind in {Kind.FAILED, Kind.STILL_FAILING},
+        "bad": alert.kind in _BAD,
         "finished": finished,
         "completed_at": finished.completed_at.astimezone(settings.SCHEDULER_ZONE) if finished else None,
         "zone": str(settings.SCHEDULER_ZONE),
@@ -135,7 +140,7 @@ def _slack(alert: Alert) -> Message:
 
 def _blocks(alert: Alert) -> list[dict[str, Any]]:
     """An alert in Slack's Block Kit: the words with the team's mention, and buttons that lead to the job and the execution."""
-    job, bad = alert.job, alert.kind in {Kind.FAILED, Kind.STILL_FAILING}
+    job, bad = alert.job, alert.kind in _BAD
     said = f"{':red_circle:' if bad else ':large_green_circle:'} *{escaped(job.name)}* {escaped(words(alert))}"
     buttons = [("Open the job", job_link(job))]
     if alert.finished:
@@ -151,36 +156,6 @@ def _blocks(alert: Alert) -> list[dict[str, Any]]:
             ],
         },
     ]
-
-
-def of_unrun(job: Job, count: int) -> list[Message]:
-    """That fire times of a job were missed or skipped, once a day at most."""
-    said = f"{count} fire time{'s were' if count > 1 else ' was'} missed or skipped; the executions say why"
-    day = f"{timezone.now():%Y-%m-%d}"
-    found = []
-    if settings.MAIL_ENABLED and job.enable_email_notifications:
-        context = {"job": job, "words": said, "bad": True, "finished": None, "link": job_link(job)}
-        for address in job.notification_emails:
-            found.append(
-                Message(
-                    key=f"email unrun {job.pk} {day} {address}",
-                    channel=Channel.EMAIL,
-                    recipient=address,
-                    subject=f"[Cronsched] {' '.join(job.name.split())} was missed or skipped"[:300],
-                    text=render_to_string("notifications/execution.txt", context),
-                    html=render_to_string("notifications/execution.html", context),
-                )
-            )
-    if job.alert_slack and SlackSettings.objects.filter(is_enabled=True).exists():
-        found.append(
-            Message(
-                key=f"slack unrun {job.pk} {day}",
-                channel=Channel.SLACK,
-                subject=f"{job.name} was missed or skipped"[:300],
-                text=f"{mention(job.pic_team.slack_handle)} Job *{escaped(job.name)}*: {said} <{job_link(job)}|Open the job>",
-            )
-        )
-    return found
 
 
 def _slack_digest(alerts: Sequence[Alert], handle: str) -> Message:

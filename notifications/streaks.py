@@ -13,6 +13,7 @@ from django.db.models import Q
 from django.utils import timezone
 
 from accounts.models import User
+from executions.bulk import update_many
 from executions.models import Status
 from executions.recorder import Finished
 from jobs.models import Job
@@ -29,10 +30,12 @@ class Kind(Enum):
     RECOVERED = "has recovered"
     SLOW = "was slow"
     COMPLETED = "completed"
+    UNRUN = "was missed or skipped"
 
 
 class Alert(NamedTuple):
-    """Something that the people of a job are told. `since` and `failures` are of the failing period."""
+    """Something that the people of a job are told. `since` and `failures` are of the failing period; of fire times
+    that were not run `failures` is how many."""
 
     kind: Kind
     job: Job
@@ -102,8 +105,13 @@ def _store(streaks: dict[UUID, Streak], known: set[UUID]) -> None:
     Streak.objects.bulk_create(
         [streak for job_id, streak in kept.items() if job_id not in known], ignore_conflicts=True
     )
-    fields = ["recent", "since", "failures", "told_at", "reminded_at", "acknowledged_at", "acknowledged_by"]
-    Streak.objects.bulk_update([streak for job_id, streak in kept.items() if job_id in known], fields, batch_size=500)
+    fields = ("recent", "since", "failures", "told_at", "reminded_at", "acknowledged_at", "acknowledged_by")
+    rows = [
+        (one.recent, one.since, one.failures, one.told_at, one.reminded_at, one.acknowledged_at, one.acknowledged_by_id, job_id)
+        for job_id, one in kept.items()
+        if job_id in known
+    ]  # fmt: skip
+    update_many(Streak, fields, ("job",), rows)
 
 
 @transaction.atomic

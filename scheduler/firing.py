@@ -143,9 +143,18 @@ def _fire_chunk(jobs: list[Job], now: dt.datetime, limits: Limits, fired: Fired)
     fired.recorded += len(stored) - len(ran)
     unrun = Counter(row.job for row in rows if row.id in stored and row.status in {Status.MISSED, Status.SKIPPED})
     if unrun:
-        tell_of_unrun(unrun)
+        _tell_of_unrun(unrun)
     _advance(by_next, now, {delivery.job_id for delivery in ran})
     return ran
+
+
+def _tell_of_unrun(unrun: Mapping[UUID, int]) -> None:
+    """Whatever fails here, firing goes on."""
+    try:
+        with transaction.atomic():
+            tell_of_unrun(unrun)
+    except Exception:
+        log.exception("telling of fire times that were not run failed")
 
 
 def _open_statuses(jobs: list[Job]) -> dict[UUID, frozenset[str]]:

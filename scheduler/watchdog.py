@@ -36,25 +36,32 @@ def look() -> set[str]:
     found = _troubles(now)
     known = {trouble.kind: trouble for trouble in Trouble.objects.all()}
     for kind, words in found.items():
-        if kind not in known and _begin(kind, now):
-            tell_of_scheduler(words, over=False)
+        if kind not in known:
+            _begin(kind, words, now)
     for kind, trouble in known.items():
-        if kind not in found and Trouble.objects.filter(pk=trouble.pk).delete()[0]:
-            minutes = max(1, round((now - trouble.since).total_seconds() / 60))
-            tell_of_scheduler(f"{Kind(kind).label}: over after {minutes} min.", over=True)
+        if kind not in found:
+            _end(trouble, now)
     if Kind.NO_LEADER in found:
         send_due()
     return set(found)
 
 
-def _begin(kind: str, now: dt.datetime) -> bool:
-    """Whether this process is the first to see it."""
+def _begin(kind: str, words: str, now: dt.datetime) -> None:
+    """Note a trouble and tell of it, in one transaction: of several processes the first does."""
     try:
         with transaction.atomic():
             Trouble.objects.create(kind=kind, since=now)
+            tell_of_scheduler(words, over=False)
     except IntegrityError:
-        return False
-    return True
+        log.debug("another process told of %s", kind)
+
+
+def _end(trouble: Trouble, now: dt.datetime) -> None:
+    """Tell that a trouble is over, once."""
+    minutes = max(1, round((now - trouble.since).total_seconds() / 60))
+    with transaction.atomic():
+        if Trouble.objects.filter(pk=trouble.pk).delete()[0]:
+            tell_of_scheduler(f"{Kind(trouble.kind).label}: over after {minutes} min.", over=True)
 
 
 def _troubles(now: dt.datetime) -> dict[str, str]:
@@ -70,7 +77,9 @@ def _troubles(now: dt.datetime) -> dict[str, str]:
         )
     due = Job.objects.filter(is_active=True, next_run_at__lte=now)
     oldest = due.aggregate(oldest=Min("next_run_at"))["oldest"]
-    if Kind.NO_LEADER not in found and oldest is not None and now - oldest > LAGGING:
+    # A leader that has just begun catches up on what came due before it.
+    settled = leadership.acquired_at is None or now - leadership.acquired_at > LAGGING
+    if Kind.NO_LEADER not in found and settled and oldest is not None and now - oldest > LAGGING:
         found[Kind.LAGGING] = f"The scheduler is late: a fire time of {_when(oldest)} has not been fired."
     if oldest is not None and due.count() > BACKLOG:
         found[Kind.BACKLOG] = f"More than {BACKLOG} jobs are due: the scheduler cannot keep up."

@@ -90,12 +90,22 @@ class GitHubCredentialForm(forms.ModelForm[GitHubCredential]):
     def clean(self) -> dict[str, Any]:
         data = super().clean() or {}
         one = self.instance
-        one.token = data.get("new_token") or one.token
-        one.private_key = data.get("new_private_key") or one.private_key
+        for name in ("token", "private_key"):
+            if data.get(f"new_{name}"):
+                setattr(one, name, data[f"new_{name}"].strip())
+            elif one._state.adding:
+                setattr(one, name, "")
+        stored = GitHubCredential.objects.filter(pk=one.pk)
         if data.get("kind") == GitHubCredential.Kind.TOKEN:
-            if not one.token:
+            if not (data.get("new_token") or stored.exclude(token="").exists()):
                 raise ValidationError({"new_token": _("Paste the token.")})
-        elif not (data.get("app_id") and data.get("installation_id") and one.private_key):
+            if not (data.get("new_token", "").isascii() and data.get("new_token", "").strip().isprintable()):
+                raise ValidationError({"new_token": _("The token holds characters that no token has: copy it again.")})
+        elif not (
+            data.get("app_id")
+            and data.get("installation_id")
+            and (data.get("new_private_key") or stored.exclude(private_key="").exists())
+        ):
             raise ValidationError(_("A GitHub App needs its app id, its installation id and its private key."))
         if data.get("new_token") or data.get("new_private_key"):
             one.problem, one.warned_at, one.expires_at = "", None, None

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import uuid
-from typing import Any
+from typing import Any, ClassVar
 
 from django.conf import settings
 from django.db import models
@@ -54,6 +54,13 @@ class SlackSettings(models.Model):
         return cls.objects.get_or_create(pk=cls.SINGLETON)[0]
 
 
+class GitHubCredentialManager(models.Manager["GitHubCredential"]):
+    """Leaves the secrets where they are until they are asked for: one whose key is lost must not close every page that names it."""
+
+    def get_queryset(self) -> models.QuerySet[GitHubCredential]:
+        return super().get_queryset().defer("token", "private_key")
+
+
 class GitHubCredential(models.Model):
     """A token, or a GitHub App's installation, by which jobs dispatch and follow workflows. Its secrets are never shown again.
 
@@ -85,7 +92,10 @@ class GitHubCredential(models.Model):
     created_at = models.DateTimeField(_("created at"), default=timezone.now, editable=False)
     updated_at = models.DateTimeField(_("updated at"), auto_now=True)
 
+    objects: ClassVar[GitHubCredentialManager] = GitHubCredentialManager()
+
     class Meta:
+        base_manager_name = "objects"
         verbose_name = _("GitHub credential")
         verbose_name_plural = _("GitHub credentials")
         ordering = ["name"]

@@ -21,7 +21,13 @@ def deliverable(
     if job is None:
         return GitHubDispatch(target, metadata, job_name, github_token, follow=True)
     return GitHubDispatch(
-        target, metadata, job.name, github_token, job.github_credential_id, job.github_ref, follow=job.wait_for_run
+        target,
+        metadata,
+        job.name,
+        github_token,
+        job.github_credential_id,
+        job.github_ref,
+        follow=job.wait_for_run and not github_token,
     )
 
 

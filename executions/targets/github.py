@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import json
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any, ClassVar
 from uuid import UUID
@@ -14,7 +16,7 @@ from django.conf import settings
 from executions import github_api
 from executions.http import Request
 from executions.targets.base import Outcome, Run, Send
-from executions.wire import Reply
+from executions.wire import DeliveryError, Reply
 from jobs.targets import GitHubTarget
 
 DEFAULT_REF = "master"
@@ -40,9 +42,11 @@ class GitHubDispatch:
 
     async def deliver(self, send: Send, execution_id: UUID) -> Outcome:
         try:
-            token = self.token or await asyncio.to_thread(github_api.token_of, self.credential_id)
+            token = self.token or await self._with_credential(github_api.token_of)
         except github_api.NoToken as exc:
             return Outcome(False, error=str(exc), repeatable=False)
+        except github_api.Unreachable as exc:
+            raise DeliveryError(str(exc), "connect") from exc
         if not token:
             return Outcome(
                 False, error=f"GitHub token not configured. Cannot trigger workflow for job '{self.job_name}'"
@@ -54,8 +58,15 @@ class GitHubDispatch:
             if reply.status != 404:
                 break
         if reply.status == 401 and self.credential_id and not self.token:
-            await asyncio.to_thread(github_api.note_refusal, self.credential_id)
+            with contextlib.suppress(github_api.Unreachable):
+                await self._with_credential(github_api.note_refusal)
         return self._outcome(reply, workflow)
+
+    async def _with_credential(self, work: Callable[[Any], Any]) -> Any:
+        if self.credential_id is None:
+            return work(None)
+        loop = asyncio.get_running_loop()
+        return await loop.run_in_executor(github_api.THREADS, github_api.in_thread, work, self.credential_id)
 
     def request(self, workflow: str, token: str, *, follow: bool) -> Request:
         """The dispatch of one workflow file."""
@@ -103,8 +114,10 @@ def _run(reply: Reply) -> Run | None:
     """The run that a dispatch began; None from servers that do not tell."""
     try:
         told = orjson.loads(reply.text)
-        return Run(int(told["workflow_run_id"]), str(told.get("html_url") or "")[:500])
-    except (ValueError, TypeError, KeyError):
+        run_id, url = int(told["workflow_run_id"]), str(told.get("html_url") or "")
+        # What no column holds is no run that could be followed.
+        return Run(run_id, url.replace("\x00", "")[:500]) if 0 < run_id < 2**63 else None
+    except (ValueError, TypeError, KeyError, AttributeError):
         return None
 
 

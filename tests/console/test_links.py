@@ -30,7 +30,7 @@ def test_opening_it_does_nothing(ending: Job) -> None:
     answer = Client().get(f"/extend/{links.sign(ending)}/")
     assert answer.status_code == 200
     assert "Ends &lt;soon&gt;" in answer.content.decode()
-    assert answer["Referrer-Policy"] == "no-referrer"
+    assert answer["Referrer-Policy"] == "same-origin"
     before = ending.end_date
     ending.refresh_from_db()
     assert ending.end_date == before
@@ -118,3 +118,15 @@ def test_an_address_leaves_a_jobs_mail(make_job: Callable[..., Job]) -> None:
     assert job.notification_emails == ["b@example.com"]
     assert Client().get(page[:-4] + "x/").status_code == 400
     assert Client().get(f"/extend/{links.sign_address(job, 'b@example.com')}/").status_code == 400
+
+
+def test_a_job_that_somebody_switched_off_stays_off(ending: Job) -> None:
+    from jobs.services import set_active
+
+    page = f"/extend/{links.sign(ending)}/"
+    set_active(ending, False, by=None)
+    with time_machine.travel(dt.datetime.now(dt.UTC) + dt.timedelta(days=12)):
+        Client().post(page, {"extend": "1"})
+        ending.refresh_from_db()
+        assert not ending.is_active
+        assert ending.end_date == today() + dt.timedelta(days=30)

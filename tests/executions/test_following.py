@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
+from django.db import OperationalError
 from django.utils import timezone
 
 from accounts.models import User
@@ -18,7 +19,9 @@ from executions.recovery import recover
 from executions.services import trigger_now
 from jobs.models import Job
 from notifications.models import Event
+from settings_app.encryption import encrypt
 from settings_app.models import GitHubCredential
+from tests.executions.test_engine import ended
 from tests.target import wait_until
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -177,10 +180,102 @@ def test_a_run_that_takes_too_long_is_given_up(dispatch: Callable[..., Execution
     assert "not over after 5 minutes" in execution.error_message
 
 
-def test_a_run_that_is_deleted_is_gone(dispatch: Callable[..., Execution], github: GitHub) -> None:
+def test_a_run_that_is_deleted_is_gone_but_not_at_the_first_404(
+    dispatch: Callable[..., Execution], github: GitHub, monkeypatch: pytest.MonkeyPatch
+) -> None:
     execution = dispatch("success-60.yml")
     github.runs.clear()
+    follower = Follower()
+    for _ in range(20):
+        follower.look()
+        time.sleep(0.05)
+    execution.refresh_from_db()
+    assert execution.status == Status.RUNNING
+    monkeypatch.setattr(following, "MISSING_AFTER", timezone.timedelta(0))
     assert "is gone from GitHub" in followed(execution).error_message
+
+
+def test_the_end_of_a_run_is_not_lost_behind_an_unchanged_listing(
+    dispatch: Callable[..., Execution], github: GitHub, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The outcome cannot be stored when GitHub tells it first; every later answer is 304."""
+    execution = dispatch("success-0.yml")
+    real, failures = following.store, [1]
+
+    def store(batch: Any) -> None:
+        if failures:
+            failures.pop()
+            raise OperationalError("the database is away")
+        real(batch)
+
+    monkeypatch.setattr(following, "store", store)
+    github.calls.clear()
+    execution = followed(execution)
+    assert (execution.status, execution.run_conclusion) == (Status.SUCCESS, "success")
+    assert [status for *_, status in github.calls] == [200, 304]
+
+
+def test_an_older_run_that_cannot_be_asked_for_holds_up_no_other(
+    dispatch: Callable[..., Execution], github: GitHub
+) -> None:
+    old, new = dispatch("success-0.yml"), dispatch("success-0.yml")
+    Execution.objects.filter(pk=old.pk).update(run_id=5)
+    assert followed(new).status == Status.SUCCESS
+    old.refresh_from_db()
+    assert old.status == Status.RUNNING
+
+
+@pytest.mark.parametrize("body", ['{"workflow_runs": null}', "[]", '{"workflow_runs": [{}]}', "nonsense"])
+def test_odd_answers_about_one_repository_hold_up_no_other(
+    dispatch: Callable[..., Execution], github: GitHub, monkeypatch: pytest.MonkeyPatch, body: str
+) -> None:
+    odd, good = dispatch("success-0.yml"), dispatch("success-0.yml")
+    Execution.objects.filter(pk=odd.pk).update(target="acme/odd/success-0.yml")
+    real = github_api.get
+
+    def get(path: str, token: str, **more: Any) -> Any:
+        answer = real(path, token, **more)
+        if "/odd/" in path:
+            answer._content, answer.status_code = body.encode(), 200
+        return answer
+
+    monkeypatch.setattr(github_api, "get", get)
+    assert followed(good).status == Status.SUCCESS
+
+
+def test_a_runs_own_token_is_not_followed_with_another(
+    make_job: Callable[..., Job], admin: User, github: GitHub, settings: Any
+) -> None:
+    settings.GITHUB_TOKEN = ""
+    job = make_job(github_owner="acme", github_repo="shop", github_workflow_name="success-60.yml")
+    execution = trigger_now(job.pk, {"github_token": "my own"}, by=admin)
+    assert ended(execution).status == Status.SUCCESS
+
+
+def test_an_apps_token_that_ends_early_is_renewed(dispatch: Callable[..., Execution], github: GitHub) -> None:
+    GitHubCredential.objects.create(name="CI", token="first")
+    execution = dispatch("success-0.yml", github_credential="CI")
+    github.revoked.add("first")
+    follower = Follower()
+    follower.look()
+    GitHubCredential.objects.update(token=encrypt("second"))
+    assert followed(execution, follower).status == Status.SUCCESS
+
+
+def test_a_dispatch_waits_out_a_database_that_is_away_for_a_moment(
+    dispatch: Callable[..., Execution], github: GitHub, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    GitHubCredential.objects.create(name="CI", token="good")
+    real, failures = github_api.token_of, [1]
+
+    def token_of(credential_id: Any) -> str:
+        if failures:
+            failures.pop()
+            raise OperationalError("the connection is closed")
+        return real(credential_id)
+
+    monkeypatch.setattr(github_api, "token_of", token_of)
+    assert dispatch(github_credential="CI").run_id
 
 
 def test_the_ref_of_the_job_wins(dispatch: Callable[..., Execution]) -> None:

@@ -102,7 +102,28 @@ def test_missed_fire_times_are_told_once_a_day(make_job: Callable[..., Job]) -> 
     for _ in range(2):
         tell_of_unrun({asking.pk: 3, other.pk: 1})
     assert subjects() == ["Nightly was missed or skipped"]
-    assert "3 fire times were missed" in Message.objects.get().text
+    assert "missed or skipped 3 fire times" in Message.objects.get().text
+
+
+def test_many_missed_jobs_are_one_digest(make_job: Callable[..., Job]) -> None:
+    jobs = [make_job(name=f"job {number}", notify_on_missed=True, **MAIL) for number in range(12)]
+    tell_of_unrun({job.pk: 1 for job in jobs})
+    assert subjects() == ["12 alerts, 0 of failures"]
+
+
+@pytest.mark.django_db(transaction=True)
+def test_telling_of_missed_fire_times_never_stops_firing(make_job: Callable[..., Job]) -> None:
+    from scheduler.firing import fire
+    from scheduler.leadership import Leader
+
+    odd, good = make_job(name="odd", notify_on_missed=True, misfire_policy="skip", **MAIL), make_job(name="good")
+    now = timezone.now()
+    Job.objects.filter(pk=odd.pk).update(notification_emails=5, next_run_at=now - dt.timedelta(hours=2))
+    Job.objects.filter(pk=good.pk).update(next_run_at=now)
+    leader = Leader()
+    leader.take_over()
+    fire(leader)
+    assert set(Job.objects.filter(next_run_at__gt=now).values_list("name", flat=True)) == {"odd", "good"}
 
 
 def test_a_burst_is_one_digest(make_job: Callable[..., Job]) -> None:

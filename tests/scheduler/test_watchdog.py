@@ -81,6 +81,23 @@ def test_of_two_processes_one_tells(monkeypatch: pytest.MonkeyPatch) -> None:
     assert Event.objects.count() == 1
 
 
+def test_what_could_not_be_told_is_told_later(monkeypatch: pytest.MonkeyPatch) -> None:
+    led(61)
+    real, failures = watchdog.tell_of_scheduler, [1]
+
+    def tell(words: str, *, over: bool) -> None:
+        if failures:
+            failures.pop()
+            raise RuntimeError("it cannot be told")
+        real(words, over=over)
+
+    monkeypatch.setattr(watchdog, "tell_of_scheduler", tell)
+    with pytest.raises(RuntimeError):
+        watchdog.look()
+    watchdog.look()
+    assert Event.objects.filter(title="Scheduler in trouble").count() == 1
+
+
 def test_it_looks_again_and_again(monkeypatch: pytest.MonkeyPatch) -> None:
     looks: list[int] = []
 
