@@ -112,7 +112,9 @@ class JobAdmin(ProductAdmin):
                     "notification_emails",
                     "alert_slack",
                     ("alert_after_failures", "alert_window"),
-                    ("notify_on_recovery", "notify_on_success", "notify_on_missed"),
+                    "notify_on_recovery",
+                    "notify_on_missed",
+                    "notify_on_success",
                     "slow_after_seconds",
                 )
             },
