@@ -25,6 +25,7 @@ from accounts.serializers import (
 )
 from accounts.tokens import AccessToken, RefreshToken, issue
 from contract import schema
+from contract.caller import address_of
 from contract.errors import Forbidden, Invalid
 from contract.http import body_of
 from contract.schema import endpoint, shape
@@ -215,7 +216,7 @@ def log_in(request: Request) -> Response:
         raise Invalid("Missing credentials", "'username', 'email' and 'password' must be text.")
     if "\x00" in identity + password:
         raise Invalid("Missing credentials", "Names and passwords hold no NUL character.")
-    session = services.log_in(identity, password, address=services.address_of(request))
+    session = services.log_in(identity, password, address=address_of(request))
     return Response(
         {
             "success": True,

@@ -9,6 +9,7 @@ from django.http import HttpRequest
 
 from accounts import services
 from accounts.models import User
+from contract.caller import address_of
 from contract.errors import DomainError
 
 
@@ -21,6 +22,6 @@ class IdentityBackend(ModelBackend):
         if username is None or password is None:
             return None
         try:
-            return services.check_credentials(username, password, address=services.address_of(request))
+            return services.check_credentials(username, password, address=address_of(request))
         except DomainError:
             return None

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from django.http import HttpRequest
 from rest_framework.permissions import BasePermission
 from rest_framework.request import Request
 from rest_framework.views import APIView
@@ -10,7 +11,7 @@ from accounts.models import User
 from contract.errors import Forbidden, Unauthorized
 
 
-def require_login(request: Request) -> User:
+def require_login(request: Request | HttpRequest) -> User:
     """The caller's account. Raises `Unauthorized` without one."""
     if not isinstance(request.user, User):
         raise Unauthorized("Authentication required", "Log in and send the access token as 'Authorization: Bearer'.")

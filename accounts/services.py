@@ -19,11 +19,6 @@ from contract import payload
 from contract.errors import Conflict, Forbidden, Invalid, NotFound, Unauthorized, invalid_field
 
 
-def address_of(request: Any) -> str:
-    """The client's address; '' where there is none (a command)."""
-    return request.META.get("REMOTE_ADDR", "") if isinstance(getattr(request, "META", None), dict) else ""
-
-
 def check_credentials(identity: str, password: str, *, address: str) -> User:
     """The account with this username or e-mail and password.
 

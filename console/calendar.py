@@ -15,11 +15,10 @@ from django.utils import timezone
 from console import forecast, moments
 from executions.history import hour_of, minute_of, read_utc
 from executions.models import Execution, Status
-from jobs.models import Job
+from jobs.models import Job, today
 
 # Up to so many jobs each has a track of its own; beyond, each team has one.
 TRACKS = 40
-WIDTH = 1440
 # Marks within so many minutes are one cluster.
 _CLUSTER_MINUTES = 10
 _WORST = (Status.FAILED, Status.MISSED, Status.RUNNING, Status.QUEUED, Status.SKIPPED, Status.CANCELLED, Status.SUCCESS)
@@ -67,7 +66,7 @@ class Track(NamedTuple):
 
 def read_day(text: str) -> dt.date:
     """The day of a query parameter; today for what is none."""
-    return moments.read_day(text) or forecast.today()
+    return moments.read_day(text) or today()
 
 
 def day(date: dt.date, filters: Filters) -> dict[str, Any]:
@@ -87,7 +86,6 @@ def day(date: dt.date, filters: Filters) -> dict[str, Any]:
         "by_job": by_job,
         "now": now.hour * 60 + now.minute if now.date() == date else None,
         "hours": list(range(24)),
-        "width": WIDTH,
         "before": date - dt.timedelta(days=1),
         "after": date + dt.timedelta(days=1),
     }
@@ -117,7 +115,6 @@ def week(date: dt.date, filters: Filters) -> dict[str, Any]:
                 "cells": [
                     {
                         "date": one,
-                        "counts": past.get((one, hour), {}),
                         "worst": worst(past.get((one, hour), {})),
                         "ran": sum(past.get((one, hour), {}).values()),
                         "failed": past.get((one, hour), {}).get(Status.FAILED, 0),

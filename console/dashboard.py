@@ -7,22 +7,20 @@ from typing import Any
 from urllib.parse import urlencode
 
 from django.conf import settings
-from django.db.models import Count, Q
+from django.db.models import Count
 from django.urls import reverse
 from django.utils import timezone
 from django.utils.translation import gettext as _
 
 from accounts.models import User
 from console import charts, forecast
+from console.attention import conditions
 from executions import history
 from executions.models import Execution, Status
 from jobs.models import Job
 from notifications.models import Message, MessageStatus
 from scheduler.models import Leadership
-from taxonomy.models import PicTeam
 
-_SOON = dt.timedelta(days=30)
-_LATE = dt.timedelta(seconds=10)
 _AHEAD_MINUTES = 60
 
 
@@ -52,12 +50,13 @@ def dashboard(user: User) -> dict[str, Any]:
 
 def _health(now: dt.datetime) -> dict[str, Any]:
     leadership = Leadership.current()
-    late = Job.objects.filter(is_active=True, next_run_at__lt=now - _LATE).count()
+    which = conditions()
+    late = Job.objects.filter(which["late"]).count()
     lag = history.fire_lag(now - dt.timedelta(hours=1))
     return {
         "leader": leadership.leader_id if leadership.is_live else "",
         "heartbeat_age": leadership.heartbeat_age,
-        "on_the_clock": Job.objects.filter(is_active=True, next_run_at__isnull=False).count(),
+        "on_the_clock": Job.objects.filter(which["clock"]).count(),
         "schedules": leadership.schedules,
         "lag": lag,
         "open": history.open_count(),
@@ -78,9 +77,7 @@ def _period(counts: Any, since: dt.datetime) -> dict[str, Any]:
     return {
         "since": _local(since),
         "total": sum(added.values()),
-        "success": success,
         "failed": failed,
-        "other": sum(added.values()) - ended,
         "rate": round(100 * success / ended, 1) if ended else None,
     }
 
@@ -91,17 +88,9 @@ def _named(row: dict[str, Any]) -> dict[str, Any]:
 
 def _attention(now: dt.datetime, user: User) -> list[dict[str, Any]]:
     """What somebody should look at: a label, how many, and the list behind the number."""
-    today = now.astimezone(settings.SCHEDULER_ZONE).date()
-    active = Q(is_active=True)
-    ends = active & Q(end_date__gte=today, end_date__lte=today + _SOON)
-    counts = Job.objects.aggregate(
-        failing=Count("id", filter=active & Q(last_status=Status.FAILED)),
-        ending=Count("id", filter=ends),
-        idle=Count("id", filter=active & Q(next_run_at__isnull=True)),
-        problem=Count("id", filter=~Q(problem="")),
-        ended=Count("id", filter=Q(is_active=False, end_date__lt=today)),
-        unknown=Count("id", filter=active & Q(pic_team__in=PicTeam.objects.filter(is_active=False))),
-    )
+    kinds = ("failing", "problem", "ending", "idle", "ended", "unknown_team")
+    which = conditions()
+    counts = Job.objects.aggregate(**{kind: Count("id", filter=which[kind]) for kind in kinds})
     failed = Execution.objects.filter(status=Status.FAILED, started_at__gte=now - dt.timedelta(days=1)).count()
     stuck = Message.objects.filter(status=MessageStatus.FAILED).count()
     jobs, executions = reverse("admin:jobs_job_changelist"), reverse("admin:executions_execution_changelist")
@@ -114,7 +103,7 @@ def _attention(now: dt.datetime, user: User) -> list[dict[str, Any]]:
         _item(_("Ending within 30 days"), counts["ending"], jobs, "warn", attention="ending"),
         _item(_("Active without a next run"), counts["idle"], jobs, "warn", attention="idle"),
         _item(_("Paused by their end date"), counts["ended"], jobs, "note", attention="ended"),
-        _item(_("Team disabled"), counts["unknown"], jobs, "warn", attention="unknown_team"),
+        _item(_("Team disabled"), counts["unknown_team"], jobs, "warn", attention="unknown_team"),
     ]  # fmt: skip
     return [
         item for item in found if user.has_perm("notifications.view_message") or not item["url"].startswith(messages)

@@ -69,7 +69,7 @@ def timeline(execution: Execution) -> dict[str, Any]:
         }
         for number, (start, took, one) in enumerate(attempts, start=1)
     ]
-    return {"rows": rows, "width": _WIDTH, "height": _ROW * len(rows), "whole": whole}
+    return {"rows": rows, "width": _WIDTH, "height": _ROW * len(rows)}
 
 
 def masked(value: Any) -> Any:

@@ -33,9 +33,11 @@ class Group(NamedTuple):
 
     def minutes_of(self, day: dt.date) -> list[int]:
         """The minutes of a day at which they fire."""
-        if day > self.end or (self.start is not None and day < self.start):
-            return []
-        return self.schedule.minutes_of(day)
+        return self.schedule.minutes_of(day) if self.covers(day) else []
+
+    def covers(self, day: dt.date) -> bool:
+        """Whether a day lies within their period."""
+        return day <= self.end and (self.start is None or day >= self.start)
 
 
 def groups(jobs: QuerySet[Job], lane: str) -> list[Group]:
@@ -51,11 +53,6 @@ def _read(rows: Any) -> Iterator[Group]:
             yield Group(lane, schedule_of(expression), start, end, count)
         except CronError:
             continue
-
-
-def today() -> dt.date:
-    """The current day in the scheduler's zone."""
-    return timezone.now().astimezone(settings.SCHEDULER_ZONE).date()
 
 
 def next_minutes(found: list[Group], count: int) -> list[tuple[dt.datetime, int]]:
@@ -79,10 +76,9 @@ def together(jobs: QuerySet[Job], moments: list[dt.datetime]) -> list[int]:
     counts = [0] * len(wanted)
     for group in groups(jobs, "is_active"):
         for index, moment in enumerate(wanted):
-            in_time = (group.start is None or moment.date() >= group.start) and moment.date() <= group.end
             tab = group.schedule.tab
             if (
-                in_time
+                group.covers(moment.date())
                 and moment.minute in tab.minute.values
                 and moment.hour in tab.hour.values
                 and tab.matches_day(moment.date())

@@ -19,7 +19,7 @@ from django.utils.translation import gettext_lazy, ngettext
 from django.views import View
 from unfold.widgets import UnfoldAdminFileFieldWidget, UnfoldAdminTextInputWidget
 
-from accounts.models import User
+from accounts.permissions import require_login
 from contract.errors import DomainError
 from jobs.importing import TEMPLATE, Import, import_jobs
 
@@ -74,7 +74,7 @@ class ImportView(View):
             return self._page(request, form)
         raw = file.read()
         try:
-            found = import_jobs(raw, by=_user(request), dry_run=True, default_owner=owner)
+            found = import_jobs(raw, by=require_login(request), dry_run=True, default_owner=owner)
         except DomainError as exc:
             form.add_error("file", exc.message)
             return self._page(request, form)
@@ -87,7 +87,7 @@ class ImportView(View):
     def _create(self, request: HttpRequest) -> HttpResponseBase:
         try:
             raw, owner = _read_kept(request.POST["checked"])
-            found = import_jobs(raw, by=_user(request), dry_run=False, default_owner=owner)
+            found = import_jobs(raw, by=require_login(request), dry_run=False, default_owner=owner)
         except signing.BadSignature:
             messages.error(request, _("The preview is too old: choose the file again."))
             return HttpResponseRedirect(request.path)
@@ -127,9 +127,3 @@ def _kept(raw: bytes, owner: str) -> str:
 def _read_kept(text: str) -> tuple[bytes, str]:
     packed, owner = signing.TimestampSigner(salt=_SALT).unsign_object(text, max_age=3600)
     return zlib.decompress(base64.b64decode(packed)), owner
-
-
-def _user(request: HttpRequest) -> User:
-    user = request.user
-    assert isinstance(user, User)
-    return user

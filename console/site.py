@@ -14,7 +14,7 @@ from django.urls import path, reverse
 from django.utils.translation import gettext as _
 from unfold.sites import UnfoldAdminSite
 
-from accounts.models import User
+from accounts.permissions import require_login
 from console import calendar
 from console.calendar import Filters
 from console.dashboard import dashboard
@@ -25,12 +25,6 @@ from notifications.delivery import SendingFailed, post_to_slack
 from scheduler.explain import explain, read_moment
 from settings_app.models import GitHubCredential, SlackSettings
 from taxonomy.models import Category, PicTeam
-
-
-def _user(request: HttpRequest) -> User:
-    user = request.user
-    assert isinstance(user, User)
-    return user
 
 
 class CronschedAdminSite(UnfoldAdminSite):  # type: ignore[misc]  # unfold has no types
@@ -55,13 +49,13 @@ class CronschedAdminSite(UnfoldAdminSite):  # type: ignore[misc]  # unfold has n
 
     def index(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> TemplateResponse:
         """The dashboard."""
-        context = {"title": _("Dashboard"), "board": dashboard(_user(request)), **(extra_context or {})}
+        context = {"title": _("Dashboard"), "board": dashboard(require_login(request)), **(extra_context or {})}
         answer: TemplateResponse = super().index(request, context)
         return answer
 
     def live(self, request: HttpRequest) -> HttpResponse:
         """The dashboard's changing part, which its page asks for every few seconds."""
-        return render(request, "console/board.html", {"board": dashboard(_user(request))})
+        return render(request, "console/board.html", {"board": dashboard(require_login(request))})
 
     def calendar(self, request: HttpRequest) -> HttpResponseBase:
         """A day or a week of fires, past and to come."""

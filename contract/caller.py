@@ -15,8 +15,13 @@ def set_request(request: Any) -> None:
 
 def address() -> str:
     """The address of the client whose request is being answered; '' outside a request (a command, the scheduler)."""
-    request = _request.get()
-    return "" if request is None else str(request.META.get("REMOTE_ADDR") or "")
+    return address_of(_request.get())
+
+
+def address_of(request: Any) -> str:
+    """The client's address; '' where there is none (a command)."""
+    meta = getattr(request, "META", None)
+    return str(meta.get("REMOTE_ADDR") or "") if isinstance(meta, dict) else ""
 
 
 def user() -> Any:

@@ -240,15 +240,5 @@ def _refused(executions: list[Execution], credential_id: UUID | None, watch: Wat
 
 
 def _ended(execution: Execution, outcome: Outcome) -> Finished:
-    return Finished(
-        execution_id=execution.pk,
-        worker_id=None,
-        job_id=execution.job_id,
-        job_name=execution.job.name,
-        manual=execution.scheduled_for is None,
-        started_at=execution.started_at,
-        completed_at=timezone.now(),
-        target=execution.target,
-        outcome=outcome,
-        attempts=execution.attempts,
-    )
+    """What is followed belongs to no worker."""
+    return Finished.of(execution, outcome, None)

@@ -44,6 +44,22 @@ class Finished(NamedTuple):
     outcome: Outcome
     attempts: list[dict[str, Any]]
 
+    @classmethod
+    def of(cls, execution: Execution, outcome: Outcome, worker_id: UUID | None) -> Finished:
+        """A stored execution that ends now with this outcome, whoever carried it out."""
+        return cls(
+            execution_id=execution.pk,
+            worker_id=worker_id,
+            job_id=execution.job_id,
+            job_name=execution.job.name,
+            manual=execution.scheduled_for is None,
+            started_at=execution.started_at,
+            completed_at=timezone.now(),
+            target=execution.target,
+            outcome=outcome,
+            attempts=execution.attempts,
+        )
+
     @property
     def status(self) -> Status:
         return Status.SUCCESS if self.outcome.ok else Status.FAILED

@@ -57,7 +57,7 @@ def resume(executions: Sequence[Execution], limits: Mapping[UUID, int]) -> int:
         except (ValueError, TypeError, IndexError, AttributeError) as exc:
             reason = f"what is stored of the job cannot be carried out: {exc}"
         if reason:
-            ended.append(_end(execution, reason))
+            ended.append(Finished.of(execution, Outcome(False, error=reason), engine.worker_id()))
     store(ended)
     hand_over(deliveries)
     return len(ended)
@@ -136,21 +136,6 @@ def _why_not(execution: Execution) -> str:
     if execution.worker_id is not None and isinstance(target_of(execution), GitHubTarget):
         return "the process that dispatched it ended before GitHub's answer; it is not repeated, as the workflow may have started"
     return ""
-
-
-def _end(execution: Execution, reason: str) -> Finished:
-    return Finished(
-        execution_id=execution.pk,
-        worker_id=engine.worker_id(),
-        job_id=execution.job_id,
-        job_name=execution.job.name,
-        manual=execution.scheduled_for is None,
-        started_at=execution.started_at,
-        completed_at=timezone.now(),
-        target=execution.target,
-        outcome=Outcome(False, error=reason),
-        attempts=execution.attempts,
-    )
 
 
 def _delivery(execution: Execution, limits: Mapping[UUID, int]) -> Delivery:

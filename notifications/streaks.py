@@ -60,7 +60,7 @@ def alerts_of(finished: Sequence[Finished], jobs: dict[UUID, Job]) -> list[Alert
 def _follow(job: Job, streak: Streak, one: Finished) -> list[Alert]:
     failed = one.status == Status.FAILED
     span = job.alert_window or job.alert_after_failures
-    streak.recent = (streak.recent + ("F" if failed else "S"))[-max(span, 1) :]
+    streak.recent = (streak.recent + ("F" if failed else "S"))[-span:]
     if failed:
         return _failed(job, streak, one)
     alerts = []
@@ -90,13 +90,17 @@ def _is_alarming(job: Job, streak: Streak) -> bool:
     """Whether the latest runs are as bad as the job's rule says."""
     if job.alert_window:
         return streak.recent.count("F") >= min(job.alert_after_failures, job.alert_window)
-    return len(streak.recent) - len(streak.recent.rstrip("F")) >= job.alert_after_failures
+    return _in_a_row(streak, "F") >= job.alert_after_failures
 
 
 def _is_well(job: Job, streak: Streak) -> bool:
     """Whether a failing period is over: at the first success or, for a job that flaps, after as many in a row as failures made the alert."""
-    in_a_row = len(streak.recent) - len(streak.recent.rstrip("S"))
-    return in_a_row >= min(job.alert_after_failures, job.alert_window) if job.alert_window else True
+    return not job.alert_window or _in_a_row(streak, "S") >= min(job.alert_after_failures, job.alert_window)
+
+
+def _in_a_row(streak: Streak, outcome: str) -> int:
+    """How many of the latest runs, without a break, ended so."""
+    return len(streak.recent) - len(streak.recent.rstrip(outcome))
 
 
 def _store(streaks: dict[UUID, Streak], known: set[UUID]) -> None:

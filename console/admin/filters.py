@@ -7,16 +7,15 @@ from typing import Any
 
 from django.conf import settings
 from django.contrib.admin import SimpleListFilter
-from django.db.models import Q, QuerySet
+from django.db.models import QuerySet
 from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 
+from console.attention import conditions
 from console.moments import read_day, read_moment
-from executions.models import Execution, Status
+from executions.models import Execution
 from jobs.models import Job
 from jobs.models import today as current_day
-
-_SOON = dt.timedelta(days=30)
 
 
 class AttentionFilter(SimpleListFilter):
@@ -40,21 +39,6 @@ class AttentionFilter(SimpleListFilter):
     def queryset(self, request: Any, queryset: QuerySet[Job]) -> QuerySet[Job]:
         condition = conditions().get(self.value() or "")
         return queryset if condition is None else queryset.filter(condition)
-
-
-def conditions() -> dict[str, Q]:
-    """What each kind of attention means."""
-    today, active = current_day(), Q(is_active=True)
-    return {
-        "failing": active & Q(last_status=Status.FAILED),
-        "problem": ~Q(problem=""),
-        "ending": active & Q(end_date__gte=today, end_date__lte=today + _SOON),
-        "idle": active & Q(next_run_at__isnull=True),
-        "ended": Q(is_active=False, end_date__lt=today),
-        "unknown_team": active & Q(pic_team__is_active=False),
-        "clock": active & Q(next_run_at__isnull=False),
-        "late": active & Q(next_run_at__lt=timezone.now() - dt.timedelta(seconds=10)),
-    }
 
 
 class TargetFilter(SimpleListFilter):
