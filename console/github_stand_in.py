@@ -25,6 +25,7 @@ CONCLUSIONS = {"success", "failure", "cancelled", "timed_out", "action_required"
 _FILE = re.compile(r"([a-z_]+)(?:-(\d+))?\.ya?ml")
 _DISPATCH = re.compile(r"/repos/([^/]+)/([^/]+)/actions/workflows/([^/]+)/dispatches")
 _RUNS = re.compile(r"/repos/([^/]+)/([^/]+)/actions/runs(?:/(\d+))?")
+_CONTENTS = re.compile(r"/repos/[^/]+/[^/]+/contents/\.github/workflows/([^/]+)")
 _DEFAULT_SECONDS = 3.0
 
 
@@ -59,7 +60,8 @@ class Run:
 
 
 class GitHub:
-    """The server. `knows_run_details` is False for an older Enterprise server; `limit` answers the next calls with a rate limit."""
+    """The server. `knows_run_details` is False for an older Enterprise server; `fail_next` holds the next answers;
+    `files` holds workflow files by name, for who reads them."""
 
     def __init__(self, port: int = 0) -> None:
         self.knows_run_details = True
@@ -67,6 +69,7 @@ class GitHub:
         self.fail_next: list[tuple[int, dict[str, str]]] = []
         self.calls: list[tuple[str, str, int]] = []
         self.runs: dict[int, Run] = {}
+        self.files: dict[str, str] = {}
         self._ids = itertools.count(1_000_000_001)
         self._server = ThreadingHTTPServer(("127.0.0.1", port), _Handler)
         self._server.daemon_threads = True
@@ -101,6 +104,9 @@ class GitHub:
             return self._dispatch(found[1], found[2], found[3], body) if method == "POST" else (405, {}, {})
         if found := _RUNS.fullmatch(route):
             return self._listed(f"{found[1]}/{found[2]}", int(found[3]) if found[3] else None)
+        if found := _CONTENTS.fullmatch(route):
+            text = self.files.get(found[1])
+            return (200, text, {}) if text is not None and method == "GET" else (404, {"message": "Not Found"}, {})
         if route.startswith("/app/installations/") and method == "POST":
             ends = dt.datetime.now(dt.UTC) + dt.timedelta(hours=1)
             return 201, {"token": f"ghs_{len(self.calls)}", "expires_at": f"{ends:%Y-%m-%dT%H:%M:%SZ}"}, {}
@@ -148,7 +154,7 @@ class _Handler(BaseHTTPRequestHandler):
         github: GitHub = self.server.github  # type: ignore[attr-defined]
         raw = self.rfile.read(int(self.headers.get("Content-Length") or 0))
         status, body, headers = github.answer(self.command, self.path, self.headers, json.loads(raw or b"{}"))
-        payload = b"" if body is None else json.dumps(body).encode()
+        payload = b"" if body is None else body.encode() if isinstance(body, str) else json.dumps(body).encode()
         etag = f'"{hashlib.sha256(payload).hexdigest()[:16]}"'
         if status == 200 and self.headers.get("If-None-Match") == etag:
             status, payload = 304, b""

@@ -15,7 +15,10 @@ from django.utils.translation import ngettext
 
 from console import forecast
 from console.admin.forms import GITHUB, WEBHOOK
+from executions import workflow_inputs
 from executions.models import Execution
+from executions.targets import GitHubDispatch
+from jobs import cleaning, targets
 from jobs.models import ChangeRecord, Job
 from jobs.schedule import CronError, schedule_of
 from jobs.targets import GITHUB_FIELDS
@@ -26,7 +29,7 @@ _NEXT = 5
 _COPIED = (
     "cron_expression", "target_url", *GITHUB_FIELDS, "metadata", "category", "pic_team", "start_date", "end_date", "misfire_policy",
     "misfire_grace_seconds", "overlap_policy", "timeout_seconds", "connect_timeout_seconds", "max_attempts", "retry_backoff_seconds",
-    "retry_deadline_seconds", "retry_on", "jitter_seconds", "github_ref", "github_credential", "wait_for_run", "run_limit_minutes", "alert_after_failures", "alert_window", "slow_after_seconds", "notify_on_recovery", "notify_on_missed", "alert_slack", "enable_email_notifications", "notification_emails", "notify_on_success",
+    "retry_deadline_seconds", "retry_on", "jitter_seconds", "github_ref", "github_credential", "wait_for_run", "run_limit_minutes", "alert_after_failures", "alert_window", "slow_after_seconds", "slow_by_history", "notify_on_recovery", "notify_on_missed", "alert_slack", "enable_email_notifications", "notification_emails", "notify_on_success",
 )  # fmt: skip
 
 
@@ -82,6 +85,21 @@ def test_body(form: Mapping[str, str]) -> dict[str, Any]:
     kind = form.get("target_kind", WEBHOOK)
     names = GITHUB_FIELDS if kind == GITHUB else ("target_url",)
     return {**body, **{name: form.get(name, "") for name in names}}
+
+
+def checked_workflow(form: Mapping[str, str]) -> dict[str, Any]:
+    """Whether the workflow file takes what a form's metadata gives: `{"ok", "message"}`. Raises as `test_body` does, and `DomainError`."""
+    body = test_body(form)
+    target = targets.read_target(body, default_owner=settings.DEFAULT_GITHUB_OWNER)
+    if not isinstance(target, targets.GitHubTarget):
+        return {"ok": False, "message": _("This job calls a webhook; it has no workflow.")}
+    metadata = cleaning.metadata(body["metadata"])
+    dispatch = GitHubDispatch(target, metadata, body["name"], branch=form.get("github_ref", "").strip())
+    try:
+        wrong = workflow_inputs.check(dispatch, _uuid(form.get("github_credential", "")))
+    except workflow_inputs.Unreadable as exc:
+        return {"ok": False, "message": str(exc)}
+    return {"ok": not wrong, "message": " ".join(wrong) or _("The workflow takes these inputs.")}
 
 
 def way_back(request: HttpRequest, otherwise: str) -> str:

@@ -68,6 +68,7 @@ class Follower:
 
     def __init__(self) -> None:
         self._watches: dict[Key, Watch] = {}
+        self._left_alone_until: dict[UUID | None, float] = {}
 
     def look(self) -> int:
         """Ask for what is due, and end the executions whose run has ended; returns how many."""
@@ -87,7 +88,7 @@ class Follower:
         late, alive = _split(executions)
         if late:
             store([_given_up(execution) for execution in late])
-        if alive and time.monotonic() >= watch.next_at:
+        if alive and time.monotonic() >= max(watch.next_at, self._left_alone_until.get(key[2], 0.0)):
             return len(late) + self._ask(key, alive, watch)
         return len(late)
 
@@ -121,7 +122,11 @@ class Follower:
             with transaction.atomic():
                 store([_finished(execution, runs[execution.run_id]) for execution in over])
             watch.wait = SOONEST_SECONDS
-        _later(watch, _asked_to_wait(answer), slower=not over)
+        asked = _asked_to_wait(answer)
+        if asked:
+            # A rate limit is the token's, whichever repository met it.
+            self._left_alone_until[credential_id] = time.monotonic() + asked
+        _later(watch, slower=not over)
         return len(over)
 
 
@@ -169,8 +174,8 @@ def _is_gone(execution: Execution, watch: Watch) -> bool:
     return watch.missing[execution.run_id] >= MISSING and timezone.now() - execution.started_at > MISSING_AFTER
 
 
-def _later(watch: Watch, asked: float = 0.0, *, slower: bool = True) -> None:
-    watch.next_at = time.monotonic() + max(watch.wait, asked)
+def _later(watch: Watch, *, slower: bool = True) -> None:
+    watch.next_at = time.monotonic() + watch.wait
     if slower:
         watch.wait = min(watch.wait * 1.5, LATEST_SECONDS)
 

@@ -126,9 +126,10 @@ def installation_token(credential: GitHubCredential) -> tuple[str, float]:
         raise NoToken("GitHub's answer about the App's token cannot be read") from exc
 
 
-def get(path: str, token: str, *, etag: str = "") -> requests.Response:
+def get(path: str, token: str, *, etag: str = "", accept: str = "") -> requests.Response:
     """A conditional GET: 304 costs nothing of the rate limit. Raises `requests.RequestException`."""
     more = {"If-None-Match": etag} if etag else {}
+    more |= {"Accept": accept} if accept else {}
     return _request("GET", f"{settings.GITHUB_API_URL}{path}", token, **more)
 
 

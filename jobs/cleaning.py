@@ -177,7 +177,7 @@ def policies(data: Mapping[str, Any], *, start_before: dt.date) -> dict[str, Any
     return values | _run_options(data)
 
 
-ALERT_FLAGS = ("notify_on_recovery", "notify_on_missed", "alert_slack")
+ALERT_FLAGS = ("notify_on_recovery", "notify_on_missed", "slow_by_history", "alert_slack")
 
 
 def _run_options(data: Mapping[str, Any]) -> dict[str, Any]:

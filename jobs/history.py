@@ -14,7 +14,7 @@ from jobs.signals import JobChange
 TRACKED = (
     "name", "cron_expression", "target_url", "github_owner", "github_repo", "github_workflow_name", "github_ref", "github_credential", "wait_for_run", "metadata", "category", "pic_team",
     "start_date", "end_date", "misfire_policy", "overlap_policy", "retry_on", *LIMITS, "enable_email_notifications", "notification_emails",
-    "notify_on_success", "notify_on_recovery", "notify_on_missed", "alert_slack", "is_active",
+    "notify_on_success", "notify_on_recovery", "notify_on_missed", "slow_by_history", "alert_slack", "is_active",
 )  # fmt: skip
 _BATCH = 500
 

@@ -1,18 +1,20 @@
 """Signed links that need no account: a job that ends soon is extended or handed to another team, an address is taken off a job's mail.
 
-A reminder's link names the end date and the team that the job had when it was sent: once either has changed, by this link or otherwise, it is used up.
+A reminder's link works once. It names the end date and the team that the job had when it was sent: if either is another, it does not work.
 """
 
 from __future__ import annotations
 
 import datetime as dt
+import hashlib
 from typing import Any
 
 from django.core import signing
 from django.db import transaction
+from django.utils import timezone
 
 from contract.errors import Invalid
-from jobs.models import ChangeRecord, Job, today
+from jobs.models import ChangeRecord, Job, SpentLink, today
 from jobs.services import change_by_link, get_job
 from taxonomy.models import PicTeam
 
@@ -34,7 +36,8 @@ def read(token: str, *, lock: bool = False) -> Job:
     except signing.BadSignature:
         raise _invalid("This link is not valid, or is too old.") from None
     job = get_job(job_id, lock=lock)
-    if job.end_date.isoformat() != end_date or str(job.pic_team_id) != team_id:
+    changed = job.end_date.isoformat() != end_date or str(job.pic_team_id) != team_id
+    if changed or SpentLink.objects.filter(pk=_digest(token)).exists():
         raise _invalid("This link has been used, or the job was changed since: its end date or team is another now.")
     return job
 
@@ -42,7 +45,7 @@ def read(token: str, *, lock: bool = False) -> Job:
 @transaction.atomic
 def extend(token: str) -> Job:
     """Let the job fire for 30 more days, and enable it if its end date had paused it. Uses the link up."""
-    job = read(token, lock=True)
+    job = _spend(token)
     values: dict[str, Any] = {"end_date": max(job.end_date, today()) + EXTENSION}
     if not job.is_active and _was_paused_by_its_end(job):
         values["is_active"] = True
@@ -58,7 +61,23 @@ def _was_paused_by_its_end(job: Job) -> bool:
 @transaction.atomic
 def hand_over(token: str, team: PicTeam) -> Job:
     """Give the job to another team. Uses the link up."""
-    return change_by_link(read(token, lock=True), {"pic_team": team})
+    return change_by_link(_spend(token), {"pic_team": team})
+
+
+def _spend(token: str) -> Job:
+    """The job that a token is for, locked; from now on the token is used up."""
+    job = read(token, lock=True)
+    SpentLink.objects.create(pk=_digest(token))
+    return job
+
+
+def _digest(token: str) -> str:
+    return hashlib.sha256(token.encode()).hexdigest()
+
+
+def forget_old() -> None:
+    """Delete the notes of used links that are too old to work anyway."""
+    SpentLink.objects.filter(spent_at__lt=timezone.now() - _MAX_AGE).delete()
 
 
 def sign_address(job: Job, address: str) -> str:

@@ -214,6 +214,10 @@ class Job(models.Model):
     slow_after_seconds = models.PositiveIntegerField(
         _("slow after (seconds)"), default=0, help_text=_("0: never. A run that took longer is told of, though it succeeded. 0 to 86400.")
     )  # fmt: skip
+    slow_by_history = models.BooleanField(
+        _("slow by its own history"), default=False, db_default=False,
+        help_text=_("A run that took three times as long as the latest ones, and five seconds more, is told of."),
+    )  # fmt: skip
     alert_slack = models.BooleanField(
         _("alert in Slack"), default=False, help_text=_("The same alerts go to Slack, with the team's mention.")
     )
@@ -364,6 +368,20 @@ class ChangeRecord(models.Model):
 
     def __str__(self) -> str:
         return f"{self.name} {self.kind}"
+
+
+class SpentLink(models.Model):
+    """A signed link that was used: it works once, whatever becomes of the job."""
+
+    token_digest = models.CharField(_("token's digest"), max_length=64, primary_key=True)
+    spent_at = models.DateTimeField(_("spent at"), default=timezone.now)
+
+    class Meta:
+        verbose_name = _("used link")
+        verbose_name_plural = _("used links")
+
+    def __str__(self) -> str:
+        return self.token_digest
 
 
 class Revision(models.Model):

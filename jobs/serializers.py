@@ -73,6 +73,7 @@ class JobRow(NamedTuple):
     slow_after_seconds: int
     notify_on_recovery: bool
     notify_on_missed: bool
+    slow_by_history: bool
     alert_slack: bool
     wait_for_run: bool
     github_ref: str
@@ -204,6 +205,7 @@ class JobSerializer(schema.Representation[JobRow]):
             "slow_after_seconds": job.slow_after_seconds,
             "notify_on_recovery": job.notify_on_recovery,
             "notify_on_missed": job.notify_on_missed,
+            "slow_by_history": job.slow_by_history,
             "alert_slack": job.alert_slack,
             "github_ref": job.github_ref or None,
             "github_credential": job.github_credential__name,

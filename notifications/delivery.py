@@ -72,9 +72,9 @@ def backoff(attempt: int) -> dt.timedelta:
 def _by_email(message: Message) -> None:
     # RFC 2369 and RFC 8058: mail programs show a button for it.
     way_out = {"List-Unsubscribe": f"<{message.unsubscribe}>", "List-Unsubscribe-Post": "List-Unsubscribe=One-Click"}
-    mail = EmailMultiAlternatives(
-        message.subject, message.text, to=[message.recipient], headers=way_out if message.unsubscribe else {}
-    )
+    # The same at each attempt: where our process died before it noted that the server took it, mail programs show one message.
+    headers = {"Message-ID": f"<{message.pk}@cronsched>", **(way_out if message.unsubscribe else {})}
+    mail = EmailMultiAlternatives(message.subject, message.text, to=[message.recipient], headers=headers)
     if message.html:
         mail.attach_alternative(message.html, "text/html")
     try:

@@ -6,7 +6,8 @@
 | execution succeeded | everyone, as `NOTIFY_ON_SUCCESS` says | the job's addresses, if it asks | if the job asks |
 | execution failed | everyone | the job's addresses, while its mail is on: each, or by its rule, then daily | if the job asks, by the same rule |
 | job recovered, was slow, fire times missed or skipped | - | the job's addresses, if it asks | if the job asks |
-| more than five of these at once for one recipient | - | one digest | one digest |
+| more than five of these within ten minutes for one recipient | - | one digest | one digest |
+| job disabled by somebody else | everyone | the owner, if the preferences ask for it | - |
 | end date passed | owner and admins | - | with the team's mention |
 | job ends within 30 days: each Monday | owner and admins | owner: own jobs, admins: all, one message each | with the team's mention |
 | GitHub credential refused, or ending within a week | admins | - | - |
@@ -33,6 +34,7 @@ from executions.recorder import Finished
 from jobs.models import Job, today
 from jobs.signals import JobChange
 from notifications import messages, streaks
+from notifications.gathering import queue_alerts
 from notifications.models import Audience, Event, EventType, Message
 from notifications.streaks import Alert, Kind
 from settings_app.models import GitHubCredential
@@ -48,7 +50,14 @@ def tell_of_changes(sender: Any, changes: Sequence[JobChange], bulk: bool, **_: 
         _store([_upload(changes)], [])
         return
     events = [_of_change(change) for change in changes]
-    _store(events, messages.to_slack("ended", [change.job for change in changes if change.kind == "expired"]))
+    ended = messages.to_slack("ended", [change.job for change in changes if change.kind == "expired"])
+    disabled = [
+        message
+        for change in changes
+        if change.kind == "disabled"
+        for message in messages.of_disabled(change.job, _who(change.by))
+    ]
+    _store(events, [*ended, *disabled])
 
 
 def _upload(changes: Sequence[JobChange]) -> Event:
@@ -154,21 +163,21 @@ def tell_of_executions(sender: Any, finished: Sequence[Finished], **_: Any) -> N
     )
     wanting = {job.pk: job for job in jobs.select_related("pic_team")}
     if wanting:
-        _store([], messages.of_alerts(streaks.alerts_of(finished, wanting)))
+        _store([], queue_alerts(streaks.alerts_of(finished, wanting)))
 
 
 @transaction.atomic
 def remind_of_failing_jobs() -> int:
     """Tell once more of jobs that have been failing for another day; returns of how many."""
     alerts = streaks.still_failing()
-    _store([], messages.of_alerts(alerts))
+    _store([], queue_alerts(alerts))
     return len(alerts)
 
 
 def tell_of_unrun(unrun: Mapping[UUID, int]) -> None:
     """Tell the people of jobs that ask for it how many fire times were missed or skipped."""
     jobs = Job.objects.filter(pk__in=unrun, notify_on_missed=True).select_related("pic_team")
-    _store([], messages.of_alerts([Alert(Kind.UNRUN, job, failures=unrun[job.pk]) for job in jobs]))
+    _store([], queue_alerts([Alert(Kind.UNRUN, job, failures=unrun[job.pk]) for job in jobs]))
 
 
 def _success_is_told(finished: Finished) -> bool:

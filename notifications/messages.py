@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from datetime import datetime
 from typing import Any
@@ -17,40 +16,22 @@ from jobs import links
 from jobs.models import Job
 from notifications.models import Channel, Event, Message
 from notifications.streaks import Alert, Kind
-from settings_app.models import SlackSettings
+from settings_app.models import Preferences, SlackSettings
 
-# More alerts than this to one recipient at once become one digest.
-_AT_ONCE = 5
 _LISTED = 20
 _BAD = {Kind.FAILED, Kind.STILL_FAILING, Kind.UNRUN}
 _GROUP = re.compile(r"S[A-Z0-9]{6,}")
 _MEMBER = re.compile(r"[UW][A-Z0-9]{6,}")
 
 
-def of_alerts(alerts: Sequence[Alert]) -> list[Message]:
-    """E-mails to the addresses of jobs whose mail is on, and Slack messages for jobs that ask for them.
-
-    Up to `_AT_ONCE` of one kind to one recipient at once; more of them, as when a service is down that many jobs call, are one digest.
-    """
-    found: list[Message] = []
-    by_address: defaultdict[str, list[Alert]] = defaultdict(list)
-    for alert in alerts:
-        if settings.MAIL_ENABLED and alert.job.enable_email_notifications:
-            for address in alert.job.notification_emails:
-                by_address[address].append(alert)
-    for address, mine in by_address.items():
-        found += [_digest(mine, address)] if len(mine) > _AT_ONCE else [_email(alert, address) for alert in mine]
-    by_team: defaultdict[str, list[Alert]] = defaultdict(list)
-    if any(alert.job.alert_slack for alert in alerts) and SlackSettings.objects.filter(is_enabled=True).exists():
-        for alert in alerts:
-            if alert.job.alert_slack:
-                by_team[alert.job.pic_team.slack_handle].append(alert)
-    for handle, mine in by_team.items():
-        found += [_slack_digest(mine, handle)] if len(mine) > _AT_ONCE else [_slack(alert) for alert in mine]
-    return found
+def of_alert(alert: Alert, channel: str, recipient: str) -> Message:
+    """The message that tells one recipient of one alert."""
+    message = _email(alert, recipient) if channel == Channel.EMAIL else _slack(alert)
+    message.recipient, message.alerts = recipient, [_line(alert)]
+    return message
 
 
-def _identity(alert: Alert) -> str:
+def identity(alert: Alert) -> str:
     """What makes an alert the same one, whoever sends it and however often."""
     if alert.finished:
         return f"{alert.kind.name.lower()} {alert.finished.execution_id}"
@@ -72,7 +53,9 @@ def words(alert: Alert) -> str:
             f"missed or skipped {alert.failures} fire time{'s' if alert.failures > 1 else ''}; the executions say why"
         )
     if kind is Kind.SLOW and finished:
-        return f"was slow: it took {finished.duration_seconds:.1f} s, more than {alert.job.slow_after_seconds} s"
+        took = f"was slow: it took {finished.duration_seconds:.1f} s"
+        usual = f"{took}, where its latest runs took {alert.usual:.1f} s" if alert.usual is not None else ""
+        return usual or f"{took}, more than {alert.job.slow_after_seconds} s"
     return "completed successfully"
 
 
@@ -104,7 +87,7 @@ def _email(alert: Alert, address: str) -> Message:
     # A line break in a subject would be a header of its own.
     name = " ".join(alert.job.name.split())
     return Message(
-        key=f"email {_identity(alert)} {address}",
+        key=f"email {identity(alert)} {address}",
         channel=Channel.EMAIL,
         recipient=address,
         subject=f"[Cronsched] {name} {alert.kind.value}"[:300],
@@ -114,23 +97,49 @@ def _email(alert: Alert, address: str) -> Message:
     )
 
 
-def _digest(alerts: Sequence[Alert], address: str) -> Message:
-    bad = sum(alert.kind in {Kind.FAILED, Kind.STILL_FAILING} for alert in alerts)
-    rows = [{"job": alert.job, "words": words(alert), "link": job_link(alert.job)} for alert in alerts]
-    return Message(
-        key=f"email digest {_identity(alerts[0])} {address}",
-        channel=Channel.EMAIL,
-        recipient=address,
-        subject=f"[Cronsched] {len(alerts)} alerts, {bad} of failures",
-        text=render_to_string("notifications/digest.txt", {"rows": rows}),
-        html=render_to_string("notifications/digest.html", {"rows": rows}),
-    )
+# What of a digest depends on its alerts.
+DRAWN = ("subject", "text", "html")
+
+
+def digest(name: str, alerts: Sequence[Alert], channel: str, recipient: str) -> Message:
+    """One message about many alerts; `name` tells the recipient's digests apart."""
+    message = Message(key=f"{channel} digest {name} {recipient}"[:400], channel=channel, recipient=recipient)
+    return draw_digest(message, [_line(alert) for alert in alerts])
+
+
+def draw_digest(message: Message, lines: list[dict[str, Any]]) -> Message:
+    """Write a digest's texts from its alerts."""
+    message.alerts = lines
+    if message.channel == Channel.EMAIL:
+        bad = sum(line["bad"] for line in lines)
+        message.subject = f"[Cronsched] {len(lines)} alerts, {bad} of failures"
+        message.text = render_to_string("notifications/digest.txt", {"rows": lines})
+        message.html = render_to_string("notifications/digest.html", {"rows": lines})
+    else:
+        told = [f"• *{escaped(line['job'])}* {escaped(line['words'])}" for line in lines[:_LISTED]]
+        more = [f"… and {len(lines) - _LISTED} more"] if len(lines) > _LISTED else []
+        message.subject = f"{len(lines)} alerts"
+        message.text = "\n".join([f"{mention(message.recipient)} {len(lines)} alerts:", *told, *more])
+    return message
+
+
+def _line(alert: Alert) -> dict[str, Any]:
+    """An alert in a digest."""
+    job = alert.job
+    return {
+        "id": identity(alert),
+        "job": job.name,
+        "team": job.pic_team.name,
+        "words": words(alert),
+        "link": job_link(job),
+        "bad": alert.kind in {Kind.FAILED, Kind.STILL_FAILING},
+    }
 
 
 def _slack(alert: Alert) -> Message:
     job = alert.job
     return Message(
-        key=f"slack {_identity(alert)}",
+        key=f"slack {identity(alert)}",
         channel=Channel.SLACK,
         subject=f"{job.name} {alert.kind.value}"[:300],
         text=f"{mention(job.pic_team.slack_handle)} Job *{escaped(job.name)}* {escaped(words(alert))} <{job_link(job)}|Open the job>",
@@ -158,17 +167,6 @@ def _blocks(alert: Alert) -> list[dict[str, Any]]:
     ]
 
 
-def _slack_digest(alerts: Sequence[Alert], handle: str) -> Message:
-    lines = [f"• *{escaped(alert.job.name)}* {escaped(words(alert))}" for alert in alerts[:_LISTED]]
-    more = [f"… and {len(alerts) - _LISTED} more"] if len(alerts) > _LISTED else []
-    return Message(
-        key=f"slack digest {_identity(alerts[0])}",
-        channel=Channel.SLACK,
-        subject=f"{len(alerts)} alerts",
-        text="\n".join([f"{mention(handle)} {len(alerts)} jobs:", *lines, *more]),
-    )
-
-
 def of_scheduler(event: Event) -> list[Message]:
     """An e-mail to each admin and one Slack message about the scheduler itself."""
     admins = User.objects.active_admins().values_list("email", flat=True) if settings.MAIL_ENABLED else []
@@ -193,6 +191,26 @@ def of_scheduler(event: Event) -> list[Message]:
             )
         )
     return found
+
+
+def of_disabled(job: Job, by: str) -> list[Message]:
+    """An e-mail to the owner of a job that somebody else disabled, if the owner's preferences ask for it."""
+    owner = job.created_by
+    if not settings.MAIL_ENABLED or owner is None or not owner.is_active or owner.email == by:
+        return []
+    if not Preferences.objects.filter(user=owner, email_on_job_disabled=True).exists():
+        return []
+    name = " ".join(job.name.split())
+    text = f'Job "{name}" was disabled by {by}; it does not fire any more.\n\n{job_link(job)}\n'
+    return [
+        Message(
+            key=f"email disabled {job.pk} {job.updated_at.isoformat()} {owner.email}",
+            channel=Channel.EMAIL,
+            recipient=owner.email,
+            subject=f"[Cronsched] {name} was disabled"[:300],
+            text=text,
+        )
+    ]
 
 
 def to_slack(what: str, jobs: Iterable[Job]) -> list[Message]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import datetime as dt
 from collections.abc import Sequence
 from enum import Enum
+from statistics import median
 from typing import NamedTuple
 from uuid import UUID
 
@@ -14,12 +15,18 @@ from django.utils import timezone
 
 from accounts.models import User
 from executions.bulk import update_many
+from executions.history import latest_runs
 from executions.models import Status
 from executions.recorder import Finished
 from jobs.models import Job
 from notifications.models import Streak
 
 REMIND_AFTER = dt.timedelta(days=1)
+# Well beyond its own history: three times the median of the latest runs, of at least five, and five seconds more.
+_TIMES = 3.0
+_AT_LEAST_SECONDS = 5.0
+_COMPARED = 21
+_FEWEST = 5
 
 
 class Kind(Enum):
@@ -35,29 +42,51 @@ class Kind(Enum):
 
 class Alert(NamedTuple):
     """Something that the people of a job are told. `since` and `failures` are of the failing period; of fire times
-    that were not run `failures` is how many."""
+    that were not run `failures` is how many; `usual` is how many seconds the latest runs took, where that makes a run slow."""
 
     kind: Kind
     job: Job
     finished: Finished | None = None
     since: dt.datetime | None = None
     failures: int = 0
+    usual: float | None = None
 
 
 def alerts_of(finished: Sequence[Finished], jobs: dict[UUID, Job]) -> list[Alert]:
     """Follow the outcomes of these jobs, within the caller's transaction; returns what is worth an alert, in order."""
     streaks = {one.job_id: one for one in Streak.objects.select_for_update().filter(job__in=jobs)}
     known = set(streaks)
+    usual = _usual(jobs, {one.execution_id for one in finished})
     alerts: list[Alert] = []
     for one in finished:
         if job := jobs.get(one.job_id):
             streak = streaks.setdefault(one.job_id, Streak(job=job))
-            alerts += _follow(job, streak, one)
+            alerts += _follow(job, streak, one, usual.get(job.pk))
     _store(streaks, known)
     return alerts
 
 
-def _follow(job: Job, streak: Streak, one: Finished) -> list[Alert]:
+def _usual(jobs: dict[UUID, Job], but: set[UUID]) -> dict[UUID, float]:
+    """The median seconds of the latest successful runs, without those that have just ended, of jobs that ask to be measured by it."""
+    found: dict[UUID, float] = {}
+    asking = [job_id for job_id, job in jobs.items() if job.slow_by_history]
+    for job_id, runs in latest_runs(asking, _COMPARED).items():
+        seconds = [run.duration_seconds for run in runs if run.status == Status.SUCCESS and run.id not in but]
+        if len(seconds) >= _FEWEST:
+            found[job_id] = median(one or 0.0 for one in seconds)
+    return found
+
+
+def _slow(job: Job, one: Finished, usual: float | None) -> list[Alert]:
+    """Slow is what took longer than the job's own limit, or well longer than its latest runs."""
+    if job.slow_after_seconds and one.duration_seconds > job.slow_after_seconds:
+        return [Alert(Kind.SLOW, job, one)]
+    if usual is not None and one.duration_seconds > max(_TIMES * usual, usual + _AT_LEAST_SECONDS):
+        return [Alert(Kind.SLOW, job, one, usual=usual)]
+    return []
+
+
+def _follow(job: Job, streak: Streak, one: Finished, usual: float | None) -> list[Alert]:
     failed = one.status == Status.FAILED
     span = job.alert_window or job.alert_after_failures
     streak.recent = (streak.recent + ("F" if failed else "S"))[-span:]
@@ -71,9 +100,7 @@ def _follow(job: Job, streak: Streak, one: Finished) -> list[Alert]:
         streak.failures = 0
     if job.notify_on_success:
         alerts.append(Alert(Kind.COMPLETED, job, one))
-    if job.slow_after_seconds and one.duration_seconds > job.slow_after_seconds:
-        alerts.append(Alert(Kind.SLOW, job, one))
-    return alerts
+    return alerts + _slow(job, one, usual)
 
 
 def _failed(job: Job, streak: Streak, one: Finished) -> list[Alert]:

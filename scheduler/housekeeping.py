@@ -14,6 +14,7 @@ from django_apscheduler.models import DjangoJobExecution
 
 from accounts.models import LoginSession
 from executions.models import Worker
+from jobs import links
 from jobs.schedule import schedule_of
 from jobs.services import pause_expired
 from notifications.events import forget_old, remind_of_ending_jobs, remind_of_failing_jobs, tell_of_credentials
@@ -35,10 +36,11 @@ def pause_ended_jobs() -> None:
 
 @util.close_old_connections  # type: ignore[untyped-decorator]
 def tidy() -> None:
-    """Delete what only its own time needed: ended logins, answered resyncs, dead workers, old runs of these jobs."""
+    """Delete what only its own time needed: ended logins, used links, answered resyncs, dead workers, old runs of these jobs."""
     now = timezone.now()
     LoginSession.objects.filter(expires_at__lte=now).delete()
     forget_old(settings.NOTIFICATIONS_KEPT_DAYS)
+    links.forget_old()
     Resync.objects.filter(requested_at__lt=now - _KEPT).delete()
     Worker.objects.filter(heartbeat_at__lt=now - _KEPT).delete()
     DjangoJobExecution.objects.delete_old_job_executions(int(_KEPT.total_seconds()))

@@ -68,7 +68,7 @@ class JobForm(forms.ModelForm[Job]):
             "github_workflow_name", "github_ref", "github_credential", "wait_for_run", "run_limit_minutes", "metadata", "start_date", "end_date", "misfire_policy", "misfire_grace_seconds", "overlap_policy",
             "timeout_seconds", "connect_timeout_seconds", "max_attempts", "retry_backoff_seconds", "retry_deadline_seconds", "retry_on",
             "enable_email_notifications", "notification_emails", "notify_on_success",
-            "alert_after_failures", "alert_window", "notify_on_recovery", "slow_after_seconds", "notify_on_missed", "alert_slack",
+            "alert_after_failures", "alert_window", "notify_on_recovery", "slow_after_seconds", "slow_by_history", "notify_on_missed", "alert_slack",
         )  # fmt: skip
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:

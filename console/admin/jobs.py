@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 from django.contrib import admin, messages
@@ -116,6 +117,7 @@ class JobAdmin(ProductAdmin):
                     "notify_on_missed",
                     "notify_on_success",
                     "slow_after_seconds",
+                    "slow_by_history",
                 )
             },
         ),
@@ -164,6 +166,7 @@ class JobAdmin(ProductAdmin):
         pages = [
             path("preview/", site.admin_view(jobs_pages.preview), name="jobs_job_preview"),
             path("test-run/", site.admin_view(self.test_run), name="jobs_job_test_run"),
+            path("check-workflow/", site.admin_view(self.check_workflow), name="jobs_job_check_workflow"),
             path("<path:job_id>/enable/", site.admin_view(self.enable), name="jobs_job_enable"),
             path("<path:job_id>/disable/", site.admin_view(self.disable), name="jobs_job_disable"),
             path("<path:job_id>/acknowledge/", site.admin_view(self.acknowledge), name="jobs_job_acknowledge"),
@@ -275,10 +278,17 @@ class JobAdmin(ProductAdmin):
 
     def test_run(self, request: HttpRequest) -> HttpResponseBase:
         """Call the form's target once, before anything is saved; answers as the API's test run does."""
+        return self._try(request, lambda: test_run(jobs_pages.test_body(request.POST)))
+
+    def check_workflow(self, request: HttpRequest) -> HttpResponseBase:
+        """Compare the form's metadata with the inputs of its workflow file, before anything is saved."""
+        return self._try(request, lambda: jobs_pages.checked_workflow(request.POST))
+
+    def _try(self, request: HttpRequest, work: Callable[[], dict[str, Any]]) -> HttpResponseBase:
         if request.method != "POST" or not self.has_add_permission(request):
             raise PermissionDenied
         try:
-            return JsonResponse(test_run(jobs_pages.test_body(request.POST)))
+            return JsonResponse(work())
         except (DomainError, ValueError) as exc:
             message = exc.message if isinstance(exc, DomainError) else _("The metadata is not valid JSON.")
             return JsonResponse({"ok": False, "message": message})

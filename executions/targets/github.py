@@ -51,7 +51,7 @@ class GitHubDispatch:
             return Outcome(
                 False, error=f"GitHub token not configured. Cannot trigger workflow for job '{self.job_name}'"
             )
-        for workflow in self._names():
+        for workflow in self.names():
             reply = await send(self.request(workflow, token, follow=self.follow))
             if self.follow and reply.status in {400, 422} and "return_run_details" in reply.text:
                 reply = await send(self.request(workflow, token, follow=False))
@@ -87,7 +87,8 @@ class GitHubDispatch:
         """The branch or tag: the job's own, `metadata.branchDetails`, else `master`."""
         return self.branch or str(self.metadata.get("branchDetails") or DEFAULT_REF)
 
-    def _names(self) -> list[str]:
+    def names(self) -> list[str]:
+        """The file names that the workflow may have, the likeliest first."""
         name = self.target.workflow
         return [name] if "." in name or name.isdigit() else [name, f"{name}.yml", f"{name}.yaml"]
 

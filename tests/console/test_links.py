@@ -50,6 +50,15 @@ def test_it_extends_once(ending: Job) -> None:
     assert ending.end_date == before + dt.timedelta(days=30)
 
 
+def test_it_stays_used_when_the_job_is_set_back(ending: Job) -> None:
+    page, before = f"/extend/{links.sign(ending)}/", ending.end_date
+    assert Client().post(page, {"extend": "1"}).status_code == 200
+    Job.objects.filter(pk=ending.pk).update(end_date=before)
+    assert Client().post(page, {"extend": "1"}).status_code == 400
+    ending.refresh_from_db()
+    assert ending.end_date == before
+
+
 def test_it_hands_over_once(ending: Job) -> None:
     other = PicTeam.objects.create(name="Other", slug="other", slack_handle="@other")
     page = f"/extend/{links.sign(ending)}/"

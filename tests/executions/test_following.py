@@ -315,3 +315,18 @@ def test_a_check_tells_repositories_and_the_end_of_the_token(github: GitHub) -> 
     GitHubCredential.objects.filter(pk=credential.pk).update(token="revoked")
     with pytest.raises(github_api.NoToken, match="expired or was revoked"):
         github_api.check(credential)
+
+
+def test_a_tokens_rate_limit_counts_for_all_its_repositories(
+    dispatch: Callable[..., Execution], github: GitHub, make_job: Callable[..., Job], admin: User
+) -> None:
+    dispatch("success-0.yml")
+    other = make_job(name="other", github_owner="acme", github_repo="docs", github_workflow_name="success-0.yml")
+    execution = trigger_now(other.pk, {}, by=admin)
+    wait_until(lambda: Execution.objects.get(pk=execution.pk).run_id)
+    github.calls.clear()
+    github.fail_next = [(403, {"Retry-After": "30"})]
+    follower = Follower()
+    for _ in range(3):
+        follower.look()
+    assert [status for _, path, status in github.calls if "/actions/runs" in path] == [403]

@@ -14,7 +14,11 @@ from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 
 from accounts.models import User
+from executions.models import Execution
+from executions.recorder import Finished, store
+from executions.targets import Outcome
 from jobs.models import Job
+from jobs.services import set_active
 from notifications import streaks
 from notifications.events import remind_of_failing_jobs, tell_of_executions, tell_of_unrun
 from notifications.models import Message, Streak
@@ -135,6 +139,82 @@ def test_a_burst_is_one_digest(make_job: Callable[..., Job]) -> None:
     assert all(f'"<job {number}>"' in digest.text for number in range(12))
 
 
+def test_what_trickles_in_after_five_alerts_is_gathered_for_five_minutes(make_job: Callable[..., Job]) -> None:
+    jobs = [make_job(name=f"job {number}", alert_slack=True, **MAIL) for number in range(9)]
+    SlackSettings.objects.create(is_enabled=True, webhook_url="https://hooks.example.com/x")
+    with time_machine.travel(dt.datetime(2026, 12, 1, 0, 1, tzinfo=dt.UTC), tick=False) as clock:
+        for job in jobs:
+            tell_of_executions(None, [finished(job)])
+            clock.shift(10)
+        by_mail = Message.objects.filter(channel="email").order_by("created_at", "id")
+        assert [one.subject.removeprefix("[Cronsched] ") for one in by_mail] == [
+            *(f"job {number} failed" for number in range(5)),
+            "4 alerts, 4 of failures",
+        ]
+        digest, in_slack = by_mail[5], Message.objects.filter(channel="slack").order_by("created_at", "id")
+        assert [line["job"] for line in digest.alerts] == [f"job {number}" for number in range(5, 9)]
+        assert digest.next_attempt_at == dt.datetime(2026, 12, 1, 0, 5, tzinfo=dt.UTC)
+        assert "job 8" in digest.text
+        assert "job 8" in digest.html
+        assert [len(one.alerts) for one in in_slack] == [1, 1, 1, 1, 1, 4]
+        assert in_slack[5].text.startswith("@qa 4 alerts:")
+        clock.shift(15 * 60)
+        tell_of_executions(None, [finished(jobs[0])])
+        assert by_mail.all().count() == 7
+
+
+def test_who_does_not_want_mail_of_failures_gets_none(make_job: Callable[..., Job], user: User) -> None:
+    job = make_job(
+        enable_email_notifications=True,
+        notification_emails=["Uma@example.com", "b@example.com"],
+        notify_on_success=True,
+    )
+    Preferences.objects.create(user=user, email_on_job_failure=False)
+    ran(job, "FS")
+    told = Message.objects.order_by("created_at", "id").values_list("subject", "recipient")
+    assert {(subject.split()[-1], recipient.lower()) for subject, recipient in told} == {
+        ("failed", "b@example.com"),
+        ("completed", "b@example.com"),
+        ("completed", "uma@example.com"),
+    }
+
+
+def test_an_owner_who_asks_for_it_hears_that_somebody_else_disabled_a_job(
+    make_job: Callable[..., Job], user: User, admin: User
+) -> None:
+    job = make_job(by=user)
+    set_active(job, False, by=admin)
+    assert not Message.objects.exists()
+    Preferences.objects.create(user=user, email_on_job_disabled=True)
+    for active, by in [(True, admin), (False, user), (True, user), (False, admin)]:
+        job.refresh_from_db()
+        set_active(job, active, by=by)
+    assert [(one.subject, one.recipient) for one in Message.objects.all()] == [
+        ("[Cronsched] Nightly was disabled", "uma@example.com")
+    ]
+
+
+def test_a_run_well_beyond_its_own_history_is_told(make_job: Callable[..., Job]) -> None:
+    job = make_job(**MAIL, slow_by_history=True)
+
+    def took(seconds: float) -> None:
+        began = timezone.now() - dt.timedelta(seconds=seconds)
+        one = Execution.objects.create(
+            job=job, status="running", trigger_type="scheduled", execution_type="webhook", target="x", started_at=began
+        )
+        store([Finished.of(one, Outcome(True), None)])
+
+    took(90)
+    for _ in range(4):
+        took(4)
+    took(9)
+    assert subjects() == []
+    took(4)
+    took(13)
+    assert subjects() == ["Nightly was slow"]
+    assert "it took 13.0 s, where its latest runs took 4.0 s" in Message.objects.get().text
+
+
 def test_slack_by_the_same_rule_with_the_teams_mention(make_job: Callable[..., Job]) -> None:
     SlackSettings.objects.create(is_enabled=True, webhook_url="https://hooks.example.com/x")
     job = make_job(name="<!here> *bold*", alert_slack=True, alert_after_failures=2, notify_on_recovery=True)
@@ -184,7 +264,8 @@ def test_alerts_are_those_of_a_simple_model(
         elif outcome == "S" and (not window or history.endswith("S" * min(after, window))):
             expected += ["has recovered"] if told else []
             told = False
-    assert [one.removeprefix("Nightly ") for one in subjects()] == expected
+    told_of = [line["id"].split()[0] for one in Message.objects.order_by("created_at", "id") for line in one.alerts]
+    assert told_of == ["recovered" if one == "has recovered" else one for one in expected]
 
 
 def test_reports_go_to_those_who_asked_once(make_job: Callable[..., Job], user: User, admin: User) -> None:

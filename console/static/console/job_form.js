@@ -56,13 +56,16 @@ document.addEventListener("DOMContentLoaded", () => {
     read();
   }
 
-  const button = document.getElementById("test-run"), answer = document.getElementById("test-answer");
-  button?.addEventListener("click", async () => {
-    answer.textContent = words.wait; answer.className = "cs-preview"; button.disabled = true;
-    try {
-      const found = await (await fetch(tools.dataset.test, { method: "POST", body: new FormData(cron.form) })).json();
-      answer.textContent = `${found.ok ? "✓" : "✗"} ${found.status_code ?? ""} ${found.message ?? found.error ?? ""}`;
-      answer.className = found.ok ? "cs-preview" : "cs-preview cs-bad";
-    } finally { button.disabled = false; }
-  });
+  const answer = document.getElementById("test-answer");
+  for (const [id, address] of [["test-run", tools.dataset.test], ["check-workflow", tools.dataset.check]]) {
+    const button = document.getElementById(id);
+    button?.addEventListener("click", async () => {
+      answer.textContent = words.wait; answer.className = "cs-preview"; button.disabled = true;
+      try {
+        const found = await (await fetch(address, { method: "POST", body: new FormData(cron.form) })).json();
+        answer.textContent = `${found.ok ? "✓" : "✗"} ${found.status_code ?? ""} ${found.message ?? found.error ?? ""}`;
+        answer.className = found.ok ? "cs-preview" : "cs-preview cs-bad";
+      } finally { button.disabled = false; }
+    });
+  }
 });
