@@ -1,4 +1,7 @@
+from importlib import import_module
+
 from django.apps import AppConfig
+from django.conf import settings
 from django.contrib.admin import apps as admin_apps
 
 
@@ -7,6 +10,10 @@ class ProjectConfig(AppConfig):
 
     default = True
     name = "cronsched"
+
+    def ready(self) -> None:
+        if settings.EXECUTION_BACKEND == "celery":
+            import_module("cronsched.celery")
 
 
 class AdminConfig(admin_apps.AdminConfig):

@@ -71,6 +71,11 @@ LEADER_LOCK = env.choice(
     "LEADER_LOCK", "file" if DATABASES["default"]["ENGINE"].endswith("sqlite3") else "lease", ["file", "lease"]
 )
 
+# local: the scheduler makes the calls. celery: workers do, on any hosts.
+EXECUTION_BACKEND = env.choice("EXECUTION_BACKEND", "local", ["local", "celery"])
+BROKER_URL = env.text("BROKER_URL", "redis://127.0.0.1:6379/0")
+WORKER_QUEUES = env.texts("WORKER_QUEUES", "webhook,github_actions")
+
 # The port of the demo's target; without one there is none.
 DEMO_ECHO_PORT = env.number("DEMO_ECHO_PORT", 0, most=65535)
 

@@ -24,6 +24,7 @@ from executions.gate import Gate, Keys
 from executions.http import HttpClient, Request
 from executions.recorder import Finished, Followed, Progress, Recorder
 from executions.retry import NO_RETRY, RetryPolicy
+from executions.shares import Shares
 from executions.targets import Deliverable, Outcome, Send
 from executions.wire import DeliveryError, Reply
 
@@ -33,14 +34,14 @@ _STOPPED = Outcome(False, error="the process that made the call was stopped befo
 
 
 class Delivery(NamedTuple):
-    """An execution to be carried out by the worker `worker_id`. Its row exists.
+    """An execution to be carried out by the worker `worker_id`; by whichever claims it, if that is None. Its row exists.
 
     `timeout` and `connect_timeout` are for each call, `delay` is before the first; all in seconds. It waits where `keys` are busy.
     `attempts` holds those that were made already.
     """
 
     execution_id: UUID
-    worker_id: UUID
+    worker_id: UUID | None
     job_id: UUID
     job_name: str
     started_at: datetime
@@ -74,6 +75,7 @@ class Engine:
         self._recorder = recorder
         self._loop = uvloop.new_event_loop()
         self._gate = Gate(settings.ENGINE_CONCURRENCY)
+        self._shares = self._shared_limits() if settings.EXECUTION_BACKEND == "celery" else None
         self._known: dict[UUID, Delivery] = {}
         self._lock = threading.Lock()
         self._closing = False
@@ -87,7 +89,17 @@ class Engine:
         self._recorder.start()
         self._thread.start()
         self._ready.wait()
+        if self._shares:
+            self._shares.start()
         collect_rarely()
+
+    def _shared_limits(self) -> Shares:
+        def changed() -> None:
+            self._loop.call_soon_threadsafe(self._gate.look_again)
+
+        shares = Shares(self._gate, lambda: self._recorder.worker_id, changed)
+        self._gate.allowed = shares.allowed
+        return shares
 
     def submit(self, deliveries: Sequence[Delivery]) -> None:
         """Carry out deliveries; returns at once."""
@@ -128,6 +140,8 @@ class Engine:
         while self._tasks and time.monotonic() < deadline:
             time.sleep(0.02)
         concurrent.futures.wait([asyncio.run_coroutine_threadsafe(self._close(), self._loop)])
+        if self._shares:
+            self._shares.stop()
         self._loop.call_soon_threadsafe(self._loop.stop)
         self._thread.join()
         self._recorder.stop()

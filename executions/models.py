@@ -47,6 +47,10 @@ class ExecutionQuerySet(models.QuerySet["Execution"]):
     def newest_first(self) -> Self:
         return self.order_by("-started_at", "-id")
 
+    def unclaimed(self) -> Self:
+        """What runs but belongs to no worker: new ones for Celery workers, and what a worker that ended left to others."""
+        return self.filter(status=Status.RUNNING, worker_id=None, run_id=None)
+
     def counts(self) -> dict[str, float | int | None]:
         """Totals by outcome and the mean duration in seconds, in one query. Skipped and missed fire times do not count."""
         return self.exclude(status__in=NOT_RUN).aggregate(
@@ -124,6 +128,11 @@ class Execution(models.Model):
                 name="execution_followed",
                 condition=Q(status="running", run_id__isnull=False),
             ),
+            models.Index(
+                fields=["started_at"],
+                name="execution_unclaimed",
+                condition=Q(status="running", worker_id__isnull=True, run_id__isnull=True),
+            ),
         ]
 
     def __str__(self) -> str:
@@ -138,6 +147,7 @@ class Worker(models.Model):
     pid = models.PositiveIntegerField(_("pid"))
     started_at = models.DateTimeField(_("started at"), default=timezone.now)
     heartbeat_at = models.DateTimeField(_("heartbeat at"), default=timezone.now)
+    memory_bytes = models.BigIntegerField(_("memory (bytes)"), null=True)
 
     class Meta:
         verbose_name = _("worker")
@@ -146,3 +156,33 @@ class Worker(models.Model):
 
     def __str__(self) -> str:
         return f"{self.host}:{self.pid}"
+
+
+class SharedLimit(models.Model):
+    """A limit on calls at once that workers share: of a host or a team. Its row is the lock under which it is divided."""
+
+    name = models.CharField(_("name"), max_length=300, primary_key=True)
+
+    class Meta:
+        verbose_name = _("shared limit")
+        verbose_name_plural = _("shared limits")
+
+    def __str__(self) -> str:
+        return self.name
+
+
+class Slots(models.Model):
+    """How many calls at once of a shared limit one worker may make, and for how many it has work."""
+
+    limit = models.ForeignKey(SharedLimit, on_delete=models.CASCADE, related_name="slots", verbose_name=_("limit"))
+    worker = models.ForeignKey(Worker, on_delete=models.CASCADE, related_name="+", verbose_name=_("worker"))
+    count = models.PositiveIntegerField(_("count"), default=0)
+    wanted = models.PositiveIntegerField(_("wanted"), default=0)
+
+    class Meta:
+        verbose_name = _("slots of a limit")
+        verbose_name_plural = _("slots of limits")
+        constraints = [models.UniqueConstraint(fields=["limit", "worker"], name="slots_once")]
+
+    def __str__(self) -> str:
+        return f"{self.count} of {self.limit_id}"

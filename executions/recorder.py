@@ -73,7 +73,7 @@ class Progress(NamedTuple):
     """An execution that goes on: the attempts made so far."""
 
     execution_id: UUID
-    worker_id: UUID
+    worker_id: UUID | None
     attempts: list[dict[str, Any]]
 
 
@@ -81,7 +81,7 @@ class Followed(NamedTuple):
     """An execution whose call is over while what it began goes on elsewhere: no worker holds it from here on."""
 
     execution_id: UUID
-    worker_id: UUID
+    worker_id: UUID | None
     run: Run
     response_status: int | None
     output: str
@@ -134,7 +134,9 @@ class Recorder:
         self._thread.join()
 
     def _register(self) -> None:
-        Worker.objects.create(id=self.worker_id, host=socket.gethostname(), pid=os.getpid())
+        Worker.objects.create(
+            id=self.worker_id, host=socket.gethostname(), pid=os.getpid(), memory_bytes=memory_of_this_process()
+        )
         self._beat_at = time.monotonic()
 
     def _run(self) -> None:
@@ -188,7 +190,11 @@ class Recorder:
             self._beat_at = now if self._heartbeat() else 0.0
 
     def _heartbeat(self) -> bool:
-        return bool(Worker.objects.filter(pk=self.worker_id).update(heartbeat_at=timezone.now()))
+        return bool(
+            Worker.objects.filter(pk=self.worker_id).update(
+                heartbeat_at=timezone.now(), memory_bytes=memory_of_this_process()
+            )
+        )
 
     def _leave(self) -> None:
         try:
@@ -196,6 +202,15 @@ class Recorder:
         except DatabaseError as exc:
             log.warning("the worker row could not be given up: %s", exc)
         connection.close()
+
+
+def memory_of_this_process() -> int | None:
+    """Resident memory in bytes; None where the system does not tell (proc(5), statm)."""
+    try:
+        with open("/proc/self/statm") as file:
+            return int(file.read().split()[1]) * os.sysconf("SC_PAGE_SIZE")
+    except (OSError, ValueError):
+        return None
 
 
 def _write(items: list[Item]) -> None:

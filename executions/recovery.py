@@ -7,17 +7,17 @@ import logging
 import os
 import socket
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from uuid import UUID
 
-from django.db.models import F
+from django.db.models import F, QuerySet
 from django.utils import timezone
 
-from executions import engine
+from executions import engine, queueing
 from executions.engine import Delivery
 from executions.models import OPEN, Execution, Status, Worker
 from executions.recorder import STALE_SECONDS, Finished, store
-from executions.services import delivery_of, hand_over, target_of, team_limits
+from executions.services import delivery_of, hand_over, owner, target_of, team_limits
 from executions.targets import Outcome
 from jobs.targets import GitHubTarget
 
@@ -37,13 +37,38 @@ def recover() -> int:
     started a workflow whose answer was lost cannot be known.
     """
     bury_dead_workers()
-    orphans = _orphans()
-    if not orphans:
-        return 0
-    mine = [execution for execution in orphans if _claim(execution)]
-    ended = resume(mine, team_limits())
-    log.warning("took over %d executions of workers that are gone; %d of them are ended", len(mine), ended)
+    if owner() is None:
+        return _release(_orphans().exclude(worker_id=None)[:_BATCH])
+    mine = [execution for execution in [*_orphans()[:_BATCH], *_unknown()] if _claim(execution)]
+    if mine:
+        ended = resume(mine, team_limits())
+        log.warning("took over %d executions of workers that are gone; %d of them are ended", len(mine), ended)
     return len(mine)
+
+
+def _release(orphans: Iterable[Execution]) -> int:
+    """Let Celery workers claim the executions of those that are gone, and end what cannot be repeated."""
+    released: list[Execution] = []
+    ended: list[Finished] = []
+    for execution in orphans:
+        reason = _why_not(execution)
+        if reason:
+            ended.append(Finished.of(execution, Outcome(False, error=reason), execution.worker_id))
+        elif _give_to(None, execution):
+            released.append(execution)
+    store(ended)
+    queueing.send(queueing.kinds_of(released))
+    if released or ended:
+        log.warning("released %d executions of workers that are gone, and ended %d", len(released), len(ended))
+    return len(released) + len(ended)
+
+
+def carry_on(executions: Sequence[Execution], limits: Mapping[UUID, int]) -> None:
+    """Carry out stored executions whose call has not begun: here where they are this process's, else by Celery workers."""
+    if owner() is None:
+        queueing.send(queueing.kinds_of(executions))
+    else:
+        resume(executions, limits)
 
 
 def resume(executions: Sequence[Execution], limits: Mapping[UUID, int]) -> int:
@@ -110,20 +135,30 @@ def _is_gone(worker: Worker) -> bool:
     return False
 
 
-def _orphans() -> list[Execution]:
-    mine = engine.worker_id()
-    # A run that is followed needs no worker.
-    open_rows = Execution.objects.filter(status=Status.RUNNING, run_id__isnull=True).select_related("job__pic_team")
-    orphans = list(open_rows.exclude(worker_id__in=Worker.objects.values("id"))[:_BATCH])
+def _called() -> QuerySet[Execution]:
+    """The executions that a worker should be carrying out. A run that is followed needs none."""
+    return Execution.objects.filter(status=Status.RUNNING, run_id__isnull=True).select_related("job__pic_team")
+
+
+def _orphans() -> QuerySet[Execution]:
+    return _called().exclude(worker_id__in=Worker.objects.values("id"))
+
+
+def _unknown() -> list[Execution]:
+    """Executions of this process that its engine does not know."""
     known = engine.local_engine().known()
-    own = open_rows.filter(worker_id=mine, started_at__lt=timezone.now() - _OWN_AFTER)
-    return orphans + [execution for execution in own[:_BATCH] if execution.pk not in known]
+    own = _called().filter(worker_id=engine.worker_id(), started_at__lt=timezone.now() - _OWN_AFTER)
+    return [execution for execution in own[:_BATCH] if execution.pk not in known]
 
 
 def _claim(execution: Execution) -> bool:
     """Make it ours, unless another did; keeps in `worker_id` whose it was."""
+    return _give_to(engine.worker_id(), execution)
+
+
+def _give_to(worker_id: UUID | None, execution: Execution) -> bool:
     same = Execution.objects.filter(pk=execution.pk, worker_id=execution.worker_id, status__in=OPEN)
-    return bool(same.update(worker_id=engine.worker_id(), takeovers=F("takeovers") + 1))
+    return bool(same.update(worker_id=worker_id, takeovers=F("takeovers") + 1))
 
 
 def _why_not(execution: Execution) -> str:
@@ -146,6 +181,7 @@ def _delivery(execution: Execution, limits: Mapping[UUID, int]) -> Delivery:
         execution.started_at,
         target_of(execution),
         overrides.get("metadata", execution.job.metadata),
+        worker_id=engine.worker_id(),
         manual=execution.scheduled_for is None,
         limits=limits,
         attempts=tuple(execution.attempts),

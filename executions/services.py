@@ -15,7 +15,7 @@ from django.db.models import QuerySet
 from accounts.models import User
 from contract import payload
 from contract.errors import NotFound, invalid_field
-from executions import engine
+from executions import engine, queueing
 from executions.engine import Delivery
 from executions.gate import Key, Keys
 from executions.models import OPEN, Execution, ExecutionType, Status, TriggerType
@@ -63,7 +63,8 @@ def trigger_now(job_id: Any, data: Mapping[str, Any], *, by: User) -> Execution:
             execution_type=type_of(target),
             target=str(target),
             overrides=overrides or None,
-            worker_id=engine.worker_id(),
+            # A token of this run alone stays in the memory of this process, so that the call is made here.
+            worker_id=engine.worker_id() if token else owner(),
         )
         Job.objects.filter(pk=job.pk).update(last_execution_at=execution.started_at, last_status=Status.RUNNING)
         Revision.bump()
@@ -74,6 +75,7 @@ def trigger_now(job_id: Any, data: Mapping[str, Any], *, by: User) -> Execution:
             target,
             job.metadata if metadata is None else metadata,
             limits=team_limits(),
+            worker_id=execution.worker_id,
             manual=True,
             github_token=token,
         )
@@ -89,14 +91,15 @@ def delivery_of(
     metadata: dict[str, Any],
     *,
     limits: Mapping[UUID, int],
+    worker_id: UUID | None,
     manual: bool = False,
     github_token: str = "",
     attempts: tuple[dict[str, Any], ...] = (),
 ) -> Delivery:
-    """What the engine needs to carry out a stored execution under the job's policies. `limits`: see `team_limits`."""
+    """What carries out a stored execution of this worker under the job's policies. `limits`: see `team_limits`."""
     return Delivery(
         execution_id=execution_id,
-        worker_id=engine.worker_id(),
+        worker_id=worker_id,
         job_id=job.pk,
         job_name=job.name,
         started_at=started_at,
@@ -150,10 +153,17 @@ def shut_down() -> None:
         Execution.objects.filter(pk__in=ids[start : start + _BATCH], status__in=OPEN).update(worker_id=None)
 
 
+def owner() -> UUID | None:
+    """The worker that new executions belong to: this process, or none where Celery workers claim them."""
+    return engine.worker_id() if settings.EXECUTION_BACKEND == "local" else None
+
+
 def hand_over(deliveries: Sequence[Delivery]) -> None:
-    """Give stored executions to what carries them out."""
-    if deliveries:
-        engine.local_engine().submit(deliveries)
+    """Give stored executions to what carries them out: this process's engine those that are its own, Celery workers the others."""
+    own = [delivery for delivery in deliveries if delivery.worker_id is not None]
+    if own:
+        engine.local_engine().submit(own)
+    queueing.send({one.execution_id: one.deliverable.kind for one in deliveries if one.worker_id is None})
 
 
 def test_run(data: Mapping[str, Any]) -> dict[str, Any]:

@@ -16,12 +16,11 @@ from django.db.models import Exists, OuterRef
 from django.utils import timezone
 from uuid_utils.compat import uuid7
 
-from executions import engine
 from executions.bulk import insert_new
 from executions.engine import Delivery
 from executions.models import OPEN, Execution, Status, TriggerType
-from executions.recovery import resume
-from executions.services import delivery_of, hand_over, team_limits
+from executions.recovery import carry_on
+from executions.services import delivery_of, hand_over, owner, team_limits
 from executions.targets import type_of
 from jobs.models import Job, OverlapPolicy, Revision
 from notifications.events import tell_of_problem, tell_of_unrun
@@ -75,7 +74,7 @@ def start_queued(leader: Leader, limits: Limits) -> int:
     waiting = Execution.objects.filter(~Exists(running), status=Status.QUEUED).order_by("started_at")
     if not waiting.exists():
         return 0
-    now, worker_id = timezone.now(), engine.worker_id()
+    now, worker_id = timezone.now(), owner()
     with transaction.atomic():
         leader.check_fence()
         chosen = list(waiting.select_related("job")[:CHUNK])
@@ -86,7 +85,7 @@ def start_queued(leader: Leader, limits: Limits) -> int:
     for execution in chosen:
         # No call of it has begun.
         execution.started_at, execution.worker_id = now, None
-    resume(chosen, limits)
+    carry_on(chosen, limits)
     return len(chosen)
 
 
@@ -117,7 +116,7 @@ def _put_aside(pk: UUID, name: str, reason: str, fired: Fired) -> None:
 
 
 def _fire_chunk(jobs: list[Job], now: dt.datetime, limits: Limits, fired: Fired) -> list[Delivery]:
-    worker_id = engine.worker_id()
+    worker_id = owner()
     deliveries: dict[UUID, Delivery] = {}
     rows: list[Row] = []
     by_next: defaultdict[dt.datetime | None, list[Job]] = defaultdict(list)
@@ -127,7 +126,7 @@ def _fire_chunk(jobs: list[Job], now: dt.datetime, limits: Limits, fired: Fired)
             planned = plan(job, now, under_way.get(job.pk, frozenset()))
             new = [Row.of(job, one, now, worker_id) for one in planned.executions]
             starting = {
-                row.id: delivery_of(job, row.id, now, job.target, job.metadata, limits=limits)
+                row.id: delivery_of(job, row.id, now, job.target, job.metadata, limits=limits, worker_id=worker_id)
                 for row in new
                 if row.status == Status.RUNNING
             }
@@ -188,7 +187,7 @@ class Row(NamedTuple):
     attempts: list[object]
 
     @classmethod
-    def of(cls, job: Job, planned: Planned, now: dt.datetime, worker_id: UUID) -> Row:
+    def of(cls, job: Job, planned: Planned, now: dt.datetime, worker_id: UUID | None) -> Row:
         target = job.target
         is_open = planned.status in OPEN
         at = planned.moment if planned.status == Status.MISSED else now

@@ -14,6 +14,7 @@ from django_apscheduler.models import DjangoJobExecution
 
 from accounts.models import LoginSession
 from executions.models import Worker
+from executions.shares import forget_unused
 from jobs import links
 from jobs.schedule import schedule_of
 from jobs.services import pause_expired
@@ -41,6 +42,7 @@ def tidy() -> None:
     LoginSession.objects.filter(expires_at__lte=now).delete()
     forget_old(settings.NOTIFICATIONS_KEPT_DAYS)
     links.forget_old()
+    forget_unused()
     Resync.objects.filter(requested_at__lt=now - _KEPT).delete()
     Worker.objects.filter(heartbeat_at__lt=now - _KEPT).delete()
     DjangoJobExecution.objects.delete_old_job_executions(int(_KEPT.total_seconds()))

@@ -11,10 +11,10 @@ from django.conf import settings
 from django.db import DatabaseError, InterfaceError, close_old_connections, connection
 from django.utils import timezone
 
-from executions import engine
 from executions.following import Follower
+from executions.queueing import Unclaimed
 from executions.recovery import recover
-from executions.services import shut_down
+from executions.services import owner, shut_down
 from notifications.delivery import send_due
 from scheduler import housekeeping
 from scheduler.clock import Clock
@@ -31,6 +31,7 @@ _LONGEST_BACKOFF_SECONDS = 2.0
 _SWITCH_SECONDS = 0.02
 _STANDBY_SECONDS = 0.2
 _RECOVERY_SECONDS = 3.0
+_UNCLAIMED_SECONDS = 1.0
 _MAILING_SECONDS = 1.0
 _FOLLOWING_SECONDS = 1.0
 # A message that is being sent is claimed: who takes over does not send it a second time.
@@ -92,16 +93,22 @@ class Term:
         self._last_resync_at = timezone.now()
         self._next_full = 0.0
         self._next_beat = 0.0
-        self._next_recovery = 0.0
 
     def serve(self) -> None:
         """Lead until stopped or fenced off. The first firing catches up on what came due while nobody led."""
-        engine.local_engine()
+        # In the local back-end the calls are made here.
+        owner()
         log.info("leading as %s with fencing token %d", self._leader.id, self._leader.token)
         self._clock.start()
         threads = [
             threading.Thread(target=work, name=work.__name__.strip("_"), daemon=True)
-            for work in (self._fire_when_due, self._send_messages, self._follow_runs, self._keep_chores)
+            for work in (
+                self._fire_when_due,
+                self._recover_executions,
+                self._send_messages,
+                self._follow_runs,
+                self._keep_chores,
+            )
         ]
         for thread in threads:
             thread.start()
@@ -152,9 +159,6 @@ class Term:
         elif self._reconciler.incremental():
             self._due.set()
         self._answer_resyncs()
-        if now >= self._next_recovery:
-            recover()
-            self._next_recovery = now + _RECOVERY_SECONDS
 
     def _full(self) -> dict[str, object]:
         report = self._reconciler.full()
@@ -190,6 +194,19 @@ class Term:
                 connection.close()
                 self._over.wait(backoff)
                 self._due.set()
+        connection.close()
+
+    def _recover_executions(self) -> None:
+        unclaimed = Unclaimed() if settings.EXECUTION_BACKEND == "celery" else None
+        while not self._over.wait(_UNCLAIMED_SECONDS if unclaimed else _RECOVERY_SECONDS):
+            try:
+                close_old_connections()
+                recover()
+                if unclaimed:
+                    unclaimed.look()
+            except Exception as exc:
+                log.warning("executions could not be recovered, trying again: %s", exc, exc_info=not _is_database(exc))
+                connection.close()
         connection.close()
 
     def _send_messages(self) -> None:

@@ -47,10 +47,19 @@ class Client(requests.Session):
 class Installation:
     """Starts and stops the processes; `database_url` of PostgreSQL in place of the SQLite file in `folder`."""
 
-    def __init__(self, folder: Path, *, schedulers: int = 1, web: bool = True, env: Mapping[str, str] | None = None):
+    def __init__(
+        self,
+        folder: Path,
+        *,
+        schedulers: int = 1,
+        web: bool = True,
+        workers: int = 0,
+        env: Mapping[str, str] | None = None,
+    ):
         self.folder = folder
         self.port = free_port()
         self._counts = (schedulers, web)
+        self._workers = workers
         self.env = {
             **{k: v for k, v in os.environ.items() if not k.startswith(("CRONSCHED_", "MAIL_", "GITHUB_"))},
             "DJANGO_SETTINGS_MODULE": "cronsched.settings",
@@ -75,6 +84,8 @@ class Installation:
             self.start_web()
         for number in range(schedulers):
             self.start_scheduler(f"scheduler{number}")
+        for number in range(self._workers):
+            self.start_worker(f"worker{number}")
         if web:
             wait_until(self._healthy, 30)
         return self
@@ -96,6 +107,9 @@ class Installation:
 
     def start_scheduler(self, name: str = "scheduler0") -> subprocess.Popen[bytes]:
         return self.start(name, "manage.py", "runscheduler")
+
+    def start_worker(self, name: str = "worker0") -> subprocess.Popen[bytes]:
+        return self.start(name, "manage.py", "runworker")
 
     def start(self, name: str, *arguments: str) -> subprocess.Popen[bytes]:
         with open(self.folder / f"{name}.log", "ab") as log:

@@ -7,6 +7,7 @@ from typing import ClassVar, NamedTuple, Protocol
 from uuid import UUID
 
 from executions.http import Request
+from executions.models import ExecutionType
 from executions.wire import Reply
 
 # Makes one call; raises DeliveryError where no answer comes.
@@ -46,6 +47,7 @@ class Deliverable(Protocol):
     """
 
     repeatable: ClassVar[bool]
+    kind: ClassVar[ExecutionType]
 
     async def deliver(self, send: Send, execution_id: UUID) -> Outcome:
         """Make the call or calls, and say what came of it. Lets `DeliveryError` through."""

@@ -15,6 +15,7 @@ from django.conf import settings
 
 from executions import github_api
 from executions.http import Request
+from executions.models import ExecutionType
 from executions.targets.base import Outcome, Run, Send
 from executions.wire import DeliveryError, Reply
 from jobs.targets import GitHubTarget
@@ -31,6 +32,7 @@ class GitHubDispatch:
     """
 
     repeatable: ClassVar[bool] = False
+    kind: ClassVar[ExecutionType] = ExecutionType.GITHUB
 
     target: GitHubTarget
     metadata: dict[str, Any]

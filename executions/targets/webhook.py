@@ -9,6 +9,7 @@ from uuid import UUID
 import orjson
 
 from executions.http import Request
+from executions.models import ExecutionType
 from executions.targets.base import Outcome, Send
 
 
@@ -17,6 +18,7 @@ class Webhook:
     """One call of a URL. `always_post`: also without metadata, as test runs do."""
 
     repeatable: ClassVar[bool] = True
+    kind: ClassVar[ExecutionType] = ExecutionType.WEBHOOK
 
     url: str
     metadata: dict[str, Any]

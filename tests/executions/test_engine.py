@@ -36,7 +36,9 @@ def submit(job: Job, *urls: str, timeout: float = 5) -> list[Execution]:
     ]
     Execution.objects.bulk_create(executions)
     deliveries: list[Delivery] = [
-        delivery_of(job, e.id, now, WebhookTarget(e.target), {}, limits=team_limits())._replace(timeout=timeout)
+        delivery_of(
+            job, e.id, now, WebhookTarget(e.target), {}, limits=team_limits(), worker_id=engine.worker_id()
+        )._replace(timeout=timeout)
         for e in executions
     ]
     engine.local_engine().submit(deliveries)

@@ -136,7 +136,9 @@ def test_a_worker_that_was_stopped_leaves_what_it_did_not_begin_to_others(
     job = make_job(target_url=target.url + "/ok")
     before = engine.worker_id()
     execution = left_running(job, worker_id=before)
-    delivery = delivery_of(job, execution.pk, timezone.now(), job.target, {}, limits=team_limits())
+    delivery = delivery_of(
+        job, execution.pk, timezone.now(), job.target, {}, limits=team_limits(), worker_id=engine.worker_id()
+    )
     monkeypatch.setattr(recorder, "STALE_SECONDS", -1.0)
     hand_over([delivery])
     wait_until(lambda: engine.local_engine().in_flight == 0)

@@ -108,10 +108,17 @@ def test_a_first_admin_that_cannot_be_made_names_the_setting(tmp_path: Path) -> 
     assert len(done.stderr.strip().splitlines()) == 1
 
 
-def test_a_scheduler_on_an_old_database_says_what_to_do(tmp_path: Path) -> None:
-    done = Installation(tmp_path).manage("runscheduler", check=False)
-    assert done.returncode == 1
-    assert "manage.py migrate" in done.stderr
+def test_a_scheduler_without_its_database_says_what_to_do_and_starts_when_it_is_there(tmp_path: Path) -> None:
+    installation = Installation(tmp_path, web=False)
+    process = installation.start_scheduler()
+    try:
+        wait_until(lambda: "run 'manage.py migrate'; trying again in" in installation.log("scheduler0"), 20)
+        installation.manage("migrate", "-v0")
+        wait_until(lambda: "leading as" in installation.log("scheduler0"), 30)
+        assert "Traceback" not in installation.log("scheduler0")
+    finally:
+        process.terminate()
+        process.wait(20)
 
 
 def test_every_setting_is_in_the_example_file() -> None:

@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 import time_machine
 
+from executions import engine
 from executions.models import Execution, Status
 from executions.services import hand_over as real_hand_over
 from jobs.models import Job
@@ -29,7 +30,7 @@ def handed(monkeypatch: pytest.MonkeyPatch) -> list[Any]:
     """What is given to the engine, which makes no calls here."""
     deliveries: list[Any] = []
     monkeypatch.setattr(firing, "hand_over", deliveries.extend)
-    monkeypatch.setattr(firing.engine, "worker_id", uuid.uuid4)
+    monkeypatch.setattr(engine, "worker_id", uuid.uuid4)
     assert real_hand_over is not firing.hand_over
     return deliveries
 

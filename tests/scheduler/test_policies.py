@@ -12,7 +12,7 @@ import pytest
 import time_machine
 from django.db.models import JSONField, Value
 
-from executions import recovery
+from executions import engine, recovery
 from executions.models import Execution, Status
 from jobs.models import Job
 from jobs.services import pause_expired, update_job
@@ -33,7 +33,7 @@ def handed(monkeypatch: pytest.MonkeyPatch) -> list[Any]:
     deliveries: list[Any] = []
     monkeypatch.setattr(firing, "hand_over", deliveries.extend)
     monkeypatch.setattr(recovery, "hand_over", deliveries.extend)
-    monkeypatch.setattr(firing.engine, "worker_id", uuid.uuid4)
+    monkeypatch.setattr(engine, "worker_id", uuid.uuid4)
     return deliveries
 
 

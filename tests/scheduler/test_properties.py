@@ -20,6 +20,7 @@ from hypothesis.stateful import (
     run_state_machine_as_test,
 )
 
+from executions import engine
 from executions.models import Execution, Status
 from jobs.models import Job
 from jobs.services import create_job, remove_jobs, set_active, update_job
@@ -184,7 +185,7 @@ def _admin() -> Any:
 @pytest.mark.django_db
 def test_executions_equal_those_of_a_simple_model(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(firing, "hand_over", lambda _: None)
-    monkeypatch.setattr(firing.engine, "worker_id", uuid.uuid4)
+    monkeypatch.setattr(engine, "worker_id", uuid.uuid4)
     run_state_machine_as_test(
         Schedulers,
         settings=settings(

@@ -5,10 +5,9 @@ from __future__ import annotations
 import signal
 from typing import Any
 
-from django.core.management.base import BaseCommand, CommandError
-from django.db import DEFAULT_DB_ALIAS, DatabaseError, connections
-from django.db.migrations.executor import MigrationExecutor
+from django.core.management.base import BaseCommand
 
+from contract.readiness import wait_for_database
 from scheduler.service import SchedulerService
 
 
@@ -19,17 +18,8 @@ class Command(BaseCommand):
     )
 
     def handle(self, *args: Any, **options: Any) -> None:
-        self._check_database()
+        wait_for_database()
         service = SchedulerService()
         for number in (signal.SIGTERM, signal.SIGINT):
             signal.signal(number, lambda *_: service.stop())
         service.run()
-
-    def _check_database(self) -> None:
-        try:
-            executor = MigrationExecutor(connections[DEFAULT_DB_ALIAS])
-            pending = executor.migration_plan(executor.loader.graph.leaf_nodes())
-        except DatabaseError as exc:
-            raise CommandError(f"The database cannot be reached; check DATABASE_URL. ({exc})") from exc
-        if pending:
-            raise CommandError("The database is not up to date: run 'manage.py migrate' first.")

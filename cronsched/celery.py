@@ -1,0 +1,33 @@
+"""The Celery application: how this product talks to its broker. Results are rows in the database, never in the broker."""
+
+from __future__ import annotations
+
+from celery import Celery
+from django.conf import settings
+
+from executions.queueing import QUEUES
+
+app = Celery("cronsched", broker=settings.BROKER_URL, set_as_current=True)
+app.conf.update(
+    task_serializer="json",
+    accept_content=["json"],
+    task_ignore_result=True,
+    task_default_queue=QUEUES[0],
+    timezone="UTC",
+    imports=["executions.tasks"],
+    # A worker fetches what it can hold; the rest waits where others see it.
+    worker_prefetch_multiplier=1,
+    worker_hijack_root_logger=False,
+    worker_enable_remote_control=False,
+    worker_cancel_long_running_tasks_on_connection_loss=False,
+    broker_connection_retry_on_startup=True,
+    broker_connection_max_retries=None,
+    broker_connection_timeout=2,
+    broker_transport_options={
+        "socket_connect_timeout": 2,
+        "socket_timeout": 5,
+        "socket_keepalive": True,
+        "max_retries": 1,
+        "interval_start": 0.1,
+    },
+)

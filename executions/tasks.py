@@ -1,0 +1,61 @@
+"""What a Celery worker does with a message: claim the executions that are still free, and give them to its engine."""
+
+from __future__ import annotations
+
+import logging
+import time
+from typing import Any
+from uuid import UUID
+
+from celery import shared_task
+from django.conf import settings
+from django.db import DatabaseError, InterfaceError, close_old_connections, connection, transaction
+
+from executions import engine, queueing
+from executions.models import Execution
+from executions.recovery import resume
+from executions.services import team_limits
+
+log = logging.getLogger("cronsched.worker")
+_FULL_SECONDS = 0.02
+
+
+@shared_task(name=queueing.TASK, ignore_result=True)  # type: ignore[untyped-decorator]  # celery has no types
+def carry_out(*arguments: Any, **more: Any) -> int:
+    """Carry out the executions of one message, `(VERSION, [ids])`; returns how many were still free.
+
+    What cannot be read or stored now is dropped: the leader sends again what nobody has claimed.
+    """
+    ids = _read(arguments, more)
+    if not ids:
+        return 0
+    delivery = engine.local_engine()
+    while delivery.in_flight > 2 * settings.ENGINE_CONCURRENCY:
+        # What this process cannot hold is left on the queue to others.
+        time.sleep(_FULL_SECONDS)
+    try:
+        close_old_connections()
+        with transaction.atomic():
+            claimed = queueing.claim(ids, delivery.worker_id)
+        executions = Execution.objects.filter(pk__in=claimed).select_related("job")
+        as_new = list(executions)
+        for execution in as_new:
+            # No call of it has begun.
+            execution.worker_id = None
+        resume(as_new, team_limits())
+        return len(as_new)
+    except (DatabaseError, InterfaceError) as exc:
+        log.warning("%d executions could not be claimed, they are sent again later: %s", len(ids), exc)
+        connection.close()
+        return 0
+
+
+def _read(arguments: tuple[Any, ...], more: dict[str, Any]) -> list[UUID]:
+    try:
+        version, ids = arguments
+        if version != queueing.VERSION or more:
+            raise ValueError(f"version {version!r}")
+        return [UUID(hex=one) for one in ids]
+    except (ValueError, TypeError, AttributeError) as exc:
+        log.warning("dropped a message that this version cannot read (%s); its executions are sent again", exc)
+        return []

@@ -1,0 +1,121 @@
+"""Celery workers on PostgreSQL and Redis, each of them killed under load: nothing is lost, nothing doubled, nothing `running` for ever."""
+
+from __future__ import annotations
+
+import os
+import random
+import signal
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.faults.ledger import Ledger
+from tests.faults.test_faults import JOBS, ROUNDS, SEED, name_of, strike
+from tests.installation import Installation
+from tests.postgres import Postgres
+from tests.redis import Redis
+from tests.target import Target, wait_until
+
+
+@pytest.fixture(scope="module")
+def postgres() -> Iterator[Postgres]:
+    with Postgres() as server:
+        yield server
+
+
+@pytest.fixture
+def broker() -> Iterator[Redis]:
+    with Redis() as server:
+        yield server
+
+
+@pytest.fixture
+def installation(tmp_path: Path, postgres: Postgres, broker: Redis) -> Iterator[Installation]:  # type: ignore[override]
+    env = {
+        "DATABASE_URL": postgres.database(),
+        "EXECUTION_BACKEND": "celery",
+        "BROKER_URL": broker.url,
+        "ENGINE_DRAIN_SECONDS": "5",
+    }
+    with Installation(tmp_path, schedulers=2, web=False, workers=2, env=env) as running:
+        yield running
+
+
+@pytest.fixture
+def ledger(installation: Installation, target: Target) -> Ledger:
+    ledger = Ledger(installation, target, JOBS, "/sleep?s=0.05")
+    ledger.wait_for_leader()
+    wait_until(lambda: ledger.query("SELECT count(*) FROM executions_worker")[0][0] == 2, 30)
+    return ledger
+
+
+def test_both_workers_carry_out_what_the_leader_fires(ledger: Ledger) -> None:
+    for _ in range(3):
+        ledger.make_due()
+        ledger.settle()
+    ledger.check()
+    assert len(ledger.query("SELECT DISTINCT worker_id FROM executions_execution")) == 2
+
+
+@pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGTERM])
+def test_a_worker_that_ends_under_load(installation: Installation, ledger: Ledger, number: signal.Signals) -> None:
+    chance = random.Random(SEED)
+    for round_ in range(ROUNDS):
+        strike(ledger, chance)
+        name = f"worker{round_ % 2}"
+        installation.processes[name].send_signal(number)
+        installation.processes[name].wait(20)
+        installation.start_worker(name)
+        ledger.settle()
+    ledger.check()
+
+
+def test_a_leader_that_is_killed_under_load(installation: Installation, ledger: Ledger) -> None:
+    chance = random.Random(SEED)
+    for _ in range(ROUNDS):
+        pid = strike(ledger, chance)
+        os.kill(pid, signal.SIGKILL)
+        name = name_of(installation, pid)
+        installation.processes[name].wait(20)
+        installation.start_scheduler(name)
+        started = time.monotonic()
+        ledger.wait_for_leader(other_than=pid)
+        assert time.monotonic() - started < 6
+        ledger.settle()
+    ledger.check()
+
+
+def test_a_broker_that_is_killed_and_loses_all_it_held(ledger: Ledger, broker: Redis) -> None:
+    chance = random.Random(SEED)
+    for _ in range(ROUNDS):
+        strike(ledger, chance)
+        broker.kill()
+        time.sleep(chance.uniform(0, 2))
+        broker.start()
+        ledger.settle(60)
+    ledger.check()
+
+
+def test_a_database_that_restarts_under_load(ledger: Ledger, postgres: Postgres) -> None:
+    chance = random.Random(SEED)
+    for _ in range(ROUNDS):
+        strike(ledger, chance)
+        postgres.stop()
+        time.sleep(chance.uniform(0, 2))
+        postgres.start()
+        ledger.settle(60)
+    ledger.check()
+
+
+def test_garbage_on_the_queue_is_dropped_and_costs_nothing(
+    installation: Installation, ledger: Ledger, broker: Redis
+) -> None:
+    for junk in (b"no json", b"{}", b'{"body": "x", "headers": {}, "properties": {}}', b"\xff\xfe"):
+        broker.client().lpush("cronsched.webhook", junk)
+    ledger.make_due()
+    ledger.settle(60)
+    ledger.check()
+    logs = installation.log("worker0") + installation.log("worker1")
+    assert "dropped" in logs
