@@ -15,7 +15,7 @@ from django.utils.translation import gettext as _
 from accounts.models import User
 from console import charts, forecast
 from console.attention import conditions
-from executions import history
+from executions import history, rollups
 from executions.models import Execution, Status
 from jobs.models import Job
 from notifications.models import Message, MessageStatus
@@ -29,7 +29,7 @@ def dashboard(user: User) -> dict[str, Any]:
     now = timezone.now()
     zone = settings.SCHEDULER_ZONE
     week_ago = dt.datetime.combine(now.astimezone(zone).date() - dt.timedelta(days=6), dt.time(), zone)
-    hours = history.by_hour(week_ago)
+    hours = rollups.by_hour(week_ago)
     day_ago = history.since_hours(23)
     last_day = {hour: counts for hour, counts in hours.items() if hour >= day_ago}
     groups = forecast.groups(Job.objects.all(), "is_active")
@@ -41,8 +41,8 @@ def dashboard(user: User) -> dict[str, Any]:
         "day_chart": charts.stacked(charts.hours(last_day, 24), _("Runs of the last 24 hours by outcome")),
         "week_chart": charts.stacked(charts.days(hours, 7), _("Runs of the last 7 days by outcome")),
         "coming": charts.timeline(forecast.next_minutes(groups, _AHEAD_MINUTES)),
-        "failing": [_named(row) for row in history.most_failing(week_ago)],
-        "slowest": [_named(row) for row in history.slowest(now - dt.timedelta(days=1))],
+        "failing": [_named(row) for row in rollups.most_failing(week_ago)],
+        "slowest": [_named(row) for row in rollups.slowest(now - dt.timedelta(days=1))],
         "week_ago": _local(week_ago),
         "attention": _attention(now, user),
     }

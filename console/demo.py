@@ -13,6 +13,7 @@ from uuid_utils.compat import uuid7
 
 from accounts.models import Role, User
 from contract.times import utc_ms
+from executions import rollups
 from executions.bulk import insert_new
 from executions.models import Execution, ExecutionType, Status, TriggerType
 from jobs.models import Job, today
@@ -54,6 +55,8 @@ def seed(echo_url: str, *, count: int = 60) -> int:
     rows = [row for number, job in enumerate(jobs) for row in _history(job, number, chance)]
     for start in range(0, len(rows), 2000):
         insert_new(Execution, _COLUMNS, rows[start : start + 2000])
+    for _hour in rollups.rebuild():
+        continue
     for job in jobs:
         last = max((row for row in rows if row[1] == job.pk), key=lambda row: row[5], default=None)
         if last is not None:

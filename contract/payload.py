@@ -58,6 +58,14 @@ def query_flag(params: Mapping[str, str], name: str) -> bool:
     return (params.get(name) or "").strip().lower() in {"1", "true", "yes", "y", "on"}
 
 
+def uuid_or_nil(value: Any) -> UUID:
+    """The id of a filter; what is not a UUID matches nothing, like the nil UUID (RFC 9562)."""
+    try:
+        return UUID(str(value))
+    except ValueError:
+        return UUID(int=0)
+
+
 def uuid_or_404(value: Any, error: str, message: str) -> UUID:
     """The id of a path; what is not a UUID is an unknown thing, not an error."""
     try:

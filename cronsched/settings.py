@@ -89,6 +89,12 @@ ENGINE_CONCURRENCY = env.number("ENGINE_CONCURRENCY", 2000, least=1, most=100_00
 ENGINE_CONCURRENCY_PER_HOST = env.number("ENGINE_CONCURRENCY_PER_HOST", 500, least=1, most=100_000)
 ENGINE_DRAIN_SECONDS = env.number("ENGINE_DRAIN_SECONDS", 15, most=3600)
 
+# History: how long executions are kept, and how many of each outcome of a job at most; 0 keeps all
+EXECUTIONS_KEPT_DAYS = env.number("EXECUTIONS_KEPT_DAYS", 400)
+EXECUTIONS_KEPT_SUCCESS = env.number("EXECUTIONS_KEPT_SUCCESS", 0)
+EXECUTIONS_KEPT_FAILED = env.number("EXECUTIONS_KEPT_FAILED", 0)
+EXECUTIONS_KEPT_UNRUN = env.number("EXECUTIONS_KEPT_UNRUN", 0)
+
 # Mail
 MAIL_ENABLED = env.flag("MAIL_ENABLED", False)
 EMAIL_HOST = env.text("MAIL_SERVER", "localhost")

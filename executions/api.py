@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 from rest_framework import serializers
 from rest_framework.permissions import IsAuthenticated
 from rest_framework.request import Request
@@ -11,14 +9,16 @@ from rest_framework.response import Response
 from rest_framework.views import APIView
 
 from accounts.permissions import ReadOrMayCreateJobs, require_login
-from contract import schema
+from contract import payload, schema
 from contract.http import body_of
 from contract.pages import Page
 from contract.payload import query_int
 from contract.schema import RANGE_QUERY, RangeSerializer, endpoint, param, shape
-from executions import services
+from contract.times import DateRange
+from executions import rollups, services
 from executions.filters import filtered
 from executions.models import Execution
+from executions.rollups import Counts
 from executions.serializers import ExecuteBody, ExecutionSerializer, NamedExecutionSerializer, TestRunBody
 from jobs.serializers import JOB_NAME
 from jobs.services import get_job
@@ -77,16 +77,17 @@ class StatisticsView(APIView):
         query=[param("job_id", "Id of a job."), *RANGE_QUERY],
     )
     def get(self, request: Request) -> Response:
-        found, span = filtered(Execution.objects.all(), request.query_params, among=("job_id",))
-        counts: dict[str, Any] = found.counts()
+        span = DateRange.from_query(request.query_params)
+        wanted = request.query_params.get("job_id")
+        counts = rollups.counts(span, payload.uuid_or_nil(wanted) if wanted else None)
         return Response(
             {
-                "total_executions": counts["total"],
-                "successful_executions": counts["success"],
-                "failed_executions": counts["failed"],
-                "running_executions": counts["running"],
+                "total_executions": counts.total,
+                "successful_executions": counts.success,
+                "failed_executions": counts.failed,
+                "running_executions": counts.running,
                 "success_rate": _rate(counts),
-                "average_duration_seconds": round(counts["average"] or 0, 2),
+                "average_duration_seconds": round(counts.average or 0, 2),
                 "range": span.body(),
             }
         )
@@ -159,18 +160,18 @@ class JobStatisticsView(APIView):
     )
     def get(self, request: Request, job_id: str) -> Response:
         job = get_job(job_id)
-        counts: dict[str, Any] = Execution.objects.filter(job=job).counts()
+        counts = rollups.counts(DateRange(None, None), job.pk)
         latest = Execution.objects.newest_first().filter(job=job).first()
-        average = counts["success_average"]
+        average = counts.success_average
         return Response(
             {
                 "job_id": str(job.pk),
                 "job_name": job.name,
                 "statistics": {
-                    "total_executions": counts["total"],
-                    "success_count": counts["success"],
-                    "failed_count": counts["failed"],
-                    "running_count": counts["running"],
+                    "total_executions": counts.total,
+                    "success_count": counts.success,
+                    "failed_count": counts.failed,
+                    "running_count": counts.running,
                     "success_rate": _rate(counts),
                     "average_duration_seconds": None if average is None else round(average, 2),
                 },
@@ -241,5 +242,5 @@ class TestRunView(APIView):
         return Response(services.test_run(body_of(request)))
 
 
-def _rate(counts: dict[str, Any]) -> float:
-    return round(100 * counts["success"] / counts["total"], 2) if counts["total"] else 0.0
+def _rate(counts: Counts) -> float:
+    return round(100 * counts.success / counts.total, 2) if counts.total else 0.0

@@ -1,6 +1,23 @@
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
 from django.apps import AppConfig
+
+if TYPE_CHECKING:
+    from jobs.signals import JobChange
 
 
 class ExecutionsConfig(AppConfig):
     name = "executions"
     verbose_name = "Executions"
+
+    def ready(self) -> None:
+        from executions import rollups
+        from jobs.signals import jobs_changed
+
+        def forget(sender: Any, changes: Sequence[JobChange], **_: Any) -> None:
+            rollups.forget_jobs([change.job.pk for change in changes if change.kind == "deleted"])
+
+        jobs_changed.connect(forget, weak=False, dispatch_uid="executions.rollups")

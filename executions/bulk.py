@@ -37,6 +37,36 @@ def insert_new(model: type[models.Model], columns: Sequence[str], rows: Sequence
     return _execute(f"INSERT INTO {_table(model)} ({names}) VALUES ({marks}) ON CONFLICT DO NOTHING", fields, rows)
 
 
+def add_up(
+    model: type[models.Model],
+    keys: Sequence[str],
+    columns: Sequence[str],
+    rows: Sequence[Sequence[Any]],
+    *,
+    largest: str = "",
+) -> None:
+    """Add numbers to the rows with these keys, which are made if need be: each row is the values of `keys`, then of `columns`.
+
+    Of the column `largest` the larger value is kept in place of the sum.
+    """
+    if not rows:
+        return
+    fields = _fields(model, (*keys, *columns))
+    table = _table(model)
+    names, marks = ", ".join(map(_quoted, fields)), ", ".join(["%s"] * len(fields))
+    sets = []
+    for field in fields[len(keys) :]:
+        name = _quoted(field)
+        kept = f"CASE WHEN excluded.{name} > {table}.{name} THEN excluded.{name} ELSE {table}.{name} END"
+        sets.append(f"{name} = " + (kept if field.name == largest else f"{table}.{name} + excluded.{name}"))
+    match = ", ".join(_quoted(field) for field in fields[: len(keys)])
+    _execute(
+        f"INSERT INTO {table} ({names}) VALUES ({marks}) ON CONFLICT ({match}) DO UPDATE SET {', '.join(sets)}",
+        fields,
+        rows,
+    )
+
+
 def _execute(sql: str, fields: Sequence[Any], rows: Sequence[Sequence[Any]]) -> int:
     prepared = zip(
         *(_prepared(field, column) for field, column in zip(fields, zip(*rows, strict=True), strict=True)), strict=True

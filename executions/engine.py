@@ -245,6 +245,7 @@ class Engine:
                 target=outcome.target or delivery.target,
                 outcome=outcome,
                 attempts=course.attempts,
+                delay=delivery.delay,
             )
         )
         self._forget(delivery)

@@ -8,7 +8,6 @@ from typing import Any, NamedTuple
 from uuid import UUID
 
 from django.db import connection, models
-from django.db.models import Count, Max
 from django.utils import timezone
 
 from executions.models import OPEN, Execution, Status, TriggerType
@@ -55,20 +54,6 @@ def read_utc(text: str) -> dt.datetime:
     return dt.datetime.strptime(text, shape).replace(tzinfo=dt.UTC)
 
 
-def by_hour(since: dt.datetime) -> dict[dt.datetime, dict[str, int]]:
-    """How many executions began in each hour since then, by status."""
-    rows = (
-        Execution.objects.filter(started_at__gte=since)
-        .order_by()
-        .values_list(hour_of("started_at"), "status")
-        .annotate(count=Count("id"))
-    )
-    found: dict[dt.datetime, dict[str, int]] = {}
-    for hour, status, count in rows:
-        found.setdefault(read_utc(hour), {})[status] = count
-    return found
-
-
 class Lag(NamedTuple):
     """Seconds from fire time to record, of the latest executions of a period; None where there are none."""
 
@@ -94,20 +79,6 @@ def fire_lag(since: dt.datetime) -> Lag:
 def open_count() -> int:
     """How many executions are queued or running."""
     return Execution.objects.filter(status__in=OPEN).count()
-
-
-def most_failing(since: dt.datetime, count: int = 5) -> list[Any]:
-    """The jobs with most failed executions since then: id, name, how many, the latest."""
-    failed = Execution.objects.filter(status=Status.FAILED, started_at__gte=since).order_by()
-    rows = failed.values("job_id", "job__name").annotate(failed=Count("id"), latest=Max("started_at"))
-    return list(rows.order_by("-failed", "job__name")[:count])
-
-
-def slowest(since: dt.datetime, count: int = 5) -> list[Any]:
-    """The jobs with the longest successful execution since then: id, name, its seconds."""
-    done = Execution.objects.filter(status=Status.SUCCESS, started_at__gte=since).order_by()
-    rows = done.values("job_id", "job__name").annotate(longest=Max("duration_seconds"))
-    return list(rows.order_by("-longest", "job__name")[:count])
 
 
 class Run(NamedTuple):

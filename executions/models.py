@@ -7,7 +7,7 @@ from typing import ClassVar, Self
 
 from django.conf import settings
 from django.db import models
-from django.db.models import Avg, Count, Q
+from django.db.models import Q
 from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 from uuid_utils.compat import uuid7
@@ -50,17 +50,6 @@ class ExecutionQuerySet(models.QuerySet["Execution"]):
     def unclaimed(self) -> Self:
         """What runs but belongs to no worker: new ones for Celery workers, and what a worker that ended left to others."""
         return self.filter(status=Status.RUNNING, worker_id=None, run_id=None)
-
-    def counts(self) -> dict[str, float | int | None]:
-        """Totals by outcome and the mean duration in seconds, in one query. Skipped and missed fire times do not count."""
-        return self.exclude(status__in=NOT_RUN).aggregate(
-            total=Count("id"),
-            success=Count("id", filter=Q(status=Status.SUCCESS)),
-            failed=Count("id", filter=Q(status=Status.FAILED)),
-            running=Count("id", filter=Q(status__in=OPEN)),
-            average=Avg("duration_seconds"),
-            success_average=Avg("duration_seconds", filter=Q(status=Status.SUCCESS)),
-        )
 
 
 class Execution(models.Model):
@@ -186,3 +175,68 @@ class Slots(models.Model):
 
     def __str__(self) -> str:
         return f"{self.count} of {self.limit_id}"
+
+
+class Tally(models.Model):
+    """How many executions that began in one hour (UTC) ended how, and in how many seconds. See `executions.rollups`."""
+
+    hour = models.DateTimeField(_("hour"))
+    kind = models.CharField(_("execution type"), max_length=15, choices=ExecutionType.choices)
+    success = models.IntegerField(_("success"), default=0)
+    failed = models.IntegerField(_("failed"), default=0)
+    cancelled = models.IntegerField(_("cancelled"), default=0)
+    skipped = models.IntegerField(_("skipped"), default=0)
+    missed = models.IntegerField(_("missed"), default=0)
+    seconds = models.FloatField(_("seconds"), default=0)
+    success_seconds = models.FloatField(_("seconds of successes"), default=0)
+
+    class Meta:
+        abstract = True
+
+    def __str__(self) -> str:
+        return f"{self.hour:%Y-%m-%d %H}: {self.success} well, {self.failed} failed"
+
+
+class Rollup(Tally):
+    """The tally of one job. `longest`: of its successes, in seconds."""
+
+    job = models.ForeignKey(Job, on_delete=models.CASCADE, related_name="+", db_index=False, verbose_name=_("job"))
+    longest = models.FloatField(_("longest"), default=0)
+
+    class Meta:
+        verbose_name = _("hour of a job")
+        verbose_name_plural = _("hours of jobs")
+        constraints = [models.UniqueConstraint(fields=["job", "hour", "kind"], name="rollup_once")]
+        indexes = [
+            models.Index(fields=["hour", "longest"], name="rollup_longest"),
+            models.Index(fields=["hour"], name="rollup_failed", condition=Q(failed__gt=0)),
+        ]
+
+
+class Total(Tally):
+    """The tally of all jobs. Several rows an hour, `shard` 0 to 7, so that workers that record at once wait for none."""
+
+    shard = models.PositiveSmallIntegerField(_("shard"))
+
+    class Meta:
+        verbose_name = _("hour of all jobs")
+        verbose_name_plural = _("hours of all jobs")
+        constraints = [models.UniqueConstraint(fields=["hour", "kind", "shard"], name="total_once")]
+
+
+class Lateness(models.Model):
+    """How many scheduled executions made their first call within `bound` seconds of their fire time, but not within the bound below."""
+
+    hour = models.DateTimeField(_("hour"))
+    bound = models.FloatField(_("bound"))
+    shard = models.PositiveSmallIntegerField(_("shard"))
+    count = models.IntegerField(_("count"), default=0)
+    seconds = models.FloatField(_("seconds"), default=0)
+
+    class Meta:
+        verbose_name = _("lateness")
+        verbose_name_plural = _("lateness")
+        constraints = [models.UniqueConstraint(fields=["hour", "bound", "shard"], name="lateness_once")]
+
+    def __str__(self) -> str:
+        return f"{self.hour:%Y-%m-%d %H}: {self.count} within {self.bound} s"

@@ -15,8 +15,10 @@ from uuid import UUID, uuid4
 from django.db import DatabaseError, InterfaceError, OperationalError, connection, transaction
 from django.utils import timezone
 
+from executions import rollups
 from executions.bulk import update_many
 from executions.models import OPEN, Execution, Status, Worker
+from executions.rollups import Ended
 from executions.signals import executions_finished
 from executions.targets.base import Outcome, Run
 from jobs.models import Job, Revision
@@ -43,6 +45,7 @@ class Finished(NamedTuple):
     target: str
     outcome: Outcome
     attempts: list[dict[str, Any]]
+    delay: float = 0
 
     @classmethod
     def of(cls, execution: Execution, outcome: Outcome, worker_id: UUID | None) -> Finished:
@@ -239,7 +242,9 @@ def _write_or_end(item: Item) -> None:
 @transaction.atomic
 def store(batch: list[Finished]) -> None:
     """Write outcomes to executions that are still open and still their worker's, and to their jobs; then tell the floors above."""
-    batch = _still_ours(batch)
+    held = _held(batch)
+    # Others have been taken over, or told already.
+    batch = [one for one in batch if one.execution_id in held and held[one.execution_id].worker_id == one.worker_id]
     if not batch:
         return
     columns = (
@@ -253,6 +258,7 @@ def store(batch: list[Finished]) -> None:
         "attempts",
     )
     update_many(Execution, columns, ("id",), [_row(finished) for finished in batch])
+    rollups.count([_ended(one, held[one.execution_id]) for one in batch])
     by_outcome: defaultdict[tuple[str, datetime], list[UUID]] = defaultdict(list)
     for finished in batch:
         by_outcome[finished.status.value, finished.started_at].append(finished.job_id)
@@ -266,11 +272,33 @@ def store(batch: list[Finished]) -> None:
         log.exception("telling of %d finished executions failed", len(batch))
 
 
-def _still_ours(batch: list[Finished]) -> list[Finished]:
-    """The outcomes of executions that are open and still their worker's, locked: others have been taken over, or told already."""
-    held = Execution.objects.filter(pk__in=[one.execution_id for one in batch], status__in=OPEN)
-    owners = dict(held.select_for_update().order_by("pk").values_list("pk", "worker_id"))
-    return [one for one in batch if one.worker_id == owners.get(one.execution_id)]
+class _Held(NamedTuple):
+    """What an open execution's row says."""
+
+    worker_id: UUID | None
+    scheduled_for: datetime | None
+    kind: str
+
+
+def _held(batch: list[Finished]) -> dict[UUID, _Held]:
+    """The executions of these outcomes that are still open, locked."""
+    rows = Execution.objects.filter(pk__in=[one.execution_id for one in batch], status__in=OPEN)
+    found = rows.select_for_update().order_by("pk").values_list("pk", "worker_id", "scheduled_for", "execution_type")
+    return {pk: _Held(worker_id, due, kind) for pk, worker_id, due, kind in found}
+
+
+def _ended(one: Finished, held: _Held) -> Ended:
+    return Ended(
+        one.job_id, held.kind, one.started_at, one.status, one.duration_seconds, _lateness(one, held.scheduled_for)
+    )
+
+
+def _lateness(one: Finished, fire_time: datetime | None) -> float | None:
+    """Seconds from the fire time to the first call, without the job's own jitter; None where no call was made, or nothing was due."""
+    if fire_time is None or not one.attempts:
+        return None
+    first = datetime.fromisoformat(one.attempts[0]["started_at"])
+    return max(0.0, (first - fire_time).total_seconds() - one.delay)
 
 
 def note(batch: list[Progress]) -> None:

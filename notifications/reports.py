@@ -6,12 +6,11 @@ import datetime as dt
 from typing import Any
 
 from django.conf import settings
-from django.db.models import Count
 from django.template.loader import render_to_string
 from django.utils import timezone
 
-from executions import history
-from executions.models import Execution, Status
+from executions import history, rollups
+from executions.models import Status
 from jobs.models import Job, today
 from notifications.models import Channel, Message
 from settings_app.models import Preferences
@@ -52,17 +51,15 @@ def _queue(flag: str, name: str, period: str, span: dt.timedelta) -> int:
 
 def _context(name: str, span: dt.timedelta) -> dict[str, Any]:
     since = timezone.now() - span
-    counts = history.total(
-        {status: count} for status, count in Execution.objects.filter(started_at__gte=since).order_by().values_list("status").annotate(count=Count("id"))
-    )  # fmt: skip
+    counts = history.total(rollups.by_hour(since).values())
     ending = Job.objects.filter(is_active=True, end_date__range=(today(), today() + _SOON)).select_related("pic_team")
     return {
         "name": name,
         "succeeded": counts.get(Status.SUCCESS, 0),
         "failed": counts.get(Status.FAILED, 0),
         "unrun": counts.get(Status.MISSED, 0) + counts.get(Status.SKIPPED, 0),
-        "failing": history.most_failing(since, _LISTED),
-        "slowest": history.slowest(since, 5),
+        "failing": rollups.most_failing(since, _LISTED),
+        "slowest": rollups.slowest(since, 5),
         "ending": list(ending.order_by("end_date", "name")[:_LISTED]),
         "link": settings.FRONTEND_BASE_URL,
         "preferences": f"{settings.FRONTEND_BASE_URL}/settings",

@@ -16,10 +16,12 @@ from django.db.models import Exists, OuterRef
 from django.utils import timezone
 from uuid_utils.compat import uuid7
 
+from executions import rollups
 from executions.bulk import insert_new
 from executions.engine import Delivery
 from executions.models import OPEN, Execution, Status, TriggerType
 from executions.recovery import carry_on
+from executions.rollups import Ended
 from executions.services import delivery_of, hand_over, owner, team_limits
 from executions.targets import type_of
 from jobs.models import Job, OverlapPolicy, Revision
@@ -137,6 +139,11 @@ def _fire_chunk(jobs: list[Job], now: dt.datetime, limits: Limits, fired: Fired)
         rows += new
         deliveries |= starting
     stored = _insert(rows)
+    rollups.count(
+        Ended(row.job, row.execution_type, row.started_at, Status(row.status), None)
+        for row in rows
+        if row.id in stored and row.status not in OPEN
+    )
     ran = [delivery for execution_id, delivery in deliveries.items() if execution_id in stored]
     fired.executions += len(ran)
     fired.recorded += len(stored) - len(ran)

@@ -13,6 +13,7 @@ from django_apscheduler.jobstores import DjangoJobStore
 from django_apscheduler.models import DjangoJobExecution
 
 from accounts.models import LoginSession
+from executions import retention, rollups
 from executions.models import Worker
 from executions.shares import forget_unused
 from jobs import links
@@ -46,6 +47,15 @@ def tidy() -> None:
     Resync.objects.filter(requested_at__lt=now - _KEPT).delete()
     Worker.objects.filter(heartbeat_at__lt=now - _KEPT).delete()
     DjangoJobExecution.objects.delete_old_job_executions(int(_KEPT.total_seconds()))
+
+
+@util.close_old_connections  # type: ignore[untyped-decorator]
+def keep_history() -> None:
+    """Delete the executions that are kept no longer; count those that were never counted, as after an update from a version without."""
+    if rollups.is_lacking():
+        for _hour in rollups.rebuild():
+            continue
+    log.info("deleted %d executions that are kept no longer", retention.prune())
 
 
 @util.close_old_connections  # type: ignore[untyped-decorator]
@@ -86,6 +96,7 @@ JOBS = {
     "pause ended jobs": (pause_ended_jobs, "0 0 * * *"),
     "remind of ending jobs": (remind, "0 9 * * 1"),
     "tidy": (tidy, "30 3 * * *"),
+    "keep the history": (keep_history, "40 * * * *"),
 }
 
 

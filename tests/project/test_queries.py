@@ -16,7 +16,7 @@ HOT = [
     ("/api/v2/jobs", 3),
     ("/api/v2/jobs?page=1", 5),
     ("/api/v2/executions", 4),
-    ("/api/v2/executions/statistics", 2),
+    ("/api/v2/executions/statistics", 3),
     ("/api/v2/notifications", 8),
     ("/api/v2/notifications/unread-count", 3),
     ("/api/v2/job-categories", 2),

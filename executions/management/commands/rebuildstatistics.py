@@ -1,0 +1,29 @@
+"""Count the history anew."""
+
+from __future__ import annotations
+
+import datetime as dt
+import json
+from typing import Any
+
+from django.core.management.base import BaseCommand
+from django.utils import timezone
+
+from executions import rollups
+
+
+class Command(BaseCommand):
+    help = "Counts the executions that there are anew, hour by hour, while everything runs. Hours whose executions were deleted stay."
+
+    def add_arguments(self, parser: Any) -> None:
+        parser.add_argument("--days", type=int, default=0, help="Only the last days (all).")
+        parser.add_argument("--json", action="store_true", help="Print the result as JSON.")
+
+    def handle(self, *args: Any, days: int, **options: Any) -> None:
+        since = timezone.now() - dt.timedelta(days=days) if days else None
+        hours = 0
+        for hour, last in rollups.rebuild(since):
+            hours += 1
+            if not options["json"] and self.stderr.isatty():
+                self.stderr.write(f"\r{hour:%Y-%m-%d %H}:00 of {last:%Y-%m-%d %H}:00 UTC", ending="")
+        self.stdout.write(json.dumps({"hours": hours}) if options["json"] else f"{hours} hours counted anew.")

@@ -1,0 +1,73 @@
+"""Which executions are kept: by age, and by count for each job and outcome. The others are deleted in steps so small that nobody waits for them.
+
+Statistics stay: they are read from `executions.rollups`.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+import time
+from collections.abc import Callable, Iterator, Sequence
+from uuid import UUID
+
+from django.conf import settings
+from django.db.models import F, Sum
+from django.utils import timezone
+
+from executions.models import OPEN, Execution, Rollup, Status
+
+# A step aims at half of the 100 ms for which nobody may be kept waiting.
+_AIM_SECONDS = 0.05
+_FEWEST, _MOST = 20, 2000
+_UNRUN = (Status.SKIPPED, Status.MISSED)
+
+
+def prune(deleted: Callable[[int], object] | None = None) -> int:
+    """Delete what is kept no longer, open executions never; returns how many. `deleted` is told the sum after each step."""
+    total, step = 0, _Step()
+    for ids in _doomed(step):
+        began = time.perf_counter()
+        total += Execution.objects.filter(pk__in=ids)._raw_delete(using=Execution.objects.db)
+        took = time.perf_counter() - began
+        step.adapt(took)
+        if deleted:
+            deleted(total)
+        # As long for others as for us.
+        time.sleep(took)
+    return total
+
+
+class _Step:
+    """How many executions are deleted at once."""
+
+    size = 200
+
+    def adapt(self, took: float) -> None:
+        """Make the next step larger or smaller by how long this one took, in seconds."""
+        self.size = min(max(int(self.size * min(2.0, _AIM_SECONDS / max(took, 0.001))), _FEWEST), _MOST)
+
+
+def _doomed(step: _Step) -> Iterator[list[UUID]]:
+    """Batches of executions to delete; each must be deleted before the next is asked for."""
+    if settings.EXECUTIONS_KEPT_DAYS:
+        limit = timezone.now() - dt.timedelta(days=settings.EXECUTIONS_KEPT_DAYS)
+        old = Execution.objects.filter(started_at__lt=limit).exclude(status__in=OPEN).order_by("started_at")
+        while ids := list(old.values_list("pk", flat=True)[: step.size]):
+            yield ids
+    for statuses, kept in (
+        ([Status.SUCCESS], settings.EXECUTIONS_KEPT_SUCCESS),
+        ([Status.FAILED], settings.EXECUTIONS_KEPT_FAILED),
+        (_UNRUN, settings.EXECUTIONS_KEPT_UNRUN),
+    ):
+        if kept:
+            for job_id in _jobs_with_more(statuses, kept):
+                surplus = Execution.objects.filter(job=job_id, status__in=statuses).newest_first()
+                while ids := list(surplus.values_list("pk", flat=True)[kept : kept + step.size]):
+                    yield ids
+
+
+def _jobs_with_more(statuses: Sequence[Status], kept: int) -> list[UUID]:
+    """The jobs that ever had more executions of these outcomes: the others need not be looked at."""
+    of_all = sum((F(status.value) for status in statuses[1:]), start=F(statuses[0].value))
+    rows = Rollup.objects.order_by().values("job").annotate(of_all=Sum(of_all)).filter(of_all__gt=kept)
+    return list(rows.values_list("job", flat=True))
