@@ -116,6 +116,8 @@ class GitHub:
         ]
         if route == "/installation/repositories":
             return 200, {"total_count": 2, "repositories": repositories}, {}
+        if route == "/rate_limit":
+            return 200, {"resources": {}}, {}
         if route == "/user/repos":
             return 200, repositories, {"github-authentication-token-expiration": "2099-01-31 09:00:00 +0900"}
         return 404, {"message": "Not Found"}, {}

@@ -6,7 +6,9 @@ from datetime import timedelta
 from pathlib import Path
 
 import django_stubs_ext
+import sentry_sdk
 
+from contract import logs
 from contract.version import __version__
 from cronsched.environment import Environment, SettingError
 from cronsched.theme import UNFOLD  # noqa: F401
@@ -260,16 +262,13 @@ SPECTACULAR_SETTINGS = {
     },
 }
 
-LOGGING = {
-    "version": 1,
-    "disable_existing_loggers": False,
-    "formatters": {"plain": {"format": "{asctime} {levelname:<7} {name}: {message}", "style": "{"}},
-    "handlers": {"stderr": {"class": "logging.StreamHandler", "formatter": "plain"}},
-    "root": {"handlers": ["stderr"], "level": env.text("LOG_LEVEL", "INFO").upper()},
-    "loggers": {
-        "django.server": {"handlers": [], "propagate": True},
-        # 4xx answers are the client's business, not the operator's.
-        "django.request": {"level": "ERROR"},
-        "apscheduler": {"level": "WARNING"},
-    },
-}
+LOGGING = logs.configuration(
+    env.choice("LOG_FORMAT", "human", ["human", "json"]), env.text("LOG_LEVEL", "INFO").upper()
+)
+
+# Seen from outside
+METRICS_TOKEN = env.text("METRICS_TOKEN")
+METRICS_PUBLIC = env.flag("METRICS_PUBLIC", False)
+SENTRY_DSN = env.text("SENTRY_DSN")
+if SENTRY_DSN:
+    sentry_sdk.init(dsn=SENTRY_DSN, release=__version__, send_default_pii=False)

@@ -5,6 +5,7 @@ from django.urls import include, path
 
 from console.links import extension, unsubscription
 from cronsched import api
+from cronsched.metrics import metrics
 
 _APPS = ["accounts", "taxonomy", "settings_app", "executions", "jobs", "notifications", "scheduler"]
 
@@ -13,6 +14,7 @@ urlpatterns = [
     path("admin/", admin.site.urls),
     path("extend/<str:token>/", extension, name="extend_job"),
     path("unsubscribe/<str:token>/", unsubscription, name="unsubscribe"),
+    path("metrics", metrics),
     path("i18n/", include("django.conf.urls.i18n")),
     path("docs", api.DocsView.as_view()),
     path("redoc", api.RedocView.as_view()),

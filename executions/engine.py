@@ -18,6 +18,7 @@ import uvloop
 from django.conf import settings
 from django.utils import timezone
 
+from contract import logs
 from contract.collector import collect_rarely
 from contract.times import utc_ms
 from executions.gate import Gate, Keys
@@ -192,9 +193,10 @@ class Engine:
 
     async def _carry_out(self, course: Course) -> None:
         delivery = course.delivery
+        logs.execution.set(str(delivery.execution_id))
         try:
             if not self._recorder.is_current or self._recorder.worker_id != delivery.worker_id:
-                log.warning("execution %s is left to another worker", delivery.execution_id)
+                log.warning("left to another worker")
                 self._forget(delivery)
                 return
             outcome = await self._outcome(course)
@@ -214,11 +216,15 @@ class Engine:
         try:
             return course.delivery.retry.wait(outcome, course.tries, time.monotonic() - course.began_at)
         except Exception:
-            log.exception("execution %s: no next attempt could be planned", course.delivery.execution_id)
+            log.exception("no next attempt could be planned")
             return None
 
     def _finish(self, course: Course, outcome: Outcome) -> None:
         delivery = course.delivery
+        if not outcome.ok:
+            # Neither the address nor the answer: both may hold secrets.
+            how = outcome.response_status or outcome.failure or "no answer"
+            log.info("job %s failed after %d attempts: %s", delivery.job_id, course.tries, how)
         if outcome.run:
             self._recorder.record(
                 Followed(
@@ -265,7 +271,7 @@ class Engine:
         except asyncio.CancelledError:
             return _STOPPED
         except Exception:
-            log.exception("execution %s: the delivery failed in an unforeseen way", delivery.execution_id)
+            log.exception("the delivery failed in an unforeseen way")
             return Outcome(
                 False, error="internal error: see the log of the process that made the call", repeatable=False
             )

@@ -229,7 +229,7 @@ def _write_or_end(item: Item) -> None:
     except (OperationalError, InterfaceError):
         raise
     except Exception:
-        log.exception("execution %s: what came of it cannot be stored", item.execution_id)
+        log.exception("what came of an execution cannot be stored", extra={"execution": str(item.execution_id)})
         if isinstance(item, Finished):
             outcome = Outcome(
                 False, item.outcome.response_status, error="internal error: its outcome could not be stored"
