@@ -4,7 +4,7 @@ VENV := .venv
 PY := $(VENV)/bin/python
 PIP := $(PY) -m pip install --quiet --disable-pip-version-check --require-hashes
 
-.PHONY: run demo demo-github demo-clean test faults fuzz schema lint types imports checks bench lock clean
+.PHONY: run demo demo-github demo-clean cluster test test-cluster faults fuzz schema lint types imports checks bench lock clean
 
 run: $(VENV)/runtime.stamp
 	@exec $(PY) manage.py serve
@@ -25,11 +25,19 @@ demo-github: $(VENV)/runtime.stamp
 demo-clean:
 	rm -rf var/demo
 
+# PostgreSQL, Redis, two web processes, two schedulers and two workers on this machine; Ctrl-C stops all. Data stays in var/cluster.
+cluster: $(VENV)/dev.stamp
+	@exec $(PY) -m deploy.cluster
+
 test: $(VENV)/dev.stamp
 	$(PY) -m pytest $(ARGS)
 
 faults: $(VENV)/dev.stamp
 	FAULT_ROUNDS=100 $(PY) -m pytest tests/faults $(ARGS)
+
+# The API's contract against PostgreSQL, Redis, two schedulers and two workers.
+test-cluster: $(VENV)/dev.stamp
+	TEST_CLUSTER=1 $(PY) -m pytest tests/contract $(ARGS)
 
 fuzz: $(VENV)/dev.stamp
 	FUZZ_EXAMPLES=300 $(PY) -m pytest tests/contract/test_schema.py $(ARGS)

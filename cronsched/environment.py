@@ -96,20 +96,7 @@ class Environment:
         url = self.text(name)
         if not url:
             return sqlite(default)
-        try:
-            config: dict[str, Any] = dict(dj_database_url.parse(url))
-        except (ValueError, KeyError):
-            config = {}
-        engine = config.get("ENGINE", "")
-        if engine.endswith("sqlite3") and config["NAME"] not in {"", ":memory:"}:
-            return sqlite(Path(str(config["NAME"])))
-        if engine.endswith("postgresql"):
-            # A process that is stopped in the middle of a transaction keeps its locks for no longer than this.
-            options = {**config.get("OPTIONS", {}), "options": "-c idle_in_transaction_session_timeout=5000"}
-            return {**config, "CONN_MAX_AGE": 60, "CONN_HEALTH_CHECKS": True, "OPTIONS": options}
-        raise SettingError(
-            f"{name} is not a database URL that can be used; write sqlite:////path/to/file or postgresql://user:password@host/name."
-        )
+        return database_of(name, url)
 
     def _read(self, kind: str, name: str, default: Any, remedy: str) -> Any:
         if not self.text(name):
@@ -118,6 +105,24 @@ class Environment:
             return getattr(self._env, kind)(name)
         except EnvError:
             raise SettingError(f"{name}={self.text(name)} cannot be read; {remedy}.") from None
+
+
+def database_of(name: str, url: str) -> dict[str, Any]:
+    """The Django database of a URL; `name` says in an error where it was written. Raises `SettingError`."""
+    try:
+        config: dict[str, Any] = dict(dj_database_url.parse(url))
+    except (ValueError, KeyError):
+        config = {}
+    engine = config.get("ENGINE", "")
+    if engine.endswith("sqlite3") and config["NAME"] not in {"", ":memory:"}:
+        return sqlite(Path(str(config["NAME"])))
+    if engine.endswith("postgresql"):
+        # A process that is stopped in the middle of a transaction keeps its locks for no longer than this.
+        options = {**config.get("OPTIONS", {}), "options": "-c idle_in_transaction_session_timeout=5000"}
+        return {**config, "CONN_MAX_AGE": 60, "CONN_HEALTH_CHECKS": True, "OPTIONS": options}
+    raise SettingError(
+        f"{name} is not a database URL that can be used; write sqlite:////path/to/file or postgresql://user:password@host/name."
+    )
 
 
 def sqlite(path: Path) -> dict[str, Any]:

@@ -76,6 +76,7 @@ LEADER_LOCK = env.choice(
 # local: the scheduler makes the calls. celery: workers do, on any hosts.
 EXECUTION_BACKEND = env.choice("EXECUTION_BACKEND", "local", ["local", "celery"])
 BROKER_URL = env.text("BROKER_URL", "redis://127.0.0.1:6379/0")
+WORKERS = env.number("WORKERS", 1, most=64)
 WORKER_QUEUES = env.texts("WORKER_QUEUES", "webhook,github_actions")
 
 # The port of the demo's target; without one there is none.

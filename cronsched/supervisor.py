@@ -5,7 +5,8 @@ from __future__ import annotations
 import os
 import shlex
 import sys
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from django.conf import settings
@@ -25,6 +26,7 @@ _PROGRAM = """
 [program:{name}]
 command={command}
 directory={base}
+environment={environment}
 autorestart=true
 startsecs=2
 startretries=1000000
@@ -45,6 +47,7 @@ class Program:
 
     name: str
     command: list[str]
+    environment: dict[str, str] = field(default_factory=dict)
 
 
 def programs() -> list[Program]:
@@ -54,21 +57,24 @@ def programs() -> list[Program]:
     found = [Program("web", [python, "-m", "gunicorn", "-c", "python:cronsched.gunicorn", "cronsched.wsgi"])]
     if settings.SCHEDULER_ENABLED:
         found.append(Program("scheduler", [python, manage, "runscheduler"]))
+    if settings.EXECUTION_BACKEND == "celery" and settings.WORKERS:
+        found += [Program(f"worker{number}", [python, manage, "runworker"]) for number in range(settings.WORKERS)]
     if settings.DEMO_ECHO_PORT:
         found.append(Program("echo", [python, "-m", "console.echo", str(settings.DEMO_ECHO_PORT)]))
     return found
 
 
-def write_config(path: Path) -> Path:
-    """Write supervisord's configuration for `programs`; returns its path."""
+def write_config(path: Path, chosen: Sequence[Program] | None = None) -> Path:
+    """Write supervisord's configuration for `programs()`, or those that are chosen; returns its path."""
     stop = settings.ENGINE_DRAIN_SECONDS + 10
     text = _HEAD.format(user=_escape(_user()), data=_escape(str(settings.CRONSCHED_DATA_DIR)))
-    for program in programs():
+    for program in programs() if chosen is None else chosen:
         text += _PROGRAM.format(
             name=program.name,
             command=_escape(shlex.join(program.command)),
             base=_escape(str(settings.BASE_DIR)),
             stop=stop,
+            environment=",".join(f'{name}="{_escape(value)}"' for name, value in program.environment.items()),
         )
     path.write_text(text)
     return path

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
+import os
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -18,6 +19,8 @@ from jobs.models import Job
 from jobs.services import create_job
 from taxonomy.models import Category, PicTeam
 from tests.installation import Installation
+from tests.postgres import Postgres
+from tests.redis import Redis
 from tests.target import Target
 
 # A machine that is busy fails no property.
@@ -127,7 +130,13 @@ def target(_target: Target) -> Target:
 
 @pytest.fixture(scope="session")
 def installation(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Installation]:
-    """The product as an operator runs it: web processes and a scheduler, on a database of their own."""
+    """The product as an operator runs it: web processes and a scheduler, on a database of their own; with `TEST_CLUSTER` a cluster."""
     folder: Path = tmp_path_factory.mktemp("installation")
-    with Installation(folder) as running:
-        yield running
+    if not os.environ.get("TEST_CLUSTER"):
+        with Installation(folder) as running:
+            yield running
+        return
+    with Postgres() as postgres, Redis() as broker:
+        env = {"DATABASE_URL": postgres.database(), "EXECUTION_BACKEND": "celery", "BROKER_URL": broker.url}
+        with Installation(folder, schedulers=2, workers=2, env=env) as running:
+            yield running

@@ -255,7 +255,12 @@ class TestSlackSettings:
         assert (shown["is_enabled"], shown["webhook_url"], shown["channel"]) == (True, url, "#qa")
         again = ok(admin.put(self.path, json=shown))["slack_settings"]
         assert {**again, "updated_at": ""} == {**shown, "updated_at": ""}
-        assert "secretpart" not in (installation.folder / "cronsched.sqlite3").read_bytes().decode("latin-1")
+        stored = installation.python(
+            "from django.db import connection\nwith connection.cursor() as cursor:\n"
+            "    cursor.execute('SELECT * FROM settings_app_slacksettings'); print(cursor.fetchall())"
+        )
+        assert "secretpart" not in stored
+        assert "#qa" in stored
         refused(admin.put(self.path, json={"webhook_url": "", "channel": "#other"}), 400, "Invalid settings")
         refused(admin.put(self.path, json={"webhook_url": "http://hooks.slack.com/x"}), 400, "Invalid settings")
         assert ok(admin.get(self.path))["slack_settings"]["channel"] == "#qa"
