@@ -1,0 +1,139 @@
+"""Backups: of SQLite by its online backup, while everything runs (SQLite, "Online Backup API"); of PostgreSQL by pg_dump in custom format."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import sqlite3
+import subprocess
+from collections.abc import Callable
+from contextlib import closing
+from pathlib import Path
+
+from django.db import DEFAULT_DB_ALIAS, DatabaseError, connection, connections
+
+from accounts.models import User
+from scheduler.models import Leadership
+
+_PAGES = 2000
+_PLAIN = b"SQLite format 3\x00"
+_CUSTOM = b"PGDMP"
+Progress = Callable[[int, int], object]
+
+
+class CannotBackUp(Exception):
+    """Why nothing was written, and the remedy."""
+
+
+def backup(file: Path, progress: Progress) -> int:
+    """Write a backup to a new file that only its owner may read; returns its bytes. Raises `CannotBackUp`."""
+    if file.exists():
+        raise CannotBackUp(f"{file} exists already. Name a new file.")
+    draft = file.with_name(f".{file.name}.{os.getpid()}")
+    try:
+        os.close(os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600))
+        if connection.vendor == "sqlite":
+            _copy_sqlite(_database_path(), draft, progress)
+            _check_sqlite(draft)
+        else:
+            _postgres("pg_dump", "--format=custom", "--no-owner", f"--file={draft}")
+        # Whole or not at all.
+        draft.rename(file)
+    except (OSError, sqlite3.Error) as exc:
+        raise CannotBackUp(f"{file} cannot be written: {exc}.") from exc
+    finally:
+        draft.unlink(missing_ok=True)
+    return file.stat().st_size
+
+
+def restore(file: Path, progress: Progress, *, replace: bool) -> None:
+    """Put a backup in the place of the database. Raises `CannotBackUp`: while a scheduler runs, or, without `replace`, where there is data."""
+    try:
+        with open(file, "rb") as reader:
+            head = reader.read(len(_PLAIN))
+    except OSError as exc:
+        raise CannotBackUp(f"{file} cannot be read: {exc.strerror}.") from exc
+    kind = "sqlite" if head == _PLAIN else "postgresql" if head.startswith(_CUSTOM) else ""
+    if kind != connection.vendor:
+        raise CannotBackUp(
+            f"{file} is no backup of a {connection.vendor} database; 'movedata' moves between databases."
+        )
+    if kind == "sqlite":
+        _check_sqlite(file)
+    if _is_led():
+        raise CannotBackUp("A scheduler is running. Stop every process of Cronsched first.")
+    if _has_data() and not replace:
+        raise CannotBackUp("The database has data: say --replace to lose it, after a backup of it.")
+    connections[DEFAULT_DB_ALIAS].close()
+    if kind == "sqlite":
+        _copy_sqlite(file, _database_path(), progress)
+    else:
+        _postgres(
+            "pg_restore",
+            "--clean",
+            "--if-exists",
+            "--no-owner",
+            "--single-transaction",
+            "--exit-on-error",
+            "--dbname",
+            _name(),
+            str(file),
+        )
+
+
+def _is_led() -> bool:
+    try:
+        return Leadership.current().is_live
+    except DatabaseError:
+        return False
+
+
+def _has_data() -> bool:
+    try:
+        return User.objects.exists()
+    except DatabaseError:
+        # It has no tables yet.
+        return False
+
+
+def _database_path() -> Path:
+    return Path(str(connections[DEFAULT_DB_ALIAS].settings_dict["NAME"]))
+
+
+def _name() -> str:
+    return str(connections[DEFAULT_DB_ALIAS].settings_dict["NAME"])
+
+
+def _copy_sqlite(origin: Path, target: Path, progress: Progress) -> None:
+    def tell(_status: int, remaining: int, total: int) -> None:
+        progress(total - remaining, total)
+
+    with closing(sqlite3.connect(origin)) as source, closing(sqlite3.connect(target, timeout=20)) as there:
+        source.backup(there, pages=_PAGES, progress=tell, sleep=0.005)
+
+
+def _check_sqlite(file: Path) -> None:
+    try:
+        with closing(sqlite3.connect(f"file:{file}?mode=ro", uri=True)) as plain:
+            found = plain.execute("PRAGMA integrity_check").fetchone()[0]
+    except sqlite3.Error as exc:
+        raise CannotBackUp(f"{file} is damaged: {exc}.") from exc
+    if found != "ok":
+        raise CannotBackUp(f"{file} is damaged: {found}.")
+
+
+def _postgres(program: str, *arguments: str) -> None:
+    """Run one of PostgreSQL's programs; how to connect is in its environment, where no list of processes shows the password."""
+    found = shutil.which(program)
+    if found is None:
+        raise CannotBackUp(
+            f"{program} is not installed: install PostgreSQL's client programs, of the server's version."
+        )
+    wanted = connections[DEFAULT_DB_ALIAS].settings_dict
+    names = {"PGDATABASE": "NAME", "PGHOST": "HOST", "PGPORT": "PORT", "PGUSER": "USER", "PGPASSWORD": "PASSWORD"}
+    given = {name: str(wanted[key]) for name, key in names.items() if wanted.get(key)}
+    done = subprocess.run(  # noqa: S603
+        [found, *arguments], env={**os.environ, **given}, stderr=subprocess.PIPE, text=True, check=False
+    )
+    if done.returncode:
+        raise CannotBackUp(f"{program} failed: {(done.stderr.strip().splitlines() or ['without a word'])[-1]}")
