@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any, ClassVar
 
 from django import forms
-from django.contrib import admin
+from django.contrib import admin, messages
 from django.contrib.auth.admin import UserAdmin as DjangoUserAdmin
 from django.contrib.auth.models import Group
 from django.core.exceptions import ValidationError
@@ -15,9 +15,12 @@ from django.urls import reverse
 from django.utils.html import format_html
 from django.utils.translation import gettext_lazy as _
 from unfold import forms as unfold_forms
+from unfold.widgets import UnfoldAdminIntegerFieldWidget
 
-from accounts.models import LoginSession, Role, User
+from accounts import api_tokens
+from accounts.models import ApiToken, LoginSession, Role, User
 from contract.admin import ProductAdmin
+from contract.errors import DomainError
 
 admin.site.unregister(Group)
 
@@ -111,3 +114,53 @@ class LoginSessionAdmin(ProductAdmin):
 
     def has_change_permission(self, request: HttpRequest, obj: LoginSession | None = None) -> bool:
         return False
+
+
+class ApiTokenForm(forms.ModelForm[ApiToken]):
+    """A new token of whoever fills it in."""
+
+    days = forms.IntegerField(
+        label=_("Days until it expires"), min_value=1, max_value=api_tokens.LONGEST_DAYS, initial=90, widget=UnfoldAdminIntegerFieldWidget,
+    )  # fmt: skip
+
+    class Meta:
+        model = ApiToken
+        fields = ("name", "scope")
+
+    acting: ClassVar[User | None] = None
+
+    def clean_name(self) -> str:
+        name = str(self.cleaned_data["name"])
+        if ApiToken.objects.filter(user=self.acting, name=name).exists():
+            raise ValidationError(_("You have a token of that name."))
+        return name
+
+
+@admin.register(ApiToken)
+class ApiTokenAdmin(ProductAdmin):
+    """Personal tokens: made for oneself, seen and revoked by admins."""
+
+    form = ApiTokenForm
+    fields = ("name", "scope", "days")
+    list_display = ("name", "user", "scope", "beginning", "created_at", "expires_at", "last_used_at")
+    list_filter = ("scope",)
+    search_fields = ("name", "user__username")
+    list_select_related = ("user",)
+
+    def has_change_permission(self, request: HttpRequest, obj: ApiToken | None = None) -> bool:
+        return False
+
+    def get_form(self, request: HttpRequest, obj: ApiToken | None = None, change: bool = False, **kwargs: Any) -> Any:
+        form = super().get_form(request, obj, change=change, **kwargs)
+        return type(form.__name__, (form,), {"acting": request.user})
+
+    def save_model(self, request: HttpRequest, obj: ApiToken, form: Any, change: bool) -> None:
+        """Make it, and show it this once."""
+        data = form.cleaned_data
+        user: Any = request.user
+        try:
+            made, raw = api_tokens.make(user, data["name"], data["scope"], data["days"])
+        except DomainError as exc:
+            raise ValidationError(exc.message) from exc
+        obj.__dict__.update(made.__dict__)
+        self.message_user(request, f"{_('Copy the token now, it is not shown again:')} {raw}", messages.WARNING)

@@ -11,12 +11,14 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.views import APIView
 
-from accounts import services
+from accounts import api_tokens, services
 from accounts.authentication import RefreshTokenAuthentication
-from accounts.models import LoginSession, User
+from accounts.models import ApiToken, LoginSession, User
 from accounts.permissions import IsAdmin, require_login
 from accounts.serializers import (
     LOGIN_ANSWER,
+    ApiTokenBody,
+    ApiTokenSerializer,
     FormLoginBody,
     LoginBody,
     RegisterBody,
@@ -227,6 +229,43 @@ def log_in(request: Request) -> Response:
             "token_type": "bearer",
         }
     )
+
+
+class ApiTokensView(APIView):
+    """The caller's own personal tokens, for scripts and CI."""
+
+    @endpoint(shape("ApiTokens", tokens=ApiTokenSerializer(many=True)))
+    def get(self, request: Request) -> Response:
+        tokens = ApiToken.objects.filter(user=require_login(request))
+        return Response({"tokens": [ApiTokenSerializer.of(token) for token in tokens]})
+
+    @endpoint(
+        shape("ApiTokenMade", message=schema.text(), token=schema.text(), details=ApiTokenSerializer()),
+        403,
+        409,
+        body=ApiTokenBody,
+        status=201,
+    )
+    def post(self, request: Request) -> Response:
+        data = body_of(request)
+        made, raw = api_tokens.make(
+            require_login(request), data.get("name"), data.get("scope", "read"), data.get("expires_in_days", 90)
+        )
+        body = {
+            "message": "Copy the token now: it is not shown again.",
+            "token": raw,
+            "details": ApiTokenSerializer.of(made),
+        }
+        return Response(body, status.HTTP_201_CREATED)
+
+
+class ApiTokenView(APIView):
+    """One of the caller's own personal tokens."""
+
+    @endpoint(shape("ApiTokenRevoked", message=schema.text(), details=ApiTokenSerializer()), 403, 404)
+    def delete(self, request: Request, token_id: str) -> Response:
+        token = api_tokens.revoke(token_id, by=require_login(request))
+        return Response({"message": "Token revoked.", "details": ApiTokenSerializer.of(token)})
 
 
 def _session(request: Request) -> LoginSession:

@@ -8,20 +8,25 @@ from rest_framework.authentication import BaseAuthentication
 from rest_framework.request import Request
 from rest_framework_simplejwt.tokens import Token
 
-from accounts.models import LoginSession, User
+from accounts import api_tokens
+from accounts.models import ApiToken, LoginSession, User
 from accounts.tokens import AccessToken, RefreshToken, session_of
 
 
 class AccessTokenAuthentication(BaseAuthentication):
-    """`request.user` is the token's account, `request.auth` its login session."""
+    """`request.user` is the token's account, `request.auth` its login session, or the personal API token."""
 
     kind: ClassVar[type[Token]] = AccessToken
 
-    def authenticate(self, request: Request) -> tuple[User, LoginSession] | None:
-        scheme, _, raw = request.headers.get("Authorization", "").strip().partition(" ")
+    def authenticate(self, request: Request) -> tuple[User, LoginSession | ApiToken] | None:
+        scheme, _, rest = request.headers.get("Authorization", "").strip().partition(" ")
+        raw = rest.strip()
         if scheme.lower() != "bearer":
             return None
-        session = session_of(self.kind, raw.strip())
+        if raw.startswith(api_tokens.PREFIX) and self.kind is AccessToken:
+            token = api_tokens.used(raw, request.method or "", request.path)
+            return token.user, token
+        session = session_of(self.kind, raw)
         return session.user, session
 
     def authenticate_header(self, request: Request) -> str:

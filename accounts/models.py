@@ -166,3 +166,30 @@ class LoginFailures(models.Model):
 
     def ends_at(self, window: dt.timedelta) -> dt.datetime:
         return self.since + window
+
+
+class ApiToken(models.Model):
+    """A personal token for scripts and CI. It is shown once; only its digest is stored, and its beginning, to tell tokens apart."""
+
+    class Scope(models.TextChoices):
+        READ = "read", _("Read")
+        WRITE = "write", _("Read and write")
+
+    id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
+    user = models.ForeignKey(User, on_delete=models.CASCADE, related_name="api_tokens", verbose_name=_("user"))
+    name = models.CharField(_("name"), max_length=100)
+    scope = models.CharField(_("scope"), max_length=5, choices=Scope.choices, default=Scope.READ)
+    digest = models.CharField(_("digest"), max_length=64, unique=True, editable=False)
+    beginning = models.CharField(_("beginning"), max_length=12, editable=False)
+    created_at = models.DateTimeField(_("created at"), default=timezone.now, editable=False)
+    expires_at = models.DateTimeField(_("expires at"))
+    last_used_at = models.DateTimeField(_("last used at"), null=True, editable=False, help_text=_("By the minute."))
+
+    class Meta:
+        verbose_name = _("API token")
+        verbose_name_plural = _("API tokens")
+        ordering = ["-created_at"]
+        constraints = [models.UniqueConstraint(fields=["user", "name"], name="api_token_name_once")]
+
+    def __str__(self) -> str:
+        return f"{self.name} of {self.user}"

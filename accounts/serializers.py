@@ -6,7 +6,7 @@ from typing import Any
 
 from rest_framework import serializers
 
-from accounts.models import Role, User
+from accounts.models import ApiToken, Role, User
 from contract import schema
 from contract.times import utc_ms
 
@@ -32,6 +32,36 @@ class UserSerializer(schema.Representation[User]):
             "created_at": utc_ms(user.created_at),
             "updated_at": utc_ms(user.updated_at),
         }
+
+
+class ApiTokenSerializer(schema.Representation[ApiToken]):
+    """A personal token as the API shows it: never the token itself."""
+
+    id = serializers.UUIDField()
+    name = serializers.CharField()
+    scope = serializers.ChoiceField(ApiToken.Scope.choices)
+    beginning = serializers.CharField()
+    created_at = schema.timestamp()
+    expires_at = schema.timestamp()
+    last_used_at = schema.timestamp(allow_null=True)
+
+    def to_representation(self, token: ApiToken) -> dict[str, Any]:
+        return {
+            "id": str(token.id),
+            "name": token.name,
+            "scope": token.scope,
+            "beginning": token.beginning,
+            "created_at": utc_ms(token.created_at),
+            "expires_at": utc_ms(token.expires_at),
+            "last_used_at": utc_ms(token.last_used_at),
+        }
+
+
+@schema.example("A token of a pipeline", name="nightly pipeline", scope="write", expires_in_days=90)
+class ApiTokenBody(serializers.Serializer[Any]):
+    name = serializers.CharField(max_length=100)
+    scope = serializers.ChoiceField(ApiToken.Scope.choices, default=ApiToken.Scope.READ)
+    expires_in_days = serializers.IntegerField(min_value=1, max_value=730, default=90)
 
 
 @schema.example("By username", username="admin", password="the password")

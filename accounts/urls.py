@@ -10,6 +10,8 @@ urlpatterns = [
     path("auth/verify", api.VerifyView.as_view()),
     path("auth/me", api.MeView.as_view()),
     path("auth/register", api.RegisterView.as_view()),
+    path("auth/tokens", api.ApiTokensView.as_view()),
+    path("auth/tokens/<str:token_id>", api.ApiTokenView.as_view()),
     path("auth/users", api.UsersView.as_view()),
     path("auth/users/<str:user_id>", api.UserView.as_view()),
 ]

@@ -79,6 +79,7 @@ UNFOLD = {
                     _list(_("Resyncs"), "sync", "scheduler_resync"),
                     _list(_("Workers"), "engineering", "executions_worker"),
                     _list(_("API logins"), "key", "accounts_loginsession"),
+                    _list(_("API tokens"), "password", "accounts_apitoken"),
                     _list(_("Chores"), "cleaning_services", "django_apscheduler_djangojobexecution"),
                 ],
             },

@@ -12,7 +12,7 @@ from django_apscheduler import util
 from django_apscheduler.jobstores import DjangoJobStore
 from django_apscheduler.models import DjangoJobExecution
 
-from accounts.models import LoginSession
+from accounts.models import ApiToken, LoginSession
 from executions import retention, rollups
 from executions.models import Worker
 from executions.shares import forget_unused
@@ -41,6 +41,7 @@ def tidy() -> None:
     """Delete what only its own time needed: ended logins, used links, answered resyncs, dead workers, old runs of these jobs."""
     now = timezone.now()
     LoginSession.objects.filter(expires_at__lte=now).delete()
+    ApiToken.objects.filter(expires_at__lte=now - _KEPT).delete()
     forget_old(settings.NOTIFICATIONS_KEPT_DAYS)
     links.forget_old()
     forget_unused()
