@@ -17,7 +17,7 @@ from django.utils.translation import gettext_lazy as _
 from unfold import forms as unfold_forms
 from unfold.widgets import UnfoldAdminIntegerFieldWidget
 
-from accounts import api_tokens
+from accounts import api_tokens, second_factor
 from accounts.models import ApiToken, LoginSession, Role, User
 from contract.admin import ProductAdmin
 from contract.errors import DomainError
@@ -65,6 +65,7 @@ class UserAdmin(DjangoUserAdmin, ProductAdmin):  # type: ignore[type-arg]
     list_filter = ("role", "is_active")
     search_fields = ("username", "email")
     ordering = ("username",)
+    actions = ("remove_second_factor",)
     readonly_fields = ("last_login", "created_at", "updated_at")
     filter_horizontal = ()
     fieldsets = (
@@ -92,6 +93,13 @@ class UserAdmin(DjangoUserAdmin, ProductAdmin):  # type: ignore[type-arg]
     def has_delete_permission(self, request: HttpRequest, obj: User | None = None) -> bool:
         """Nobody deletes their own account."""
         return super().has_delete_permission(request, obj) and (obj is None or obj.pk != request.user.pk)
+
+    @admin.action(description=_("Remove the second factor"), permissions=["change"])
+    def remove_second_factor(self, request: HttpRequest, queryset: QuerySet[User]) -> None:
+        """For whoever has lost telephone and backup codes."""
+        for user in queryset:
+            second_factor.remove(user)
+        self.message_user(request, _("%(count)d users log in with their password alone.") % {"count": len(queryset)})
 
     def get_actions(self, request: HttpRequest) -> dict[str, Any]:
         """Accounts are deleted one by one, so that the rules above hold."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 from uuid import UUID
 
+from django.conf import settings
 from django.contrib import messages
 from django.core.exceptions import PermissionDenied
 from django.http import HttpRequest, HttpResponse, HttpResponseBase, HttpResponseRedirect
@@ -32,7 +33,7 @@ class CronschedAdminSite(UnfoldAdminSite):  # type: ignore[misc]  # unfold has n
 
     def each_context(self, request: HttpRequest) -> dict[str, Any]:
         """The theme's colours come from our style sheet: a strict Content-Security-Policy lets no style stand in a page."""
-        return {**super().each_context(request), "colors": None}
+        return {**super().each_context(request), "colors": None, "single_sign_on": bool(settings.OIDC_RP_CLIENT_ID)}
 
     def get_urls(self) -> list[Any]:
         from console.importing import ImportView

@@ -62,7 +62,9 @@ class Environment:
         value = self.text(name, default)
         parts = urlsplit(value)
         if parts.scheme not in {"http", "https"} or not parts.hostname:
-            raise SettingError(f"{name}={value} is not a URL; write one such as {default}.")
+            raise SettingError(
+                f"{name}={value} is not a URL; write one such as {default or 'https://sso.example.com/token'}."
+            )
         return value.rstrip("/")
 
     def origins(self, name: str, default: str = "") -> list[str]:

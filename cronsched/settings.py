@@ -116,6 +116,24 @@ NOTIFICATIONS_KEPT_DAYS = env.number("NOTIFICATIONS_KEPT_DAYS", 90, least=1)
 AUTH_USER_MODEL = "accounts.User"
 LOGIN_REDIRECT_URL = "admin:index"
 AUTHENTICATION_BACKENDS = ["accounts.backends.IdentityBackend"]
+# The admin's second factor: off, optional (each for oneself) or required
+SECOND_FACTOR = env.choice("SECOND_FACTOR", "optional", ["off", "optional", "required"])
+OTP_TOTP_ISSUER = "Cronsched"
+# Single sign-on by OpenID Connect, if there is a client id
+OIDC_RP_CLIENT_ID = env.text("OIDC_CLIENT_ID")
+if OIDC_RP_CLIENT_ID:
+    AUTHENTICATION_BACKENDS.append("accounts.single_sign_on.SingleSignOn")
+    OIDC_OP_AUTHORIZATION_ENDPOINT = env.url("OIDC_AUTHORIZATION_URL", "")
+    OIDC_OP_TOKEN_ENDPOINT = env.url("OIDC_TOKEN_URL", "")
+    OIDC_OP_USER_ENDPOINT = env.url("OIDC_USER_URL", "")
+    OIDC_OP_JWKS_ENDPOINT = env.url("OIDC_KEYS_URL", "")
+OIDC_RP_CLIENT_SECRET = env.text("OIDC_CLIENT_SECRET")
+OIDC_RP_SIGN_ALGO = "RS256"
+OIDC_RP_SCOPES = "openid email profile"
+OIDC_USE_PKCE = True
+OIDC_TIMEOUT = 10
+OIDC_ROLE = env.choice("OIDC_ROLE", "", ["", "viewer", "user", "admin"])
+LOGIN_REDIRECT_URL_FAILURE = "/admin/login/"
 PASSWORD_MIN_LENGTH = env.number("PASSWORD_MIN_LENGTH", 8, least=8, most=128)
 PASSWORD_MAX_LENGTH = 128
 _VALIDATION = "django.contrib.auth.password_validation."
@@ -157,6 +175,10 @@ INSTALLED_APPS = [
     "drf_spectacular",
     "drf_spectacular_sidecar",
     "django_apscheduler",
+    "django_otp",
+    "django_otp.plugins.otp_totp",
+    "django_otp.plugins.otp_static",
+    "mozilla_django_oidc",
     "accounts",
     "taxonomy",
     "settings_app",
@@ -178,6 +200,8 @@ MIDDLEWARE = [
     "django.middleware.common.CommonMiddleware",
     "django.middleware.csrf.CsrfViewMiddleware",
     "django.contrib.auth.middleware.AuthenticationMiddleware",
+    "django_otp.middleware.OTPMiddleware",
+    "console.second_factor.SecondFactor",
     "django.contrib.messages.middleware.MessageMiddleware",
     "django.middleware.clickjacking.XFrameOptionsMiddleware",
     "csp.middleware.CSPMiddleware",

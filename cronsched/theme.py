@@ -80,6 +80,7 @@ UNFOLD = {
                     _list(_("Workers"), "engineering", "executions_worker"),
                     _list(_("API logins"), "key", "accounts_loginsession"),
                     _list(_("API tokens"), "password", "accounts_apitoken"),
+                    {"title": _("Second factor"), "icon": "phonelink_lock", "link": reverse_lazy("second_factor")},
                     _list(_("Chores"), "cleaning_services", "django_apscheduler_djangojobexecution"),
                 ],
             },

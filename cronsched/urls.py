@@ -1,8 +1,10 @@
 """Every address of the site."""
 
+from django.conf import settings
 from django.contrib import admin
 from django.urls import include, path
 
+from console import second_factor
 from console.links import extension, unsubscription
 from cronsched import api
 from cronsched.metrics import metrics
@@ -15,6 +17,8 @@ urlpatterns = [
     path("extend/<str:token>/", extension, name="extend_job"),
     path("unsubscribe/<str:token>/", unsubscription, name="unsubscribe"),
     path("metrics", metrics),
+    path("second-factor/", second_factor.page, name="second_factor"),
+    *([path("oidc/", include("mozilla_django_oidc.urls"))] if settings.OIDC_RP_CLIENT_ID else []),
     path("i18n/", include("django.conf.urls.i18n")),
     path("docs", api.DocsView.as_view()),
     path("redoc", api.RedocView.as_view()),

@@ -1,5 +1,12 @@
 """Jobs and executions in the admin: the pages that look across several apps."""
 
+from django.contrib import admin
+from django_otp.plugins.otp_static.models import StaticDevice
+from django_otp.plugins.otp_totp.models import TOTPDevice
+
 from console.admin import executions, jobs
+
+# Their own pages are `console.second_factor` and an action on users.
+admin.site.unregister([TOTPDevice, StaticDevice])
 
 __all__ = ["executions", "jobs"]

@@ -81,7 +81,7 @@ def test_the_dashboard_costs_the_same_whatever_it_shows(
         ran(job, Status.FAILED, ago=number + 1)
         ran(job, Status.SUCCESS, ago=number + 100)
     browser.get(reverse("admin:dashboard_live"))
-    with django_assert_num_queries(15):
+    with django_assert_num_queries(16):
         browser.get(reverse("admin:dashboard_live"))
 
 
@@ -92,7 +92,7 @@ def test_the_job_list_costs_the_same_whatever_it_shows(
     for number in range(jobs):
         ran(make_job(name=f"job {number}"), Status.SUCCESS)
     browser.get(reverse("admin:jobs_job_changelist"))
-    with django_assert_num_queries(10):
+    with django_assert_num_queries(11):
         browser.get(reverse("admin:jobs_job_changelist"))
 
 
@@ -102,7 +102,7 @@ def test_the_history_is_never_counted(
     for number in range(30):
         ran(make_job(name=f"job {number}"), Status.SUCCESS)
     browser.get(reverse("admin:executions_execution_changelist"))
-    with django_assert_num_queries(4) as queries:
+    with django_assert_num_queries(5) as queries:
         browser.get(reverse("admin:executions_execution_changelist"))
     assert not [query for query in queries.captured_queries if "COUNT(" in query["sql"]]
 
