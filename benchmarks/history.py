@@ -1,0 +1,130 @@
+"""How long lists and statistics take with a long history on PostgreSQL, and whether new executions are stored as fast as in an empty one.
+
+Fills a database of its own with N executions of 10,000 jobs over 90 days (and their rollups), then prints the median and the worst of 15 requests through Django's
+test client, and rows a second of storing 20,000 executions before and after. Run it as `python benchmarks/history.py --executions 10000000`.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+import tempfile
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
+from benchmarks.fire_lag import SEED, show
+from benchmarks.installation import environment, manage, python
+from deploy.cluster import Postgres
+
+JOBS = 10_000
+FILL = """
+import sys
+from django.db import connection
+count = int(sys.argv[1])
+with connection.cursor() as cursor:
+    cursor.execute("SET synchronous_commit = off; SET maintenance_work_mem = '1GB'")
+    cursor.execute("CREATE TEMP TABLE numbered AS SELECT row_number() OVER (ORDER BY id) - 1 AS n, id FROM jobs_job")
+    cursor.execute("SELECT count(*) FROM numbered")
+    jobs = cursor.fetchone()[0]
+    for start in range(0, count, 500000):
+        cursor.execute('''
+            INSERT INTO executions_execution (id, job_id, status, trigger_type, scheduled_for, started_at, completed_at, duration_seconds, execution_type, target,
+                error_message, output, attempts, run_url, run_conclusion, takeovers, response_status)
+            SELECT gen_random_uuid(), j.id, CASE WHEN i %% 33 = 0 THEN 'failed' ELSE 'success' END, 'scheduled', at, at, at + interval '200 ms', 0.2, 'webhook', 'http://127.0.0.1/x',
+                '', 'ok', '[]', '', '', 0, 200
+            FROM (SELECT i, now() - interval '90 days' * (1 - i::float / %s) - interval '1 minute' AS at FROM generate_series(%s, %s) i) s JOIN numbered j ON j.n = s.i %% %s
+        ''', [count, start, min(start + 500000, count) - 1, jobs])
+    for table, extra, group in (("rollup", "job_id, longest", "job_id, "), ("total", "shard", "")):
+        values = "job_id, 0.2" if extra != "shard" else "0"
+        cursor.execute(f'''
+            INSERT INTO executions_{table} (hour, kind, success, failed, cancelled, skipped, missed, seconds, success_seconds, {extra})
+            SELECT date_trunc('hour', started_at), execution_type, count(*) FILTER (WHERE status = 'success'), count(*) FILTER (WHERE status = 'failed'), 0, 0, 0,
+                sum(duration_seconds), sum(duration_seconds) FILTER (WHERE status = 'success'), {values}
+            FROM executions_execution GROUP BY {group} date_trunc('hour', started_at), execution_type
+        ''')
+    cursor.execute("ANALYZE")
+"""
+STORE = """
+import time, uuid
+from django.db import transaction
+from django.utils import timezone
+from executions.bulk import insert_new
+from executions.models import Execution
+from jobs.models import Job
+from scheduler.firing import Row
+jobs = list(Job.objects.only("id", "target_url", "github_repo", "metadata")[:10000])
+rows = [Row(uuid.uuid4(), job.pk, "running", "scheduled", timezone.now(), timezone.now(), None, "webhook", "http://127.0.0.1/x", None, "", "", []) for job in jobs * 2]
+began = time.perf_counter()
+for start in range(0, len(rows), 500):
+    with transaction.atomic():
+        insert_new(Execution, Row._fields, rows[start : start + 500])
+print(round(len(rows) / (time.perf_counter() - began)))
+Execution.objects.filter(pk__in=[row.id for row in rows])._raw_delete("default")
+"""
+ASK = """
+import datetime as dt, json, statistics, time
+from django.test import Client
+from django.utils import timezone
+from accounts import api_tokens
+from accounts.models import User
+from executions.models import Execution
+from jobs.models import Job
+user = User.objects.create_user("bench", "bench@example.com", None, role="admin")
+token = api_tokens.make(user, "bench")[1]
+client = Client(HTTP_AUTHORIZATION=f"Bearer {token}", HTTP_HOST="127.0.0.1")
+browser = Client(HTTP_HOST="127.0.0.1"); browser.force_login(user, backend="accounts.backends.IdentityBackend")
+job = Job.objects.first().pk
+since = (timezone.now() - dt.timedelta(days=90)).date()
+asked = {
+    "executions, first page": (client, "/api/v2/executions"),
+    "failed executions": (client, "/api/v2/executions?status=failed"),
+    "executions of a job": (client, f"/api/v2/jobs/{job}/executions"),
+    "executions of a week": (client, f"/api/v2/executions?from={timezone.now().date() - dt.timedelta(days=7)}"),
+    "statistics of 90 days": (client, f"/api/v2/executions/statistics?from={since}"),
+    "statistics of all time": (client, "/api/v2/executions/statistics"),
+    "statistics of a job": (client, f"/api/v2/jobs/{job}/executions/statistics"),
+    "admin: executions": (browser, "/admin/executions/execution/"),
+    "admin: failed": (browser, "/admin/executions/execution/?status__exact=failed"),
+    "admin: dashboard": (browser, "/admin/"),
+    "metrics": (client, "/metrics"),
+}
+for name, (who, address) in asked.items():
+    times = []
+    for _ in range(16):
+        began = time.perf_counter()
+        answer = who.get(address)
+        times.append(1000 * (time.perf_counter() - began))
+        assert answer.status_code in {200, 401, 403}, (address, answer.status_code)
+    print(json.dumps({"what": name, "status": answer.status_code, "median_ms": round(statistics.median(times[1:]), 1), "worst_ms": round(max(times[1:]), 1)}), flush=True)
+"""
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--executions", type=int, default=10_000_000)
+    parser.add_argument("--json", action="store_true", help="one JSON object a line")
+    options = parser.parse_args()
+    with tempfile.TemporaryDirectory(prefix="cronsched-bench-") as folder:
+        postgres = Postgres(Path(folder))
+        env = environment(folder, postgres.start()) | {"METRICS_PUBLIC": "true"}
+        try:
+            manage(env, "migrate", "-v0")
+            python(env, SEED.replace("* * * * *", "0 0 1 1 *"), str(JOBS), "1")
+            before = int(python(env, STORE))
+            python(env, FILL, str(options.executions))
+            after = int(python(env, STORE))
+            rates: dict[str, object] = {
+                "stored_per_second_empty": before,
+                "stored_per_second": after,
+                "ratio": round(after / before, 2),
+            }
+            show({"executions": options.executions, **rates}, options.json)
+            for line in python(env, ASK).splitlines():
+                show(json.loads(line), options.json)
+        finally:
+            postgres.stop()
+
+
+if __name__ == "__main__":
+    main()
