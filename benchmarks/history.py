@@ -83,7 +83,7 @@ asked = {
     "executions of a week": (client, f"/api/v2/executions?from={timezone.now().date() - dt.timedelta(days=7)}"),
     "statistics of 90 days": (client, f"/api/v2/executions/statistics?from={since}"),
     "statistics of all time": (client, "/api/v2/executions/statistics"),
-    "statistics of a job": (client, f"/api/v2/jobs/{job}/executions/statistics"),
+    "statistics of a job": (client, f"/api/v2/jobs/{job}/executions/stats"),
     "admin: executions": (browser, "/admin/executions/execution/"),
     "admin: failed": (browser, "/admin/executions/execution/?status__exact=failed"),
     "admin: dashboard": (browser, "/admin/"),
