@@ -40,7 +40,7 @@ with connection.cursor() as cursor:
         cursor.execute(f'''
             INSERT INTO executions_{table} (hour, kind, success, failed, cancelled, skipped, missed, seconds, success_seconds, {extra})
             SELECT date_trunc('hour', started_at), execution_type, count(*) FILTER (WHERE status = 'success'), count(*) FILTER (WHERE status = 'failed'), 0, 0, 0,
-                sum(duration_seconds), sum(duration_seconds) FILTER (WHERE status = 'success'), {values}
+                sum(duration_seconds), coalesce(sum(duration_seconds) FILTER (WHERE status = 'success'), 0), {values}
             FROM executions_execution GROUP BY {group} date_trunc('hour', started_at), execution_type
         ''')
     cursor.execute("ANALYZE")

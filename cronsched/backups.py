@@ -10,6 +10,7 @@ from collections.abc import Callable
 from contextlib import closing
 from pathlib import Path
 
+from django.conf import settings
 from django.db import DEFAULT_DB_ALIAS, DatabaseError, connection, connections
 
 from accounts.models import User
@@ -68,17 +69,7 @@ def restore(file: Path, progress: Progress, *, replace: bool) -> None:
     if kind == "sqlite":
         _copy_sqlite(file, _database_path(), progress)
     else:
-        _postgres(
-            "pg_restore",
-            "--clean",
-            "--if-exists",
-            "--no-owner",
-            "--single-transaction",
-            "--exit-on-error",
-            "--dbname",
-            _name(),
-            str(file),
-        )
+        _restore_postgres(file)
 
 
 def _is_led() -> bool:
@@ -100,8 +91,16 @@ def _database_path() -> Path:
     return Path(str(connections[DEFAULT_DB_ALIAS].settings_dict["NAME"]))
 
 
-def _name() -> str:
-    return str(connections[DEFAULT_DB_ALIAS].settings_dict["NAME"])
+def _restore_postgres(file: Path) -> None:
+    """Everything that is there goes, also what a newer version has made, and the backup comes, in one transaction."""
+    script = settings.CRONSCHED_DATA_DIR / f".restore.{os.getpid()}.sql"
+    try:
+        os.close(os.open(script, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600))
+        _postgres("pg_restore", "--no-owner", f"--file={script}", str(file))
+        emptied = ("--command=DROP SCHEMA public CASCADE", "--command=CREATE SCHEMA public")
+        _postgres("psql", "--quiet", "--single-transaction", "--set=ON_ERROR_STOP=1", *emptied, f"--file={script}")
+    finally:
+        script.unlink(missing_ok=True)
 
 
 def _copy_sqlite(origin: Path, target: Path, progress: Progress) -> None:
@@ -133,7 +132,12 @@ def _postgres(program: str, *arguments: str) -> None:
     names = {"PGDATABASE": "NAME", "PGHOST": "HOST", "PGPORT": "PORT", "PGUSER": "USER", "PGPASSWORD": "PASSWORD"}
     given = {name: str(wanted[key]) for name, key in names.items() if wanted.get(key)}
     done = subprocess.run(  # noqa: S603
-        [found, *arguments], env={**os.environ, **given}, stderr=subprocess.PIPE, text=True, check=False
+        [found, *arguments],
+        env={**os.environ, **given, "PGOPTIONS": "--client-min-messages=warning"},
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.PIPE,
+        text=True,
+        check=False,
     )
     if done.returncode:
         raise CannotBackUp(f"{program} failed: {(done.stderr.strip().splitlines() or ['without a word'])[-1]}")

@@ -296,4 +296,11 @@ METRICS_TOKEN = env.text("METRICS_TOKEN")
 METRICS_PUBLIC = env.flag("METRICS_PUBLIC", False)
 SENTRY_DSN = env.text("SENTRY_DSN")
 if SENTRY_DSN:
-    sentry_sdk.init(dsn=SENTRY_DSN, release=__version__, send_default_pii=False)
+    # Local variables and bodies hold tokens.
+    sentry_sdk.init(
+        dsn=SENTRY_DSN,
+        release=__version__,
+        send_default_pii=False,
+        include_local_variables=False,
+        max_request_body_size="never",
+    )

@@ -8,7 +8,8 @@ import logging
 import os
 import threading
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from datetime import datetime
 from functools import partial
 from typing import Any, NamedTuple
@@ -31,6 +32,7 @@ from executions.wire import DeliveryError, Reply
 
 log = logging.getLogger("cronsched.engine")
 _RESOLVER_THREADS = 64
+_MOST_HELD = 20
 _STOPPED = Outcome(False, error="the process that made the call was stopped before an answer came", repeatable=False)
 
 
@@ -78,6 +80,8 @@ class Engine:
         self._gate = Gate(settings.ENGINE_CONCURRENCY)
         self._shares = self._shared_limits() if settings.EXECUTION_BACKEND == "celery" else None
         self._known: dict[UUID, Delivery] = {}
+        self._expected: set[UUID] = set()
+        recorder.known = self.known
         self._lock = threading.Lock()
         self._closing = False
         self._tasks: set[asyncio.Task[None]] = set()
@@ -95,10 +99,13 @@ class Engine:
         collect_rarely()
 
     def _shared_limits(self) -> Shares:
-        def changed() -> None:
-            self._loop.call_soon_threadsafe(self._gate.look_again)
+        async def done(work: Callable[[], Any]) -> Any:
+            return work()
 
-        shares = Shares(self._gate, lambda: self._recorder.worker_id, changed)
+        def on_loop(work: Callable[[], Any]) -> Any:
+            return asyncio.run_coroutine_threadsafe(done(work), self._loop).result()
+
+        shares = Shares(self._gate, lambda: self._recorder.worker_id, on_loop)
         self._gate.allowed = shares.allowed
         return shares
 
@@ -122,6 +129,11 @@ class Engine:
         return self._recorder.worker_id
 
     @property
+    def is_full(self) -> bool:
+        """Whether more deliveries had better go elsewhere: all places are taken, or very many wait for a host or their next attempt."""
+        return self._gate.is_full or len(self._known) > _MOST_HELD * settings.ENGINE_CONCURRENCY
+
+    @property
     def in_flight(self) -> int:
         """How many deliveries are not finished: under way, waiting for room, or for their next attempt."""
         return len(self._known)
@@ -129,24 +141,36 @@ class Engine:
     def known(self) -> set[UUID]:
         """The executions that this process carries out, or whose outcomes it has yet to store."""
         with self._lock:
-            return set(self._known) | self._recorder.pending()
+            return set(self._known) | self._expected | self._recorder.pending()
 
-    def shutdown(self, drain: float) -> list[UUID]:
+    @contextmanager
+    def expecting(self, ids: Iterable[UUID]) -> Iterator[None]:
+        """For as long as executions are being claimed and handed to this engine: they are in good hands."""
+        mine = set(ids)
+        with self._lock:
+            self._expected |= mine
+        try:
+            yield
+        finally:
+            with self._lock:
+                self._expected -= mine
+
+    def shutdown(self, drain: float) -> list[Delivery]:
         """Let calls under way finish for up to `drain` seconds, end the rest as failed, and record every outcome.
 
-        Returns the executions whose call has not begun, or waits for its next attempt: another worker can carry them out.
+        Returns the deliveries whose call has not begun, or waits for its next attempt: another worker can carry them out.
         """
         asyncio.run_coroutine_threadsafe(self._stop_starting(), self._loop).result()
         deadline = time.monotonic() + drain
         while self._tasks and time.monotonic() < deadline:
             time.sleep(0.02)
-        concurrent.futures.wait([asyncio.run_coroutine_threadsafe(self._close(), self._loop)])
         if self._shares:
             self._shares.stop()
+        concurrent.futures.wait([asyncio.run_coroutine_threadsafe(self._close(), self._loop)])
         self._loop.call_soon_threadsafe(self._loop.stop)
         self._thread.join()
         self._recorder.stop()
-        return list(self._known)
+        return list(self._known.values())
 
     def _run(self) -> None:
         asyncio.set_event_loop(self._loop)
@@ -310,7 +334,7 @@ def local_engine() -> Engine:
         return _engine[1]
 
 
-def shutdown_local_engine(drain: float) -> list[UUID]:
+def shutdown_local_engine(drain: float) -> list[Delivery]:
     """End this process's engine, if it was started, with all outcomes recorded; returns what it did not begin."""
     global _engine
     with _lock:

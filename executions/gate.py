@@ -62,6 +62,11 @@ class Gate:
                 return
             self._admit(lane)
 
+    @property
+    def is_full(self) -> bool:
+        """Whether as many are inside as may be in all."""
+        return self._inside >= self._limit
+
     def inside(self, name: str) -> int:
         """How many with this key are inside."""
         return self._held[name]

@@ -8,7 +8,8 @@ import socket
 import threading
 import time
 from collections import defaultdict, deque
-from datetime import datetime
+from collections.abc import Callable, Iterable
+from datetime import datetime, timedelta
 from typing import Any, NamedTuple
 from uuid import UUID, uuid4
 
@@ -27,6 +28,8 @@ log = logging.getLogger("cronsched.recorder")
 _GATHER_SECONDS = 0.05
 _BATCH = 1000
 HEARTBEAT_SECONDS = 5.0
+# How often, and how long after its beginning at least, an execution of ours is looked for that the engine does not know.
+SWEEP_SECONDS = 10.0
 # A worker without a heartbeat for this long is taken for dead.
 STALE_SECONDS = 15.0
 _LONGEST_BACKOFF_SECONDS = 5.0
@@ -110,6 +113,9 @@ class Recorder:
         self._stopping = threading.Event()
         self._thread = threading.Thread(target=self._run, name="recorder", daemon=True)
         self._beat_at = 0.0
+        self._swept_at = time.monotonic()
+        # Which executions are in good hands here: the engine says.
+        self.known: Callable[[], set[UUID]] = set
 
     def start(self) -> None:
         """Register this process as a worker and start writing."""
@@ -151,6 +157,7 @@ class Recorder:
             try:
                 self._flush()
                 self._beat()
+                self._sweep()
                 backoff = 0.1
             except Exception as exc:
                 # A thread that ended here would leave every later outcome unrecorded.
@@ -191,6 +198,22 @@ class Recorder:
             self._register()
         elif now - self._beat_at >= HEARTBEAT_SECONDS:
             self._beat_at = now if self._heartbeat() else 0.0
+
+    def _sweep(self) -> None:
+        """Let go of executions that are this worker's by their rows but not known here: their transaction's end was never told, or they
+        were left to others who never came. No call of them has begun."""
+        now = time.monotonic()
+        if now - self._swept_at < SWEEP_SECONDS:
+            return
+        self._swept_at = now
+        known = self.known()
+        mine = Execution.objects.filter(status=Status.RUNNING, run_id=None, worker_id=self.worker_id)
+        settled = mine.filter(started_at__lt=timezone.now() - timedelta(seconds=SWEEP_SECONDS))
+        stray = [pk for pk in settled.order_by().values_list("pk", flat=True) if pk not in known]
+        if stray:
+            log.warning("%d executions of this worker are not known here: left to others", len(stray))
+            for start in range(0, len(stray), _BATCH):
+                mine.filter(pk__in=stray[start : start + _BATCH]).update(worker_id=None)
 
     def _heartbeat(self) -> bool:
         return bool(
@@ -247,6 +270,8 @@ def store(batch: list[Finished]) -> None:
     batch = [one for one in batch if one.execution_id in held and held[one.execution_id].worker_id == one.worker_id]
     if not batch:
         return
+    if connection.features.has_select_for_update:
+        lock_jobs({one.job_id for one in batch})
     columns = (
         "status",
         "completed_at",
@@ -258,18 +283,27 @@ def store(batch: list[Finished]) -> None:
         "attempts",
     )
     update_many(Execution, columns, ("id",), [_row(finished) for finished in batch])
-    rollups.count([_ended(one, held[one.execution_id]) for one in batch])
     by_outcome: defaultdict[tuple[str, datetime], list[UUID]] = defaultdict(list)
     for finished in batch:
         by_outcome[finished.status.value, finished.started_at].append(finished.job_id)
     for (status, started_at), job_ids in sorted(by_outcome.items()):
         Job.objects.filter(pk__in=job_ids, last_execution_at=started_at).update(last_status=status)
+    rollups.count([_ended(one, held[one.execution_id]) for one in batch])
     Revision.bump()
     try:
         with transaction.atomic():
             executions_finished.send(sender=Recorder, finished=batch)
+    except (OperationalError, InterfaceError):
+        # The whole batch is tried again, with what is to be told of it.
+        raise
     except Exception:
         log.exception("telling of %d finished executions failed", len(batch))
+
+
+def lock_jobs(job_ids: Iterable[UUID]) -> None:
+    """Lock jobs in the order in which firing does, before their rollups: no two transactions wait for each other."""
+    locked = Job.objects.filter(pk__in=job_ids).order_by("next_run_at", "id").select_for_update(of=("self",))
+    list(locked.values_list("pk", flat=True))
 
 
 class _Held(NamedTuple):

@@ -11,7 +11,6 @@ from collections.abc import Iterable, Mapping, Sequence
 from uuid import UUID
 
 from django.db.models import F, QuerySet
-from django.utils import timezone
 
 from executions import engine, queueing
 from executions.engine import Delivery
@@ -26,8 +25,6 @@ MOST_TAKEOVERS = 3
 # The leader looks every three seconds.
 _GAP_SECONDS = 8.0
 _BATCH = 500
-# A row of our own that the engine does not know was stored by a transaction whose end the database did not tell us.
-_OWN_AFTER = dt.timedelta(seconds=10)
 
 
 def recover() -> int:
@@ -39,10 +36,13 @@ def recover() -> int:
     bury_dead_workers()
     if owner() is None:
         return _release(_orphans().exclude(worker_id=None)[:_BATCH])
-    mine = [execution for execution in [*_orphans()[:_BATCH], *_unknown()] if _claim(execution)]
-    if mine:
+    orphans = list(_orphans()[:_BATCH])
+    if not orphans:
+        return 0
+    with engine.local_engine().expecting(execution.pk for execution in orphans):
+        mine = [execution for execution in orphans if _claim(execution)]
         ended = resume(mine, team_limits())
-        log.warning("took over %d executions of workers that are gone; %d of them are ended", len(mine), ended)
+    log.warning("took over %d executions of workers that are gone; %d of them are ended", len(mine), ended)
     return len(mine)
 
 
@@ -135,20 +135,10 @@ def _is_gone(worker: Worker) -> bool:
     return False
 
 
-def _called() -> QuerySet[Execution]:
-    """The executions that a worker should be carrying out. A run that is followed needs none."""
-    return Execution.objects.filter(status=Status.RUNNING, run_id__isnull=True).select_related("job__pic_team")
-
-
 def _orphans() -> QuerySet[Execution]:
-    return _called().exclude(worker_id__in=Worker.objects.values("id"))
-
-
-def _unknown() -> list[Execution]:
-    """Executions of this process that its engine does not know."""
-    known = engine.local_engine().known()
-    own = _called().filter(worker_id=engine.worker_id(), started_at__lt=timezone.now() - _OWN_AFTER)
-    return [execution for execution in own[:_BATCH] if execution.pk not in known]
+    """The executions that a worker should be carrying out, but none is. A run that is followed needs none."""
+    called = Execution.objects.filter(status=Status.RUNNING, run_id__isnull=True).select_related("job__pic_team")
+    return called.exclude(worker_id__in=Worker.objects.values("id"))
 
 
 def _claim(execution: Execution) -> bool:

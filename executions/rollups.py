@@ -21,6 +21,7 @@ from django.db.models.functions import Coalesce
 from contract.times import DateRange
 from executions.bulk import add_up
 from executions.models import OPEN, Execution, Lateness, Rollup, Status, Total
+from jobs.models import Job
 
 ENDED = (Status.SUCCESS, Status.FAILED, Status.CANCELLED, Status.SKIPPED, Status.MISSED)
 # Upper bounds of fire lag in seconds; the last stands for all above.
@@ -28,6 +29,8 @@ BOUNDS = (0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0, 30
 _COUNTS = tuple(status.value for status in ENDED)
 _COLUMNS = (*_COUNTS, "seconds", "success_seconds")
 _SHARDS = 8
+# Where the counts of deleted jobs are: those who watch see no counter go back.
+FORGOTTEN = 99
 _HOUR = dt.timedelta(hours=1)
 
 
@@ -102,13 +105,21 @@ class _Sum:
 
 
 def forget_jobs(job_ids: Sequence[UUID]) -> None:
-    """Take jobs that are about to be deleted, with their executions, out of the totals."""
-    rows = Rollup.objects.filter(job__in=job_ids).order_by().values_list("hour", "kind")
-    less = [
-        (hour, kind, 0, *(-value for value in values))
-        for hour, kind, *values in rows.annotate(**{f"sum_{name}": Sum(name) for name in _COLUMNS})
-    ]
-    add_up(Total, ("hour", "kind", "shard"), _COLUMNS, less)
+    """Take jobs that are about to be deleted, with their executions, out of the totals, into a shard that statistics leave out.
+
+    Locks what those who end executions lock, in the same order.
+    """
+    for rows, order in (
+        (Execution.objects.filter(job__in=job_ids, status__in=OPEN), ("pk",)),
+        (Job.objects.filter(pk__in=job_ids), ("next_run_at", "id")),
+        (Rollup.objects.filter(job__in=job_ids), ("job", "hour", "kind")),
+    ):
+        list(rows.order_by(*order).select_for_update(of=("self",)).values_list("pk", flat=True))
+    sums = Rollup.objects.filter(job__in=job_ids).order_by().values_list("hour", "kind")
+    moved = []
+    for hour, kind, *values in sums.annotate(**{f"sum_{name}": Sum(name) for name in _COLUMNS}):
+        moved += [(hour, kind, 0, *(-value for value in values)), (hour, kind, FORGOTTEN, *values)]
+    add_up(Total, ("hour", "kind", "shard"), _COLUMNS, sorted(moved))
 
 
 class Counts(NamedTuple):
@@ -128,7 +139,7 @@ class Counts(NamedTuple):
 def counts(span: DateRange, job_id: UUID | None = None) -> Counts:
     """The totals of a range of time, of all jobs or one. Hours that lie whole in it are read from here, its edges from the executions."""
     whole = _whole_hours(span)
-    rows = Rollup.objects.filter(job=job_id) if job_id else Total.objects.all()
+    rows = Rollup.objects.filter(job=job_id) if job_id else Total.objects.exclude(shard=FORGOTTEN)
     sums = _summed(rows.filter(**whole.lookup("hour")))
     for edge in _edges(span, whole):
         found = Execution.objects.filter(**edge.lookup("started_at"), status__in=ENDED)
@@ -188,7 +199,7 @@ def _aggregated(executions: Any) -> dict[str, Any]:
 def by_hour(since: dt.datetime) -> dict[dt.datetime, dict[str, int]]:
     """How many executions began in each hour since then, by status."""
     found: defaultdict[dt.datetime, dict[str, int]] = defaultdict(dict)
-    rows = Total.objects.filter(hour__gte=hour_of(since)).order_by().values_list("hour")
+    rows = Total.objects.filter(hour__gte=hour_of(since)).exclude(shard=FORGOTTEN).order_by().values_list("hour")
     for hour, *values in rows.annotate(**{f"sum_{name}": Sum(name) for name in _COUNTS}):
         found[hour] = {name: value for name, value in zip(_COUNTS, values, strict=True) if value}
     for started_at, status in Execution.objects.filter(status__in=OPEN, started_at__gte=since).values_list(
@@ -241,7 +252,7 @@ def _rebuild_hour(hour: dt.datetime) -> None:
         with connection.cursor() as cursor:
             cursor.execute(f"LOCK TABLE {tables} IN SHARE ROW EXCLUSIVE MODE")
     Rollup.objects.filter(hour=hour).delete()
-    Total.objects.filter(hour=hour).delete()
+    Total.objects.filter(hour=hour).exclude(shard=FORGOTTEN).delete()
     ended = Execution.objects.filter(started_at__gte=hour, started_at__lt=hour + _HOUR, status__in=ENDED).order_by()
     longest = Coalesce(Max("duration_seconds", filter=Q(status=Status.SUCCESS)), 0.0)
     per_job = list(ended.values_list("job_id", "execution_type").annotate(**_measures(), longest=longest))

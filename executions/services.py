@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from datetime import datetime
 from functools import lru_cache
@@ -148,9 +149,14 @@ def target_of(execution: Execution) -> Target:
 
 def shut_down() -> None:
     """End this process's engine with all outcomes recorded; what it did not begin is given to other workers."""
-    ids = engine.shutdown_local_engine(settings.ENGINE_DRAIN_SECONDS)
-    for start in range(0, len(ids), _BATCH):
-        Execution.objects.filter(pk__in=ids[start : start + _BATCH], status__in=OPEN).update(worker_id=None)
+    mine: defaultdict[UUID | None, list[UUID]] = defaultdict(list)
+    for delivery in engine.shutdown_local_engine(settings.ENGINE_DRAIN_SECONDS):
+        mine[delivery.worker_id].append(delivery.execution_id)
+    for worker_id, ids in mine.items():
+        for start in range(0, len(ids), _BATCH):
+            # What was taken over meanwhile stays with whoever took it.
+            held = Execution.objects.filter(pk__in=ids[start : start + _BATCH], worker_id=worker_id, status__in=OPEN)
+            held.update(worker_id=None)
 
 
 def owner() -> UUID | None:

@@ -10,6 +10,7 @@ import logging
 import threading
 from collections import defaultdict
 from collections.abc import Callable, Mapping
+from typing import Any, NamedTuple
 from uuid import UUID
 
 from django.db import close_old_connections, connection, transaction
@@ -25,15 +26,18 @@ _FULL_SECONDS = 0.05
 
 
 class Shares:
-    """This process's slots. Its gate asks `allowed` and tells of keys it lacks slots of by `lacking`; a thread sees to the rows."""
+    """This process's slots. Its gate asks `allowed`; a thread sees to the rows.
 
-    def __init__(self, gate: Gate, worker_id: Callable[[], UUID], changed: Callable[[], None]) -> None:
+    While the thread looks at a limit, nobody new is let in under it: what is told of this process stays true until the rows are written.
+    `on_loop` does something in the gate's event loop, and gives its result.
+    """
+
+    def __init__(self, gate: Gate, worker_id: Callable[[], UUID], on_loop: Callable[[Callable[[], Any]], Any]) -> None:
         self._gate = gate
         self._worker_id = worker_id
-        self._changed = changed
+        self._on_loop = on_loop
         self._limits: dict[str, int] = {}
-        self._granted: dict[str, int] = {}
-        self._of: UUID | None = None
+        self._allowed: dict[str, int] = {}
         self._wake = threading.Event()
         self._over = threading.Event()
         self._thread = threading.Thread(target=self._run, name="shares", daemon=True)
@@ -48,11 +52,11 @@ class Shares:
 
     def allowed(self, key: Key) -> int:
         """How many may be inside at once here. What is lacking is asked for."""
-        granted = self._granted.get(key.name, 0)
-        if granted < key.limit and self._gate.demand(key.name) > granted:
+        allowed = self._allowed.get(key.name, 0)
+        if allowed < key.limit and self._gate.demand(key.name) > allowed:
             self._limits[key.name] = key.limit
             self._wake.set()
-        return granted
+        return allowed
 
     def _run(self) -> None:
         while not self._over.is_set():
@@ -72,54 +76,76 @@ class Shares:
 
     def _look(self) -> bool:
         """Ask for what is lacking and give back what is not needed; returns whether anything is still lacking."""
-        worker_id = self._worker_id()
-        if worker_id != self._of:
-            # Gone on as a new worker: what the old one held is free.
-            self._of, self._granted = worker_id, {}
-        demands = {name: self._gate.demand(name) for name in {*self._limits, *self._granted}}
-        if not demands:
+        needs: dict[str, Need] = self._on_loop(self._freeze)
+        if not needs:
             return False
-        granted = divide(
-            worker_id, {name: (demand, self._limits[name]) for name, demand in demands.items()}, self._gate.inside
-        )
-        more = any(slots > self._granted.get(name, 0) for name, slots in granted.items())
-        self._granted = {name: slots for name, slots in granted.items() if slots}
-        for name in [name for name, demand in demands.items() if not demand and name not in self._granted]:
-            self._limits.pop(name, None)
-        if more:
-            self._changed()
-        return any(granted[name] < min(demand, self._limits.get(name, 0)) for name, demand in demands.items())
+        allowed = divide(self._worker_id(), needs)
+        self._on_loop(lambda: self._thaw(allowed))
+        return any(allowed[name] < min(need.demand, need.limit) for name, need in needs.items())
+
+    def _freeze(self) -> dict[str, Need]:
+        needs = {
+            name: Need(self._gate.demand(name), limit, self._gate.inside(name)) for name, limit in self._limits.items()
+        }
+        self._allowed = dict.fromkeys(needs, 0)
+        return needs
+
+    def _thaw(self, allowed: dict[str, int]) -> None:
+        self._allowed = allowed
+        for name in [name for name in self._limits if not self._gate.demand(name)]:
+            del self._limits[name]
+            del self._allowed[name]
+        self._gate.look_again()
+
+
+class Need(NamedTuple):
+    """What a worker has to say of a limit: how many calls it has under way or waiting, the limit, and how many are under way."""
+
+    demand: int
+    limit: int
+    inside: int
 
 
 @transaction.atomic
-def divide(worker_id: UUID, wanted: Mapping[str, tuple[int, int]], inside: Callable[[str], int]) -> dict[str, int]:
-    """How many slots of each limit are this worker's from now on. `wanted`: how many it has calls for, and the limit, by key.
+def divide(worker_id: UUID, needs: Mapping[str, Need]) -> dict[str, int]:
+    """How many calls of each limit this worker may have under way from now on; what is under way already keeps its slot until it ends.
 
-    One whose limit others wait for keeps no more than its part of it, but for what is in use (`inside`).
+    One whose limit others wait for keeps no more than its part of it. Where there are fewer slots than workers, a slot goes round.
     """
-    names = sorted(wanted)
+    names = sorted(needs)
     SharedLimit.objects.bulk_create([SharedLimit(pk=name) for name in names], ignore_conflicts=True)
     list(SharedLimit.objects.select_for_update().filter(pk__in=names).order_by("pk"))
     others: defaultdict[str, list[tuple[int, int]]] = defaultdict(list)
-    rows = Slots.objects.filter(limit__in=names).exclude(worker=worker_id)
-    for name, count, asked in rows.values_list("limit", "count", "wanted"):
-        others[name].append((count, asked))
-    granted = {name: _granted(*wanted[name], others[name], inside(name)) for name in names}
+    mine: dict[str, int] = {}
+    rows = Slots.objects.filter(limit__in=names).values_list("limit", "worker", "count", "wanted")
+    for name, worker, count, wanted in rows:
+        if worker == worker_id:
+            mine[name] = count
+        else:
+            others[name].append((count, wanted))
+    allowed = {name: _allowed(needs[name], others[name], mine.get(name, 0)) for name in names}
+    held = [max(allowed[name], needs[name].inside) for name in names]
     Slots.objects.bulk_create(
-        [Slots(limit_id=name, worker_id=worker_id, count=granted[name], wanted=wanted[name][0]) for name in names],
+        [
+            Slots(limit_id=name, worker_id=worker_id, count=count, wanted=needs[name].demand)
+            for name, count in zip(names, held, strict=True)
+        ],
         update_conflicts=True,
         unique_fields=["limit", "worker"],
         update_fields=["count", "wanted"],
     )
-    return granted
+    return allowed
 
 
-def _granted(want: int, limit: int, others: list[tuple[int, int]], inside: int) -> int:
+def _allowed(need: Need, others: list[tuple[int, int]], had: int) -> int:
     """What is left of a limit beside what others have, or may have as their part of it."""
-    part = limit // (1 + sum(asked > 0 for _, asked in others))
-    free = limit - sum(count for count, _ in others)
-    fair = limit - sum(max(count, min(asked, part)) for count, asked in others)
-    return max(0, min(want, free, max(fair, inside)))
+    part = max(1, need.limit // (1 + sum(asked > 0 for _, asked in others)))
+    free = need.limit - sum(count for count, _ in others)
+    fair = need.limit - sum(max(count, min(asked, part)) for count, asked in others)
+    if fair <= 0 < free and not had:
+        # Fewer slots than workers: whoever had none takes the one that is free.
+        fair = 1
+    return max(0, min(need.demand, free, fair))
 
 
 def forget_unused() -> None:

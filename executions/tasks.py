@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import logging
-import time
+import threading
 from typing import Any
 from uuid import UUID
 
 from celery import shared_task
-from django.conf import settings
+from celery.signals import worker_shutting_down
 from django.db import DatabaseError, InterfaceError, close_old_connections, connection, transaction
 
 from executions import engine, queueing
@@ -18,6 +18,7 @@ from executions.services import team_limits
 
 log = logging.getLogger("cronsched.worker")
 _FULL_SECONDS = 0.02
+_stopping = threading.Event()
 
 
 @shared_task(name=queueing.TASK, ignore_result=True)  # type: ignore[untyped-decorator]  # celery has no types
@@ -30,24 +31,36 @@ def carry_out(*arguments: Any, **more: Any) -> int:
     if not ids:
         return 0
     delivery = engine.local_engine()
-    while delivery.in_flight > 2 * settings.ENGINE_CONCURRENCY:
+    while delivery.is_full and not _stopping.is_set():
         # What this process cannot hold is left on the queue to others.
-        time.sleep(_FULL_SECONDS)
+        _stopping.wait(_FULL_SECONDS)
+    if _stopping.is_set():
+        return 0
     try:
         close_old_connections()
-        with transaction.atomic():
-            claimed = queueing.claim(ids, delivery.worker_id)
-        executions = Execution.objects.filter(pk__in=claimed).select_related("job")
-        as_new = list(executions)
-        for execution in as_new:
-            # No call of it has begun.
-            execution.worker_id = None
-        resume(as_new, team_limits())
-        return len(as_new)
+        with delivery.expecting(ids):
+            return _carry_out(ids, delivery.worker_id)
     except (DatabaseError, InterfaceError) as exc:
         log.warning("%d executions could not be claimed, they are sent again later: %s", len(ids), exc)
         connection.close()
         return 0
+
+
+def _carry_out(ids: list[UUID], worker_id: UUID) -> int:
+    with transaction.atomic():
+        claimed = queueing.claim(ids, worker_id)
+        executions = list(Execution.objects.filter(pk__in=claimed).select_related("job"))
+        limits = team_limits()
+    for execution in executions:
+        # No call of it has begun.
+        execution.worker_id = None
+    resume(executions, limits)
+    return len(executions)
+
+
+@worker_shutting_down.connect  # type: ignore[untyped-decorator]
+def _stop(**_: Any) -> None:
+    _stopping.set()
 
 
 def _read(arguments: tuple[Any, ...], more: dict[str, Any]) -> list[UUID]:

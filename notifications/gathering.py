@@ -41,7 +41,7 @@ def queue_alerts(alerts: Sequence[Alert]) -> list[Message]:
     recent = _told(timezone.now() - SPAN) if by_recipient else {}
     today = _told_of_unrun() if any(alert.kind is Kind.UNRUN for alert in alerts) else {}
     fresh: list[Message] = []
-    for recipient, all_of_them in by_recipient.items():
+    for recipient, all_of_them in sorted(by_recipient.items()):
         mine = [alert for alert in all_of_them if messages.identity(alert) not in today.get(recipient, ())]
         told = len(recent.get(recipient, ()))
         if told + len(mine) <= AT_ONCE:

@@ -54,7 +54,7 @@ class Alert(NamedTuple):
 
 def alerts_of(finished: Sequence[Finished], jobs: dict[UUID, Job]) -> list[Alert]:
     """Follow the outcomes of these jobs, within the caller's transaction; returns what is worth an alert, in order."""
-    streaks = {one.job_id: one for one in Streak.objects.select_for_update().filter(job__in=jobs)}
+    streaks = {one.job_id: one for one in Streak.objects.select_for_update().filter(job__in=jobs).order_by("job")}
     known = set(streaks)
     usual = _usual(jobs, {one.execution_id for one in finished})
     alerts: list[Alert] = []
@@ -151,7 +151,7 @@ def still_failing() -> list[Alert]:
     now = timezone.now()
     due = Q(reminded_at__lte=now - REMIND_AFTER) | Q(reminded_at=None, told_at__lte=now - REMIND_AFTER)
     failing = Streak.objects.select_for_update(of=("self",)).filter(due, acknowledged_at=None, job__is_active=True)
-    streaks = list(failing.select_related("job__pic_team"))
+    streaks = list(failing.order_by("job").select_related("job__pic_team"))
     Streak.objects.filter(pk__in=[streak.pk for streak in streaks]).update(reminded_at=now)
     return [Alert(Kind.STILL_FAILING, streak.job, None, streak.since, streak.failures) for streak in streaks]
 

@@ -147,10 +147,10 @@ def _fire_chunk(jobs: list[Job], now: dt.datetime, limits: Limits, fired: Fired)
     ran = [delivery for execution_id, delivery in deliveries.items() if execution_id in stored]
     fired.executions += len(ran)
     fired.recorded += len(stored) - len(ran)
+    _advance(by_next, now, {delivery.job_id for delivery in ran})
     unrun = Counter(row.job for row in rows if row.id in stored and row.status in {Status.MISSED, Status.SKIPPED})
     if unrun:
         _tell_of_unrun(unrun)
-    _advance(by_next, now, {delivery.job_id for delivery in ran})
     return ran
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
+import threading
 import uuid
 from collections.abc import Callable
 from typing import Any
@@ -16,9 +17,13 @@ from hypothesis import strategies as st
 
 from accounts.models import User
 from executions import engine, queueing, recovery, services, shares, tasks
+from executions.engine import Engine
+from executions.gate import Key
 from executions.models import Execution, SharedLimit, Slots, Status, Worker
+from executions.recorder import Recorder
 from executions.services import trigger_now
 from jobs.models import Job
+from tests.target import wait_until
 
 pytestmark = pytest.mark.django_db
 
@@ -129,10 +134,10 @@ def test_workers_that_are_busy_are_given_time(
         assert queueing.Unclaimed().look() == 0
 
 
-@hypothesis_settings(max_examples=40, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@hypothesis_settings(max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(
-    st.integers(1, 9),
-    st.lists(st.tuples(st.integers(0, 2), st.integers(0, 12), st.integers(0, 9)), min_size=1, max_size=25),
+    st.integers(1, 6),
+    st.lists(st.tuples(st.integers(0, 2), st.integers(0, 12), st.integers(0, 9)), max_size=25),
 )
 def test_shared_limits_are_never_exceeded_and_nobody_starves(
     db: None, limit: int, steps: list[tuple[int, int, int]]
@@ -140,32 +145,81 @@ def test_shared_limits_are_never_exceeded_and_nobody_starves(
     Worker.objects.all().delete()
     SharedLimit.objects.all().delete()
     workers = [Worker.objects.create(host="h", pid=number).pk for number in range(3)]
-    held = dict.fromkeys(range(3), 0)
-    for who, want, busy in steps:
-        # What is in use cannot be given back, and is wanted too.
-        in_use = min(held[who], busy)
-        got = shares.divide(workers[who], {"host x": (max(want, in_use), limit)}, lambda _, used=in_use: used)
-        held[who] = got["host x"]
-        assert held[who] >= in_use
-        assert sum(held.values()) <= limit
-    for _ in range(3):
+    inside, allowed, served = [0, 0, 0], [0, 0, 0], [0, 0, 0]
+
+    def step(who: int, want: int, ends: int) -> None:
+        """Some calls end; the worker looks; as many as are allowed and wanted begin."""
+        inside[who] -= min(inside[who], ends)
+        need = shares.Need(max(want, inside[who]), limit, inside[who])
+        allowed[who] = shares.divide(workers[who], {"host x": need})["host x"]
+        begins = max(0, min(need.demand, allowed[who]) - inside[who])
+        inside[who] += begins
+        served[who] += begins
+        assert sum(inside) <= limit
+        # What ends makes room at once, without another look.
+        if inside[who] and allowed[who] >= inside[who] and want > inside[who]:
+            served[who] += 1
+
+    for who, want, ends in steps:
+        step(who, want, ends)
+    served[:] = [0, 0, 0]
+    for _ in range(12):
         for who in range(3):
-            held[who] = shares.divide(workers[who], {"host x": (12, limit)}, lambda _: 0)["host x"]
-    assert sum(held.values()) == limit
+            step(who, 50, inside[who])
+    assert min(served) > 0
     if limit >= 3:
-        assert min(held.values()) >= limit // 3
+        assert sum(inside) == limit
 
 
 def test_a_worker_that_is_gone_leaves_its_slots(db: None) -> None:
     one, two = (Worker.objects.create(host="h", pid=number).pk for number in range(2))
-    assert shares.divide(one, {"team t": (5, 5)}, lambda _: 0) == {"team t": 5}
-    assert shares.divide(two, {"team t": (5, 5)}, lambda _: 0) == {"team t": 0}
+    five = {"team t": shares.Need(5, 5, 0)}
+    assert shares.divide(one, five) == {"team t": 5}
+    assert shares.divide(two, five) == {"team t": 0}
     Worker.objects.filter(pk=one).delete()
-    assert shares.divide(two, {"team t": (5, 5)}, lambda _: 0) == {"team t": 5}
-    shares.divide(two, {"team t": (0, 5)}, lambda _: 0)
+    assert shares.divide(two, five) == {"team t": 5}
+    shares.divide(two, {"team t": shares.Need(0, 5, 0)})
     shares.forget_unused()
     assert not Slots.objects.exists()
     assert not SharedLimit.objects.exists()
+
+
+def test_a_limit_of_one_holds_between_two_engines_and_both_get_their_turn(
+    settings: Any, transactional_db: None
+) -> None:
+    settings.EXECUTION_BACKEND = "celery"
+    key, lock, log, most = Key("team serial", 1), threading.Lock(), [], [0]
+    engines = [Engine(Recorder()) for _ in range(2)]
+    under_way: list[int] = []
+
+    def enter(number: int, gate: Any, loop: Any) -> None:
+        def begin() -> None:
+            with lock:
+                under_way.append(number)
+                most[0] = max(most[0], len(under_way))
+            loop.call_later(0.1, end)
+
+        def end() -> None:
+            with lock:
+                under_way.remove(number)
+                log.append(number)
+            gate.leave((key,))
+
+        gate.enter((key,), begin)
+
+    for one in engines:
+        one.start()
+    try:
+        for _ in range(8):
+            for number, one in enumerate(engines):
+                one._loop.call_soon_threadsafe(enter, number, one._gate, one._loop)
+        wait_until(lambda: len(log) == 16, 30)
+    finally:
+        for one in engines:
+            one.shutdown(0)
+    assert most == [1]
+    # Neither had to wait until the other had nothing left to do.
+    assert set(log[:8]) == {0, 1}
 
 
 def test_the_local_back_end_owns_what_it_fires(monkeypatch: Any) -> None:

@@ -117,11 +117,18 @@ def test_a_dead_process_of_this_host_is_noticed_at_once() -> None:
 
 
 def test_a_row_of_our_own_that_the_engine_does_not_know_is_carried_out(
-    make_job: Callable[..., Job], target: Target
+    make_job: Callable[..., Job], target: Target, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The database may store a transaction and lose the connection before it says so."""
+    from tests.target import wait_until
+
     job = make_job(target_url=target.url + "/ok")
-    execution = left_running(job, worker_id=engine.worker_id(), started_at=timezone.now() - dt.timedelta(seconds=11))
+    old = timezone.now() - dt.timedelta(seconds=11)
+    execution, claiming = (left_running(job, worker_id=engine.worker_id(), started_at=old) for _ in range(2))
+    with engine.local_engine().expecting([claiming.pk]):
+        engine.local_engine()._recorder._swept_at = 0.0
+        wait_until(lambda: Execution.objects.get(pk=execution.pk).worker_id is None, 12)
+        assert Execution.objects.get(pk=claiming.pk).worker_id == engine.worker_id()
     assert recover() == 1
     ended(execution)
 
