@@ -4,6 +4,8 @@ from django.apps import AppConfig
 from django.conf import settings
 from django.contrib.admin import apps as admin_apps
 
+from contract import tracing
+
 
 class ProjectConfig(AppConfig):
     """The project itself, for its management commands."""
@@ -12,6 +14,7 @@ class ProjectConfig(AppConfig):
     name = "cronsched"
 
     def ready(self) -> None:
+        tracing.start()
         if settings.EXECUTION_BACKEND == "celery":
             import_module("cronsched.celery")
 

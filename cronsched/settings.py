@@ -294,6 +294,7 @@ LOGGING = logs.configuration(
 # Seen from outside
 METRICS_TOKEN = env.text("METRICS_TOKEN")
 METRICS_PUBLIC = env.flag("METRICS_PUBLIC", False)
+OTEL_EXPORTER_OTLP_ENDPOINT = env.text("OTEL_EXPORTER_OTLP_ENDPOINT")
 SENTRY_DSN = env.text("SENTRY_DSN")
 if SENTRY_DSN:
     # Local variables and bodies hold tokens.

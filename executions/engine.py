@@ -19,7 +19,7 @@ import uvloop
 from django.conf import settings
 from django.utils import timezone
 
-from contract import logs
+from contract import logs, tracing
 from contract.collector import collect_rarely
 from contract.times import utc_ms
 from executions.gate import Gate, Keys
@@ -288,7 +288,8 @@ class Engine:
         delivery = course.delivery
         send = self._sender(delivery.timeout, delivery.connect_timeout, course.attempts)
         try:
-            return await delivery.deliverable.deliver(send, delivery.execution_id)
+            with tracing.span("delivery", execution=str(delivery.execution_id), job=str(delivery.job_id)):
+                return await delivery.deliverable.deliver(send, delivery.execution_id)
         except DeliveryError as exc:
             repeatable = delivery.deliverable.repeatable or exc.failure == "connect"
             return Outcome(False, error=str(exc), failure=exc.failure, repeatable=repeatable)

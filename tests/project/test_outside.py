@@ -7,10 +7,14 @@ import io
 import json
 import logging
 from collections.abc import Callable, Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
+from django.apps import apps
 from django.core.management import call_command
+from django.db import migrations
+from django.db.migrations.loader import MigrationLoader
 from django.test import Client
 from django.utils import timezone
 from prometheus_client.parser import text_string_to_metric_families
@@ -24,6 +28,8 @@ from executions.rollups import Ended
 from jobs.models import Job
 from notifications.models import Message
 from scheduler.models import Leadership
+from tests.installation import Installation
+from tests.target import Target, wait_until
 
 pytestmark = pytest.mark.django_db
 
@@ -145,3 +151,47 @@ class TestDoctor:
             call_command("doctor", "--offline")
         assert ended.value.code == 1
         assert "-> Start one: 'manage.py runscheduler'." in capsys.readouterr().out
+
+
+def test_traces_go_where_the_environment_says(tmp_path: Path, target: Target) -> None:
+    env = {"OTEL_EXPORTER_OTLP_ENDPOINT": target.url, "OTEL_BSP_SCHEDULE_DELAY": "200"}
+    with Installation(tmp_path, schedulers=0, env=env) as installation:
+        assert installation.anyone.get("/health").status_code == 200
+        wait_until(
+            lambda: any(one.path == "/v1/traces" and b"api/v2/health" in one.body for one in target.arrivals), 20
+        )
+
+
+# The last migrations before there was anything to be updated.
+BASELINE = {
+    "accounts": 3,
+    "executions": 4,
+    "jobs": 4,
+    "notifications": 4,
+    "scheduler": 3,
+    "settings_app": 4,
+    "taxonomy": 3,
+}
+
+
+class TestMigrations:
+    def test_they_only_add_what_the_old_code_can_live_with(self) -> None:
+        """While they run the old code writes rows without the new columns, and reads tables that it knows."""
+        loader = MigrationLoader(None)
+        lacking: list[str] = []
+        for (app, name), migration in loader.disk_migrations.items():
+            if int(name[:4]) <= BASELINE.get(app, 10_000):
+                continue
+            for operation in migration.operations:
+                assert not isinstance(
+                    operation, migrations.RemoveField | migrations.RenameField | migrations.DeleteModel
+                ), (app, name)
+                new_here = {one.name_lower for one in migration.operations if isinstance(one, migrations.CreateModel)}
+                if isinstance(operation, migrations.AddField) and operation.model_name_lower not in new_here:
+                    field = apps.get_model(app, operation.model_name)._meta.get_field(operation.name)
+                    lacking += (
+                        []
+                        if field.null or field.has_db_default()
+                        else [f"{app}.{operation.model_name}.{operation.name}"]
+                    )
+        assert lacking == []
