@@ -18,7 +18,7 @@ from benchmarks.installation import environment, manage, python
 from deploy.cluster import Postgres
 
 JOBS = 10_000
-FILL = """
+FILL = r"""
 import sys
 from django.db import connection
 count = int(sys.argv[1])
@@ -27,6 +27,14 @@ with connection.cursor() as cursor:
     cursor.execute("CREATE TEMP TABLE numbered AS SELECT row_number() OVER (ORDER BY id) - 1 AS n, id FROM jobs_job")
     cursor.execute("SELECT count(*) FROM numbered")
     jobs = cursor.fetchone()[0]
+    cursor.execute('''SELECT 'ALTER TABLE ' || conrelid::regclass || ' DROP CONSTRAINT ' || conname, 'ALTER TABLE ' || conrelid::regclass || ' ADD CONSTRAINT ' || conname || ' ' || pg_get_constraintdef(oid)
+        FROM pg_constraint WHERE contype = 'u' AND conrelid IN ('executions_execution'::regclass, 'executions_rollup'::regclass)''')
+    made = cursor.fetchall()
+    cursor.execute('''SELECT 'DROP INDEX ' || indexname, indexdef FROM pg_indexes WHERE tablename IN ('executions_execution', 'executions_rollup')
+        AND indexname NOT IN (SELECT conname FROM pg_constraint)''')
+    made += cursor.fetchall()
+    for gone, _ in made:
+        cursor.execute(gone)
     for start in range(0, count, 500000):
         cursor.execute('''
             INSERT INTO executions_execution (id, job_id, status, trigger_type, scheduled_for, started_at, completed_at, duration_seconds, execution_type, target,
@@ -43,18 +51,21 @@ with connection.cursor() as cursor:
                 sum(duration_seconds), coalesce(sum(duration_seconds) FILTER (WHERE status = 'success'), 0), {values}
             FROM executions_execution GROUP BY {group} date_trunc('hour', started_at), execution_type
         ''')
-    cursor.execute("ANALYZE")
+    for _, again in made:
+        cursor.execute(again)
+    cursor.execute("VACUUM ANALYZE")
 """
 STORE = """
-import time, uuid
+import time
 from django.db import transaction
 from django.utils import timezone
+from uuid_utils.compat import uuid7
 from executions.bulk import insert_new
 from executions.models import Execution
 from jobs.models import Job
 from scheduler.firing import Row
 jobs = list(Job.objects.only("id", "target_url", "github_repo", "metadata")[:10000])
-rows = [Row(uuid.uuid4(), job.pk, "running", "scheduled", timezone.now(), timezone.now(), None, "webhook", "http://127.0.0.1/x", None, "", "", []) for job in jobs * 2]
+rows = [Row(uuid7(), job.pk, "running", "scheduled", timezone.now(), timezone.now(), None, "webhook", "http://127.0.0.1/x", None, "", "", []) for job in jobs * 2]
 began = time.perf_counter()
 for start in range(0, len(rows), 500):
     with transaction.atomic():

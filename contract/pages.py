@@ -24,13 +24,19 @@ class Page(Generic[M]):
 
     @classmethod
     def of(
-        cls, queryset: QuerySet[M], params: Mapping[str, str], *, size_name: str = "limit", clamp: bool = False
+        cls,
+        queryset: QuerySet[M],
+        params: Mapping[str, str],
+        *,
+        size_name: str = "limit",
+        clamp: bool = False,
+        total: int | None = None,
     ) -> Page[M]:
-        """Read `page` (1) and `size_name` (20; 1 to 200) and fetch. With `clamp` sizes above 100 mean 100."""
+        """Read `page` (1) and `size_name` (20; 1 to 200) and fetch. With `clamp` sizes above 100 mean 100. `total`: if it is known."""
         number = query_int(params, "page", 1)
         size = query_int(params, size_name, 20, most=None if clamp else 200)
         size = min(size, 100) if clamp else size
-        total = queryset.count()
+        total = queryset.count() if total is None else total
         return cls(_items(queryset, total, (number - 1) * size, size), total, number, size)
 
     def body(self, size_name: str = "limit") -> dict[str, Any]:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 from rest_framework import serializers
 from rest_framework.permissions import IsAuthenticated
 from rest_framework.request import Request
@@ -15,9 +17,9 @@ from contract.pages import Page
 from contract.payload import query_int
 from contract.schema import RANGE_QUERY, RangeSerializer, endpoint, param, shape
 from contract.times import DateRange
-from executions import rollups, services
+from executions import counting, rollups, services
 from executions.filters import filtered
-from executions.models import Execution
+from executions.models import Execution, ExecutionQuerySet
 from executions.rollups import Counts
 from executions.serializers import ExecuteBody, ExecutionSerializer, NamedExecutionSerializer, TestRunBody
 from jobs.serializers import JOB_NAME
@@ -54,7 +56,7 @@ class ExecutionsView(APIView):
     )
     def get(self, request: Request) -> Response:
         found, _ = filtered(Execution.objects.newest_first().select_related("job"), request.query_params)
-        page = Page.of(found, request.query_params)
+        page = Page.of(found, request.query_params, total=_total(found, request.query_params))
         return Response({"executions": NamedExecutionSerializer.of_all(page.items), **page.body()})
 
 
@@ -240,6 +242,13 @@ class TestRunView(APIView):
     )
     def post(self, request: Request) -> Response:
         return Response(services.test_run(body_of(request)))
+
+
+def _total(found: ExecutionQuerySet, params: Mapping[str, str]) -> int | None:
+    """How many there are, where they are asked for by nothing that changes or narrows them down: else they are counted."""
+    if any(params.get(name) for name in ("job_id", "status", "from", "to")):
+        return None
+    return counting.total(found, (params.get("execution_type", ""), params.get("trigger_type", "")))
 
 
 def _rate(counts: Counts) -> float:

@@ -240,3 +240,18 @@ class Lateness(models.Model):
 
     def __str__(self) -> str:
         return f"{self.hour:%Y-%m-%d %H}: {self.count} within {self.bound} s"
+
+
+class Past(models.Model):
+    """One row: how often executions of past days were deleted or added. See `executions.counting`."""
+
+    id = models.PositiveSmallIntegerField(primary_key=True, default=1)
+    changes = models.BigIntegerField(_("changes"), default=1)
+
+    class Meta:
+        verbose_name = _("past")
+        verbose_name_plural = _("past")
+        constraints = [models.CheckConstraint(name="past_is_one_row", condition=Q(id=1))]
+
+    def __str__(self) -> str:
+        return str(self.changes)

@@ -11,9 +11,11 @@ from collections.abc import Callable, Iterator, Sequence
 from uuid import UUID
 
 from django.conf import settings
+from django.db import transaction
 from django.db.models import F, Sum
 from django.utils import timezone
 
+from executions.counting import past_has_changed
 from executions.models import OPEN, Execution, Rollup, Status
 
 # A step aims at half of the 100 ms for which nobody may be kept waiting.
@@ -27,7 +29,9 @@ def prune(deleted: Callable[[int], object] | None = None) -> int:
     total, step = 0, _Step()
     for ids in _doomed(step):
         began = time.perf_counter()
-        total += Execution.objects.filter(pk__in=ids)._raw_delete(using=Execution.objects.db)
+        with transaction.atomic():
+            total += Execution.objects.filter(pk__in=ids)._raw_delete(using=Execution.objects.db)
+            past_has_changed()
         took = time.perf_counter() - began
         step.adapt(took)
         if deleted:

@@ -19,7 +19,7 @@ from hypothesis import strategies as st
 
 from accounts.models import User
 from contract.times import DateRange
-from executions import retention, rollups
+from executions import counting, retention, rollups
 from executions.models import Execution, Lateness, Rollup, Status, Total
 from executions.recorder import Finished, store
 from executions.targets import Outcome
@@ -190,3 +190,37 @@ class TestRetention:
         assert [row.started_at.minute for row in left] == [5, 4]
         assert Execution.objects.filter(job=busy, status=Status.FAILED).count() == 6
         assert retention.prune() == 0
+
+
+class TestCounting:
+    def total(self) -> int:
+        return counting.total(Execution.objects.all(), ("test",))
+
+    def test_the_past_is_counted_once_and_stays_right(
+        self, make_job: Callable[..., Job], admin: User, settings: Any, django_assert_num_queries: Any
+    ) -> None:
+        settings.EXECUTIONS_KEPT_DAYS = 30
+        job, other = make_job(), make_job(name="other")
+        now = timezone.now()
+
+        def began(which: Job, days: float) -> Execution:
+            return Execution.objects.create(
+                job=which, status="success", trigger_type="manual", execution_type="webhook", target="x",
+                started_at=now - dt.timedelta(days=days),
+            )  # fmt: skip
+
+        for days in (40, 20, 5, 0):
+            began(job, days)
+        began(other, 7)
+        assert self.total() == 5
+        with django_assert_num_queries(2):
+            assert self.total() == 5
+        began(job, 0)
+        assert self.total() == 6
+        assert retention.prune() == 1
+        assert self.total() == 5
+        remove_jobs([other], by=admin)
+        assert self.total() == 4
+        missed = began(job, 9)
+        rollups.count([rollups.Ended(job.pk, "webhook", missed.started_at, Status.MISSED, None)])
+        assert self.total() == 5

@@ -15,7 +15,7 @@ from jobs.models import Job
 HOT = [
     ("/api/v2/jobs", 3),
     ("/api/v2/jobs?page=1", 5),
-    ("/api/v2/executions", 4),
+    ("/api/v2/executions", 5),
     ("/api/v2/executions/statistics", 3),
     ("/api/v2/notifications", 8),
     ("/api/v2/notifications/unread-count", 3),
@@ -33,6 +33,8 @@ def test_a_constant_number_of_queries(
     for number in range(3):
         job = make_job(name=f"job {number}")
         Execution.objects.create(job=job, trigger_type="manual", execution_type="webhook", target="x")
+    # What a process counts once is known from here on.
+    api.get(path)
     with django_assert_num_queries(queries):
         assert api.get(path).status_code == 200
     for number in range(3, 12):
