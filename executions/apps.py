@@ -18,6 +18,7 @@ class ExecutionsConfig(AppConfig):
         from jobs.signals import jobs_changed
 
         def forget(sender: Any, changes: Sequence[JobChange], **_: Any) -> None:
-            rollups.forget_jobs([change.job.pk for change in changes if change.kind == "deleted"])
+            if deleted := [change.job.pk for change in changes if change.kind == "deleted"]:
+                rollups.forget_jobs(deleted)
 
         jobs_changed.connect(forget, weak=False, dispatch_uid="executions.rollups")
