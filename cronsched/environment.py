@@ -119,8 +119,9 @@ def database_of(name: str, url: str) -> dict[str, Any]:
     if engine.endswith("sqlite3") and config["NAME"] not in {"", ":memory:"}:
         return sqlite(Path(str(config["NAME"])))
     if engine.endswith("postgresql"):
-        # A process that is stopped in the middle of a transaction keeps its locks for no longer than this.
-        options = {**config.get("OPTIONS", {}), "options": "-c idle_in_transaction_session_timeout=5000"}
+        # A process that is stopped in the middle of a transaction keeps its locks for no longer than this. To compile our
+        # short queries takes longer than to run them.
+        options = {**config.get("OPTIONS", {}), "options": "-c idle_in_transaction_session_timeout=5000 -c jit=off"}
         return {**config, "CONN_MAX_AGE": 60, "CONN_HEALTH_CHECKS": True, "OPTIONS": options}
     raise SettingError(
         f"{name} is not a database URL that can be used; write sqlite:////path/to/file or postgresql://user:password@host/name."
