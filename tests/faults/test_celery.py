@@ -52,11 +52,14 @@ def ledger(installation: Installation, target: Target) -> Ledger:
 
 
 def test_both_workers_carry_out_what_the_leader_fires(ledger: Ledger) -> None:
-    for _ in range(3):
+    """A round fits into one message, which either may fetch."""
+    carried_out: set[str] = set()
+    while len(carried_out) < 2:
+        assert ledger.rounds < 20
         ledger.make_due()
         ledger.settle()
+        carried_out |= {str(row[0]) for row in ledger.query("SELECT DISTINCT worker_id FROM executions_execution")}
     ledger.check()
-    assert len(ledger.query("SELECT DISTINCT worker_id FROM executions_execution")) == 2
 
 
 @pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGTERM])
