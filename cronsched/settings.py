@@ -6,7 +6,6 @@ from datetime import timedelta
 from pathlib import Path
 
 import django_stubs_ext
-import sentry_sdk
 
 from contract import logs
 from contract.version import __version__
@@ -297,6 +296,8 @@ METRICS_PUBLIC = env.flag("METRICS_PUBLIC", False)
 OTEL_EXPORTER_OTLP_ENDPOINT = env.text("OTEL_EXPORTER_OTLP_ENDPOINT")
 SENTRY_DSN = env.text("SENTRY_DSN")
 if SENTRY_DSN:
+    import sentry_sdk
+
     # Local variables and bodies hold tokens.
     sentry_sdk.init(
         dsn=SENTRY_DSN,

@@ -20,7 +20,7 @@ from celery import current_app
 from django.utils import timezone
 from kombu.exceptions import ChannelError, OperationalError
 
-from executions.models import Execution, ExecutionType, Status
+from executions.models import Execution, ExecutionType
 
 log = logging.getLogger("cronsched.queueing")
 TASK = "executions.carry_out"
@@ -165,7 +165,7 @@ def kinds_of(executions: Iterable[Execution]) -> dict[UUID, str]:
 
 def claim(ids: Iterable[UUID], worker_id: UUID) -> list[UUID]:
     """Make these executions this worker's, but those that are another's already, or over; in the caller's transaction."""
-    free = Execution.objects.unclaimed().filter(pk__in=list(ids), status=Status.RUNNING)
+    free = Execution.objects.unclaimed().filter(pk__in=list(ids))
     claimed = list(free.select_for_update(skip_locked=True, of=("self",)).order_by().values_list("pk", flat=True))
     Execution.objects.filter(pk__in=claimed).update(worker_id=worker_id)
     return claimed
