@@ -4,7 +4,7 @@ VENV := .venv
 PY := $(VENV)/bin/python
 PIP := $(PY) -m pip install --quiet --disable-pip-version-check --require-hashes
 
-.PHONY: run demo demo-github demo-clean cluster test test-cluster faults fuzz schema lint types imports checks bench lock clean
+.PHONY: run demo demo-github demo-clean cluster test test-cluster faults fuzz docs lint types imports checks bench lock clean
 
 run: $(VENV)/runtime.stamp
 	@exec $(PY) manage.py serve
@@ -20,7 +20,7 @@ demo: $(VENV)/runtime.stamp
 # A stand-in for GitHub on this machine, for trying workflows offline; start Cronsched with the settings that it prints.
 demo-github: $(VENV)/runtime.stamp
 	@echo "GITHUB_API_URL=http://127.0.0.1:$${GITHUB_PORT:-5098} GITHUB_TOKEN=any make run"
-	@exec $(PY) -m console.github_stand_in $${GITHUB_PORT:-5098}
+	@exec $(PY) -m demo.github_stand_in $${GITHUB_PORT:-5098}
 
 demo-clean:
 	rm -rf var/demo
@@ -42,8 +42,8 @@ test-cluster: $(VENV)/dev.stamp
 fuzz: $(VENV)/dev.stamp
 	FUZZ_EXAMPLES=300 $(PY) -m pytest tests/contract/test_schema.py $(ARGS)
 
-schema: $(VENV)/dev.stamp
-	$(PY) manage.py writeschema
+docs: $(VENV)/dev.stamp
+	$(PY) manage.py writedocs
 
 lint: $(VENV)/dev.stamp
 	$(VENV)/bin/ruff check .

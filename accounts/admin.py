@@ -11,22 +11,23 @@ from django.contrib.auth.models import Group
 from django.core.exceptions import ValidationError
 from django.db.models import Count, QuerySet
 from django.http import HttpRequest
-from django.urls import reverse
 from django.utils.html import format_html
 from django.utils.translation import gettext_lazy as _
 from unfold import forms as unfold_forms
 from unfold.widgets import UnfoldAdminIntegerFieldWidget
 
-from accounts import api_tokens, second_factor
+from accounts.auth import api_tokens
 from accounts.models import ApiToken, LoginSession, Role, User
-from contract.admin import ProductAdmin
-from contract.errors import DomainError
+from accounts.second_factor import devices
+from core import page_links
+from core.admin import ProductAdmin
+from core.api.errors import DomainError
 
 admin.site.unregister(Group)
 
 
 class UserCreationForm(unfold_forms.UserCreationForm):  # type: ignore[misc]
-    """Django's form for a new account; names and addresses are compared without case."""
+    """Django's form for a new account; names and addresses are compared case-insensitively."""
 
     class Meta:
         model = User
@@ -35,7 +36,7 @@ class UserCreationForm(unfold_forms.UserCreationForm):  # type: ignore[misc]
 
 
 class UserChangeForm(forms.ModelForm[User]):
-    """Keeps the last active admin an admin, and whoever fills it in what they are."""
+    """The form of an account. It keeps at least one active admin, and nobody changes their own role or status."""
 
     acting: ClassVar[User | None] = None
 
@@ -75,18 +76,18 @@ class UserAdmin(DjangoUserAdmin, ProductAdmin):  # type: ignore[type-arg]
     add_fieldsets = ((None, {"classes": ("wide",), "fields": ("username", "email", "role", "password1", "password2")}),)
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[User]:
-        """With the number of their jobs."""
+        """Accounts with the number of jobs that they own."""
         users: QuerySet[User] = super().get_queryset(request)
         return users.annotate(_jobs=Count("jobs"))
 
     @admin.display(description=_("jobs"), ordering="_jobs")
     def job_count(self, user: Any) -> str:
-        """How many jobs are theirs, with the list of them."""
-        url = f"{reverse('admin:jobs_job_changelist')}?created_by__id__exact={user.pk}"
+        """The number of owned jobs, linked to the list of them."""
+        url = page_links.path_of("job_list", created_by__id__exact=user.pk)
         return format_html('<a href="{}">{}</a>', url, user._jobs)
 
     def get_form(self, request: HttpRequest, obj: User | None = None, change: bool = False, **kwargs: Any) -> Any:
-        """The form knows who fills it in."""
+        """The form class with the user who fills it in."""
         form = super().get_form(request, obj, change=change, **kwargs)
         return type(form.__name__, (form,), {"acting": request.user})
 
@@ -96,13 +97,13 @@ class UserAdmin(DjangoUserAdmin, ProductAdmin):  # type: ignore[type-arg]
 
     @admin.action(description=_("Remove the second factor"), permissions=["change"])
     def remove_second_factor(self, request: HttpRequest, queryset: QuerySet[User]) -> None:
-        """For whoever has lost telephone and backup codes."""
+        """Remove the second factor of users who have lost their phone and backup codes."""
         for user in queryset:
-            second_factor.remove(user)
+            devices.remove(user)
         self.message_user(request, _("%(count)d users log in with their password alone.") % {"count": len(queryset)})
 
     def get_actions(self, request: HttpRequest) -> dict[str, Any]:
-        """Accounts are deleted one by one, so that the rules above hold."""
+        """Without bulk deletion: accounts are deleted one at a time, so that the rules above apply."""
         actions = super().get_actions(request)
         actions.pop("delete_selected", None)
         return actions
@@ -110,7 +111,7 @@ class UserAdmin(DjangoUserAdmin, ProductAdmin):  # type: ignore[type-arg]
 
 @admin.register(LoginSession)
 class LoginSessionAdmin(ProductAdmin):
-    """Who is logged in to the API; deleting a row ends that login."""
+    """API logins; deleting a row ends that login."""
 
     list_display = ("user", "address", "created_at", "expires_at")
     search_fields = ("user__username", "user__email")
@@ -125,7 +126,7 @@ class LoginSessionAdmin(ProductAdmin):
 
 
 class ApiTokenForm(forms.ModelForm[ApiToken]):
-    """A new token of whoever fills it in."""
+    """The form of a new token that belongs to the user who fills it in."""
 
     days = forms.IntegerField(
         label=_("Days until it expires"), min_value=1, max_value=api_tokens.LONGEST_DAYS, initial=90, widget=UnfoldAdminIntegerFieldWidget,
@@ -146,7 +147,7 @@ class ApiTokenForm(forms.ModelForm[ApiToken]):
 
 @admin.register(ApiToken)
 class ApiTokenAdmin(ProductAdmin):
-    """Personal tokens: made for oneself, seen and revoked by admins."""
+    """Personal tokens: users create their own, admins see and revoke all of them."""
 
     form = ApiTokenForm
     fields = ("name", "scope", "days")
@@ -163,7 +164,7 @@ class ApiTokenAdmin(ProductAdmin):
         return type(form.__name__, (form,), {"acting": request.user})
 
     def save_model(self, request: HttpRequest, obj: ApiToken, form: Any, change: bool) -> None:
-        """Make it, and show it this once."""
+        """Create the token and show it once."""
         data = form.cleaned_data
         user: Any = request.user
         try:

@@ -7,14 +7,17 @@ from typing import Any
 from django.conf import settings
 from rest_framework import serializers, status
 from rest_framework.parsers import FormParser
+from rest_framework.permissions import IsAuthenticated
 from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.views import APIView
 
-from accounts import api_tokens, services
-from accounts.authentication import RefreshTokenAuthentication
+from accounts import services
+from accounts.auth import api_tokens
+from accounts.auth.authentication import RefreshTokenAuthentication
+from accounts.auth.jwt import AccessToken, RefreshToken, issue
 from accounts.models import ApiToken, LoginSession, User
-from accounts.permissions import IsAdmin, require_login
+from accounts.permissions import IsAdmin, NotByApiToken, require_login
 from accounts.serializers import (
     LOGIN_ANSWER,
     ApiTokenBody,
@@ -25,12 +28,11 @@ from accounts.serializers import (
     UserChanges,
     UserSerializer,
 )
-from accounts.tokens import AccessToken, RefreshToken, issue
-from contract import schema
-from contract.caller import address_of
-from contract.errors import Forbidden, Invalid
-from contract.http import body_of
-from contract.schema import endpoint, shape
+from core.api import openapi
+from core.api.errors import Forbidden, Invalid
+from core.api.json import body_of
+from core.api.openapi import endpoint, shape
+from core.runtime.request_context import address_of
 
 
 class LoginView(APIView):
@@ -62,10 +64,10 @@ class RefreshView(APIView):
     @endpoint(
         shape(
             "RefreshAnswer",
-            access_token=schema.text(),
-            refresh_token=schema.text(allow_null=True),
-            token_type=schema.text(),
-            expires_in=schema.whole(),
+            access_token=openapi.text(),
+            refresh_token=openapi.text(allow_null=True),
+            token_type=openapi.text(),
+            expires_in=openapi.whole(),
         )
     )
     def post(self, request: Request) -> Response:
@@ -82,7 +84,9 @@ class RefreshView(APIView):
 class LogoutView(APIView):
     """End this login's access and refresh tokens."""
 
-    @endpoint(shape("LogoutAnswer", success=schema.flag(), message=schema.text(), detail=schema.text()))
+    permission_classes = (NotByApiToken, IsAuthenticated)
+
+    @endpoint(shape("LogoutAnswer", success=openapi.flag(), message=openapi.text(), detail=openapi.text()))
     def post(self, request: Request) -> Response:
         services.log_out(_session(request))
         return Response(
@@ -95,16 +99,16 @@ class LogoutView(APIView):
 
 
 class VerifyView(APIView):
-    """Tell whether the access token is good."""
+    """Whether the access token is valid."""
 
     @endpoint(
         shape(
             "VerifyAnswer",
-            valid=schema.flag(),
-            user_id=schema.text(),
-            username=schema.text(),
-            role=schema.text(),
-            message=schema.text(),
+            valid=openapi.flag(),
+            user_id=openapi.text(),
+            username=openapi.text(),
+            role=openapi.text(),
+            message=openapi.text(),
         )
     )
     def get(self, request: Request) -> Response:
@@ -129,12 +133,12 @@ class MeView(APIView):
 
 
 class RegisterView(APIView):
-    """Make an account."""
+    """Create an account."""
 
-    permission_classes = (IsAdmin,)
+    permission_classes = (NotByApiToken, IsAdmin)
 
     @endpoint(
-        shape("RegisterAnswer", success=schema.flag(), message=schema.text(), user=UserSerializer()),
+        shape("RegisterAnswer", success=openapi.flag(), message=openapi.text(), user=UserSerializer()),
         403,
         409,
         status=201,
@@ -153,7 +157,7 @@ class UsersView(APIView):
 
     permission_classes = (IsAdmin,)
 
-    @endpoint(shape("UserList", count=schema.whole(), users=UserSerializer(many=True)), 403)
+    @endpoint(shape("UserList", count=openapi.whole(), users=UserSerializer(many=True)), 403)
     def get(self, request: Request) -> Response:
         users = UserSerializer.of_all(User.objects.all())
         return Response({"count": len(users), "users": users})
@@ -161,6 +165,8 @@ class UsersView(APIView):
 
 class UserView(APIView):
     """One account."""
+
+    permission_classes = (NotByApiToken, IsAuthenticated)
 
     @endpoint(shape("UserAnswer", user=UserSerializer()), 403, 404)
     def get(self, request: Request, user_id: str) -> Response:
@@ -173,8 +179,8 @@ class UserView(APIView):
     @endpoint(
         shape(
             "UserUpdated",
-            message=schema.text(),
-            updated_fields=serializers.ListField(child=schema.text()),
+            message=openapi.text(),
+            updated_fields=serializers.ListField(child=openapi.text()),
             user=UserSerializer(),
         ),
         403,
@@ -191,8 +197,8 @@ class UserView(APIView):
     @endpoint(
         shape(
             "UserDeleted",
-            message=schema.text(),
-            deleted_user=shape("DeletedUser", id=schema.text(), username=schema.text()),
+            message=openapi.text(),
+            deleted_user=shape("DeletedUser", id=openapi.text(), username=openapi.text()),
         ),
         403,
         404,
@@ -234,13 +240,15 @@ def log_in(request: Request) -> Response:
 class ApiTokensView(APIView):
     """The caller's own personal tokens, for scripts and CI."""
 
+    permission_classes = (NotByApiToken, IsAuthenticated)
+
     @endpoint(shape("ApiTokens", tokens=ApiTokenSerializer(many=True)))
     def get(self, request: Request) -> Response:
         tokens = ApiToken.objects.filter(user=require_login(request))
         return Response({"tokens": [ApiTokenSerializer.of(token) for token in tokens]})
 
     @endpoint(
-        shape("ApiTokenMade", message=schema.text(), token=schema.text(), details=ApiTokenSerializer()),
+        shape("ApiTokenMade", message=openapi.text(), token=openapi.text(), details=ApiTokenSerializer()),
         403,
         409,
         body=ApiTokenBody,
@@ -262,7 +270,9 @@ class ApiTokensView(APIView):
 class ApiTokenView(APIView):
     """One of the caller's own personal tokens."""
 
-    @endpoint(shape("ApiTokenRevoked", message=schema.text(), details=ApiTokenSerializer()), 403, 404)
+    permission_classes = (NotByApiToken, IsAuthenticated)
+
+    @endpoint(shape("ApiTokenRevoked", message=openapi.text(), details=ApiTokenSerializer()), 403, 404)
     def delete(self, request: Request, token_id: str) -> Response:
         token = api_tokens.revoke(token_id, by=require_login(request))
         return Response({"message": "Token revoked.", "details": ApiTokenSerializer.of(token)})

@@ -1,4 +1,4 @@
-"""Users, their roles, and the logins that their tokens belong to."""
+"""Users, roles, API logins, failed logins and API tokens."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from accounts.roles import grants, grants_any
 
 
 class Role(models.TextChoices):
-    """What a user may do: admins everything; users their own jobs; viewers read."""
+    """What a user may do: admins everything, users their own jobs, viewers read."""
 
     ADMIN = "admin", _("Admin")
     USER = "user", _("User")
@@ -26,10 +26,12 @@ class Role(models.TextChoices):
 
 
 class UserManager(BaseUserManager["User"]):
-    """Finds users without regard to case."""
+    """Looks up users case-insensitively."""
 
     def by_identity(self, identity: str) -> User | None:
-        """The user with this username or e-mail address, or None. A username holds no '@', so one at most matches."""
+        """The user with this username or e-mail address, or None. Usernames contain no '@', so at most one user
+        matches.
+        """
         identity = identity.strip().lower()
         return self.filter(Q(username=identity) | Q(email=identity)).first()
 
@@ -37,7 +39,7 @@ class UserManager(BaseUserManager["User"]):
         return self.get(username=(username or "").lower())
 
     def create_user(self, username: str, email: str, password: str | None = None, **fields: Any) -> User:
-        """Make a user; username and e-mail are stored in lower case. Validates nothing: see `accounts.services`."""
+        """Create a user; username and e-mail are stored in lower case. Nothing is validated: see `accounts.services`."""
         user = self.model(username=username.lower(), email=email.lower(), **fields)
         user.set_password(password)
         user.save(using=self._db)
@@ -50,12 +52,12 @@ class UserManager(BaseUserManager["User"]):
         return self.filter(role=Role.ADMIN, is_active=True)
 
     def lock_admins(self) -> None:
-        """Until the transaction ends nobody else removes an admin, so that two cannot remove each other."""
+        """Lock the active admins until the transaction ends, so that two admins cannot remove each other."""
         list(self.active_admins().select_for_update().order_by("pk").values_list("pk"))
 
 
 class User(AbstractBaseUser, PermissionsMixin):
-    """A person or program with an account. The role decides everything: there is no separate staff flag."""
+    """A person or program with an account. The role decides all permissions; there is no separate staff flag."""
 
     id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
     username = models.CharField(
@@ -103,15 +105,15 @@ class User(AbstractBaseUser, PermissionsMixin):
 
     @property
     def is_staff(self) -> bool:
-        """Who may enter the Django admin."""
+        """Whether the user may enter the Django admin."""
         return self.is_admin or self.admin_access
 
     def has_perm(self, perm: str, obj: Any = None) -> bool:
-        """Whether the role holds a permission: see `accounts.roles`."""
+        """Whether the role holds a permission (`accounts.roles`)."""
         return self.is_active and (self.is_admin or grants(self.role, perm))
 
     def has_module_perms(self, app_label: str) -> bool:
-        """Whether the role holds some permission of an app."""
+        """Whether the role holds a permission of an app."""
         return self.is_active and (self.is_admin or grants_any(self.role, app_label))
 
     @property
@@ -130,7 +132,9 @@ class User(AbstractBaseUser, PermissionsMixin):
 
 
 class LoginSession(models.Model):
-    """One login through the API. Its access and refresh tokens name it (`sid`) and end when the row goes."""
+    """One login through the API. Its access and refresh tokens name it (`sid`) and are revoked when the row is
+    deleted.
+    """
 
     id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
     user = models.ForeignKey(User, on_delete=models.CASCADE, related_name="login_sessions", verbose_name=_("user"))
@@ -151,7 +155,7 @@ class LoginSession(models.Model):
 
 
 class LoginFailures(models.Model):
-    """How often a name was tried with a wrong password from one address since `since`; a row ends with its window."""
+    """The number of failed logins with a name from an address since `since`; the row expires with its window."""
 
     identity = models.CharField(_("identity"), max_length=254)
     address = models.CharField(_("address"), max_length=45)
@@ -169,7 +173,7 @@ class LoginFailures(models.Model):
 
 
 class ApiToken(models.Model):
-    """A personal token for scripts and CI. It is shown once; only its digest is stored, and its beginning, to tell tokens apart."""
+    """A personal token for scripts and CI. It is shown once; stored are its digest and its first characters."""
 
     class Scope(models.TextChoices):
         READ = "read", _("Read")

@@ -1,4 +1,4 @@
-"""Who may call what: the roles of the contract, as Django REST framework permissions."""
+"""The contract's roles as permissions of Django REST framework."""
 
 from __future__ import annotations
 
@@ -7,8 +7,10 @@ from rest_framework.permissions import BasePermission
 from rest_framework.request import Request
 from rest_framework.views import APIView
 
-from accounts.models import User
-from contract.errors import Forbidden, Unauthorized
+from accounts.models import ApiToken, User
+from core.api.errors import Forbidden, Unauthorized
+
+_SAFE = frozenset({"GET", "HEAD", "OPTIONS"})
 
 
 def require_login(request: Request | HttpRequest) -> User:
@@ -22,6 +24,18 @@ def insufficient(message: str) -> Forbidden:
     return Forbidden("Insufficient permissions", message)
 
 
+class NotByApiToken(BasePermission):
+    """API tokens may read but not write: for views of accounts, sessions and tokens.
+
+    Otherwise a stolen token could be turned into permanent access.
+    """
+
+    def has_permission(self, request: Request, view: APIView) -> bool:
+        if request.method not in _SAFE and isinstance(request.auth, ApiToken):
+            raise insufficient("API tokens cannot change accounts, sessions or tokens. Log in.")
+        return True
+
+
 class IsAdmin(BasePermission):
     """Role admin, for every method."""
 
@@ -32,19 +46,19 @@ class IsAdmin(BasePermission):
 
 
 class ReadOrAdmin(IsAdmin):
-    """Everybody reads, admins write."""
+    """Every role may read, admins may write."""
 
     def has_permission(self, request: Request, view: APIView) -> bool:
-        if request.method in {"GET", "HEAD", "OPTIONS"}:
+        if request.method in _SAFE:
             return bool(require_login(request))
         return super().has_permission(request, view)
 
 
 class ReadOrMayCreateJobs(BasePermission):
-    """Everybody reads; admins and users write. Whose job it is, the services decide."""
+    """Every role may read; admins and users may write. The services check who owns a job."""
 
     def has_permission(self, request: Request, view: APIView) -> bool:
         user = require_login(request)
-        if request.method not in {"GET", "HEAD", "OPTIONS"} and not user.may_create_jobs:
+        if request.method not in _SAFE and not user.may_create_jobs:
             raise insufficient("This needs the role admin or user.")
         return True

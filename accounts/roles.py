@@ -1,32 +1,33 @@
-"""What each role may do: the one place that the API's rules and the admin's permissions come from.
+"""The permissions of each role: the one source of the API's rules and the admin's permissions.
 
-Names are Django's (`app.verb_model`). Admins hold all of them. Which rows a permission covers is decided where the rows are: users change
-and run their own jobs only (`jobs.services.may_touch`).
+Names are Django's (`app.verb_model`). Admins hold every permission. Each app grants the permissions of its own models when
+it starts. A permission covers all rows of a model; rules about single rows are with the rows (`jobs.services.may_touch`).
 """
 
 from __future__ import annotations
 
-_READ = frozenset(
-    {
-        "jobs.view_job",
-        "jobs.view_changerecord",
-        "executions.view_execution",
-        "taxonomy.view_category",
-        "taxonomy.view_picteam",
-        "scheduler.view_leadership",
-    }
-)
-GRANTS: dict[str, frozenset[str]] = {
-    "viewer": _READ,
-    "user": _READ | {"jobs.add_job", "jobs.change_job", "jobs.delete_job"},
-}
+from collections import defaultdict
+
+VIEWER, USER = "viewer", "user"
+_granted: defaultdict[str, set[str]] = defaultdict(set)
+
+
+def everyone_may(*permissions: str) -> None:
+    """Grant permissions to the roles viewer and user."""
+    _granted[VIEWER].update(permissions)
+    users_may(*permissions)
+
+
+def users_may(*permissions: str) -> None:
+    """Grant permissions to the role user."""
+    _granted[USER].update(permissions)
 
 
 def grants(role: str, permission: str) -> bool:
     """Whether a role other than admin holds a permission."""
-    return permission in GRANTS.get(role, frozenset())
+    return permission in _granted[role]
 
 
 def grants_any(role: str, app: str) -> bool:
-    """Whether a role other than admin holds some permission of an app."""
-    return any(name.startswith(f"{app}.") for name in GRANTS.get(role, frozenset()))
+    """Whether a role other than admin holds at least one permission of an app."""
+    return any(name.startswith(f"{app}.") for name in _granted[role])

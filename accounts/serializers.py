@@ -1,4 +1,4 @@
-"""What the API says and hears about accounts."""
+"""The API's representation of accounts and tokens."""
 
 from __future__ import annotations
 
@@ -7,11 +7,11 @@ from typing import Any
 from rest_framework import serializers
 
 from accounts.models import ApiToken, Role, User
-from contract import schema
-from contract.times import utc_ms
+from core.api import openapi
+from core.api.timestamps import utc_ms
 
 
-class UserSerializer(schema.Representation[User]):
+class UserSerializer(openapi.Representation[User]):
     """A user as the API shows it: never a password or its hash."""
 
     id = serializers.UUIDField()
@@ -19,8 +19,8 @@ class UserSerializer(schema.Representation[User]):
     email = serializers.EmailField()
     role = serializers.ChoiceField(Role.choices)
     is_active = serializers.BooleanField()
-    created_at = schema.timestamp()
-    updated_at = schema.timestamp()
+    created_at = openapi.timestamp()
+    updated_at = openapi.timestamp()
 
     def to_representation(self, user: User) -> dict[str, Any]:
         return {
@@ -34,16 +34,16 @@ class UserSerializer(schema.Representation[User]):
         }
 
 
-class ApiTokenSerializer(schema.Representation[ApiToken]):
+class ApiTokenSerializer(openapi.Representation[ApiToken]):
     """A personal token as the API shows it: never the token itself."""
 
     id = serializers.UUIDField()
     name = serializers.CharField()
     scope = serializers.ChoiceField(ApiToken.Scope.choices)
     beginning = serializers.CharField()
-    created_at = schema.timestamp()
-    expires_at = schema.timestamp()
-    last_used_at = schema.timestamp(allow_null=True)
+    created_at = openapi.timestamp()
+    expires_at = openapi.timestamp()
+    last_used_at = openapi.timestamp(allow_null=True)
 
     def to_representation(self, token: ApiToken) -> dict[str, Any]:
         return {
@@ -57,14 +57,14 @@ class ApiTokenSerializer(schema.Representation[ApiToken]):
         }
 
 
-@schema.example("A token of a pipeline", name="nightly pipeline", scope="write", expires_in_days=90)
+@openapi.example("A token of a pipeline", name="nightly pipeline", scope="write", expires_in_days=90)
 class ApiTokenBody(serializers.Serializer[Any]):
     name = serializers.CharField(max_length=100)
     scope = serializers.ChoiceField(ApiToken.Scope.choices, default=ApiToken.Scope.READ)
     expires_in_days = serializers.IntegerField(min_value=1, max_value=730, default=90)
 
 
-@schema.example("By username", username="admin", password="the password")
+@openapi.example("By username", username="admin", password="the password")
 class LoginBody(serializers.Serializer[Any]):
     """A username or an e-mail address, and the password."""
 
@@ -80,7 +80,7 @@ class FormLoginBody(serializers.Serializer[Any]):
     password = serializers.CharField()
 
 
-@schema.example("A user", username="hanako", email="hanako@example.com", password="a long password 1", role="user")
+@openapi.example("A user", username="hanako", email="hanako@example.com", password="a long password 1", role="user")
 class RegisterBody(serializers.Serializer[Any]):
     username = serializers.CharField(min_length=3, max_length=80)
     email = serializers.EmailField()
@@ -96,12 +96,12 @@ class UserChanges(serializers.Serializer[Any]):
     is_active = serializers.BooleanField(required=False)
 
 
-LOGIN_ANSWER = schema.shape(
+LOGIN_ANSWER = openapi.shape(
     "LoginAnswer",
-    success=schema.flag(),
-    message=schema.text(),
+    success=openapi.flag(),
+    message=openapi.text(),
     user=UserSerializer(),
-    access_token=schema.text(),
-    refresh_token=schema.text(),
-    token_type=schema.text(),
+    access_token=openapi.text(),
+    refresh_token=openapi.text(),
+    token_type=openapi.text(),
 )

@@ -1,4 +1,4 @@
-"""What can be done with accounts and logins. Each verb is one transaction, and raises `DomainError`s."""
+"""Operations on accounts and logins. Each is one transaction and raises `DomainError`s."""
 
 from __future__ import annotations
 
@@ -13,35 +13,35 @@ from django.core.validators import validate_email
 from django.db import IntegrityError, transaction
 from django.utils import timezone
 
-from accounts import throttle
+from accounts.auth import login_throttle
 from accounts.models import LoginSession, Role, User
-from contract import payload
-from contract.errors import Conflict, Forbidden, Invalid, NotFound, Unauthorized, invalid_field
+from core.api import payload
+from core.api.errors import Conflict, Forbidden, Invalid, NotFound, Unauthorized, invalid_field
 
 
 def check_credentials(identity: str, password: str, *, address: str) -> User:
-    """The account with this username or e-mail and password.
+    """The account with this username or e-mail address and password.
 
-    Unknown accounts and wrong passwords are told alike and take the same time; guessing is throttled.
+    Unknown accounts and wrong passwords get the same answer in the same time; failed logins are throttled.
     """
     identity = identity.strip().lower()
-    throttle.check(identity, address)
+    login_throttle.check(identity, address)
     user = User.objects.by_identity(identity)
     if user is None:
         make_password(password)
     if user is None or not user.check_password(password):
-        throttle.failed(identity, address)
+        login_throttle.failed(identity, address)
         raise Unauthorized(
             "Invalid email/username or password", "The name or the password is wrong. Check both and try again."
         )
-    throttle.succeeded(identity, address)
+    login_throttle.succeeded(identity, address)
     if not user.is_active:
         raise Unauthorized("Account is inactive. Contact administrator.", "Account is inactive. Contact administrator.")
     return user
 
 
 def log_in(identity: str, password: str, *, address: str) -> LoginSession:
-    """Check the credentials and open a login session; see `check_credentials`."""
+    """Check the credentials and create a login session; see `check_credentials`."""
     user = check_credentials(identity, password, address=address)
     now = timezone.now()
     with transaction.atomic():
@@ -56,12 +56,12 @@ def log_in(identity: str, password: str, *, address: str) -> LoginSession:
 
 
 def log_out(session: LoginSession) -> None:
-    """End this login's access and refresh tokens, and no other login's."""
+    """Revoke the access and refresh tokens of this login only."""
     LoginSession.objects.filter(pk=session.pk).delete()
 
 
 def register(data: dict[str, Any]) -> User:
-    """Make an account from the contract's fields. Raises `Invalid`, or `Conflict` for what is taken."""
+    """Create an account from the contract's fields. Raises `Invalid`, and `Conflict` for a taken name or address."""
     user = User(
         username=payload.text(data.get("username"), "username", limit=80).lower(),
         email=_email(data.get("email")),
@@ -79,7 +79,9 @@ def register(data: dict[str, Any]) -> User:
 
 @transaction.atomic
 def admit(username: str, email: str, role: str) -> User:
-    """Make an account that has no password: it logs in by single sign-on, and enters the admin with the rights of its role."""
+    """Create an account without a password for single sign-on; it may enter the admin with the permissions of its
+    role.
+    """
     return User.objects.create_user(username, email, None, role=role, admin_access=True)
 
 
@@ -88,7 +90,8 @@ def update_user(
 ) -> tuple[User, list[str]]:
     """Change `email`, `password`, `role`, `is_active` of an account; other keys are ignored.
 
-    A new password ends the user's logins, as `session_of` compares their `auth_hash`; `keep` goes on. Returns the user and the names of the fields sent.
+    A new password ends the user's other logins, since tokens carry a hash of the password; `keep` stays valid.
+    Returns the user and the names of the fields that were sent.
     """
     sent = [name for name in ("email", "password", "role", "is_active") if changes.get(name) is not None]
     if not by.is_admin and user_id.lower() != str(by.pk):
@@ -114,7 +117,7 @@ def update_user(
 
 
 def _clean_changes(user: User, changes: dict[str, Any]) -> dict[str, Any]:
-    """The new column values. The password is hashed here, outside the transaction, as that takes long."""
+    """The new column values. The password is hashed here, before the transaction, since hashing is slow."""
     values: dict[str, Any] = {}
     if "email" in changes:
         values["email"] = user.email = _email(changes["email"])
@@ -129,7 +132,7 @@ def _clean_changes(user: User, changes: dict[str, Any]) -> dict[str, Any]:
 
 @transaction.atomic
 def delete_user(user_id: str, *, by: User) -> User:
-    """Delete an account; its jobs stay without an owner. Returns what was deleted."""
+    """Delete an account; its jobs stay without an owner. Returns the deleted account."""
     User.objects.lock_admins()
     user = get_user(user_id, lock=True)
     if user.pk == by.pk:
@@ -199,7 +202,7 @@ def _invalid(exc: ValidationError) -> Invalid:
 
 
 def _saved(user: User) -> User:
-    """Save, with the contract's words for a name or address that is taken, also when lost in a race."""
+    """Save; a taken name or address raises the contract's error, also if another request took it at the same time."""
     others = User.objects.exclude(pk=user.pk)
     if others.filter(username=user.username).exists():
         raise Conflict("Username already exists", "Choose another username.", fields={"username": ["Is taken."]})
@@ -222,7 +225,7 @@ def _email_taken() -> Conflict:
 
 
 def ensure_first_admin(username: str, email: str, password: str) -> User | None:
-    """Make the first admin unless there is one already; returns it if made."""
+    """Create the first admin unless there is an admin; returns it if it was created."""
     if User.objects.filter(role=Role.ADMIN).exists():
         return None
     return register({"username": username, "email": email, "password": password, "role": Role.ADMIN})

@@ -31,7 +31,7 @@ PAGES = {
     "executions, one day": "/executions/execution/?day={day}",
     "calendar, day": "/calendar/",
     "calendar, week": "/calendar/?view=week",
-    "audit trail": "/jobs/changerecord/",
+    "audit trail": "/audit/changerecord/",
     "PIC teams": "/taxonomy/picteam/",
     "users": "/accounts/user/",
     "job form": "/jobs/job/add/",

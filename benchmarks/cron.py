@@ -29,7 +29,7 @@ from celery import Celery
 from celery.schedules import crontab
 from croniter import croniter
 
-from jobs import schedule as ours
+from jobs.schedules import schedule as ours
 
 JST = ZoneInfo("Asia/Tokyo")
 CELERY = Celery(set_as_current=False)

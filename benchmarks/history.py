@@ -60,7 +60,7 @@ import time
 from django.db import transaction
 from django.utils import timezone
 from uuid_utils.compat import uuid7
-from executions.bulk import insert_new
+from core.db.executemany import insert_new
 from executions.models import Execution
 from jobs.models import Job
 from scheduler.firing import Row
@@ -77,14 +77,14 @@ ASK = """
 import datetime as dt, json, statistics, time
 from django.test import Client
 from django.utils import timezone
-from accounts import api_tokens
+from accounts.auth import api_tokens
 from accounts.models import User
 from executions.models import Execution
 from jobs.models import Job
 user = User.objects.create_user("bench", "bench@example.com", None, role="admin")
 token = api_tokens.make(user, "bench")[1]
 client = Client(HTTP_AUTHORIZATION=f"Bearer {token}", HTTP_HOST="127.0.0.1")
-browser = Client(HTTP_HOST="127.0.0.1"); browser.force_login(user, backend="accounts.backends.IdentityBackend")
+browser = Client(HTTP_HOST="127.0.0.1"); browser.force_login(user, backend="accounts.auth.backends.IdentityBackend")
 job = Job.objects.first().pk
 since = (timezone.now() - dt.timedelta(days=90)).date()
 asked = {

@@ -1,15 +1,19 @@
+from __future__ import annotations
+
 from django.apps import AppConfig
 from django.utils.translation import gettext_lazy as _
 
 
 class ConsoleConfig(AppConfig):
-    """The admin's pages that belong to no model: dashboard, calendar, import."""
+    """The admin's pages that belong to no single model: dashboard, calendar, import, audit trail."""
 
     name = "console"
     verbose_name = _("Console")
 
     def ready(self) -> None:
-        """Let the audit trail hear of changes."""
-        from console import audit
+        from accounts import roles
+        from console.addresses import provide_addresses
 
-        audit.listen()
+        # Which records a role sees is decided by the page: `console.admin.changes`.
+        roles.everyone_may("audit.view_changerecord")
+        provide_addresses()

@@ -9,8 +9,8 @@ from typing import Any, NamedTuple
 from django.conf import settings
 from django.utils import timezone
 
-from executions.history import total
 from executions.models import Status
+from executions.statistics.queries import total
 
 # From the bottom of a column to its top.
 ORDER = (Status.SUCCESS, Status.FAILED, Status.RUNNING, Status.QUEUED, Status.SKIPPED, Status.MISSED, Status.CANCELLED)

@@ -12,7 +12,7 @@ from django.db.models import Count, QuerySet
 from django.utils import timezone
 
 from jobs.models import Job
-from jobs.schedule import CronError, Schedule, schedule_of
+from jobs.schedules.schedule import CronError, Schedule, schedule_of
 
 # Jobs that fire at least so often a day are shown as a band, not one by one.
 FREQUENT = 96

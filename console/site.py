@@ -16,13 +16,14 @@ from django.utils.translation import gettext as _
 from unfold.sites import UnfoldAdminSite
 
 from accounts.permissions import require_login
-from console import calendar
-from console.calendar import Filters
-from console.dashboard import dashboard
-from contract.errors import DomainError
-from executions import github_api
+from console.pages import calendar
+from console.pages.calendar import Filters
+from console.pages.dashboard import dashboard
+from core.api.errors import DomainError
+from executions.targets.github import api as github_api
 from jobs.services import get_job
-from notifications.delivery import SendingFailed, post_to_slack
+from notifications.channels import slack as slack_channel
+from notifications.channels.failure import SendingFailed
 from scheduler.explain import explain, read_moment
 from settings_app.models import GitHubCredential, SlackSettings
 from taxonomy.models import Category, PicTeam
@@ -36,7 +37,7 @@ class CronschedAdminSite(UnfoldAdminSite):  # type: ignore[misc]  # unfold has n
         return {**super().each_context(request), "colors": None, "single_sign_on": bool(settings.OIDC_RP_CLIENT_ID)}
 
     def get_urls(self) -> list[Any]:
-        from console.importing import ImportView
+        from console.pages.import_jobs import ImportView
 
         pages = [
             path("dashboard/", self.admin_view(self.live), name="dashboard_live"),
@@ -84,7 +85,7 @@ class CronschedAdminSite(UnfoldAdminSite):  # type: ignore[misc]  # unfold has n
             raise PermissionDenied
         slack = SlackSettings.current()
         try:
-            answer = post_to_slack(slack, _("A test message from Cronsched: it works."))
+            answer = slack_channel.post(slack, _("A test message from Cronsched: it works."))
             messages.success(request, _("Slack answered: %(answer)s") % {"answer": answer})
         except SendingFailed as exc:
             messages.error(request, str(exc))

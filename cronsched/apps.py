@@ -4,7 +4,7 @@ from django.apps import AppConfig
 from django.conf import settings
 from django.contrib.admin import apps as admin_apps
 
-from contract import tracing
+from core.runtime import tracing
 
 
 class ProjectConfig(AppConfig):

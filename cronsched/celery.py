@@ -5,16 +5,16 @@ from __future__ import annotations
 from celery import Celery
 from django.conf import settings
 
-from executions.queueing import QUEUES
+from executions.celery_backend.dispatch import queues
 
 app = Celery("cronsched", broker=settings.BROKER_URL, set_as_current=True)
 app.conf.update(
     task_serializer="json",
     accept_content=["json"],
     task_ignore_result=True,
-    task_default_queue=QUEUES[0],
+    task_default_queue=queues()[0],
     timezone="UTC",
-    imports=["executions.tasks"],
+    imports=["executions.celery_backend.tasks"],
     # A worker fetches what it can hold; the rest waits where others see it.
     worker_prefetch_multiplier=1,
     worker_hijack_root_logger=False,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import secrets
+import ssl
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
@@ -66,6 +67,31 @@ class Environment:
                 f"{name}={value} is not a URL; write one such as {default or 'https://sso.example.com/token'}."
             )
         return value.rstrip("/")
+
+    def proxy(self, name: str) -> str:
+        """The URL of an HTTP proxy, `http://[user:password@]host:port`; '' if none is set."""
+        value = self.text(name)
+        if not value:
+            return ""
+        try:
+            parts = urlsplit(value)
+            usable = parts.scheme == "http" and bool(parts.hostname) and parts.port != 0 and parts.path in {"", "/"}
+        except ValueError:
+            usable = False
+        if not usable:
+            raise SettingError(f"{name} cannot be used; write http://host:port or http://user:password@host:port.")
+        return value.rstrip("/")
+
+    def certificates(self, name: str) -> str:
+        """The path of a file of certificate authorities (PEM); '' if none is set."""
+        value = self.text(name)
+        if not value:
+            return ""
+        try:
+            ssl.create_default_context(cafile=value)
+        except (OSError, ssl.SSLError):
+            raise SettingError(f"{name}={value} cannot be read; name a file of certificates in PEM format.") from None
+        return str(Path(value).expanduser().resolve())
 
     def origins(self, name: str, default: str = "") -> list[str]:
         """A list of origins (scheme and host); `*` alone stands for all."""

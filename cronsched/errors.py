@@ -15,9 +15,9 @@ from rest_framework import exceptions
 from rest_framework.response import Response
 from rest_framework.views import set_rollback
 
-from contract.errors import DomainError, Forbidden, Invalid, NotFound, TooLarge, TooManyRequests, Unauthorized
+from core.api.errors import DomainError, Forbidden, Invalid, NotFound, TooLarge, TooManyRequests, Unauthorized
 
-log = logging.getLogger("cronsched.api")
+log = logging.getLogger("cronsched.openapi_views")
 _LOGIN = "Log in and send the access token as 'Authorization: Bearer'."
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from contract.collector import collect_rarely
+from core.runtime.garbage import tune_garbage_collector
 from cronsched import settings
 
 bind = f"{settings.HOST}:{settings.PORT}"
@@ -24,12 +24,12 @@ def post_worker_init(worker: Any) -> None:
     """Everything is loaded now."""
     from scheduler import watchdog
 
-    collect_rarely()
+    tune_garbage_collector()
     watchdog.start()
 
 
 def worker_exit(server: Any, worker: Any) -> None:
     """Let the manual runs of this process finish, and record their outcomes."""
-    from executions.services import shut_down
+    from executions.backends import shut_down
 
     shut_down()

@@ -7,8 +7,8 @@ from collections.abc import Callable
 from django.conf import settings
 from django.http import HttpRequest, HttpResponse, HttpResponseBase, JsonResponse
 
-from contract import caller
-from contract.errors import Invalid
+from core.api.errors import Invalid
+from core.runtime import request_context
 
 _UPLOADS = ("/bulk-upload", "/admin/import/")
 
@@ -23,11 +23,11 @@ class ApiGuard:
         self._get_response = get_response
 
     def __call__(self, request: HttpRequest) -> HttpResponseBase:
-        caller.set_request(request)
+        request_context.set_request(request)
         try:
             response = self._refusal(request) or self._get_response(request)
         finally:
-            caller.set_request(None)
+            request_context.set_request(None)
         if request.method == "HEAD" and isinstance(response, HttpResponse):
             size = len(response.content)
             response.content = b""

@@ -7,8 +7,8 @@ from pathlib import Path
 
 import django_stubs_ext
 
-from contract import logs
-from contract.version import __version__
+from core.runtime import logs
+from core.version import __version__
 from cronsched.environment import Environment, SettingError
 from cronsched.theme import UNFOLD  # noqa: F401
 
@@ -83,6 +83,10 @@ DEMO_ECHO_PORT = env.number("DEMO_ECHO_PORT", 0, most=65535)
 
 # Delivery
 CRONSCHED_ALLOWED_TARGETS = env.texts("CRONSCHED_ALLOWED_TARGETS")
+# The way out to the network: see core.runtime.outbound.
+OUTBOUND_CA_FILE = env.certificates("OUTBOUND_CA_FILE")
+OUTBOUND_PROXY = env.proxy("OUTBOUND_PROXY")
+NO_PROXY = env.texts("NO_PROXY")
 GITHUB_TOKEN = env.text("GITHUB_TOKEN")
 DEFAULT_GITHUB_OWNER = env.text("DEFAULT_GITHUB_OWNER")
 GITHUB_API_URL = env.url("GITHUB_API_URL", "https://api.github.com")
@@ -114,14 +118,14 @@ NOTIFICATIONS_KEPT_DAYS = env.number("NOTIFICATIONS_KEPT_DAYS", 90, least=1)
 # Accounts
 AUTH_USER_MODEL = "accounts.User"
 LOGIN_REDIRECT_URL = "admin:index"
-AUTHENTICATION_BACKENDS = ["accounts.backends.IdentityBackend"]
+AUTHENTICATION_BACKENDS = ["accounts.auth.backends.IdentityBackend"]
 # The admin's second factor: off, optional (each for oneself) or required
 SECOND_FACTOR = env.choice("SECOND_FACTOR", "optional", ["off", "optional", "required"])
 OTP_TOTP_ISSUER = "Cronsched"
 # Single sign-on by OpenID Connect, if there is a client id
 OIDC_RP_CLIENT_ID = env.text("OIDC_CLIENT_ID")
 if OIDC_RP_CLIENT_ID:
-    AUTHENTICATION_BACKENDS.append("accounts.single_sign_on.SingleSignOn")
+    AUTHENTICATION_BACKENDS.append("accounts.auth.oidc.SingleSignOn")
     OIDC_OP_AUTHORIZATION_ENDPOINT = env.url("OIDC_AUTHORIZATION_URL", "")
     OIDC_OP_TOKEN_ENDPOINT = env.url("OIDC_TOKEN_URL", "")
     OIDC_OP_USER_ENDPOINT = env.url("OIDC_USER_URL", "")
@@ -130,14 +134,14 @@ OIDC_RP_CLIENT_SECRET = env.text("OIDC_CLIENT_SECRET")
 OIDC_RP_SIGN_ALGO = "RS256"
 OIDC_RP_SCOPES = "openid email profile"
 OIDC_USE_PKCE = True
-OIDC_TIMEOUT = 10
+OIDC_TIMEOUT = 15
 OIDC_ROLE = env.choice("OIDC_ROLE", "", ["", "viewer", "user", "admin"])
 LOGIN_REDIRECT_URL_FAILURE = "/admin/login/"
 PASSWORD_MIN_LENGTH = env.number("PASSWORD_MIN_LENGTH", 8, least=8, most=128)
 PASSWORD_MAX_LENGTH = 128
 _VALIDATION = "django.contrib.auth.password_validation."
 AUTH_PASSWORD_VALIDATORS = [
-    {"NAME": "accounts.passwords.LengthValidator"},
+    {"NAME": "accounts.auth.passwords.LengthValidator"},
     {"NAME": _VALIDATION + "UserAttributeSimilarityValidator", "OPTIONS": {"user_attributes": ["username", "email"]}},
     {"NAME": _VALIDATION + "CommonPasswordValidator"},
     {"NAME": _VALIDATION + "NumericPasswordValidator"},
@@ -178,6 +182,7 @@ INSTALLED_APPS = [
     "django_otp.plugins.otp_totp",
     "django_otp.plugins.otp_static",
     "mozilla_django_oidc",
+    "audit",
     "accounts",
     "taxonomy",
     "settings_app",
@@ -187,6 +192,7 @@ INSTALLED_APPS = [
     "scheduler",
     "console",
     "cronsched",
+    *(["demo"] if (BASE_DIR / "demo").is_dir() else []),
 ]
 MIDDLEWARE = [
     "django.middleware.security.SecurityMiddleware",
@@ -200,7 +206,7 @@ MIDDLEWARE = [
     "django.middleware.csrf.CsrfViewMiddleware",
     "django.contrib.auth.middleware.AuthenticationMiddleware",
     "django_otp.middleware.OTPMiddleware",
-    "console.second_factor.SecondFactor",
+    "accounts.second_factor.middleware.SecondFactor",
     "django.contrib.messages.middleware.MessageMiddleware",
     "django.middleware.clickjacking.XFrameOptionsMiddleware",
     "csp.middleware.CSPMiddleware",
@@ -251,18 +257,18 @@ CONTENT_SECURITY_POLICY = {
 }
 
 REST_FRAMEWORK = {
-    "DEFAULT_AUTHENTICATION_CLASSES": ["accounts.authentication.AccessTokenAuthentication"],
+    "DEFAULT_AUTHENTICATION_CLASSES": ["accounts.auth.authentication.AccessTokenAuthentication"],
     "DEFAULT_PERMISSION_CLASSES": ["rest_framework.permissions.IsAuthenticated"],
-    "DEFAULT_PARSER_CLASSES": ["contract.http.JsonObjectParser"],
-    "DEFAULT_RENDERER_CLASSES": ["contract.http.JsonRenderer"],
-    "DEFAULT_CONTENT_NEGOTIATION_CLASS": "contract.http.JsonOnly",
-    "DEFAULT_SCHEMA_CLASS": "contract.schema.OperationNames",
+    "DEFAULT_PARSER_CLASSES": ["core.api.json.JsonObjectParser"],
+    "DEFAULT_RENDERER_CLASSES": ["core.api.json.JsonRenderer"],
+    "DEFAULT_CONTENT_NEGOTIATION_CLASS": "core.api.json.JsonOnly",
+    "DEFAULT_SCHEMA_CLASS": "core.api.openapi.OperationNames",
     "DEFAULT_METADATA_CLASS": None,
     "EXCEPTION_HANDLER": "cronsched.errors.handle",
     "UNAUTHENTICATED_USER": None,
     "TEST_REQUEST_DEFAULT_FORMAT": "json",
     "TEST_REQUEST_RENDERER_CLASSES": [
-        "contract.http.JsonRenderer",
+        "core.api.json.JsonRenderer",
         "rest_framework.renderers.MultiPartRenderer",
     ],
 }

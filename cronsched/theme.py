@@ -73,7 +73,7 @@ UNFOLD = {
                 "separator": True,
                 "collapsible": True,
                 "items": [
-                    _list(_("Changes"), "difference", "jobs_changerecord"),
+                    _list(_("Changes"), "difference", "audit_changerecord"),
                     _list(_("Leadership"), "shield_person", "scheduler_leadership"),
                     _list(_("Terms of leaders"), "swap_horiz", "scheduler_leaderterm"),
                     _list(_("Resyncs"), "sync", "scheduler_resync"),

@@ -4,26 +4,27 @@ from django.conf import settings
 from django.contrib import admin
 from django.urls import include, path
 
-from console import second_factor
-from console.links import extension, unsubscription
-from cronsched import api
-from cronsched.metrics import metrics
+from accounts.second_factor.pages import page as second_factor_page
+from console.pages.public import extension, unsubscription
+from cronsched import health, openapi_views
+from cronsched.ops.metrics import metrics
 
+# `executions` before `jobs`: "jobs/test-run" would match "jobs/<id>".
 _APPS = ["accounts", "taxonomy", "settings_app", "executions", "jobs", "notifications", "scheduler"]
 
 urlpatterns = [
-    path("", api.root),
+    path("", health.root),
     path("admin/", admin.site.urls),
     path("extend/<str:token>/", extension, name="extend_job"),
     path("unsubscribe/<str:token>/", unsubscription, name="unsubscribe"),
     path("metrics", metrics),
-    path("second-factor/", second_factor.page, name="second_factor"),
+    path("second-factor/", second_factor_page, name="second_factor"),
     *([path("oidc/", include("mozilla_django_oidc.urls"))] if settings.OIDC_RP_CLIENT_ID else []),
     path("i18n/", include("django.conf.urls.i18n")),
-    path("docs", api.DocsView.as_view()),
-    path("redoc", api.RedocView.as_view()),
-    path("api/v2/health", api.HealthView.as_view()),
-    path("api/v2/openapi.json", api.SchemaView.as_view(), name="openapi"),
+    path("docs", openapi_views.DocsView.as_view()),
+    path("redoc", openapi_views.RedocView.as_view()),
+    path("api/v2/health", health.HealthView.as_view()),
+    path("api/v2/openapi.json", openapi_views.SchemaView.as_view(), name="openapi"),
     *(path("api/v2/", include(f"{app}.urls")) for app in _APPS),
 ]
 

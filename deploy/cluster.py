@@ -87,8 +87,8 @@ def _serve(ports: list[int], redis_port: int) -> int:
     django.setup()
     from django.conf import settings
 
-    from cronsched import setup, supervisor
-    from cronsched.supervisor import Program
+    from cronsched.ops import setup, supervisor
+    from cronsched.ops.supervisor import Program
 
     setup.prepare_database()
     made = setup.prepare_first_admin()

@@ -11,17 +11,18 @@ from rest_framework.response import Response
 from rest_framework.views import APIView
 
 from accounts.permissions import ReadOrMayCreateJobs, require_login
-from contract import payload, schema
-from contract.http import body_of
-from contract.pages import Page
-from contract.payload import query_int
-from contract.schema import RANGE_QUERY, RangeSerializer, endpoint, param, shape
-from contract.times import DateRange
-from executions import counting, rollups, services
+from core.api import openapi, payload
+from core.api.json import body_of
+from core.api.openapi import RANGE_QUERY, RangeSerializer, endpoint, param, shape
+from core.api.pagination import Page
+from core.api.payload import query_int
+from core.api.timestamps import DateRange
+from executions import services
 from executions.filters import filtered
 from executions.models import Execution, ExecutionQuerySet
-from executions.rollups import Counts
 from executions.serializers import ExecuteBody, ExecutionSerializer, NamedExecutionSerializer, TestRunBody
+from executions.statistics import rollups, total_count
+from executions.statistics.rollups import Counts
 from jobs.serializers import JOB_NAME
 from jobs.services import get_job
 
@@ -39,10 +40,10 @@ class ExecutionsView(APIView):
         shape(
             "ExecutionPage",
             executions=NamedExecutionSerializer(many=True),
-            total=schema.whole(),
-            page=schema.whole(),
-            limit=schema.whole(),
-            total_pages=schema.whole(),
+            total=openapi.whole(),
+            page=openapi.whole(),
+            limit=openapi.whole(),
+            total_pages=openapi.whole(),
         ),
         query=[
             param("page", "Page number (1).", int),
@@ -68,10 +69,10 @@ class StatisticsView(APIView):
     @endpoint(
         shape(
             "ExecutionStatistics",
-            total_executions=schema.whole(),
-            successful_executions=schema.whole(),
-            failed_executions=schema.whole(),
-            running_executions=schema.whole(),
+            total_executions=openapi.whole(),
+            successful_executions=openapi.whole(),
+            failed_executions=openapi.whole(),
+            running_executions=openapi.whole(),
             success_rate=serializers.FloatField(),
             average_duration_seconds=serializers.FloatField(),
             range=RangeSerializer(),
@@ -113,9 +114,9 @@ class JobExecutionsView(APIView):
     @endpoint(
         shape(
             "JobExecutions",
-            job_id=schema.text(),
-            job_name=schema.text(),
-            total_executions=schema.whole(),
+            job_id=openapi.text(),
+            job_name=openapi.text(),
+            total_executions=openapi.whole(),
             executions=ExecutionSerializer(many=True),
         ),
         404,
@@ -145,14 +146,14 @@ class JobStatisticsView(APIView):
     @endpoint(
         shape(
             "JobStatistics",
-            job_id=schema.text(),
-            job_name=schema.text(),
+            job_id=openapi.text(),
+            job_name=openapi.text(),
             statistics=shape(
                 "JobTotals",
-                total_executions=schema.whole(),
-                success_count=schema.whole(),
-                failed_count=schema.whole(),
-                running_count=schema.whole(),
+                total_executions=openapi.whole(),
+                success_count=openapi.whole(),
+                failed_count=openapi.whole(),
+                running_count=openapi.whole(),
                 success_rate=serializers.FloatField(),
                 average_duration_seconds=serializers.FloatField(allow_null=True),
             ),
@@ -207,7 +208,7 @@ class ExecuteView(APIView):
     permission_classes = (ReadOrMayCreateJobs,)
 
     @endpoint(
-        shape("Executed", message=schema.text(), job_id=schema.text(), execution_id=schema.text()),
+        shape("Executed", message=openapi.text(), job_id=openapi.text(), execution_id=openapi.text()),
         403,
         404,
         body=ExecuteBody,
@@ -231,24 +232,24 @@ class TestRunView(APIView):
     @endpoint(
         shape(
             "TestRunAnswer",
-            ok=schema.flag(),
+            ok=openapi.flag(),
             type=serializers.ChoiceField(["webhook", "github"]),
-            status_code=schema.whole(required=False),
-            error=schema.text(required=False),
-            message=schema.text(),
+            status_code=openapi.whole(required=False),
+            error=openapi.text(required=False),
+            message=openapi.text(),
         ),
         403,
         body=TestRunBody,
     )
     def post(self, request: Request) -> Response:
-        return Response(services.test_run(body_of(request)))
+        return Response(services.try_target(body_of(request)))
 
 
 def _total(found: ExecutionQuerySet, params: Mapping[str, str]) -> int | None:
     """How many there are, where they are asked for by nothing that changes or narrows them down: else they are counted."""
     if any(params.get(name) for name in ("job_id", "status", "from", "to")):
         return None
-    return counting.total(found, (params.get("execution_type", ""), params.get("trigger_type", "")))
+    return total_count.total(found, (params.get("execution_type", ""), params.get("trigger_type", "")))
 
 
 def _rate(counts: Counts) -> float:

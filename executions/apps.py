@@ -14,7 +14,9 @@ class ExecutionsConfig(AppConfig):
     verbose_name = "Executions"
 
     def ready(self) -> None:
-        from executions import rollups
+        from accounts import roles
+        from executions.statistics import rollups
+        from executions.targets import register_kinds
         from jobs.signals import jobs_changed
 
         def forget(sender: Any, changes: Sequence[JobChange], **_: Any) -> None:
@@ -22,3 +24,5 @@ class ExecutionsConfig(AppConfig):
                 rollups.forget_jobs(deleted)
 
         jobs_changed.connect(forget, weak=False, dispatch_uid="executions.rollups")
+        register_kinds()
+        roles.everyone_may("executions.view_execution")

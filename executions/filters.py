@@ -7,7 +7,7 @@ from uuid import UUID
 
 import django_filters
 
-from contract.times import DateRange
+from core.api.timestamps import DateRange
 from executions.models import Execution, ExecutionQuerySet
 
 

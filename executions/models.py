@@ -32,12 +32,6 @@ class TriggerType(models.TextChoices):
     MANUAL = "manual", _("Manual")
 
 
-class ExecutionType(models.TextChoices):
-    WEBHOOK = "webhook", _("Webhook")
-    GITHUB = "github_actions", _("GitHub Actions")
-
-
-NOT_RUN = (Status.SKIPPED, Status.MISSED)
 OPEN = (Status.QUEUED, Status.RUNNING)
 
 
@@ -77,7 +71,7 @@ class Execution(models.Model):
     started_at = models.DateTimeField(_("started at"), default=timezone.now)
     completed_at = models.DateTimeField(_("completed at"), null=True)
     duration_seconds = models.FloatField(_("duration seconds"), null=True)
-    execution_type = models.CharField(_("execution type"), max_length=15, choices=ExecutionType.choices)
+    execution_type = models.CharField(_("execution type"), max_length=15)
     target = models.CharField(_("target"), max_length=2048, help_text=_("The URL called, or owner/repo/workflow."))
     response_status = models.PositiveSmallIntegerField(_("response status"), null=True)
     error_message = models.TextField(_("error message"), blank=True)
@@ -160,10 +154,12 @@ class SharedLimit(models.Model):
         return self.name
 
 
-class Slots(models.Model):
+class LimitAllocation(models.Model):
     """How many calls at once of a shared limit one worker may make, and for how many it has work."""
 
-    limit = models.ForeignKey(SharedLimit, on_delete=models.CASCADE, related_name="slots", verbose_name=_("limit"))
+    limit = models.ForeignKey(
+        SharedLimit, on_delete=models.CASCADE, related_name="allocations", verbose_name=_("limit")
+    )
     worker = models.ForeignKey(Worker, on_delete=models.CASCADE, related_name="+", verbose_name=_("worker"))
     count = models.PositiveIntegerField(_("count"), default=0)
     wanted = models.PositiveIntegerField(_("wanted"), default=0)
@@ -177,11 +173,11 @@ class Slots(models.Model):
         return f"{self.count} of {self.limit_id}"
 
 
-class Tally(models.Model):
-    """How many executions that began in one hour (UTC) ended how, and in how many seconds. See `executions.rollups`."""
+class HourlyCounts(models.Model):
+    """How many executions that began in one hour (UTC) ended how, and in how many seconds. See `executions.statistics.rollups`."""
 
     hour = models.DateTimeField(_("hour"))
-    kind = models.CharField(_("execution type"), max_length=15, choices=ExecutionType.choices)
+    kind = models.CharField(_("execution type"), max_length=15)
     success = models.IntegerField(_("success"), default=0)
     failed = models.IntegerField(_("failed"), default=0)
     cancelled = models.IntegerField(_("cancelled"), default=0)
@@ -197,7 +193,7 @@ class Tally(models.Model):
         return f"{self.hour:%Y-%m-%d %H}: {self.success} well, {self.failed} failed"
 
 
-class Rollup(Tally):
+class Rollup(HourlyCounts):
     """The tally of one job. `longest`: of its successes, in seconds."""
 
     job = models.ForeignKey(Job, on_delete=models.CASCADE, related_name="+", db_index=False, verbose_name=_("job"))
@@ -213,7 +209,7 @@ class Rollup(Tally):
         ]
 
 
-class Total(Tally):
+class Total(HourlyCounts):
     """The tally of all jobs. Several rows an hour, `shard` 0 to 7, so that workers that record at once wait for none."""
 
     shard = models.PositiveSmallIntegerField(_("shard"))
@@ -224,7 +220,7 @@ class Total(Tally):
         constraints = [models.UniqueConstraint(fields=["hour", "kind", "shard"], name="total_once")]
 
 
-class Lateness(models.Model):
+class FireLagBucket(models.Model):
     """How many scheduled executions made their first call within `bound` seconds of their fire time, but not within the bound below."""
 
     hour = models.DateTimeField(_("hour"))
@@ -242,8 +238,8 @@ class Lateness(models.Model):
         return f"{self.hour:%Y-%m-%d %H}: {self.count} within {self.bound} s"
 
 
-class Past(models.Model):
-    """One row: how often executions of past days were deleted or added. See `executions.counting`."""
+class HistoryVersion(models.Model):
+    """One row: how often executions of past days were deleted or added. See `executions.statistics.total_count`."""
 
     id = models.PositiveSmallIntegerField(primary_key=True, default=1)
     changes = models.BigIntegerField(_("changes"), default=1)

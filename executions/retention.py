@@ -1,6 +1,6 @@
 """Which executions are kept: by age, and by count for each job and outcome. The others are deleted in steps so small that nobody waits for them.
 
-Statistics stay: they are read from `executions.rollups`.
+Statistics stay: they are read from `executions.statistics.rollups`.
 """
 
 from __future__ import annotations
@@ -15,8 +15,8 @@ from django.db import transaction
 from django.db.models import F, Sum
 from django.utils import timezone
 
-from executions.counting import past_has_changed
 from executions.models import OPEN, Execution, Rollup, Status
+from executions.statistics.total_count import bump_history_version
 
 # A step aims at a third of the 100 ms for which nobody may be kept waiting: some take longer than the one before.
 _AIM_SECONDS = 0.03
@@ -31,7 +31,7 @@ def prune(deleted: Callable[[int], object] | None = None) -> int:
         began = time.perf_counter()
         with transaction.atomic():
             total += Execution.objects.filter(pk__in=ids)._raw_delete(using=Execution.objects.db)
-            past_has_changed()
+            bump_history_version()
         took = time.perf_counter() - began
         step.adapt(took)
         if deleted:

@@ -6,23 +6,24 @@ from typing import Any
 
 from rest_framework import serializers
 
-from contract import schema
-from contract.times import utc_ms
-from executions.models import Execution, ExecutionType, Status, TriggerType
+from core.api import openapi
+from core.api.timestamps import utc_ms
+from executions.models import Execution, Status, TriggerType
+from jobs.targets import kinds
 
 
-class ExecutionSerializer(schema.Representation[Execution]):
+class ExecutionSerializer(openapi.Representation[Execution]):
     """An execution as the API shows it."""
 
     id = serializers.UUIDField()
     job_id = serializers.UUIDField()
     status = serializers.ChoiceField(Status.choices)
     trigger_type = serializers.ChoiceField(TriggerType.choices)
-    scheduled_for = schema.timestamp(allow_null=True)
-    started_at = schema.timestamp()
-    completed_at = schema.timestamp(allow_null=True)
+    scheduled_for = openapi.timestamp(allow_null=True)
+    started_at = openapi.timestamp()
+    completed_at = openapi.timestamp(allow_null=True)
     duration_seconds = serializers.FloatField(allow_null=True)
-    execution_type = serializers.ChoiceField(ExecutionType.choices)
+    execution_type = serializers.CharField(help_text="The kind of target: webhook or github_actions.")
     target = serializers.CharField()
     response_status = serializers.IntegerField(allow_null=True)
     error_message = serializers.CharField(allow_null=True)
@@ -72,24 +73,27 @@ class NamedExecutionSerializer(ExecutionSerializer):
         }
 
 
+def _target_fields() -> dict[str, Any]:
+    """The fields of every kind of target, for bodies that name a target."""
+    return {one.name: serializers.CharField(required=False, max_length=one.limit) for one in kinds.fields()}
+
+
 class ExecuteBody(serializers.Serializer[Any]):
-    """Overrides for one run."""
+    """Overrides for one run: metadata, and the fields of the job's kind of target (blank means the stored value)."""
 
     metadata = serializers.DictField(required=False)
-    target_url = serializers.CharField(required=False, help_text="Webhook jobs; blank means the stored one.")
-    dispatch_url = serializers.CharField(required=False)
-    github_owner = serializers.CharField(required=False)
-    github_repo = serializers.CharField(required=False)
-    github_workflow_name = serializers.CharField(required=False)
-    github_token = serializers.CharField(required=False, help_text="Held in memory only.")
+    dispatch_url = serializers.CharField(required=False, help_text="GitHub jobs.")
+    github_token = serializers.CharField(required=False, help_text="GitHub jobs. Held in memory only.")
+
+    def get_fields(self) -> dict[str, Any]:
+        return {**_target_fields(), **super().get_fields()}
 
 
 class TestRunBody(serializers.Serializer[Any]):
-    """A job's settings to be tried once."""
+    """A target to be tried once."""
 
-    target_url = serializers.CharField(required=False)
-    github_owner = serializers.CharField(required=False)
-    github_repo = serializers.CharField(required=False)
-    github_workflow_name = serializers.CharField(required=False)
     metadata = serializers.DictField(required=False)
     timeout_seconds = serializers.FloatField(default=10, min_value=1, max_value=30)
+
+    def get_fields(self) -> dict[str, Any]:
+        return {**_target_fields(), **super().get_fields()}

@@ -5,5 +5,5 @@ from __future__ import annotations
 from django.dispatch import Signal
 
 # Sent by the recorder inside the transaction that stores the outcomes. Argument: `finished`, a list of
-# `executions.recorder.Finished`.
+# `executions.recording.Finished`.
 executions_finished = Signal()

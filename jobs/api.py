@@ -16,17 +16,16 @@ from rest_framework.response import Response
 from rest_framework.views import APIView
 
 from accounts.permissions import ReadOrMayCreateJobs, require_login
-from contract import payload, schema
-from contract.errors import Invalid, invalid_field
-from contract.http import JsonObjectParser, body_of
-from contract.pages import Page
-from contract.schema import endpoint, param, shape
-from contract.times import local_iso
-from jobs import cleaning, services
+from core.api import openapi, payload
+from core.api.errors import Invalid, invalid_field
+from core.api.json import JsonObjectParser, body_of
+from core.api.openapi import endpoint, param, shape
+from core.api.pagination import Page
+from core.api.timestamps import local_iso
+from jobs import services, validation
 from jobs.filters import JobFilter
-from jobs.importing import import_jobs
 from jobs.models import Job, Revision
-from jobs.schedule import schedule_of
+from jobs.schedules.schedule import schedule_of
 from jobs.serializers import (
     BULK_ANSWER,
     JOB_NAME,
@@ -39,8 +38,9 @@ from jobs.serializers import (
     PreviewBody,
     bulk_answer,
 )
+from jobs.transfer.importing import import_jobs
 
-_JOB_ANSWER = shape("JobAnswer", message=schema.text(), job=JobSerializer())
+_JOB_ANSWER = shape("JobAnswer", message=openapi.text(), job=JobSerializer())
 _LIST_QUERY = [
     param("search", "Part of the name, the target or the team."),
     param("ordering", "name, created_at, updated_at, end_date, next_execution_at, last_execution_at; '-' turns it."),
@@ -68,12 +68,12 @@ class JobsView(APIView):
     @endpoint(
         shape(
             "JobList",
-            count=schema.whole(),
+            count=openapi.whole(),
             jobs=JobSerializer(many=True),
-            total=schema.whole(required=False),
-            page=schema.whole(required=False),
-            limit=schema.whole(required=False),
-            total_pages=schema.whole(required=False),
+            total=openapi.whole(required=False),
+            page=openapi.whole(required=False),
+            limit=openapi.whole(required=False),
+            total_pages=openapi.whole(required=False),
         ),
         query=_LIST_QUERY,
     )
@@ -118,7 +118,7 @@ class JobView(APIView):
         job = services.update_job(job_id, body_of(request), by=user)
         return Response({"message": "Job updated successfully", "job": JobSerializer.of(JobRow.of(job))})
 
-    @endpoint(shape("JobDeleted", message=schema.text(), deleted_job=JOB_NAME), 403, 404)
+    @endpoint(shape("JobDeleted", message=openapi.text(), deleted_job=JOB_NAME), 403, 404)
     def delete(self, request: Request, job_id: str) -> Response:
         job = services.delete_job(job_id, by=require_login(request))
         return Response({"message": "Job deleted successfully", "deleted_job": {"id": str(job_id), "name": job.name}})
@@ -130,9 +130,9 @@ class ValidateCronView(APIView):
     @endpoint(
         shape(
             "CronValidity",
-            valid=schema.flag(),
-            message=schema.text(),
-            error=schema.text(required=False),
+            valid=openapi.flag(),
+            message=openapi.text(),
+            error=openapi.text(required=False),
         ),
         body=ExpressionBody,
     )
@@ -151,9 +151,9 @@ class CronPreviewView(APIView):
     @endpoint(
         shape(
             "CronPreview",
-            timezone=schema.text(),
+            timezone=openapi.text(),
             next_runs=serializers.ListField(child=serializers.DateTimeField()),
-            count=schema.whole(),
+            count=openapi.whole(),
         ),
         body=PreviewBody,
     )
@@ -175,7 +175,7 @@ class CronPreviewView(APIView):
 class CronDescriptionView(APIView):
     """An expression in words."""
 
-    @endpoint(shape("CronDescription", description=schema.text()), body=ExpressionBody)
+    @endpoint(shape("CronDescription", description=openapi.text()), body=ExpressionBody)
     def post(self, request: Request) -> Response:
         return Response({"description": schedule_of(_expression(body_of(request))).describe()})
 
@@ -200,7 +200,7 @@ class BulkUploadView(APIView):
 
 def _expression(data: dict[str, Any]) -> str:
     value = data["expression"] if data.get("expression") is not None else data.get("cron_expression")
-    return cleaning.cron(value, field="expression")
+    return validation.cron(value, field="expression")
 
 
 def _filtered(request: Request) -> QuerySet[Job]:

@@ -9,6 +9,7 @@ class JobsConfig(AppConfig):
     verbose_name = "Jobs"
 
     def ready(self) -> None:
+        from accounts import roles
         from accounts.models import User
         from taxonomy.models import Category, PicTeam
 
@@ -16,6 +17,8 @@ class JobsConfig(AppConfig):
         for label in (Category, PicTeam):
             post_save.connect(_list_changed, sender=label, dispatch_uid=f"jobs {label.__name__}")
         post_delete.connect(_list_changed, sender=User, dispatch_uid="jobs User")
+        roles.everyone_may("jobs.view_job")
+        roles.users_may("jobs.add_job", "jobs.change_job", "jobs.delete_job")
 
 
 def _list_changed(**_: Any) -> None:

@@ -9,6 +9,7 @@ import django_filters
 from django.db.models import Q, QuerySet
 
 from jobs.models import Job
+from jobs.targets.kinds import searched_columns
 
 
 class TotalOrder(django_filters.OrderingFilter):
@@ -44,13 +45,10 @@ class JobFilter(django_filters.FilterSet):
         fields: list[str] = []
 
     def search_text(self, queryset: QuerySet[Job], name: str, value: str) -> QuerySet[Job]:
-        return queryset.filter(
-            Q(name__icontains=value)
-            | Q(target_url__icontains=value)
-            | Q(github_repo__icontains=value)
-            | Q(github_workflow_name__icontains=value)
-            | Q(pic_team__name__icontains=value)
-        )
+        found = Q(name__icontains=value) | Q(pic_team__name__icontains=value)
+        for name in searched_columns():
+            found |= Q(**{f"{name}__icontains": value})
+        return queryset.filter(found)
 
     def of_owner(self, queryset: QuerySet[Job], name: str, value: str) -> QuerySet[Any]:
         owned: QuerySet[Any] = queryset.filter(created_by__in=_uuids(value))

@@ -1,73 +1,27 @@
-"""Jobs, and the revision by which others notice that they changed."""
+"""Jobs, used links, and the revision by which other processes notice that jobs changed."""
 
 from __future__ import annotations
 
 import datetime as dt
 import uuid
-from typing import Any, ClassVar, Self
+from typing import ClassVar, Self
 
 from django.conf import settings
 from django.db import models
 from django.db.models import F, Q
 from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
-from uuid_utils.compat import uuid7
 
-from jobs.schedule import Schedule, schedule_of
-from jobs.targets import GitHubTarget, Target, WebhookTarget
-from settings_app.models import GitHubCredential
-from taxonomy.models import Category, PicTeam
+from jobs.fields import choice_constraints, range_constraints
+from jobs.policies import JobSettings
+from jobs.schedules.schedule import Schedule, schedule_of
+from jobs.targets import kinds
+from jobs.targets.kinds import Target
 
 
 def today() -> dt.date:
     """The current day in the scheduler's zone."""
     return timezone.now().astimezone(settings.SCHEDULER_ZONE).date()
-
-
-class MisfirePolicy(models.TextChoices):
-    """What is done about fire times that passed, by more than the grace, without firing."""
-
-    SKIP = "skip", _("Skip them")
-    RUN_ONCE = "run_once", _("Run the latest one")
-    RUN_ALL = "run_all", _("Run each of them (the latest 100)")
-
-
-class OverlapPolicy(models.TextChoices):
-    """What is done about a fire time while an execution of the job is still under way."""
-
-    ALLOW = "allow", _("Run beside it")
-    SKIP = "skip", _("Skip the fire time")
-    QUEUE_ONE = "queue_one", _("Run after it (one waits, further ones are skipped)")
-
-
-class RetryOn(models.TextChoices):
-    """A failed attempt after which another may be made."""
-
-    CONNECT = "connect", _("No connection")
-    TIMEOUT = "timeout", _("No answer in time")
-    BROKEN = "broken", _("The connection broke")
-    SERVER_ERROR = "5xx", _("Status 500 to 599")
-    TOO_MANY = "429", _("Status 429")
-
-
-# Whole numbers of a job's policies, with the least and the most that is allowed.
-LIMITS = {
-    "misfire_grace_seconds": (1, 86_400),
-    "timeout_seconds": (1, 3600),
-    "connect_timeout_seconds": (1, 3600),
-    "max_attempts": (1, 20),
-    "retry_backoff_seconds": (1, 3600),
-    "retry_deadline_seconds": (1, 86_400),
-    "jitter_seconds": (0, 3600),
-    "run_limit_minutes": (1, 50_400),
-    "alert_after_failures": (1, 100),
-    "alert_window": (0, 100),
-    "slow_after_seconds": (0, 86_400),
-}
-
-
-def default_retry_on() -> list[str]:
-    return [reason.value for reason in RetryOn]
 
 
 class JobQuerySet(models.QuerySet["Job"]):
@@ -84,143 +38,24 @@ class JobQuerySet(models.QuerySet["Job"]):
         """Jobs whose end date has passed (in the scheduler's zone)."""
         return self.filter(end_date__lt=today())
 
-    def owned_by(self, user: Any) -> Self:
-        return self.filter(created_by=user)
+
+_NO_WORKFLOW = Q(github_owner="", github_repo="", github_workflow_name="")
+_WHOLE_WORKFLOW = ~Q(github_owner="") & ~Q(github_repo="") & ~Q(github_workflow_name="")
+# Kinds without columns of their own keep their fields in `target_options`.
+_ONE_TARGET = (
+    Q(target_kind="webhook") & ~Q(target_url="") & _NO_WORKFLOW
+    | Q(target_kind="github_actions") & Q(target_url="") & _WHOLE_WORKFLOW
+    | ~Q(target_kind__in=["webhook", "github_actions"]) & Q(target_url="") & _NO_WORKFLOW
+)
 
 
-class Job(models.Model):
+class Job(JobSettings):
     """A unit of work that fires on a schedule until its end date.
 
-    Exactly one target is set: a webhook URL, or the three GitHub fields. Times are UTC; `end_date` is the last day, in the
-    scheduler's zone, on which the job may fire.
+    What people set is in `JobSettings`; the fields here are written by Cronsched. Times are UTC.
     """
 
     id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
-    name = models.CharField(_("name"), max_length=255, unique=True)
-    cron_expression = models.CharField(
-        _("schedule"),
-        max_length=255,
-        help_text=_("Five fields as in crontab(5), such as 0 9 * * 1-5, or @daily and the like."),
-    )
-    target_url = models.CharField(_("webhook URL"), max_length=2048, blank=True)
-    github_owner = models.CharField(_("GitHub owner"), max_length=100, blank=True)
-    github_repo = models.CharField(_("GitHub repository"), max_length=100, blank=True)
-    github_workflow_name = models.CharField(_("GitHub workflow"), max_length=100, blank=True)
-    metadata = models.JSONField(
-        _("metadata"),
-        default=dict,
-        blank=True,
-        help_text=_("A JSON object: the webhook's body, or the workflow's inputs."),
-    )
-    category = models.ForeignKey(Category, on_delete=models.PROTECT, related_name="jobs", verbose_name=_("category"))
-    pic_team = models.ForeignKey(PicTeam, on_delete=models.PROTECT, related_name="jobs", verbose_name=_("PIC team"))
-    github_ref = models.CharField(
-        _("branch or tag"),
-        max_length=255,
-        blank=True,
-        help_text=_("Empty: branchDetails of the metadata, else master."),
-    )
-    github_credential = models.ForeignKey(
-        GitHubCredential, on_delete=models.PROTECT, null=True, blank=True, related_name="jobs", verbose_name=_("GitHub credential"),
-        help_text=_("Empty: the installation's GITHUB_TOKEN."),
-    )  # fmt: skip
-    wait_for_run = models.BooleanField(
-        _("wait for the run"), default=True, help_text=_("Whether the workflow's own conclusion decides the outcome.")
-    )
-    run_limit_minutes = models.PositiveIntegerField(
-        _("longest run (minutes)"),
-        default=360,
-        help_text=_("A run that takes longer is no longer waited for. 1 to 50400."),
-    )
-    end_date = models.DateField(_("end date"), help_text=_("The last day on which the job may fire."))
-    start_date = models.DateField(
-        _("start date"), null=True, blank=True, help_text=_("The first day on which the job may fire. Empty: at once.")
-    )
-    misfire_policy = models.CharField(
-        _("misfire policy"),
-        max_length=10,
-        choices=MisfirePolicy.choices,
-        default=MisfirePolicy.RUN_ONCE,
-        help_text=_(
-            "For fire times that no scheduler fired in time, such as after downtime. What is not run is recorded as missed."
-        ),
-    )
-    misfire_grace_seconds = models.PositiveIntegerField(
-        _("misfire grace seconds"),
-        default=60,
-        help_text=_("A fire time that is late by no more than this is run as usual. 1 to 86400 seconds."),
-    )
-    overlap_policy = models.CharField(
-        _("overlap policy"),
-        max_length=10,
-        choices=OverlapPolicy.choices,
-        default=OverlapPolicy.ALLOW,
-        help_text=_("For a fire time at which the execution before is still under way."),
-    )
-    timeout_seconds = models.PositiveIntegerField(
-        _("timeout seconds"), default=10, help_text=_("How long one call may take in all. 1 to 3600 seconds.")
-    )
-    connect_timeout_seconds = models.PositiveIntegerField(
-        _("connect timeout seconds"), default=10, help_text=_("How long connecting may take. 1 to 3600 seconds.")
-    )
-    max_attempts = models.PositiveSmallIntegerField(
-        _("max attempts"), default=1, help_text=_("How often a call is tried in all. 1 to 20; 1 is no retry.")
-    )
-    retry_backoff_seconds = models.PositiveIntegerField(
-        _("retry backoff seconds"),
-        default=10,
-        help_text=_(
-            "The wait before the second attempt; it doubles before each further one, give or take a fifth."
-            " 1 to 3600 seconds."
-        ),
-    )
-    retry_deadline_seconds = models.PositiveIntegerField(
-        _("retry deadline seconds"),
-        default=3600,
-        help_text=_("No attempt begins later than this after the first. 1 to 86400 seconds."),
-    )
-    retry_on = models.JSONField(
-        _("retry on"),
-        default=default_retry_on,
-        blank=True,
-        help_text=_(
-            "After which failures: connect, timeout, broken, 5xx, 429. A workflow is dispatched again only where nothing"
-            " can have started."
-        ),
-    )
-    jitter_seconds = models.PositiveIntegerField(
-        _("jitter seconds"),
-        default=0,
-        help_text=_(
-            "Calls leave up to this much after the fire time, each job always by the same offset, so that many jobs"
-            " of one minute do not strike at once. 0 to 3600 seconds."
-        ),
-    )
-    enable_email_notifications = models.BooleanField(_("enable email notifications"), default=False)
-    notification_emails = models.JSONField(_("notification emails"), default=list, blank=True)
-    notify_on_success = models.BooleanField(_("notify on success"), default=False)
-    alert_after_failures = models.PositiveSmallIntegerField(
-        _("alert after failures"), default=1, help_text=_("1: of each failure. More: when so many have failed, then daily until it passes. 1 to 100.")
-    )  # fmt: skip
-    alert_window = models.PositiveSmallIntegerField(
-        _("of the last runs"), default=0, help_text=_("0: that many failures in a row. Else: that many of so many runs, for jobs that flap. 0 to 100.")
-    )  # fmt: skip
-    notify_on_recovery = models.BooleanField(
-        _("notify on recovery"), default=False, help_text=_("When it succeeds again after an alert: how long it was failing.")
-    )  # fmt: skip
-    notify_on_missed = models.BooleanField(
-        _("notify when missed or skipped"), default=False, help_text=_("When fire times were not run.")
-    )
-    slow_after_seconds = models.PositiveIntegerField(
-        _("slow after (seconds)"), default=0, help_text=_("0: never. A run that took longer is told of, though it succeeded. 0 to 86400.")
-    )  # fmt: skip
-    slow_by_history = models.BooleanField(
-        _("slow by its own history"), default=False, db_default=False,
-        help_text=_("A run that took three times as long as the latest ones, and five seconds more, is told of."),
-    )  # fmt: skip
-    alert_slack = models.BooleanField(
-        _("alert in Slack"), default=False, help_text=_("The same alerts go to Slack, with the team's mention.")
-    )
     created_by = models.ForeignKey(
         settings.AUTH_USER_MODEL,
         on_delete=models.SET_NULL,
@@ -229,7 +64,6 @@ class Job(models.Model):
         related_name="jobs",
         verbose_name=_("created by"),
     )
-    is_active = models.BooleanField(_("is active"), default=True)
     next_run_at = models.DateTimeField(
         _("next run at"),
         null=True,
@@ -255,26 +89,10 @@ class Job(models.Model):
         verbose_name_plural = _("jobs")
         ordering = ["-created_at", "id"]
         constraints = [
-            models.CheckConstraint(
-                name="job_has_exactly_one_target",
-                condition=(
-                    ~Q(target_url="") & Q(github_owner="", github_repo="", github_workflow_name="")
-                    | Q(target_url="") & ~Q(github_owner="") & ~Q(github_repo="") & ~Q(github_workflow_name="")
-                ),
-            ),
+            models.CheckConstraint(name="job_has_exactly_one_target", condition=_ONE_TARGET),
             models.CheckConstraint(name="job_has_name", condition=~Q(name="")),
-            models.CheckConstraint(
-                name="job_misfire_policy_known", condition=Q(misfire_policy__in=MisfirePolicy.values)
-            ),
-            models.CheckConstraint(
-                name="job_overlap_policy_known", condition=Q(overlap_policy__in=OverlapPolicy.values)
-            ),
-            *(
-                models.CheckConstraint(
-                    name=f"job_{name}_in_range", condition=Q(**{f"{name}__gte": least, f"{name}__lte": most})
-                )
-                for name, (least, most) in LIMITS.items()
-            ),
+            *choice_constraints(JobSettings),
+            *range_constraints(JobSettings),
             models.CheckConstraint(
                 name="job_inactive_never_runs", condition=Q(is_active=True) | Q(next_run_at__isnull=True)
             ),
@@ -297,10 +115,8 @@ class Job(models.Model):
 
     @property
     def target(self) -> Target:
-        """Where it is delivered."""
-        if self.target_url:
-            return WebhookTarget(self.target_url)
-        return GitHubTarget(self.github_owner, self.github_repo, self.github_workflow_name)
+        """Where it is delivered. Raises `ValueError` for a kind of target that is not installed."""
+        return kinds.kind_named(self.target_kind).of_job(self)
 
     @property
     def has_ended(self) -> bool:
@@ -330,44 +146,6 @@ def not_before(moment: dt.datetime, start_date: dt.date | None) -> dt.datetime:
 def fire_within(moment: dt.datetime, end_date: dt.date) -> dt.datetime | None:
     """`moment` unless its day in the scheduler's zone comes after `end_date`."""
     return moment if moment.astimezone(settings.SCHEDULER_ZONE).date() <= end_date else None
-
-
-class ChangeRecord(models.Model):
-    """One change of a job, an account, a label or a setting: the trail that says who did what from where. It outlives its subject.
-
-    `schedule` is there for jobs: what decides when the job fires, as it was from then on.
-    """
-
-    id = models.UUIDField(primary_key=True, default=uuid7, editable=False)
-    subject = models.CharField(_("subject"), max_length=20, default="job", help_text=_("The kind of what was changed."))
-    subject_id = models.UUIDField(_("subject id"), null=True)
-    name = models.CharField(_("name"), max_length=255)
-    at = models.DateTimeField(_("at"), default=timezone.now)
-    kind = models.CharField(_("kind"), max_length=10)
-    by = models.ForeignKey(
-        settings.AUTH_USER_MODEL, on_delete=models.SET_NULL, null=True, related_name="+", verbose_name=_("by")
-    )
-    by_email = models.CharField(
-        _("by email"), max_length=254, blank=True, help_text=_("Who did it; empty for the product itself.")
-    )
-    address = models.GenericIPAddressField(
-        _("address"), null=True, help_text=_("Where the request came from; empty outside a request.")
-    )
-    difference = models.JSONField(
-        _("difference"), default=dict, help_text=_("Changed fields: what before, what after.")
-    )
-    schedule = models.JSONField(
-        _("schedule"), null=True, help_text=_("What decides when the job fires, as it was from then on.")
-    )
-
-    class Meta:
-        verbose_name = _("change")
-        verbose_name_plural = _("changes")
-        ordering = ["-at", "-id"]
-        indexes = [models.Index(fields=["subject_id", "-at"], name="change_of_subject")]
-
-    def __str__(self) -> str:
-        return f"{self.name} {self.kind}"
 
 
 class SpentLink(models.Model):

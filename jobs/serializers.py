@@ -3,242 +3,224 @@
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Iterator
-from functools import lru_cache
+from collections.abc import Callable, Iterator
+from functools import cache, lru_cache
 from operator import attrgetter
 from typing import Any, NamedTuple
 from uuid import UUID
 
 import orjson
 from django.conf import settings
+from django.db import models
 from django.db.models import QuerySet, TextField
 from django.db.models.functions import Cast
 from django.utils import timezone
 from rest_framework import serializers
 
-from contract import schema
-from contract.times import local_iso, utc_ms
-from jobs.cleaning import ALERT_FLAGS
-from jobs.importing import Import
-from jobs.models import LIMITS, Job, MisfirePolicy, OverlapPolicy, RetryOn, fire_within, not_before
-from jobs.schedule import CronError, schedule_of
-
-_JSON = ("metadata", "notification_emails", "retry_on")
+from core.api import openapi
+from core.api.timestamps import local_iso, utc_ms
+from jobs.fields import JobField, job_fields
+from jobs.models import Job, fire_within, not_before
+from jobs.schedules.schedule import CronError, schedule_of
+from jobs.targets import kinds
+from jobs.transfer.importing import Import
 
 
 @lru_cache(maxsize=20_000)
 def _parsed(text: str) -> Any:
-    """A JSON value, which nobody may change."""
+    """A JSON value; shared by all rows with this text, so nobody may change it."""
     return orjson.loads(text)
 
 
-class JobRow(NamedTuple):
-    """The columns of a job that the API shows. Lists of ten thousand are asked for every few seconds: a model each is too dear."""
+class _Shown(NamedTuple):
+    """A key of the API's job: the column or relation that it is read from, and how its value is written (None: as it is)."""
 
-    id: UUID
-    name: str
-    cron_expression: str
-    target_url: str
-    github_owner: str
-    github_repo: str
-    github_workflow_name: str
-    metadata: dict[str, Any]
-    category__slug: str
-    end_date: dt.date
-    pic_team__slug: str
-    enable_email_notifications: bool
-    notification_emails: list[str]
-    notify_on_success: bool
-    created_by_id: UUID | None
-    is_active: bool
-    created_at: dt.datetime
-    updated_at: dt.datetime
-    last_execution_at: dt.datetime | None
-    next_run_at: dt.datetime | None
-    last_status: str
-    start_date: dt.date | None
-    misfire_policy: str
-    misfire_grace_seconds: int
-    overlap_policy: str
-    timeout_seconds: int
-    connect_timeout_seconds: int
-    max_attempts: int
-    retry_backoff_seconds: int
-    retry_deadline_seconds: int
-    retry_on: list[str]
-    jitter_seconds: int
-    run_limit_minutes: int
-    alert_after_failures: int
-    alert_window: int
-    slow_after_seconds: int
-    notify_on_recovery: bool
-    notify_on_missed: bool
-    slow_by_history: bool
-    alert_slack: bool
-    wait_for_run: bool
-    github_ref: str
-    github_credential__name: str | None
-    problem: str
+    key: str
+    source: str
+    write: Callable[[Any], Any] | None = None
+
+
+def _or_none(value: Any) -> Any:
+    return value or None
+
+
+def _id(value: UUID | None) -> str | None:
+    return str(value) if value else None
+
+
+def _date(value: dt.date | None) -> str | None:
+    return value.isoformat() if value else None
+
+
+def _writer(field: JobField) -> Callable[[Any], Any] | None:
+    if isinstance(field.column, models.DateField):
+        return _date
+    is_optional_text = isinstance(field.column, models.CharField) and field.column.blank
+    return _or_none if is_optional_text else None
+
+
+@cache
+def _shown() -> tuple[_Shown, ...]:
+    """What the API shows of a job, beside `next_execution_at` and target fields without a column."""
+    hidden = {"target_kind", "target_options"}
+    settings_of_job = [
+        _Shown(field.name, field.traits.lookup or field.name, _writer(field))
+        for field in job_fields()
+        if field.name not in hidden
+    ]
+    return (
+        _Shown("id", "id", str),
+        *settings_of_job,
+        _Shown("created_by", "created_by_id", _id),
+        _Shown("created_at", "created_at", utc_ms),
+        _Shown("updated_at", "updated_at", utc_ms),
+        _Shown("last_execution_at", "last_execution_at", utc_ms),
+        _Shown("last_status", "last_status", _or_none),
+        _Shown("problem", "problem", _or_none),
+        _Shown("next_execution_at", "next_run_at"),
+        _Shown("target_options", "target_options"),
+    )
+
+
+def _json_sources() -> list[str]:
+    return [one.source for one in _shown() if isinstance(_column(one.source), models.JSONField)]
+
+
+def _column(source: str) -> Any:
+    return None if "__" in source else Job._meta.get_field(source.removesuffix("_id"))
+
+
+class JobRow(NamedTuple):
+    """The values that the API shows of a job, in the order of `_shown`.
+
+    The frontend asks for lists of ten thousand jobs every few seconds: values cost a fraction of model objects.
+    """
+
+    values: tuple[Any, ...]
 
     @classmethod
     def of(cls, job: Job) -> JobRow:
-        return cls(*(_value(job, name) for name in cls._fields))
+        return cls(tuple(_value(job, one.source) for one in _shown()))
 
     @classmethod
     def all_of(cls, jobs: QuerySet[Job]) -> Iterator[JobRow]:
-        """One query for all of them. JSON is read as text: most jobs hold few different values, and each is parsed once."""
-        columns = [Cast(name, TextField()) if name in _JSON else name for name in cls._fields]
-        places = [cls._fields.index(name) for name in _JSON]
+        """The rows of a queryset, in one query. JSON is read as text: few values differ, and each is parsed once."""
+        json_sources = set(_json_sources())
+        columns = [Cast(one.source, TextField()) if one.source in json_sources else one.source for one in _shown()]
+        places = [place for place, one in enumerate(_shown()) if one.source in json_sources]
         for values in jobs.values_list(*columns):
             row = list(values)
             for place in places:
                 row[place] = _parsed(row[place])
-            yield cls._make(row)
-
-    def next_execution_at(self, now: dt.datetime) -> dt.datetime | None:
-        """The next fire time to show: the one on the clock or, while nobody fires it, the first after `now`."""
-        if self.next_run_at is None or self.next_run_at > now:
-            return self.next_run_at
-        try:
-            after = not_before(now, self.start_date)
-            return fire_within(schedule_of(self.cron_expression).next(after), self.end_date)
-        except CronError:
-            return None
+            yield cls(tuple(row))
 
 
-def _value(job: Job, name: str) -> Any:
+def _value(job: Job, source: str) -> Any:
     try:
-        return attrgetter(name.replace("__", "."))(job)
+        return attrgetter(source.replace("__", "."))(job)
     except AttributeError:
-        # A relation that is not there.
+        # A relation that is not set.
         return None
 
 
-def _policy_fields(**kwargs: Any) -> dict[str, Any]:
-    """The serializer fields of a job's policies."""
-    return {
-        "start_date": serializers.DateField(allow_null=True, **kwargs),
-        "misfire_policy": serializers.ChoiceField(MisfirePolicy.choices, **kwargs),
-        "overlap_policy": serializers.ChoiceField(OverlapPolicy.choices, **kwargs),
-        "wait_for_run": serializers.BooleanField(**kwargs),
-        **{name: serializers.BooleanField(**kwargs) for name in ALERT_FLAGS},
-        "github_ref": serializers.CharField(allow_null=True, max_length=255, **kwargs),
-        "github_credential": serializers.CharField(
-            allow_null=True, max_length=100, help_text="Its name; null for the installation's own token.", **kwargs
-        ),
-        "retry_on": serializers.ListField(child=serializers.ChoiceField(RetryOn.choices), **kwargs),
-        **{
-            name: serializers.IntegerField(min_value=least, max_value=most, **kwargs)
-            for name, (least, most) in LIMITS.items()
-        },
+def _next_execution_at(shown: dict[str, Any], now: dt.datetime) -> dt.datetime | None:
+    """The next fire time to show: the one on the clock or, while no scheduler fires it, the first after `now`."""
+    due: dt.datetime | None = shown["next_execution_at"]
+    if due is None or due > now:
+        return due
+    try:
+        after = not_before(now, shown["start_date"])
+        return fire_within(schedule_of(shown["cron_expression"]).next(after), shown["end_date"])
+    except CronError:
+        return None
+
+
+def _serializer_field(field: JobField, **kwargs: Any) -> serializers.Field[Any, Any, Any, Any]:
+    """How the OpenAPI document describes a field."""
+    column, traits = field.column, field.traits
+    kwargs["help_text"] = traits.help or str(getattr(column, "help_text", "") or "")
+    if traits.bounds:
+        least, most = traits.bounds
+        return serializers.IntegerField(min_value=least, max_value=most, **kwargs)
+    if traits.choices:
+        return serializers.ListField(child=serializers.ChoiceField(traits.choices.choices), **kwargs)
+    if column.choices:
+        return serializers.ChoiceField(column.choices, **kwargs)
+    if isinstance(column, models.BooleanField):
+        return serializers.BooleanField(**kwargs)
+    if isinstance(column, models.DateField):
+        return serializers.DateField(allow_null=column.null, **kwargs)
+    if isinstance(column, models.JSONField):
+        is_list = column.default is list
+        if is_list:
+            return serializers.ListField(child=serializers.EmailField(), **kwargs)
+        return serializers.DictField(allow_null="required" in kwargs, **kwargs)
+    if traits.lookup:
+        # What is sent may be a display name; what is shown is a slug.
+        is_sent = "required" in kwargs
+        label = serializers.CharField if column.null or is_sent else serializers.SlugField
+        return label(allow_null=column.null or is_sent, max_length=100, **kwargs)
+    return serializers.CharField(allow_null=column.blank, max_length=column.max_length, **kwargs)
+
+
+_HIDDEN = {"target_kind", "target_options"}
+
+
+def _declared_fields(**kwargs: Any) -> dict[str, Any]:
+    """The serializer fields of the declared fields, and of target fields without a column."""
+    own = {field.name: _serializer_field(field, **kwargs) for field in job_fields() if field.name not in _HIDDEN}
+    options = {
+        one.name: serializers.CharField(allow_null=True, max_length=one.limit, **kwargs)
+        for one in kinds.fields()
+        if not one.column
     }
+    return own | options
 
 
-class JobSerializer(schema.Representation[JobRow]):
+class JobSerializer(openapi.Representation[JobRow]):
     """A job as the API shows it."""
 
     id = serializers.UUIDField()
-    name = serializers.CharField(max_length=255)
-    cron_expression = serializers.CharField(max_length=255)
-    target_url = serializers.CharField(allow_null=True)
-    github_owner = serializers.CharField(allow_null=True)
-    github_repo = serializers.CharField(allow_null=True)
-    github_workflow_name = serializers.CharField(allow_null=True)
-    metadata = serializers.DictField()
-    category = serializers.SlugField(help_text="Slug of the category.")
-    end_date = serializers.DateField()
-    pic_team = serializers.SlugField(help_text="Slug of the PIC team.")
-    enable_email_notifications = serializers.BooleanField()
-    notification_emails = serializers.ListField(child=serializers.EmailField())
-    notify_on_success = serializers.BooleanField()
     created_by = serializers.UUIDField(allow_null=True)
-    is_active = serializers.BooleanField()
-    created_at = schema.timestamp()
-    updated_at = schema.timestamp()
-    last_execution_at = schema.timestamp(allow_null=True)
-    next_execution_at = schema.timestamp(allow_null=True, help_text="With the offset of the scheduler's zone.")
+    created_at = openapi.timestamp()
+    updated_at = openapi.timestamp()
+    last_execution_at = openapi.timestamp(allow_null=True)
+    next_execution_at = openapi.timestamp(allow_null=True, help_text="With the offset of the scheduler's zone.")
     last_status = serializers.CharField(allow_null=True)
     problem = serializers.CharField(allow_null=True, help_text="Why the scheduler cannot fire the job.")
 
     def get_fields(self) -> dict[str, Any]:
-        return {**super().get_fields(), **_policy_fields()}
+        return {**super().get_fields(), **_declared_fields()}
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self._keys = [one.key for one in _shown()]
+        self._writers = [(one.key, one.write) for one in _shown() if one.write]
+        self._options = [one.name for one in kinds.fields() if not one.column]
 
     def to_representation(self, job: JobRow) -> dict[str, Any]:
         now = self.context.get("now") or timezone.now()
-        return {
-            "id": str(job.id),
-            "name": job.name,
-            "cron_expression": job.cron_expression,
-            "target_url": job.target_url or None,
-            "github_owner": job.github_owner or None,
-            "github_repo": job.github_repo or None,
-            "github_workflow_name": job.github_workflow_name or None,
-            "metadata": job.metadata,
-            "category": job.category__slug,
-            "end_date": job.end_date.isoformat(),
-            "pic_team": job.pic_team__slug,
-            "enable_email_notifications": job.enable_email_notifications,
-            "notification_emails": job.notification_emails,
-            "notify_on_success": job.notify_on_success,
-            "created_by": str(job.created_by_id) if job.created_by_id else None,
-            "is_active": job.is_active,
-            "created_at": utc_ms(job.created_at),
-            "updated_at": utc_ms(job.updated_at),
-            "last_execution_at": utc_ms(job.last_execution_at),
-            "next_execution_at": local_iso(job.next_execution_at(now), settings.SCHEDULER_ZONE),
-            "last_status": job.last_status or None,
-            "start_date": job.start_date.isoformat() if job.start_date else None,
-            "misfire_policy": job.misfire_policy,
-            "misfire_grace_seconds": job.misfire_grace_seconds,
-            "overlap_policy": job.overlap_policy,
-            "timeout_seconds": job.timeout_seconds,
-            "connect_timeout_seconds": job.connect_timeout_seconds,
-            "max_attempts": job.max_attempts,
-            "retry_backoff_seconds": job.retry_backoff_seconds,
-            "retry_deadline_seconds": job.retry_deadline_seconds,
-            "retry_on": job.retry_on,
-            "jitter_seconds": job.jitter_seconds,
-            "wait_for_run": job.wait_for_run,
-            "run_limit_minutes": job.run_limit_minutes,
-            "alert_after_failures": job.alert_after_failures,
-            "alert_window": job.alert_window,
-            "slow_after_seconds": job.slow_after_seconds,
-            "notify_on_recovery": job.notify_on_recovery,
-            "notify_on_missed": job.notify_on_missed,
-            "slow_by_history": job.slow_by_history,
-            "alert_slack": job.alert_slack,
-            "github_ref": job.github_ref or None,
-            "github_credential": job.github_credential__name,
-            "problem": job.problem or None,
-        }
+        shown = dict(zip(self._keys, job.values, strict=True))
+        shown["next_execution_at"] = local_iso(_next_execution_at(shown, now), settings.SCHEDULER_ZONE)
+        for key, write in self._writers:
+            shown[key] = write(shown[key])
+        options = shown.pop("target_options")
+        for name in self._options:
+            shown[name] = options.get(name) or None
+        return shown
 
 
-JOB_NAME = schema.shape("JobName", id=schema.text(), name=schema.text())
+JOB_NAME = openapi.shape("JobName", id=openapi.text(), name=openapi.text())
 
 
 class JobChanges(serializers.Serializer[Any]):
     """The fields of a job that may be sent."""
 
-    name = serializers.CharField(max_length=255, required=False)
-    cron_expression = serializers.CharField(max_length=255, required=False)
-    end_date = serializers.DateField(required=False)
-    pic_team = serializers.CharField(required=False, help_text="Slug or name of the team.")
-    target_url = serializers.CharField(required=False, allow_null=True, help_text="A URL given decides: a webhook.")
-    github_owner = serializers.CharField(required=False, allow_null=True, max_length=100)
-    github_repo = serializers.CharField(required=False, allow_null=True, max_length=100)
-    github_workflow_name = serializers.CharField(required=False, allow_null=True, max_length=100)
-    metadata = serializers.DictField(required=False, allow_null=True)
-    category = serializers.CharField(required=False, allow_null=True, help_text="Slug or name; General by default.")
-    enable_email_notifications = serializers.BooleanField(required=False)
-    notification_emails = serializers.ListField(child=serializers.EmailField(), required=False)
-    notify_on_success = serializers.BooleanField(required=False)
-    is_active = serializers.BooleanField(required=False)
-
     def get_fields(self) -> dict[str, Any]:
-        return {**super().get_fields(), **_policy_fields(required=False)}
+        return {**_declared_fields(required=False), **super().get_fields()}
 
 
-@schema.example(
+@openapi.example(
     "A webhook on weekdays at nine",
     name="Nightly report",
     cron_expression="0 9 * * 1-5",
@@ -256,12 +238,12 @@ class JobBody(JobChanges):
     pic_team = serializers.CharField(help_text="Slug or name of the team.")
 
 
-@schema.example("Weekdays at nine", expression="0 9 * * 1-5")
+@openapi.example("Weekdays at nine", expression="0 9 * * 1-5")
 class ExpressionBody(serializers.Serializer[Any]):
     expression = serializers.CharField(help_text="A cron expression; `cron_expression` is read as well.")
 
 
-@schema.example("Weekdays at nine", expression="0 9 * * 1-5", count=5)
+@openapi.example("Weekdays at nine", expression="0 9 * * 1-5", count=5)
 class PreviewBody(ExpressionBody):
     count = serializers.IntegerField(default=5, min_value=1, max_value=20)
 
@@ -272,19 +254,19 @@ class BulkBody(serializers.Serializer[Any]):
     default_github_owner = serializers.CharField(required=False, max_length=100)
 
 
-BULK_ANSWER = schema.shape(
+BULK_ANSWER = openapi.shape(
     "BulkAnswer",
-    message=schema.text(),
-    dry_run=schema.flag(),
-    stats=schema.shape(
+    message=openapi.text(),
+    dry_run=openapi.flag(),
+    stats=openapi.shape(
         "BulkStats",
-        original_column_count=schema.whole(),
-        original_row_count=schema.whole(),
-        removed_column_count=schema.whole(),
-        removed_empty_row_count=schema.whole(),
+        original_column_count=openapi.whole(),
+        original_row_count=openapi.whole(),
+        removed_column_count=openapi.whole(),
+        removed_empty_row_count=openapi.whole(),
     ),
-    created_count=schema.whole(),
-    error_count=schema.whole(),
+    created_count=openapi.whole(),
+    error_count=openapi.whole(),
     errors=serializers.ListField(child=serializers.DictField()),
     jobs=serializers.ListField(child=serializers.DictField()),
 )

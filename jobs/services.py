@@ -11,11 +11,12 @@ from django.db import IntegrityError, transaction
 from django.utils import timezone
 
 from accounts.models import User
-from contract import payload
-from contract.errors import Forbidden, Invalid, NotFound, invalid_field
-from jobs import cleaning, history, targets
+from core.api import payload
+from core.api.errors import Forbidden, Invalid, NotFound, invalid_field
+from jobs import change_log, validation
 from jobs.models import Job, Revision, today
 from jobs.signals import ChangeKind, JobChange, announce
+from jobs.targets import parsing
 
 REQUIRED = ("name", "cron_expression", "end_date")
 
@@ -38,7 +39,7 @@ def add_jobs(jobs: list[Job], *, by: User | None, bulk: bool = False) -> list[Jo
             Job.objects.bulk_create(jobs, batch_size=500)
     except IntegrityError as exc:
         taken = Job.objects.filter(name__in=[job.name for job in jobs[:500]]).values_list("name", flat=True).first()
-        raise cleaning.duplicate_name(taken or jobs[0].name) from exc
+        raise validation.duplicate_name(taken or jobs[0].name) from exc
     Revision.bump(edited=True)
     _tell([JobChange("created", job, by) for job in jobs], bulk=bulk)
     return jobs
@@ -54,7 +55,7 @@ def update_job(job_id: Any, data: Mapping[str, Any], *, by: User) -> Job:
 
 @transaction.atomic
 def change_by_link(job: Job, values: Mapping[str, Any]) -> Job:
-    """Change a locked job for whoever holds a signed link (`jobs.links`); the trail notes the address in place of an account."""
+    """Change a locked job for whoever holds a signed link (`jobs.signed_links`); the trail notes the address in place of an account."""
     return _store(job, values, None)
 
 
@@ -138,22 +139,22 @@ def clean_new(data: Mapping[str, Any]) -> dict[str, Any]:
     if missing:
         raise _missing(missing)
     values: dict[str, Any] = {
-        "name": cleaning.name(data["name"]),
-        "cron_expression": cleaning.cron(data["cron_expression"]),
+        "name": validation.name(data["name"]),
+        "cron_expression": validation.cron(data["cron_expression"]),
     }
-    target = targets.read_target(data, default_owner=settings.DEFAULT_GITHUB_OWNER)
-    values["category"] = cleaning.category(data.get("category"))
-    values["metadata"] = cleaning.metadata(data.get("metadata"))
-    values.update(cleaning.mail(data))
+    target = parsing.read_target(data, default_owner=settings.DEFAULT_GITHUB_OWNER)
+    values["category"] = validation.category(data.get("category"))
+    values["metadata"] = validation.metadata(data.get("metadata"))
+    values.update(validation.mail(data))
     if not payload.text(data["end_date"], "end_date", limit=255, error="Invalid end_date"):
         raise _missing(["end_date"])
-    values["end_date"] = cleaning.end_date(data["end_date"])
-    values["pic_team"] = cleaning.pic_team(_team(data))
-    values.update(cleaning.policies(data, start_before=values["end_date"]))
+    values["end_date"] = validation.end_date(data["end_date"])
+    values["pic_team"] = validation.pic_team(_team(data))
+    values.update(validation.policies(data, start_before=values["end_date"]))
     if data.get("is_active") is not None:
         values["is_active"] = payload.boolean(data["is_active"], "is_active")
     if target is None:
-        raise targets.missing_target()
+        raise parsing.missing_target()
     return {**values, **target.columns()}
 
 
@@ -174,24 +175,24 @@ def clean_changes(job: Job, data: Mapping[str, Any]) -> dict[str, Any]:
     """The columns that an update changes, or the contract's error for the first field that cannot be used."""
     values: dict[str, Any] = {}
     if "name" in data:
-        values["name"] = cleaning.name(data["name"], job=job)
+        values["name"] = validation.name(data["name"], job=job)
     if "cron_expression" in data and data["cron_expression"] != job.cron_expression:
-        values["cron_expression"] = cleaning.cron(data["cron_expression"])
-    target = _changed_target(job, data)
+        values["cron_expression"] = validation.cron(data["cron_expression"])
+    target = parsing.changed_target(job.target, data, default_owner=settings.DEFAULT_GITHUB_OWNER)
     if "category" in data:
-        values["category"] = cleaning.category(data["category"], current=job.category)
+        values["category"] = validation.category(data["category"], current=job.category)
     if "metadata" in data:
-        values["metadata"] = cleaning.metadata(data["metadata"])
-    values.update(cleaning.mail(data, job))
+        values["metadata"] = validation.metadata(data["metadata"])
+    values.update(validation.mail(data, job))
     if "end_date" in data:
-        values["end_date"] = cleaning.end_date(data["end_date"], current=job.end_date)
+        values["end_date"] = validation.end_date(data["end_date"], current=job.end_date)
     if "pic_team" in data or "pic_team_slug" in data:
-        values["pic_team"] = cleaning.pic_team(_team(data), current=job.pic_team)
-    values.update(cleaning.policies(data, start_before=values.get("end_date", job.end_date)))
+        values["pic_team"] = validation.pic_team(_team(data), current=job.pic_team)
+    values.update(validation.policies(data, start_before=values.get("end_date", job.end_date)))
     if data.get("is_active") is not None:
         values["is_active"] = payload.boolean(data["is_active"], "is_active")
     if target is None:
-        raise targets.missing_target()
+        raise parsing.missing_target()
     _check_not_ended(job, values)
     return {**values, **target.columns()}
 
@@ -203,51 +204,30 @@ def _check_not_ended(job: Job, values: Mapping[str, Any]) -> None:
         raise job_expired(end_date)
 
 
-def _changed_target(job: Job, data: Mapping[str, Any]) -> targets.Target | None:
-    """The target after an update; None where the request takes the only one away."""
-    sent_url = data.get("target_url")
-    if isinstance(sent_url, str) and sent_url.strip() == job.target_url != "":
-        return job.target
-    github = {name: data[name] for name in targets.GITHUB_FIELDS if name in data}
-    stored = {} if job.target_url else {name: getattr(job, name) for name in targets.GITHUB_FIELDS}
-    if not sent_url and not github and not job.target_url:
-        return job.target
-    asked = targets.read_target(
-        {"target_url": sent_url, **stored, **github}, default_owner=settings.DEFAULT_GITHUB_OWNER
-    )
-    if asked is None and job.target_url and "target_url" not in data:
-        return job.target
-    return asked
-
-
 def _store(job: Job, values: Mapping[str, Any], by: User | None) -> Job:
     """Write cleaned values. `next_run_at` follows: never into the past, and a fire time that is due already stays due."""
-    was_active, before, schedule_before = job.is_active, history.snapshot(job), _schedule(job)
+    was_active, before, schedule_before = job.is_active, change_log.snapshot(job), change_log.schedule_of_job(job)
     for name, value in values.items():
         setattr(job, name, value)
-    if schedule_before != _schedule(job):
+    if schedule_before != change_log.schedule_of_job(job):
         job.next_run_at = _rescheduled(job, was_active, timezone.now())
     job.problem = ""
     try:
         with transaction.atomic():
             job.save()
     except IntegrityError as exc:
-        raise cleaning.duplicate_name(job.name) from exc
+        raise validation.duplicate_name(job.name) from exc
     Revision.bump(edited=True)
     kind: ChangeKind = "updated"
     if job.is_active != was_active:
         kind = "enabled" if job.is_active else "disabled"
-    _tell([JobChange(kind, job, by, history.difference(before, history.snapshot(job)))])
+    _tell([JobChange(kind, job, by, change_log.difference(before, change_log.snapshot(job)))])
     return job
 
 
 def _tell(changes: list[JobChange], *, bulk: bool = False) -> None:
-    history.record(changes)
+    change_log.record(changes)
     announce(changes, bulk=bulk)
-
-
-def _schedule(job: Job) -> tuple[Any, ...]:
-    return job.cron_expression, job.start_date, job.end_date, job.is_active
 
 
 def _rescheduled(job: Job, was_active: bool, now: dt.datetime) -> dt.datetime | None:

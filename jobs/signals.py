@@ -13,7 +13,7 @@ ChangeKind = Literal["created", "updated", "enabled", "disabled", "deleted", "ex
 
 @dataclass(frozen=True)
 class JobChange:
-    """One change of one job. `by` is the user who asked for it; None for the product itself. `difference`: see `jobs.history`."""
+    """One change of one job. `by` is the user who asked for it; None for the product itself. `difference`: see `jobs.change_log`."""
 
     kind: ChangeKind
     job: Any

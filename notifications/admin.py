@@ -8,7 +8,7 @@ from django.http import HttpRequest
 from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 
-from contract.admin import ReadOnlyAdmin
+from core.admin import ReadOnlyAdmin
 from notifications.models import Event, Message, MessageStatus
 
 

@@ -10,17 +10,17 @@ from rest_framework.response import Response
 from rest_framework.views import APIView
 
 from accounts.permissions import require_login
-from contract import schema
-from contract.pages import Page
-from contract.payload import query_flag
-from contract.schema import RANGE_QUERY, RangeSerializer, endpoint, param, shape
-from contract.times import DateRange, utc_ms
-from notifications import services
+from core.api import openapi
+from core.api.openapi import RANGE_QUERY, RangeSerializer, endpoint, param, shape
+from core.api.pagination import Page
+from core.api.payload import query_flag
+from core.api.timestamps import DateRange, utc_ms
+from notifications import inbox
+from notifications.inbox import Notification
 from notifications.models import EventType
-from notifications.services import Notification
 
 
-class NotificationSerializer(schema.Representation[Notification]):
+class NotificationSerializer(openapi.Representation[Notification]):
     """An event as its reader sees it."""
 
     id = serializers.UUIDField()
@@ -31,8 +31,8 @@ class NotificationSerializer(schema.Representation[Notification]):
     related_job_id = serializers.UUIDField(allow_null=True)
     related_execution_id = serializers.UUIDField(allow_null=True)
     is_read = serializers.BooleanField()
-    read_at = schema.timestamp(allow_null=True)
-    created_at = schema.timestamp()
+    read_at = openapi.timestamp(allow_null=True)
+    created_at = openapi.timestamp()
 
     def to_representation(self, seen: Notification) -> dict[str, Any]:
         return {
@@ -56,10 +56,10 @@ class NotificationsView(APIView):
         shape(
             "NotificationPage",
             notifications=NotificationSerializer(many=True),
-            total=schema.whole(),
-            page=schema.whole(),
-            per_page=schema.whole(),
-            total_pages=schema.whole(),
+            total=openapi.whole(),
+            page=openapi.whole(),
+            per_page=openapi.whole(),
+            total_pages=openapi.whole(),
             range=RangeSerializer(),
         ),
         query=[
@@ -72,11 +72,11 @@ class NotificationsView(APIView):
     def get(self, request: Request) -> Response:
         user, query = require_login(request), request.query_params
         span = DateRange.from_query(query)
-        events = services.visible(user, span, unread_only=query_flag(query, "unread_only")).newest_first()
+        events = inbox.visible(user, span, unread_only=query_flag(query, "unread_only")).newest_first()
         page = Page.of(events, query, size_name="per_page", clamp=True)
         return Response(
             {
-                "notifications": NotificationSerializer.of_all(services.as_seen(user, page.items)),
+                "notifications": NotificationSerializer.of_all(inbox.as_seen(user, page.items)),
                 **page.body("per_page"),
                 "range": span.body(),
             }
@@ -86,44 +86,44 @@ class NotificationsView(APIView):
 class UnreadCountView(APIView):
     """How many the caller has not read."""
 
-    @endpoint(shape("UnreadCount", unread_count=schema.whole(), range=RangeSerializer()), query=RANGE_QUERY)
+    @endpoint(shape("UnreadCount", unread_count=openapi.whole(), range=RangeSerializer()), query=RANGE_QUERY)
     def get(self, request: Request) -> Response:
         span = DateRange.from_query(request.query_params)
-        count = services.visible(require_login(request), span, unread_only=True).count()
+        count = inbox.visible(require_login(request), span, unread_only=True).count()
         return Response({"unread_count": count, "range": span.body()})
 
 
 class ReadView(APIView):
     """Mark one as read."""
 
-    @endpoint(shape("NotificationRead", message=schema.text(), notification=NotificationSerializer()), 403, 404)
+    @endpoint(shape("NotificationRead", message=openapi.text(), notification=NotificationSerializer()), 403, 404)
     def put(self, request: Request, notification_id: str) -> Response:
-        seen = services.mark_read(notification_id, by=require_login(request))
+        seen = inbox.mark_read(notification_id, by=require_login(request))
         return Response({"message": "Notification marked as read", "notification": NotificationSerializer.of(seen)})
 
 
 class ReadAllView(APIView):
     """Mark all as read."""
 
-    @endpoint(shape("NotificationsRead", message=schema.text(), updated_count=schema.whole()))
+    @endpoint(shape("NotificationsRead", message=openapi.text(), updated_count=openapi.whole()))
     def put(self, request: Request) -> Response:
-        count = services.mark_all_read(by=require_login(request))
+        count = inbox.mark_all_read(by=require_login(request))
         return Response({"message": "All notifications marked as read", "updated_count": count})
 
 
 class DeleteReadView(APIView):
     """Delete those that are read."""
 
-    @endpoint(shape("NotificationsDeleted", deleted_count=schema.whole()), query=RANGE_QUERY)
+    @endpoint(shape("NotificationsDeleted", deleted_count=openapi.whole()), query=RANGE_QUERY)
     def delete(self, request: Request) -> Response:
         span = DateRange.from_query(request.query_params)
-        return Response({"deleted_count": services.delete_read(span, by=require_login(request))})
+        return Response({"deleted_count": inbox.delete_read(span, by=require_login(request))})
 
 
 class NotificationView(APIView):
     """Delete one."""
 
-    @endpoint(shape("NotificationDeleted", message=schema.text()), 403, 404)
+    @endpoint(shape("NotificationDeleted", message=openapi.text()), 403, 404)
     def delete(self, request: Request, notification_id: str) -> Response:
-        services.delete_one(notification_id, by=require_login(request))
+        inbox.delete_one(notification_id, by=require_login(request))
         return Response({"message": "Notification deleted successfully"})

@@ -8,7 +8,7 @@ class NotificationsConfig(AppConfig):
     def ready(self) -> None:
         from executions.signals import executions_finished
         from jobs.signals import jobs_changed
-        from notifications import events
+        from notifications import routing
 
-        jobs_changed.connect(events.tell_of_changes, dispatch_uid="notifications")
-        executions_finished.connect(events.tell_of_executions, dispatch_uid="notifications")
+        jobs_changed.connect(routing.on_jobs_changed, dispatch_uid="notifications")
+        executions_finished.connect(routing.on_executions_finished, dispatch_uid="notifications")

@@ -146,17 +146,17 @@ class Channel(models.TextChoices):
     SLACK = "slack", _("Slack")
 
 
-class Streak(models.Model):
+class FailureState(models.Model):
     """A job that has been failing: how its latest runs ended, since when, and what people were told.
 
-    `recent`: the outcomes of the latest runs, the newest last, `F` or `S`. `told_at`: when the alert went out; none before the job's own threshold.
+    `recent`: the outcomes of the latest runs, the newest last, `F` or `S`. `alerted_at`: when the alert went out; none before the job's own threshold.
     """
 
-    job = models.OneToOneField(Job, on_delete=models.CASCADE, primary_key=True, related_name="streak")
+    job = models.OneToOneField(Job, on_delete=models.CASCADE, primary_key=True, related_name="failure_state")
     recent = models.CharField(_("recent outcomes"), max_length=100, blank=True)
     since = models.DateTimeField(_("failing since"), null=True)
     failures = models.PositiveIntegerField(_("failures"), default=0)
-    told_at = models.DateTimeField(_("told at"), null=True)
+    alerted_at = models.DateTimeField(_("told at"), null=True)
     reminded_at = models.DateTimeField(_("reminded at"), null=True)
     acknowledged_at = models.DateTimeField(_("acknowledged at"), null=True)
     acknowledged_by = models.ForeignKey(
@@ -167,7 +167,7 @@ class Streak(models.Model):
         verbose_name = _("failing job")
         verbose_name_plural = _("failing jobs")
         ordering = ["-since"]
-        indexes = [models.Index(fields=["told_at"], name="streak_told", condition=Q(told_at__isnull=False))]
+        indexes = [models.Index(fields=["alerted_at"], name="failure_alerted", condition=Q(alerted_at__isnull=False))]
 
     def __str__(self) -> str:
         return f"{self.job_id}: {self.recent}"

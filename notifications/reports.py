@@ -9,8 +9,8 @@ from django.conf import settings
 from django.template.loader import render_to_string
 from django.utils import timezone
 
-from executions import history, rollups
 from executions.models import Status
+from executions.statistics import queries, rollups
 from jobs.models import Job, today
 from notifications.models import Channel, Message
 from settings_app.models import Preferences
@@ -51,7 +51,7 @@ def _queue(flag: str, name: str, period: str, span: dt.timedelta) -> int:
 
 def _context(name: str, span: dt.timedelta) -> dict[str, Any]:
     since = timezone.now() - span
-    counts = history.total(rollups.by_hour(since).values())
+    counts = queries.total(rollups.by_hour(since).values())
     ending = Job.objects.filter(is_active=True, end_date__range=(today(), today() + _SOON)).select_related("pic_team")
     return {
         "name": name,

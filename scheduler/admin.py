@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from django.contrib import admin
 
-from contract.admin import ReadOnlyAdmin
+from core.admin import ReadOnlyAdmin
 from scheduler.models import Leadership, LeaderTerm, Resync
 
 

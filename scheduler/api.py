@@ -9,9 +9,9 @@ from rest_framework.response import Response
 from rest_framework.views import APIView
 
 from accounts.permissions import IsAdmin, require_login
-from contract import schema
-from contract.schema import endpoint, param, shape
-from contract.times import utc_ms
+from core.api import openapi
+from core.api.openapi import endpoint, param, shape
+from core.api.timestamps import utc_ms
 from jobs.services import get_job
 from scheduler import services
 from scheduler.explain import explain, read_moment
@@ -26,16 +26,16 @@ class StatusView(APIView):
     @endpoint(
         shape(
             "SchedulerStatus",
-            scheduler_running=schema.flag(),
-            scheduler_is_leader=schema.flag(),
-            scheduled_jobs_count=schema.whole(),
-            last_resync_at=schema.timestamp(allow_null=True),
-            leader_id=schema.text(allow_null=True),
-            heartbeat_at=schema.timestamp(allow_null=True),
+            scheduler_running=openapi.flag(),
+            scheduler_is_leader=openapi.flag(),
+            scheduled_jobs_count=openapi.whole(),
+            last_resync_at=openapi.timestamp(allow_null=True),
+            leader_id=openapi.text(allow_null=True),
+            heartbeat_at=openapi.timestamp(allow_null=True),
             heartbeat_age_seconds=serializers.FloatField(allow_null=True),
-            fencing_token=schema.whole(),
-            backlog=schema.whole(),
-            schedules=schema.whole(),
+            fencing_token=openapi.whole(),
+            backlog=openapi.whole(),
+            schedules=openapi.whole(),
         ),
         403,
     )
@@ -66,16 +66,16 @@ class ResyncView(APIView):
     @endpoint(
         shape(
             "ResyncAnswer",
-            message=schema.text(),
-            ran_at=schema.timestamp(),
-            db_jobs_total=schema.whole(),
-            db_jobs_active=schema.whole(),
-            scheduled_now=schema.whole(),
-            scheduled_added=schema.whole(),
-            scheduled_removed=schema.whole(),
-            expired_auto_paused=schema.whole(),
-            orphaned_removed=schema.whole(),
-            invalid_cron=schema.whole(),
+            message=openapi.text(),
+            ran_at=openapi.timestamp(),
+            db_jobs_total=openapi.whole(),
+            db_jobs_active=openapi.whole(),
+            scheduled_now=openapi.whole(),
+            scheduled_added=openapi.whole(),
+            scheduled_removed=openapi.whole(),
+            expired_auto_paused=openapi.whole(),
+            orphaned_removed=openapi.whole(),
+            invalid_cron=openapi.whole(),
         ),
         403,
         409,
@@ -92,11 +92,11 @@ class ExplainView(APIView):
     @endpoint(
         shape(
             "Explanation",
-            job_id=schema.text(),
-            job_name=schema.text(),
-            at=schema.timestamp(),
-            answer=schema.text(),
-            message=schema.text(),
+            job_id=openapi.text(),
+            job_name=openapi.text(),
+            at=openapi.timestamp(),
+            answer=openapi.text(),
+            message=openapi.text(),
             facts=serializers.DictField(),
         ),
         404,

@@ -12,7 +12,7 @@ from apscheduler.jobstores.memory import MemoryJobStore
 from apscheduler.schedulers.background import BackgroundScheduler
 from apscheduler.triggers.base import BaseTrigger
 
-from jobs.schedule import Schedule, schedule_of
+from jobs.schedules.schedule import Schedule, schedule_of
 
 
 class ScheduleTrigger(BaseTrigger):  # type: ignore[misc]
@@ -86,6 +86,6 @@ class Clock:
         held = {expression: schedule_of(expression) for expression in self._held}
         self.hold([*held.values(), *schedules])
 
-    def look_again(self) -> None:
+    def admit_waiting(self) -> None:
         """Look at the time now: a leap of the system's clock ends no sleep by itself."""
         self._scheduler.wakeup()

@@ -9,11 +9,12 @@ from typing import Any
 from django.conf import settings
 from django.utils import timezone
 
-from contract.errors import invalid_field
-from contract.times import local_iso, utc_ms
+from audit.models import ChangeRecord
+from core.api.errors import invalid_field
+from core.api.timestamps import local_iso, utc_ms
 from executions.models import Execution, Status
-from jobs.models import ChangeRecord, Job, fire_within, not_before
-from jobs.schedule import CronError, Schedule, schedule_of
+from jobs.models import Job, fire_within, not_before
+from jobs.schedules.schedule import CronError, Schedule, schedule_of
 from scheduler.models import Leadership, LeaderTerm
 
 _MINUTE = dt.timedelta(minutes=1)

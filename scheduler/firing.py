@@ -8,6 +8,7 @@ import threading
 from collections import Counter, defaultdict
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from functools import cache
 from typing import NamedTuple
 from uuid import UUID
 
@@ -16,27 +17,29 @@ from django.db.models import Exists, OuterRef
 from django.utils import timezone
 from uuid_utils.compat import uuid7
 
-from executions import rollups
-from executions.bulk import insert_new
-from executions.engine import Delivery
+from core.db.executemany import insert_new
+from executions import backends
+from executions.delivery.carry_out import TeamLimits, delivery_of, team_limits
+from executions.delivery.state import Delivery
 from executions.models import OPEN, Execution, Status, TriggerType
-from executions.recovery import carry_on
-from executions.rollups import Ended
-from executions.services import delivery_of, hand_over, owner, team_limits
-from executions.targets import type_of
-from jobs.models import Job, OverlapPolicy, Revision
-from notifications.events import tell_of_problem, tell_of_unrun
+from executions.statistics import rollups
+from executions.statistics.rollups import Ended
+from executions.targets import deliverable
+from jobs.fields import names
+from jobs.models import Job, Revision
+from jobs.policies import OverlapPolicy
+from notifications.routing import notify_unrun, notify_unschedulable
 from scheduler.leadership import Leader
 from scheduler.planning import Planned, plan
 
 log = logging.getLogger("cronsched.firing")
 CHUNK = 500
-_READ = (
-    "name", "cron_expression", "target_url", "github_owner", "github_repo", "github_workflow_name", "metadata", "start_date", "end_date", "next_run_at",
-    "pic_team", "misfire_policy", "misfire_grace_seconds", "overlap_policy", "timeout_seconds", "connect_timeout_seconds", "max_attempts",
-    "retry_backoff_seconds", "retry_deadline_seconds", "retry_on", "jitter_seconds", "github_ref", "github_credential", "wait_for_run",
-)  # fmt: skip
-Limits = Mapping[UUID, int]
+
+
+@cache
+def _read() -> tuple[str, ...]:
+    """The columns that firing reads of a job."""
+    return (*names(having="fired"), "next_run_at")
 
 
 @dataclass
@@ -65,18 +68,18 @@ def fire(leader: Leader, over: threading.Event | None = None) -> Fired:
             if not jobs:
                 break
             deliveries = _fire_chunk(jobs, now, limits, fired)
-        hand_over(deliveries)
+        backends.submit(deliveries)
     start_queued(leader, limits)
     return fired
 
 
-def start_queued(leader: Leader, limits: Limits) -> int:
+def start_queued(leader: Leader, limits: TeamLimits) -> int:
     """Start the queued executions of jobs that have none running; returns how many."""
     running = Execution.objects.filter(job=OuterRef("job"), status=Status.RUNNING)
     waiting = Execution.objects.filter(~Exists(running), status=Status.QUEUED).order_by("started_at")
     if not waiting.exists():
         return 0
-    now, worker_id = timezone.now(), owner()
+    now, worker_id = timezone.now(), backends.new_worker_id()
     with transaction.atomic():
         leader.check_fence()
         chosen = list(waiting.select_related("job")[:CHUNK])
@@ -87,13 +90,13 @@ def start_queued(leader: Leader, limits: Limits) -> int:
     for execution in chosen:
         # No call of it has begun.
         execution.started_at, execution.worker_id = now, None
-    carry_on(chosen, limits)
+    backends.start(chosen, limits)
     return len(chosen)
 
 
 def _due_jobs(now: dt.datetime, fired: Fired) -> list[Job]:
     """The next chunk of due jobs, locked. A row that cannot be read (edited by hand) is put aside and keeps nobody else's."""
-    due = Job.objects.due(now).select_for_update(of=("self",)).only(*_READ)[:CHUNK]
+    due = Job.objects.due(now).select_for_update(of=("self",)).only(*_read())[:CHUNK]
     try:
         return list(due)
     except (DatabaseError, InterfaceError):
@@ -103,7 +106,7 @@ def _due_jobs(now: dt.datetime, fired: Fired) -> list[Job]:
     jobs = []
     for pk, name in list(Job.objects.due(now).values_list("pk", "name")[:CHUNK]):
         try:
-            jobs.append(Job.objects.only(*_READ).get(pk=pk))
+            jobs.append(Job.objects.only(*_read()).get(pk=pk))
         except (ValueError, TypeError) as exc:
             _put_aside(pk, name, f"what is stored cannot be read: {exc}", fired)
     return jobs
@@ -114,11 +117,11 @@ def _put_aside(pk: UUID, name: str, reason: str, fired: Fired) -> None:
     log.error("job %s (%s) cannot be fired: %s", pk, name, reason)
     fired.unusable.append(str(pk))
     Job.objects.filter(pk=pk).update(next_run_at=None, problem=reason[:500])
-    tell_of_problem(pk, name, reason)
+    notify_unschedulable(pk, name, reason)
 
 
-def _fire_chunk(jobs: list[Job], now: dt.datetime, limits: Limits, fired: Fired) -> list[Delivery]:
-    worker_id = owner()
+def _fire_chunk(jobs: list[Job], now: dt.datetime, limits: TeamLimits, fired: Fired) -> list[Delivery]:
+    worker_id = backends.new_worker_id()
     deliveries: dict[UUID, Delivery] = {}
     rows: list[Row] = []
     by_next: defaultdict[dt.datetime | None, list[Job]] = defaultdict(list)
@@ -128,7 +131,9 @@ def _fire_chunk(jobs: list[Job], now: dt.datetime, limits: Limits, fired: Fired)
             planned = plan(job, now, under_way.get(job.pk, frozenset()))
             new = [Row.of(job, one, now, worker_id) for one in planned.executions]
             starting = {
-                row.id: delivery_of(job, row.id, now, job.target, job.metadata, limits=limits, worker_id=worker_id)
+                row.id: delivery_of(
+                    job, row.id, now, deliverable(job.target), job.metadata, limits=limits, worker_id=worker_id
+                )
                 for row in new
                 if row.status == Status.RUNNING
             }
@@ -158,7 +163,7 @@ def _tell_of_unrun(unrun: Mapping[UUID, int]) -> None:
     """Whatever fails here, firing goes on."""
     try:
         with transaction.atomic():
-            tell_of_unrun(unrun)
+            notify_unrun(unrun)
     except Exception:
         log.exception("telling of fire times that were not run failed")
 
@@ -200,7 +205,7 @@ class Row(NamedTuple):
         at = planned.moment if planned.status == Status.MISSED else now
         return cls(
             uuid7(), job.pk, planned.status.value, TriggerType.SCHEDULED.value, planned.moment, at, None if is_open else at,
-            type_of(target).value, str(target), worker_id if is_open else None, planned.reason, "", [],
+            target.kind, str(target), worker_id if is_open else None, planned.reason, "", [],
         )  # fmt: skip
 
 

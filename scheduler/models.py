@@ -74,7 +74,7 @@ class LeaderTerm(models.Model):
         return f"{self.leader_id} ({self.fencing_token})"
 
 
-class Trouble(models.Model):
+class Incident(models.Model):
     """Something that is wrong with the scheduler, from when it was seen first until it is over."""
 
     class Kind(models.TextChoices):

@@ -9,7 +9,8 @@ from typing import NamedTuple
 from django.conf import settings
 
 from executions.models import Status
-from jobs.models import Job, MisfirePolicy, OverlapPolicy, fire_within, not_before
+from jobs.models import Job, fire_within, not_before
+from jobs.policies import MisfirePolicy, OverlapPolicy
 
 # Of the fire times that a job missed, the latest ones are run or recorded one by one.
 MOST_MOMENTS = 100

@@ -11,11 +11,11 @@ from typing import Any
 from django.db.models import Count
 from django.utils import timezone
 
-from contract.times import utc_ms
+from core.api.timestamps import utc_ms
 from jobs.models import Job, Revision
-from jobs.schedule import CronError, Schedule, schedule_of
+from jobs.schedules.schedule import CronError, Schedule, schedule_of
 from jobs.services import pause_expired
-from notifications.events import tell_of_problem
+from notifications.routing import notify_unschedulable
 from scheduler.clock import Clock
 
 log = logging.getLogger("cronsched.reconcile")
@@ -118,7 +118,7 @@ def repair() -> int:
         except (ValueError, TypeError, OverflowError) as exc:
             if not problem:
                 Job.objects.filter(pk=pk).update(problem=str(exc)[:500])
-                tell_of_problem(pk, name, str(exc))
+                notify_unschedulable(pk, name, str(exc))
             continue
         if following is not None:
             repaired += lacking.filter(pk=pk).update(next_run_at=following, problem="")

@@ -8,7 +8,7 @@ from typing import Any
 from django.utils import timezone
 
 from accounts.models import User
-from contract.errors import Conflict
+from core.api.errors import Conflict
 from jobs.models import Job
 from scheduler.models import Leadership, Resync
 

@@ -16,9 +16,9 @@ from django.db.models import Min
 from django.utils import timezone
 
 from jobs.models import Job
-from notifications.delivery import send_due
-from notifications.events import tell_of_scheduler
-from scheduler.models import Leadership, LeaderTerm, Trouble
+from notifications.outbox import send_due
+from notifications.routing import notify_scheduler_incident
+from scheduler.models import Incident, Leadership, LeaderTerm
 
 log = logging.getLogger("cronsched.watchdog")
 LOOK_SECONDS = 10.0
@@ -27,14 +27,14 @@ NO_LEADER = dt.timedelta(minutes=1)
 LAGGING = dt.timedelta(minutes=1)
 # A backlog that is that long, however young it is, will not be fired in time.
 BACKLOG = 50_000
-Kind = Trouble.Kind
+Kind = Incident.Kind
 
 
 def look() -> set[str]:
     """Compare what is with what should be; tell of what began and of what is over. Returns the troubles that there are."""
     now = timezone.now()
     found = _troubles(now)
-    known = {trouble.kind: trouble for trouble in Trouble.objects.all()}
+    known = {trouble.kind: trouble for trouble in Incident.objects.all()}
     for kind, words in found.items():
         if kind not in known:
             _begin(kind, words, now)
@@ -50,18 +50,18 @@ def _begin(kind: str, words: str, now: dt.datetime) -> None:
     """Note a trouble and tell of it, in one transaction: of several processes the first does."""
     try:
         with transaction.atomic():
-            Trouble.objects.create(kind=kind, since=now)
-            tell_of_scheduler(words, over=False)
+            Incident.objects.create(kind=kind, since=now)
+            notify_scheduler_incident(words, over=False)
     except IntegrityError:
         log.debug("another process told of %s", kind)
 
 
-def _end(trouble: Trouble, now: dt.datetime) -> None:
+def _end(trouble: Incident, now: dt.datetime) -> None:
     """Tell that a trouble is over, once."""
     minutes = max(1, round((now - trouble.since).total_seconds() / 60))
     with transaction.atomic():
-        if Trouble.objects.filter(pk=trouble.pk).delete()[0]:
-            tell_of_scheduler(f"{Kind(trouble.kind).label}: over after {minutes} min.", over=True)
+        if Incident.objects.filter(pk=trouble.pk).delete()[0]:
+            notify_scheduler_incident(f"{Kind(trouble.kind).label}: over after {minutes} min.", over=True)
 
 
 def _troubles(now: dt.datetime) -> dict[str, str]:
@@ -103,7 +103,7 @@ def watch(over: threading.Event) -> None:
 
 
 def start() -> threading.Event:
-    """Watch in a thread of this process; setting the event that is returned ends it."""
+    """RepositoryPoll in a thread of this process; setting the event that is returned ends it."""
     over = threading.Event()
     threading.Thread(target=watch, args=(over,), name="watchdog", daemon=True).start()
     return over

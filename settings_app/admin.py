@@ -12,8 +12,9 @@ from django.urls import reverse
 from django.utils.translation import gettext_lazy as _
 from unfold.widgets import UnfoldAdminPasswordWidget, UnfoldAdminTextareaWidget
 
-from contract.admin import ProductAdmin
-from contract.errors import DomainError
+from core import page_links
+from core.admin import ProductAdmin
+from core.api.errors import DomainError
 from settings_app import services
 from settings_app.models import PREFERENCE_FLAGS, GitHubCredential, Preferences, SlackSettings, UiPreferences
 
@@ -55,7 +56,7 @@ class SlackSettingsAdmin(ProductAdmin):
     readonly_fields = ("created_at", "updated_at")
     fields = ("is_enabled", "new_webhook_url", "channel", "created_at", "updated_at")
 
-    change_form_before_template = "console/slack_tools.html"
+    change_form_before_template = "settings_app/slack_tools.html"
 
     def changelist_view(self, request: HttpRequest, extra_context: Any = None) -> Any:
         """There is one row, so its form is the page."""
@@ -63,6 +64,11 @@ class SlackSettingsAdmin(ProductAdmin):
             raise PermissionDenied
         pk = SlackSettings.current().pk
         return HttpResponseRedirect(reverse("admin:settings_app_slacksettings_change", args=[pk]))
+
+    def change_view(self, request: HttpRequest, object_id: str, form_url: str = "", extra_context: Any = None) -> Any:
+        """With the address of the button that sends a test message."""
+        context = {**(extra_context or {}), "test_url": page_links.path_of("slack_test")}
+        return super().change_view(request, object_id, form_url, context)
 
     def has_add_permission(self, request: HttpRequest) -> bool:
         return not SlackSettings.objects.exists()
@@ -133,7 +139,12 @@ class GitHubCredentialAdmin(ProductAdmin):
         "created_at",
         "updated_at",
     )
-    change_form_before_template = "console/credential_tools.html"
+    change_form_before_template = "settings_app/credential_tools.html"
+
+    def change_view(self, request: HttpRequest, object_id: str, form_url: str = "", extra_context: Any = None) -> Any:
+        """With the address of the button that asks GitHub what the credential reaches."""
+        context = {**(extra_context or {}), "check_url": page_links.path_of("credential_check", object_id)}
+        return super().change_view(request, object_id, form_url, context)
 
 
 @admin.register(Preferences)

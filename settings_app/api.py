@@ -5,28 +5,29 @@ from __future__ import annotations
 from typing import Any
 
 from rest_framework import serializers
+from rest_framework.permissions import IsAuthenticated
 from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.views import APIView
 
-from accounts.permissions import IsAdmin, require_login
-from contract import schema
-from contract.http import body_of
-from contract.schema import endpoint, shape
-from contract.times import utc_ms
+from accounts.permissions import IsAdmin, NotByApiToken, require_login
+from core.api import openapi
+from core.api.json import body_of
+from core.api.openapi import endpoint, shape
+from core.api.timestamps import utc_ms
 from settings_app import services
 from settings_app.models import JOBS_TABLE_COLUMNS, PREFERENCE_FLAGS, Preferences, SlackSettings
 
 
-class SlackSettingsSerializer(schema.Representation[SlackSettings]):
+class SlackSettingsSerializer(openapi.Representation[SlackSettings]):
     """Slack settings, with the URL: its form sends back what it read."""
 
     id = serializers.UUIDField()
     is_enabled = serializers.BooleanField()
     webhook_url = serializers.CharField(allow_null=True)
     channel = serializers.CharField(allow_null=True)
-    created_at = schema.timestamp()
-    updated_at = schema.timestamp()
+    created_at = openapi.timestamp()
+    updated_at = openapi.timestamp()
 
     def to_representation(self, slack: SlackSettings) -> dict[str, Any]:
         return {
@@ -55,7 +56,7 @@ class SlackSettingsView(APIView):
         return Response({"slack_settings": SlackSettingsSerializer.of(SlackSettings.current())})
 
     @endpoint(
-        shape("SlackSettingsUpdated", message=schema.text(), slack_settings=SlackSettingsSerializer()),
+        shape("SlackSettingsUpdated", message=openapi.text(), slack_settings=SlackSettingsSerializer()),
         403,
         body=SlackChanges,
     )
@@ -64,7 +65,7 @@ class SlackSettingsView(APIView):
         return Response({"message": "Slack settings updated", "slack_settings": SlackSettingsSerializer.of(slack)})
 
 
-class PreferencesSerializer(schema.Representation[Preferences]):
+class PreferencesSerializer(openapi.Representation[Preferences]):
     """What a user wants to hear."""
 
     id = serializers.UUIDField()
@@ -75,8 +76,8 @@ class PreferencesSerializer(schema.Representation[Preferences]):
     browser_notifications = serializers.BooleanField()
     daily_digest = serializers.BooleanField()
     weekly_report = serializers.BooleanField()
-    created_at = schema.timestamp()
-    updated_at = schema.timestamp()
+    created_at = openapi.timestamp()
+    updated_at = openapi.timestamp()
 
     def to_representation(self, preferences: Preferences) -> dict[str, Any]:
         return {
@@ -88,20 +89,22 @@ class PreferencesSerializer(schema.Representation[Preferences]):
         }
 
 
-_FLAGS_BODY = shape("PreferenceChanges", **{name: schema.flag(required=False) for name in PREFERENCE_FLAGS})
-_PREFERENCES = shape("PreferencesAnswer", message=schema.text(), preferences=PreferencesSerializer())
-_COLUMNS = shape("JobsTableColumns", **{name: schema.flag() for name in JOBS_TABLE_COLUMNS})
+_FLAGS_BODY = shape("PreferenceChanges", **{name: openapi.flag(required=False) for name in PREFERENCE_FLAGS})
+_PREFERENCES = shape("PreferencesAnswer", message=openapi.text(), preferences=PreferencesSerializer())
+_COLUMNS = shape("JobsTableColumns", **{name: openapi.flag() for name in JOBS_TABLE_COLUMNS})
 _UI_PREFERENCES = shape("UiPreferencesAnswer", preferences=shape("UiPreferences", jobs_table_columns=_COLUMNS))
 _UI_BODY = shape(
     "UiPreferencesBody",
     jobs_table_columns=shape(
-        "JobsTableColumnsBody", **{name: schema.flag(required=False) for name in JOBS_TABLE_COLUMNS}
+        "JobsTableColumnsBody", **{name: openapi.flag(required=False) for name in JOBS_TABLE_COLUMNS}
     ),
 )
 
 
 class PreferencesView(APIView):
     """What a user wants to hear; one's own or, for admins, anybody's."""
+
+    permission_classes = (NotByApiToken, IsAuthenticated)
 
     @endpoint(_PREFERENCES, 403, 404)
     def get(self, request: Request, user_id: str) -> Response:
@@ -121,6 +124,8 @@ def _preferences(verb: str, preferences: Preferences) -> Response:
 
 class UiPreferencesView(APIView):
     """How a user likes the frontend; one's own or, for admins, anybody's."""
+
+    permission_classes = (NotByApiToken, IsAuthenticated)
 
     @endpoint(_UI_PREFERENCES, 403, 404)
     def get(self, request: Request, user_id: str) -> Response:

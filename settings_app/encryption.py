@@ -11,7 +11,7 @@ from cryptography.fernet import Fernet, InvalidToken, MultiFernet
 from django.conf import settings
 from django.db import models
 
-from contract.errors import DomainError
+from core.api.errors import DomainError
 
 
 class UndecryptableError(DomainError):

@@ -10,8 +10,8 @@ from django.db import transaction
 
 from accounts.models import User
 from accounts.services import get_user
-from contract import payload
-from contract.errors import Forbidden, Invalid, invalid_field
+from core.api import payload
+from core.api.errors import Forbidden, Invalid, invalid_field
 from settings_app.encryption import encrypted_fields
 from settings_app.models import (
     JOBS_TABLE_COLUMNS,

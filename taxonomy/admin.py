@@ -9,12 +9,12 @@ from django.contrib import admin
 from django.core.exceptions import ValidationError
 from django.db.models import Count, QuerySet
 from django.http import HttpRequest
-from django.urls import reverse
 from django.utils.html import format_html
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
-from contract.admin import ProductAdmin
+from core import page_links
+from core.admin import ProductAdmin
 from taxonomy.models import GENERAL, Category, Label, PicTeam, slug_of
 
 
@@ -64,7 +64,7 @@ class LabelAdmin(ProductAdmin):
     def job_count(self, label: Any) -> str:
         """How many jobs have it, with the list of them."""
         field = "category" if isinstance(label, Category) else "pic_team"
-        url = f"{reverse('admin:jobs_job_changelist')}?{field}__id__exact={label.pk}"
+        url = page_links.path_of("job_list", **{f"{field}__id__exact": label.pk})
         return format_html('<a href="{}">{}</a>', url, label._jobs)
 
     @admin.action(description=gettext_lazy("Enable"), permissions=["change"])

@@ -10,21 +10,21 @@ from rest_framework.response import Response
 from rest_framework.views import APIView
 
 from accounts.permissions import ReadOrAdmin, require_login
-from contract import payload, schema
-from contract.http import body_of
-from contract.schema import endpoint, param, shape
-from contract.times import utc_ms
+from core.api import openapi, payload
+from core.api.json import body_of
+from core.api.openapi import endpoint, param, shape
+from core.api.timestamps import utc_ms
 from taxonomy import services
 from taxonomy.models import Category, Label, PicTeam
 
 
-class CategorySerializer(schema.Representation[Label]):
+class CategorySerializer(openapi.Representation[Label]):
     id = serializers.UUIDField()
     slug = serializers.CharField()
     name = serializers.CharField()
     is_active = serializers.BooleanField()
-    created_at = schema.timestamp()
-    updated_at = schema.timestamp()
+    created_at = openapi.timestamp()
+    updated_at = openapi.timestamp()
 
     def to_representation(self, label: Label) -> dict[str, Any]:
         return {
@@ -45,13 +45,13 @@ class PicTeamSerializer(CategorySerializer):
         return {**super().to_representation(label), "slack_handle": label.slack_handle}
 
 
-@schema.example("A category", name="Smoke tests")
+@openapi.example("A category", name="Smoke tests")
 class CategoryBody(serializers.Serializer[Any]):
     name = serializers.CharField(max_length=100)
     slug = serializers.CharField(max_length=100, required=False)
 
 
-@schema.example("A team", name="QA Team", slack_handle="@qa-team")
+@openapi.example("A team", name="QA Team", slack_handle="@qa-team")
 class PicTeamBody(CategoryBody):
     slack_handle = serializers.CharField(max_length=100)
 
@@ -109,9 +109,9 @@ class LabelView(LabelsView):
 
 
 _INACTIVE = [param("include_inactive", "Also the disabled ones (admins only).")]
-_CATEGORY = {"message": schema.text(), "category": CategorySerializer()}
+_CATEGORY = {"message": openapi.text(), "category": CategorySerializer()}
 _CATEGORY_ANSWER = shape("CategoryAnswer", **_CATEGORY)
-_TEAM = {"message": schema.text(), "pic_team": PicTeamSerializer()}
+_TEAM = {"message": openapi.text(), "pic_team": PicTeamSerializer()}
 _TEAM_ANSWER = shape("PicTeamAnswer", **_TEAM)
 
 
@@ -146,7 +146,7 @@ class CategoriesView(_Category, LabelsView):
 class CategoryView(_Category, LabelView):
     """One category."""
 
-    @endpoint(shape("CategoryUpdated", **_CATEGORY, jobs_updated=schema.whole()), 403, 404, 409, body=CategoryChanges)
+    @endpoint(shape("CategoryUpdated", **_CATEGORY, jobs_updated=openapi.whole()), 403, 404, 409, body=CategoryChanges)
     def put(self, request: Request, label_id: str) -> Response:
         return super().put(request, label_id)
 
@@ -170,7 +170,7 @@ class PicTeamsView(_PicTeam, LabelsView):
 class PicTeamView(_PicTeam, LabelView):
     """One PIC team."""
 
-    @endpoint(shape("PicTeamUpdated", **_TEAM, jobs_updated=schema.whole()), 403, 404, 409, body=PicTeamChanges)
+    @endpoint(shape("PicTeamUpdated", **_TEAM, jobs_updated=openapi.whole()), 403, 404, 409, body=PicTeamChanges)
     def put(self, request: Request, label_id: str) -> Response:
         return super().put(request, label_id)
 

@@ -6,8 +6,8 @@ from typing import Any, TypeVar
 
 from django.db import IntegrityError, transaction
 
-from contract import payload
-from contract.errors import Conflict, Invalid, NotFound, invalid_field
+from core.api import payload
+from core.api.errors import Conflict, Invalid, NotFound, invalid_field
 from taxonomy.models import GENERAL, Category, PicTeam, slug_of
 
 L = TypeVar("L", Category, PicTeam)

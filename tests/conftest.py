@@ -9,19 +9,22 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from django.test import Client
 from hypothesis import settings as hypothesis_settings
 from rest_framework.test import APIClient
 
-from accounts import tokens
+from accounts.auth import jwt
 from accounts.models import LoginSession, Role, User
-from executions import engine
+from executions.delivery import engine
+from executions.delivery.state import Delivery
 from jobs.models import Job
 from jobs.services import create_job
 from taxonomy.models import Category, PicTeam
-from tests.installation import Installation
-from tests.postgres import Postgres
-from tests.redis import Redis
-from tests.target import Target
+from tests.support.executions import IdleEngine
+from tests.support.installation import Installation
+from tests.support.postgres import Postgres
+from tests.support.redis import Redis
+from tests.support.target import Target
 
 # A machine that is busy fails no property.
 hypothesis_settings.register_profile("cronsched", deadline=None)
@@ -70,7 +73,7 @@ def client_of(db: None) -> Callable[[User], APIClient]:
             auth_hash=user.get_session_auth_hash(),
         )
         client = APIClient(raise_request_exception=False)
-        client.credentials(HTTP_AUTHORIZATION=f"Bearer {tokens.issue(tokens.AccessToken, session)}")
+        client.credentials(HTTP_AUTHORIZATION=f"Bearer {jwt.issue(jwt.AccessToken, session)}")
         return client
 
     return make
@@ -80,6 +83,32 @@ def client_of(db: None) -> Callable[[User], APIClient]:
 def api(client_of: Callable[[User], APIClient], admin: User) -> APIClient:
     """An admin's API client."""
     return client_of(admin)
+
+
+@pytest.fixture
+def browser_of(db: None) -> Callable[[User], Client]:
+    """A user's session in the admin."""
+
+    def make(user: User) -> Client:
+        client = Client()
+        client.force_login(user)
+        return client
+
+    return make
+
+
+@pytest.fixture
+def browser(browser_of: Callable[[User], Client], admin: User) -> Client:
+    """An admin's session in the admin."""
+    return browser_of(admin)
+
+
+@pytest.fixture
+def handed(monkeypatch: pytest.MonkeyPatch) -> list[Delivery]:
+    """The deliveries that are handed to this process's engine, which makes no calls."""
+    idle = IdleEngine()
+    monkeypatch.setattr(engine, "local_engine", lambda: idle)
+    return idle.deliveries
 
 
 @pytest.fixture

@@ -14,11 +14,11 @@ from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
 from console.admin.forms import ExtendForm, MoveForm
-from contract.errors import DomainError
+from core.api.errors import DomainError
 from executions.services import trigger_now
 from jobs import services
-from jobs.exporting import write_csv, write_json
 from jobs.models import Job
+from jobs.transfer.exporting import write_csv, write_json
 
 _TOLD = 10
 

@@ -14,11 +14,12 @@ from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 from unfold.paginator import InfinitePaginator
 
-from console import cells, execution_page
-from console.admin.filters import AgeFilter, DayFilter, FromFilter, ToFilter
+from console.admin import columns
+from console.admin.filters import AgeFilter, DayFilter, ExecutionTypeFilter, FromFilter, ToFilter
+from console.pages import execution as execution_page
 from console.templatetags.console import duration
-from contract.admin import ReadOnlyAdmin
-from contract.errors import DomainError
+from core.admin import ReadOnlyAdmin
+from core.api.errors import DomainError
 from executions import services
 from executions.models import Execution, Worker
 from jobs.services import get_job, may_touch
@@ -33,7 +34,7 @@ class ExecutionAdmin(ReadOnlyAdmin):
 
     list_display = ("began", "job_name", "outcome", "took", "trigger_type", "response_status", "error")
     list_display_links = ("began",)
-    list_filter = ("status", AgeFilter, DayFilter, FromFilter, ToFilter, "trigger_type", "execution_type")
+    list_filter = ("status", AgeFilter, DayFilter, FromFilter, ToFilter, "trigger_type", ExecutionTypeFilter)
     search_fields = ("job__name",)
     search_help_text = gettext_lazy("Name of the job")
     list_select_related = ("job",)
@@ -61,7 +62,7 @@ class ExecutionAdmin(ReadOnlyAdmin):
 
     @admin.display(description=gettext_lazy("Outcome"))
     def outcome(self, execution: Execution) -> str:
-        return cells.outcome(execution.status)
+        return columns.outcome(execution.status)
 
     @admin.display(description=gettext_lazy("Took"))
     def took(self, execution: Execution) -> str:

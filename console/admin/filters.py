@@ -11,11 +11,12 @@ from django.db.models import QuerySet
 from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 
-from console.attention import conditions
-from console.moments import read_day, read_moment
+from console.date_params import read_day, read_moment
+from console.job_conditions import conditions
 from executions.models import Execution
 from jobs.models import Job
 from jobs.models import today as current_day
+from jobs.targets import kinds
 
 
 class AttentionFilter(SimpleListFilter):
@@ -48,12 +49,24 @@ class TargetFilter(SimpleListFilter):
     parameter_name = "target"
 
     def lookups(self, request: Any, model_admin: Any) -> list[tuple[str, Any]]:
-        return [("webhook", _("Webhook")), ("github", "GitHub Actions")]
+        return [(kind.short_name, kind.noun) for kind in kinds.registered()]
 
     def queryset(self, request: Any, queryset: QuerySet[Job]) -> QuerySet[Job]:
-        if self.value() == "webhook":
-            return queryset.exclude(target_url="")
-        return queryset.filter(target_url="") if self.value() == "github" else queryset
+        chosen = [kind.kind for kind in kinds.registered() if kind.short_name == self.value()]
+        return queryset.filter(target_kind__in=chosen) if chosen else queryset
+
+
+class ExecutionTypeFilter(SimpleListFilter):
+    """Executions by their kind of target."""
+
+    title = _("execution type")
+    parameter_name = "execution_type__exact"
+
+    def lookups(self, request: Any, model_admin: Any) -> list[tuple[str, Any]]:
+        return kinds.choices()
+
+    def queryset(self, request: Any, queryset: QuerySet[Execution]) -> QuerySet[Execution]:
+        return queryset.filter(execution_type=self.value()) if self.value() else queryset
 
 
 class OwnerFilter(SimpleListFilter):

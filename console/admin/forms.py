@@ -14,13 +14,23 @@ from unfold.widgets import (
     UnfoldAdminTextareaWidget,
 )
 
-from contract.errors import DomainError
+from core.api.errors import DomainError
 from jobs import services
-from jobs.models import LIMITS, Job, RetryOn
-from jobs.targets import GITHUB_FIELDS
+from jobs.fields import declared
+from jobs.models import Job
+from jobs.policies import RetryOn
+from jobs.targets import kinds
 from taxonomy.models import Category, PicTeam
 
-WEBHOOK, GITHUB = "webhook", "github"
+
+def form_fields() -> tuple[str, ...]:
+    """The columns of a job that the form shows."""
+    return tuple(field.name for field in declared(Job) if field.traits.section)
+
+
+def numbers() -> tuple[str, ...]:
+    """The whole numbers among them."""
+    return tuple(field.name for field in declared(Job) if field.traits.bounds)
 
 
 class RetryOnField(forms.MultipleChoiceField):
@@ -46,52 +56,55 @@ class EmailsField(forms.CharField):
 
 
 class JobForm(forms.ModelForm[Job]):
-    """Validates with the same rules as the API."""
+    """Validates with the same rules as the API. Its fields follow from the declared fields of jobs and of kinds of targets."""
 
-    target_kind = forms.ChoiceField(
-        label=_("What is called"),
-        choices=[(WEBHOOK, _("A webhook")), (GITHUB, _("A GitHub Actions workflow"))],
-        widget=UnfoldAdminRadioSelectWidget,
-        required=False,
-    )
+    target_kind = forms.ChoiceField(label=_("What is called"), widget=UnfoldAdminRadioSelectWidget, required=False)
     retry_on = RetryOnField(
         label=_("Retry on"), required=False, help_text=_("After which failures another attempt is made.")
     )
     notification_emails = EmailsField(
-        label=_("E-mail addresses"), required=False, widget=UnfoldAdminTextareaWidget(attrs={"rows": 2}), help_text=_("One a line."),
-    )  # fmt: skip
+        label=_("E-mail addresses"),
+        required=False,
+        widget=UnfoldAdminTextareaWidget(attrs={"rows": 2}),
+        help_text=_("One a line."),
+    )
 
     class Meta:
         model = Job
-        fields = (
-            "name", "category", "pic_team", "is_active", "cron_expression", "jitter_seconds", "target_url", "github_owner", "github_repo",
-            "github_workflow_name", "github_ref", "github_credential", "wait_for_run", "run_limit_minutes", "metadata", "start_date", "end_date", "misfire_policy", "misfire_grace_seconds", "overlap_policy",
-            "timeout_seconds", "connect_timeout_seconds", "max_attempts", "retry_backoff_seconds", "retry_deadline_seconds", "retry_on",
-            "enable_email_notifications", "notification_emails", "notify_on_success",
-            "alert_after_failures", "alert_window", "notify_on_recovery", "slow_after_seconds", "slow_by_history", "notify_on_missed", "alert_slack",
-        )  # fmt: skip
+        fields = form_fields()
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         if "target_kind" in self.fields:
-            is_github = self.initial.get("github_repo") or self.instance.github_repo
-            self.initial.setdefault("target_kind", GITHUB if is_github else WEBHOOK)
-        for name in LIMITS:
+            self._add_target_fields()
+        for name in numbers():
             if name in self.fields:
-                # Left out, a number stays as it is.
+                # A number that is left out stays as it is.
                 self.fields[name].required = False
         if "metadata" in self.fields:
             self.fields["metadata"].widget.attrs.update({"data-json": "", "rows": 6, "spellcheck": "false"})
 
+    def _add_target_fields(self) -> None:
+        """The choice of a kind, and a text field for each target field that has no column."""
+        kind_choice: Any = self.fields["target_kind"]
+        kind_choice.choices = [(kind.short_name, kind.label) for kind in kinds.registered()]
+        stored = self.instance.target_kind if self.instance.pk else ""
+        short = next((kind.short_name for kind in kinds.registered() if kind.kind == stored), "")
+        if not self.instance._state.adding and short:
+            self.initial.setdefault("target_kind", short)
+        self.initial.setdefault("target_kind", kinds.registered()[0].short_name)
+        for one in kinds.fields():
+            if not one.column and one.name in self.fields:
+                self.initial.setdefault(one.name, self.instance.target_options.get(one.name, ""))
+
     def payload(self) -> dict[str, Any]:
         """The form as the API's body."""
         data = dict(self.cleaned_data)
-        data = {name: value for name, value in data.items() if name not in LIMITS or value is not None}
-        kind = data.pop("target_kind", "")
-        if kind == WEBHOOK:
-            data.update(dict.fromkeys(GITHUB_FIELDS, ""))
-        elif kind == GITHUB:
-            data["target_url"] = ""
+        data = {name: value for name, value in data.items() if name not in numbers() or value is not None}
+        chosen = data.pop("target_kind", "")
+        for kind in kinds.registered():
+            if chosen and kind.short_name != chosen:
+                data.update(dict.fromkeys([one.name for one in kind.fields], ""))
         data["github_credential"] = data["github_credential"].name if data.get("github_credential") else ""
         data["category"], data["pic_team"] = data["category"].slug, data["pic_team"].slug
         data["end_date"] = data["end_date"].isoformat()
@@ -111,6 +124,8 @@ class JobForm(forms.ModelForm[Job]):
             for name, texts in (exc.fields or {"": [exc.message]}).items():
                 self.add_error(name if name in self.fields else None, texts)
             return data
+        self.instance.target_kind = values.pop("target_kind")
+        self.instance.target_options = values.pop("target_options")
         return {**data, **values}
 
 

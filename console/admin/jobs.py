@@ -15,18 +15,20 @@ from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 from unfold.views import ChangeList as UnfoldChangeList
 
-from console import cells, jobs_pages
-from console.admin import actions
+from console.admin import actions, columns
 from console.admin.filters import AttentionFilter, OwnerFilter, TargetFilter
-from console.admin.forms import JobForm
-from contract.admin import ProductAdmin, ReadOnlyAdmin
-from contract.errors import DomainError
-from executions import history
+from console.admin.forms import JobForm, form_fields
+from console.admin.sections import job_sections, option_fields
+from console.pages import job as job_page
+from core.admin import ProductAdmin, ReadOnlyAdmin
+from core.api.errors import DomainError
 from executions.models import Execution
-from executions.services import test_run, trigger_now
+from executions.services import trigger_now, try_target
+from executions.statistics import queries
 from jobs import services
-from jobs.models import ChangeRecord, Job, Revision
-from notifications.streaks import acknowledge
+from jobs.models import Job, Revision
+from jobs.targets.kinds import searched_columns
+from notifications.alert_rules import acknowledge
 
 _RUNS = 20
 
@@ -36,7 +38,7 @@ class JobChangeList(UnfoldChangeList):  # type: ignore[misc]  # unfold has no ty
 
     def get_results(self, request: HttpRequest) -> None:
         super().get_results(request)
-        runs = history.latest_runs([job.pk for job in self.result_list], _RUNS)
+        runs = queries.latest_runs([job.pk for job in self.result_list], _RUNS)
         for job in self.result_list:
             job.runs = runs[job.pk]
             job.may_touch = services.may_touch(job, request.user)  # type: ignore[arg-type]
@@ -69,94 +71,39 @@ class JobAdmin(ProductAdmin):
         TargetFilter,
         OwnerFilter,
     )
-    search_fields = ("name", "target_url", "github_repo", "github_workflow_name", "pic_team__name")
     search_help_text = gettext_lazy("Name, URL, repository, workflow or team")
     list_select_related = ("pic_team", "category")
     readonly_fields = ("next_run_at", "problem", "last_execution_at", "created_by", "created_at", "updated_at")
     actions: Any = actions.ALL
     change_form_before_template = "console/job_tools.html"
     change_form_after_template = "console/job_history.html"
-    fieldsets = (
-        (gettext_lazy("What"), {"fields": ("name", ("category", "is_active"))}),
-        (
-            gettext_lazy("When"),
-            {
-                "fields": ("cron_expression", "jitter_seconds"),
-                "description": gettext_lazy(
-                    "Times are Japan Standard Time. The words and the next fires are shown as you type."
-                ),
-            },
-        ),
-        (
-            gettext_lazy("Where to"),
-            {
-                "fields": (
-                    "target_kind",
-                    "target_url",
-                    "github_owner",
-                    "github_repo",
-                    "github_workflow_name",
-                    "github_ref",
-                    "github_credential",
-                    ("wait_for_run", "run_limit_minutes"),
-                    "metadata",
-                )
-            },
-        ),
-        (gettext_lazy("From when, until when"), {"fields": (("start_date", "end_date"),)}),
-        (
-            gettext_lazy("Who"),
-            {
-                "fields": (
-                    "pic_team",
-                    "enable_email_notifications",
-                    "notification_emails",
-                    "alert_slack",
-                    ("alert_after_failures", "alert_window"),
-                    "notify_on_recovery",
-                    "notify_on_missed",
-                    "notify_on_success",
-                    "slow_after_seconds",
-                    "slow_by_history",
-                )
-            },
-        ),
-        (
-            gettext_lazy("If it fails, is late or overlaps"),
-            {
-                "classes": ("collapse",),
-                "fields": (
-                    ("timeout_seconds", "connect_timeout_seconds"),
-                    ("max_attempts", "retry_backoff_seconds", "retry_deadline_seconds"),
-                    "retry_on",
-                    ("misfire_policy", "misfire_grace_seconds"),
-                    "overlap_policy",
-                ),
-            },
-        ),
-        (
-            gettext_lazy("Record"),
-            {
-                "classes": ("collapse",),
-                "fields": ("next_run_at", "problem", "last_execution_at", "created_by", "created_at", "updated_at"),
-            },
-        ),
-    )
 
     class Media:
         js = ("console/job_form.js",)
 
-    name_cell = cells.name
-    state = cells.state
-    schedule_cell = cells.schedule
-    next_run = cells.next_run
-    last_outcome = cells.last_outcome
-    recent = cells.recent
-    ends = cells.ends
-    run_button = cells.run_button
+    name_cell = columns.name
+    state = columns.state
+    schedule_cell = columns.schedule
+    next_run = columns.next_run
+    last_outcome = columns.last_outcome
+    recent = columns.recent
+    ends = columns.ends
+    run_button = columns.run_button
 
     def lookup_allowed(self, lookup: str, value: str, request: HttpRequest | None = None) -> bool:
         return lookup in {"cron_expression", "created_by__id__exact"} or super().lookup_allowed(lookup, value, request)
+
+    def get_search_fields(self, request: HttpRequest) -> list[str]:
+        return ["name", *searched_columns(), "pic_team__name"]
+
+    def get_fieldsets(self, request: HttpRequest, obj: Job | None = None) -> Any:
+        """The sections of the declared fields, and what Cronsched itself records of a job."""
+        return [*job_sections(), (_("Record"), {"classes": ("collapse",), "fields": self.readonly_fields})]
+
+    def get_form(self, request: HttpRequest, obj: Job | None = None, change: bool = False, **kwargs: Any) -> Any:
+        """The form with a field for each target field that has no column."""
+        form = super().get_form(request, obj, change=change, **{**kwargs, "fields": form_fields()})
+        return type(form.__name__, (form,), option_fields())
 
     def get_changelist(self, request: HttpRequest, **kwargs: Any) -> type[ChangeList]:
         return JobChangeList
@@ -164,7 +111,7 @@ class JobAdmin(ProductAdmin):
     def get_urls(self) -> list[Any]:
         site = self.admin_site
         pages = [
-            path("preview/", site.admin_view(jobs_pages.preview), name="jobs_job_preview"),
+            path("preview/", site.admin_view(job_page.preview), name="jobs_job_preview"),
             path("test-run/", site.admin_view(self.test_run), name="jobs_job_test_run"),
             path("check-workflow/", site.admin_view(self.check_workflow), name="jobs_job_check_workflow"),
             path("<path:job_id>/enable/", site.admin_view(self.enable), name="jobs_job_enable"),
@@ -189,7 +136,7 @@ class JobAdmin(ProductAdmin):
         initial: dict[str, Any] = super().get_changeform_initial_data(request)
         if original := initial.pop("duplicate", ""):
             try:
-                return jobs_pages.copy_of(services.get_job(original))
+                return job_page.copy_of(services.get_job(original))
             except DomainError as exc:
                 self.message_user(request, exc.message, messages.ERROR)
         return initial
@@ -198,7 +145,7 @@ class JobAdmin(ProductAdmin):
         self, request: HttpRequest, object_id: str | None = None, form_url: str = "", extra_context: Any = None
     ) -> Any:
         """What is refused in the last moment, such as a name taken meanwhile, is told on the form's page."""
-        context = {**(extra_context or {}), **jobs_pages.form_context(object_id)}
+        context = {**(extra_context or {}), **job_page.form_context(object_id)}
         try:
             return super().changeform_view(request, object_id, form_url, context)
         except DomainError as exc:
@@ -266,7 +213,7 @@ class JobAdmin(ProductAdmin):
         """Do something to one job by POST, say what came of it, and go back to where the button was."""
         if request.method != "POST":
             return HttpResponse(status=405)
-        back = jobs_pages.way_back(request, reverse("admin:jobs_job_changelist"))
+        back = job_page.way_back(request, reverse("admin:jobs_job_changelist"))
         try:
             job = services.get_job(job_id)
             if not self.has_change_permission(request, job):
@@ -278,11 +225,11 @@ class JobAdmin(ProductAdmin):
 
     def test_run(self, request: HttpRequest) -> HttpResponseBase:
         """Call the form's target once, before anything is saved; answers as the API's test run does."""
-        return self._try(request, lambda: test_run(jobs_pages.test_body(request.POST)))
+        return self._try(request, lambda: try_target(job_page.test_body(request.POST)))
 
     def check_workflow(self, request: HttpRequest) -> HttpResponseBase:
         """Compare the form's metadata with the inputs of its workflow file, before anything is saved."""
-        return self._try(request, lambda: jobs_pages.checked_workflow(request.POST))
+        return self._try(request, lambda: job_page.checked_workflow(request.POST))
 
     def _try(self, request: HttpRequest, work: Callable[[], dict[str, Any]]) -> HttpResponseBase:
         if request.method != "POST" or not self.has_add_permission(request):
@@ -292,34 +239,6 @@ class JobAdmin(ProductAdmin):
         except (DomainError, ValueError) as exc:
             message = exc.message if isinstance(exc, DomainError) else _("The metadata is not valid JSON.")
             return JsonResponse({"ok": False, "message": message})
-
-
-@admin.register(ChangeRecord)
-class ChangeRecordAdmin(ReadOnlyAdmin):
-    """The audit trail: who did what to what, from where."""
-
-    list_display = ("at", "subject", "name", "kind", "by_email", "address", "changes")
-    list_filter = ("subject", "kind")
-    search_fields = ("name", "by_email")
-    show_full_result_count = False
-    fields = ("at", "subject", "name", "kind", "by_email", "address", "changes")
-
-    changes = cells.changes
-
-    def get_list_display(self, request: HttpRequest) -> Any:
-        """Addresses are for admins."""
-        user: Any = request.user
-        return self.list_display if user.is_admin else [name for name in self.list_display if name != "address"]
-
-    def get_fields(self, request: HttpRequest, obj: Any = None) -> Any:
-        user: Any = request.user
-        return self.fields if user.is_admin else [name for name in self.fields if name != "address"]
-
-    def get_queryset(self, request: HttpRequest) -> QuerySet[ChangeRecord]:
-        """Whoever is no admin sees what happened to jobs, which everybody may read."""
-        records: QuerySet[ChangeRecord] = super().get_queryset(request)
-        user: Any = request.user
-        return records if user.is_admin else records.filter(subject="job")
 
 
 @admin.register(Revision)

@@ -1,39 +1,44 @@
-"""Kinds of targets. A new kind is one file here and one line in `deliverable`."""
+"""Kinds of targets: one folder for each, listed in `KINDS`. See docs/adding-a-target.md."""
 
 from __future__ import annotations
 
-from typing import Any
+from executions.targets.base import Deliverable, DeliverableTarget, Outcome, Send
+from executions.targets.github.dispatch import GitHubDispatch
+from executions.targets.github.target import GitHubTarget
+from executions.targets.webhook.target import Webhook, WebhookTarget
+from jobs.targets import kinds
+from jobs.targets.kinds import Target
 
-from executions.models import ExecutionType
-from executions.targets.base import Deliverable, Outcome, Send
-from executions.targets.github import GitHubDispatch
-from executions.targets.webhook import Webhook
-from jobs.models import Job
-from jobs.targets import GitHubTarget, Target
-
-
-def deliverable(
-    target: Target, metadata: dict[str, Any], job: Job | None = None, *, job_name: str = "", github_token: str = ""
-) -> Deliverable:
-    """What carries a job's settings to its target; `github_token` is that of a single run."""
-    if not isinstance(target, GitHubTarget):
-        return Webhook(target.url, metadata)
-    if job is None:
-        return GitHubDispatch(target, metadata, job_name, github_token, follow=True)
-    return GitHubDispatch(
-        target,
-        metadata,
-        job.name,
-        github_token,
-        job.github_credential_id,
-        job.github_ref,
-        follow=job.wait_for_run and not github_token,
-    )
+KINDS: tuple[type[DeliverableTarget], ...] = (WebhookTarget, GitHubTarget)
 
 
-def type_of(target: Target) -> ExecutionType:
-    """The kind of a target, as executions name it."""
-    return ExecutionType.GITHUB if isinstance(target, GitHubTarget) else ExecutionType.WEBHOOK
+def register_kinds() -> None:
+    """Make every kind known to the jobs app."""
+    for kind in KINDS:
+        kinds.register(kind)
 
 
-__all__ = ["Deliverable", "GitHubDispatch", "Outcome", "Send", "Webhook", "deliverable", "type_of"]
+def installed_kinds() -> list[type[DeliverableTarget]]:
+    """Every registered kind."""
+    return [target_kind(kind.kind) for kind in kinds.registered()]
+
+
+def target_kind(name: str) -> type[DeliverableTarget]:
+    """The kind with this name. Raises `ValueError` for one that is not registered."""
+    found = kinds.kind_named(name)
+    assert issubclass(found, DeliverableTarget)
+    return found
+
+
+def deliverable(target: Target) -> DeliverableTarget:
+    """The same target with its answers about delivery; every registered kind has them."""
+    assert isinstance(target, DeliverableTarget)
+    return target
+
+
+__all__ = [
+    "Deliverable", "DeliverableTarget", "GitHubDispatch", "GitHubTarget", "Outcome", "Send", "Webhook", "WebhookTarget",
+    "deliverable",
+    "installed_kinds",
+    "register_kinds", "target_kind",
+]  # fmt: skip

@@ -1,21 +1,24 @@
-"""What a kind of target is: two questions, what do I send and what does the answer mean?"""
+"""What a kind of target answers about delivery: what is sent, what the answer means, how it is shown and checked."""
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
-from typing import ClassVar, NamedTuple, Protocol
+from abc import abstractmethod
+from collections.abc import Awaitable, Callable, Iterator, Mapping
+from typing import Any, ClassVar, NamedTuple, Protocol
 from uuid import UUID
 
-from executions.http import Request
-from executions.models import ExecutionType
-from executions.wire import Reply
+from core.findings import Finding
+from executions.http.client import Request
+from executions.http.connection import Reply
+from jobs.models import Job
+from jobs.targets.kinds import Target
 
-# Makes one call; raises DeliveryError where no answer comes.
+# Makes one call; raises `DeliveryError` if no answer comes.
 Send = Callable[[Request], Awaitable[Reply]]
 
 
 class Run(NamedTuple):
-    """A workflow run that GitHub began, and that is followed to its end."""
+    """A run that a call started elsewhere and that is followed to its end, such as a GitHub workflow run."""
 
     id: int
     url: str
@@ -24,9 +27,9 @@ class Run(NamedTuple):
 class Outcome(NamedTuple):
     """How a delivery ended.
 
-    `error` is '' on success; `target` is what was called, if it differs from what was asked. Of a failure without a status `failure`
-    says which it was: connect, timeout or broken. `repeatable`: whether another attempt can do no harm. `retry_after`: that header.
-    `run`: what goes on elsewhere, so that the outcome is not known yet.
+    `error` is '' on success. `target` is what was called, if it differs from what was asked. `failure`: why there is no status
+    code: 'connect', 'timeout' or 'broken'. `repeatable`: whether another attempt can do no harm. `retry_after`: that header.
+    `run`: the run that was started; the outcome is known when it ends.
     """
 
     ok: bool
@@ -41,14 +44,68 @@ class Outcome(NamedTuple):
 
 
 class Deliverable(Protocol):
-    """A target with everything that one delivery needs.
+    """One delivery: a target with everything that its calls need.
 
     `repeatable`: whether a call that may have arrived may be made again (webhooks, by their Idempotency-Key) or not (dispatches).
     """
 
-    repeatable: ClassVar[bool]
-    kind: ClassVar[ExecutionType]
+    @property
+    def repeatable(self) -> bool: ...
+
+    @property
+    def kind(self) -> str: ...
 
     async def deliver(self, send: Send, execution_id: UUID) -> Outcome:
-        """Make the call or calls, and say what came of it. Lets `DeliveryError` through."""
+        """Make the call or calls and return the outcome. Raises `DeliveryError`."""
         ...
+
+
+class DeliverableTarget(Target):
+    """A target that can be delivered: the base class of every kind."""
+
+    # Whether a call that may have arrived may be made again, and why not.
+    repeatable: ClassVar[bool]
+    not_repeated: ClassVar[str] = ""
+    # Whether a single run may bring a token of its own.
+    accepts_token: ClassVar[bool] = False
+    # What a test run that could not be sent is called, and what one that succeeded says.
+    unsent: ClassVar[str] = "Request failed"
+
+    @property
+    @abstractmethod
+    def host(self) -> str:
+        """The authority (`host:port`) that is called: the key of the limit for each host."""
+
+    @abstractmethod
+    def delivery(self, metadata: dict[str, Any], job: Job, *, token: str = "") -> Deliverable:
+        """The delivery of a job's execution; `token` is that of a single run."""
+
+    @abstractmethod
+    def trial(self, metadata: dict[str, Any], name: str) -> Deliverable:
+        """The delivery of a test run."""
+
+    @abstractmethod
+    def trial_message(self, outcome: Outcome) -> str:
+        """What a test run with this outcome says to a person."""
+
+    def check(self, metadata: dict[str, Any], form: Mapping[str, str], credential_id: UUID | None) -> dict[str, Any]:
+        """Whether the target accepts this metadata, asked before a job is saved: `{"ok", "message"}`."""
+        return {"ok": False, "message": ""}
+
+    def shown(self) -> str:
+        """The target without what may be secret."""
+        return str(self)
+
+    def page(self) -> str:
+        """The address of a page about the target; '' if there is none."""
+        return ""
+
+    @classmethod
+    def findings(cls) -> Iterator[Finding]:
+        """What the doctor says about the active jobs of this kind, without leaving the machine."""
+        return iter(())
+
+    @classmethod
+    def online_findings(cls) -> Iterator[Finding]:
+        """What the doctor says after asking the network."""
+        return iter(())

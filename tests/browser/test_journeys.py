@@ -9,9 +9,9 @@ from typing import Any
 import pytest
 from playwright.sync_api import Page, expect
 
-from tests.contract.helpers import make_job, team
-from tests.installation import Installation
-from tests.target import Target, wait_until
+from tests.support.contract import make_job, team
+from tests.support.installation import Installation
+from tests.support.target import Target, wait_until
 
 
 @pytest.fixture(autouse=True)

@@ -4,15 +4,15 @@ from __future__ import annotations
 
 from playwright.sync_api import Browser, expect
 
-from tests.contract.helpers import make_job, team
-from tests.installation import Installation
+from tests.support.contract import make_job, team
+from tests.support.installation import Installation
 
 
 def test_a_job_is_extended_by_a_click(chromium: Browser, installation: Installation) -> None:
     team(installation.admin)
     job = make_job(installation.admin, end_date="2098-01-01")
     token = installation.python(
-        f"from jobs import links; from jobs.services import get_job; print(links.sign(get_job('{job['id']}')))"
+        f"from jobs import signed_links; from jobs.services import get_job; print(signed_links.sign(get_job('{job['id']}')))"
     )
     context = chromium.new_context(locale="en")
     page = context.new_page()

@@ -8,14 +8,14 @@ from typing import Any
 import pytest
 from playwright.sync_api import Page
 
-from tests.contract.helpers import make_job, team
-from tests.installation import Installation
-from tests.target import Target, wait_until
+from tests.support.contract import make_job, team
+from tests.support.installation import Installation
+from tests.support.target import Target, wait_until
 
 PAGES = [
     "", "calendar/", "calendar/?view=week", "jobs/job/", "jobs/job/add/", "executions/execution/", "import/", "taxonomy/category/",
     "taxonomy/picteam/", "accounts/user/", "settings_app/slacksettings/", "notifications/message/", "notifications/event/",
-    "jobs/changerecord/", "scheduler/leadership/",
+    "audit/changerecord/", "scheduler/leadership/",
 ]  # fmt: skip
 
 

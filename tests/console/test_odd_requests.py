@@ -11,7 +11,8 @@ from django.urls import reverse
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from console.execution_page import MASK, context
+from console.pages.execution import context
+from core.masking import MASK
 from executions.models import Execution
 from jobs.models import Job
 

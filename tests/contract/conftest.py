@@ -2,8 +2,8 @@ from __future__ import annotations
 
 import pytest
 
-from tests.contract.helpers import team
-from tests.installation import Client, Installation
+from tests.support.contract import team
+from tests.support.installation import Client, Installation
 
 
 @pytest.fixture

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from tests.contract.helpers import ok, refused
-from tests.installation import Client, Installation
+from tests.support.contract import ok, refused
+from tests.support.installation import Client, Installation
 
 
 def made(client: Client, name: str, **fields: object) -> tuple[str, dict[str, object]]:

@@ -11,8 +11,8 @@ from typing import Any
 
 import pytest
 
-from tests.contract.helpers import make_job, ok, refused, unique
-from tests.installation import Client, Installation
+from tests.support.contract import make_job, ok, refused, unique
+from tests.support.installation import Client, Installation
 
 HEADER = ["Job Name", "Cron Schedule (JST)", "Target URL", "End Date", "PIC Team"]
 
@@ -358,7 +358,7 @@ class TestCommands:
                 "create_job({**common, 'name': \"'-quote\", 'target_url': 'a/b/c', 'category': 'Refund', 'enable_email_notifications': True,"
                 " 'notification_emails': ['a@example.com']}, by=None)"
             )
-            read = "from jobs.exporting import *; import io; o = io.StringIO(); write_json(Job.objects.order_by('name'), o); print(o.getvalue())"
+            read = "from jobs.transfer.exporting import *; import io; o = io.StringIO(); write_json(Job.objects.order_by('name'), o); print(o.getvalue())"
             before = json.loads(installation.python(read))
             for kind in ("csv", "json"):
                 file = str(tmp_path / f"jobs.{kind}")

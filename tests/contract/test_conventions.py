@@ -6,8 +6,8 @@ import json
 
 import pytest
 
-from tests.contract.helpers import TIMESTAMP, body, make_job, ok, refused, unique
-from tests.installation import Client, Installation
+from tests.support.contract import TIMESTAMP, body, make_job, ok, refused, unique
+from tests.support.installation import Client, Installation
 
 JSON = {"Content-Type": "application/json"}
 

@@ -8,9 +8,9 @@ from typing import Any
 
 import pytest
 
-from tests.contract.helpers import TIMESTAMP, make_job, ok, refused, run
-from tests.installation import Client
-from tests.target import Target, wait_until
+from tests.support.contract import TIMESTAMP, make_job, ok, refused, run
+from tests.support.installation import Client
+from tests.support.target import Target, wait_until
 
 FIELDS = {
     "id", "job_id", "status", "trigger_type", "started_at", "completed_at", "duration_seconds", "execution_type", "target",

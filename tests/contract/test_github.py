@@ -8,9 +8,9 @@ from typing import Any
 
 import pytest
 
-from tests.contract.helpers import make_job, ok, run, team
-from tests.installation import Client, Installation
-from tests.target import Arrival, Target
+from tests.support.contract import make_job, ok, run, team
+from tests.support.installation import Client, Installation
+from tests.support.target import Arrival, Target
 
 PATH = "/repos/acme/shop/actions/workflows/{}/dispatches"
 

@@ -10,9 +10,9 @@ from zoneinfo import ZoneInfo
 
 import pytest
 
-from tests.contract.helpers import body, make_job, ok, refused, run, unique
-from tests.installation import Client, Installation
-from tests.target import Target
+from tests.support.contract import body, make_job, ok, refused, run, unique
+from tests.support.installation import Client, Installation
+from tests.support.target import Target
 
 JST = ZoneInfo("Asia/Tokyo")
 FIELDS = {

@@ -8,10 +8,10 @@ from typing import Any
 
 import pytest
 
-from tests.contract.helpers import make_job, ok, refused, run, unique
 from tests.contract.test_users import client_of, register
-from tests.installation import Client, Installation
-from tests.target import Target, wait_until
+from tests.support.contract import make_job, ok, refused, run, unique
+from tests.support.installation import Client, Installation
+from tests.support.target import Target, wait_until
 
 FIELDS = {
     "id",

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from tests.contract.helpers import TIMESTAMP, make_job, ok, refused
-from tests.installation import Client, Installation
+from tests.support.contract import TIMESTAMP, make_job, ok, refused
+from tests.support.installation import Client, Installation
 
 
 def test_health_is_public_and_knows_of_a_scheduler_in_another_process(anyone: Client) -> None:

@@ -10,8 +10,8 @@ from typing import Any
 import jwt
 import pytest
 
-from tests.contract.helpers import ok, refused, unique
-from tests.installation import Client, Installation
+from tests.support.contract import ok, refused, unique
+from tests.support.installation import Client, Installation
 
 PASSWORD = "quite unguessable 7"
 USER_FIELDS = {"id", "username", "email", "role", "is_active", "created_at", "updated_at"}

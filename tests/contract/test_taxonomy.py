@@ -7,8 +7,8 @@ from typing import Any
 
 import pytest
 
-from tests.contract.helpers import body, make_job, ok, refused, unique
-from tests.installation import Client
+from tests.support.contract import body, make_job, ok, refused, unique
+from tests.support.installation import Client
 
 KINDS = [
     pytest.param(("/job-categories", "categories", "category", "Category", {}), id="category"),

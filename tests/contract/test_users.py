@@ -7,8 +7,8 @@ from typing import Any
 
 import pytest
 
-from tests.contract.helpers import make_job, ok, refused, unique
-from tests.installation import ADMIN_PASSWORD, Client, Installation
+from tests.support.contract import make_job, ok, refused, unique
+from tests.support.installation import ADMIN_PASSWORD, Client, Installation
 
 PASSWORD = "quite unguessable 7"
 FIELDS = {"id", "username", "email", "role", "is_active", "created_at", "updated_at"}

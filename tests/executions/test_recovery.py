@@ -14,13 +14,15 @@ from typing import Any
 import pytest
 from django.utils import timezone
 
-from executions import engine, recovery
+from executions import recovery
+from executions.delivery import engine
+from executions.delivery.carry_out import MOST_TAKEOVERS
 from executions.models import Execution, Status, TriggerType, Worker
-from executions.recorder import STALE_SECONDS
-from executions.recovery import MOST_TAKEOVERS, bury_dead_workers, recover
+from executions.recording import STALE_SECONDS
+from executions.recovery import delete_dead_workers, recover
 from jobs.models import Job
-from tests.executions.test_engine import ended
-from tests.target import Target
+from tests.support.executions import ended
+from tests.support.target import Target
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -112,7 +114,7 @@ def test_a_dead_process_of_this_host_is_noticed_at_once() -> None:
     gone.wait()
     Worker.objects.create(host=socket.gethostname(), pid=gone.pid)
     mine = Worker.objects.create(host=socket.gethostname(), pid=os.getpid())
-    assert bury_dead_workers() == 1
+    assert delete_dead_workers() == 1
     assert Worker.objects.get() == mine
 
 
@@ -120,12 +122,12 @@ def test_a_row_of_our_own_that_the_engine_does_not_know_is_carried_out(
     make_job: Callable[..., Job], target: Target, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The database may store a transaction and lose the connection before it says so."""
-    from tests.target import wait_until
+    from tests.support.target import wait_until
 
     job = make_job(target_url=target.url + "/ok")
     old = timezone.now() - dt.timedelta(seconds=11)
     execution, claiming = (left_running(job, worker_id=engine.worker_id(), started_at=old) for _ in range(2))
-    with engine.local_engine().expecting([claiming.pk]):
+    with engine.local_engine().claiming([claiming.pk]):
         engine.local_engine()._recorder._swept_at = 0.0
         wait_until(lambda: Execution.objects.get(pk=execution.pk).worker_id is None, 12)
         assert Execution.objects.get(pk=claiming.pk).worker_id == engine.worker_id()
@@ -136,9 +138,10 @@ def test_a_row_of_our_own_that_the_engine_does_not_know_is_carried_out(
 def test_a_worker_that_was_stopped_leaves_what_it_did_not_begin_to_others(
     make_job: Callable[..., Job], target: Target, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from executions import recorder
-    from executions.services import delivery_of, hand_over, team_limits
-    from tests.target import wait_until
+    from executions import recording
+    from executions.backends import submit
+    from executions.delivery.carry_out import delivery_of, team_limits
+    from tests.support.target import wait_until
 
     job = make_job(target_url=target.url + "/ok")
     before = engine.worker_id()
@@ -146,9 +149,9 @@ def test_a_worker_that_was_stopped_leaves_what_it_did_not_begin_to_others(
     delivery = delivery_of(
         job, execution.pk, timezone.now(), job.target, {}, limits=team_limits(), worker_id=engine.worker_id()
     )
-    monkeypatch.setattr(recorder, "STALE_SECONDS", -1.0)
-    hand_over([delivery])
-    wait_until(lambda: engine.local_engine().in_flight == 0)
+    monkeypatch.setattr(recording, "STALE_SECONDS", -1.0)
+    submit([delivery])
+    wait_until(lambda: not engine.local_engine().known())
     assert target.arrivals == []
     wait_until(lambda: engine.worker_id() != before, 12)
     monkeypatch.undo()

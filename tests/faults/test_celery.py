@@ -11,12 +11,12 @@ from pathlib import Path
 
 import pytest
 
-from tests.faults.ledger import Ledger
 from tests.faults.test_faults import JOBS, ROUNDS, SEED, name_of, strike
-from tests.installation import Installation
-from tests.postgres import Postgres
-from tests.redis import Redis
-from tests.target import Target, wait_until
+from tests.support.installation import Installation
+from tests.support.ledger import Ledger
+from tests.support.postgres import Postgres
+from tests.support.redis import Redis
+from tests.support.target import Target, wait_until
 
 
 @pytest.fixture(scope="module")

@@ -9,9 +9,9 @@ from pathlib import Path
 
 import pytest
 
-from tests.faults.ledger import Ledger
-from tests.installation import Installation
-from tests.target import Target, wait_until
+from tests.support.installation import Installation
+from tests.support.ledger import Ledger
+from tests.support.target import Target, wait_until
 
 _LIBRARIES = sorted(Path("/usr/lib").glob("*/faketime/libfaketime.so.1"))
 pytestmark = pytest.mark.skipif(not _LIBRARIES, reason="libfaketime is not installed")

@@ -15,11 +15,11 @@ from pathlib import Path
 import psutil
 import pytest
 
-from tests.contract.helpers import make_job, team
-from tests.faults.ledger import Ledger
-from tests.installation import Installation
-from tests.postgres import Postgres
-from tests.target import Target, wait_until
+from tests.support.contract import make_job, team
+from tests.support.installation import Installation
+from tests.support.ledger import Ledger
+from tests.support.postgres import Postgres
+from tests.support.target import Target, wait_until
 
 ROUNDS = int(os.environ.get("FAULT_ROUNDS", "2"))
 SEED = int(os.environ.get("FAULT_SEED", "1"))

@@ -11,8 +11,9 @@ import time_machine
 from django.test import Client
 from django.urls import reverse
 
+from audit.models import ChangeRecord
 from executions.models import Execution, Status
-from jobs.models import ChangeRecord, Job
+from jobs.models import Job
 from jobs.services import delete_job, pause_expired, set_active, update_job
 from scheduler.explain import explain
 from scheduler.leadership import Leader

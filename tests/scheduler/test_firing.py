@@ -3,19 +3,15 @@
 from __future__ import annotations
 
 import datetime as dt
-import uuid
 from collections.abc import Callable
 from typing import Any
 
 import pytest
 import time_machine
 
-from executions import engine
 from executions.models import Execution, Status
-from executions.services import hand_over as real_hand_over
 from jobs.models import Job
 from jobs.services import set_active, update_job
-from scheduler import firing
 from scheduler.firing import fire
 from scheduler.leadership import Leader, NotLeading
 
@@ -23,16 +19,6 @@ pytestmark = pytest.mark.django_db
 NOON = dt.datetime(2026, 11, 24, 3, 0, tzinfo=dt.UTC)  # 12:00 JST
 MINUTE = dt.timedelta(minutes=1)
 MakeJob = Callable[..., Job]
-
-
-@pytest.fixture
-def handed(monkeypatch: pytest.MonkeyPatch) -> list[Any]:
-    """What is given to the engine, which makes no calls here."""
-    deliveries: list[Any] = []
-    monkeypatch.setattr(firing, "hand_over", deliveries.extend)
-    monkeypatch.setattr(engine, "worker_id", uuid.uuid4)
-    assert real_hand_over is not firing.hand_over
-    return deliveries
 
 
 @pytest.fixture

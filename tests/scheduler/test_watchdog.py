@@ -14,9 +14,9 @@ from accounts.models import User
 from jobs.models import Job
 from notifications.models import Event, Message
 from scheduler import watchdog
-from scheduler.models import Leadership, LeaderTerm, Trouble
+from scheduler.models import Incident, Leadership, LeaderTerm
 from settings_app.models import SlackSettings
-from tests.target import Target, wait_until
+from tests.support.target import Target, wait_until
 
 pytestmark = pytest.mark.django_db
 
@@ -52,7 +52,7 @@ def test_no_leader_is_told_once_and_so_is_its_end(admin: User, settings: Any, ta
         assert watchdog.look() == set()
     assert Event.objects.filter(title="Scheduler is well again").count() == 1
     assert Message.objects.count() == 4
-    assert not Trouble.objects.exists()
+    assert not Incident.objects.exists()
 
 
 def test_a_late_clock_is_told(make_job: Callable[..., Job]) -> None:
@@ -75,7 +75,7 @@ def test_a_long_backlog_is_told(make_job: Callable[..., Job], monkeypatch: pytes
 
 def test_of_two_processes_one_tells(monkeypatch: pytest.MonkeyPatch) -> None:
     led(61)
-    monkeypatch.setattr(Trouble.objects, "all", list)
+    monkeypatch.setattr(Incident.objects, "all", list)
     watchdog.look()
     watchdog.look()
     assert Event.objects.count() == 1
@@ -83,7 +83,7 @@ def test_of_two_processes_one_tells(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_what_could_not_be_told_is_told_later(monkeypatch: pytest.MonkeyPatch) -> None:
     led(61)
-    real, failures = watchdog.tell_of_scheduler, [1]
+    real, failures = watchdog.notify_scheduler_incident, [1]
 
     def tell(words: str, *, over: bool) -> None:
         if failures:
@@ -91,7 +91,7 @@ def test_what_could_not_be_told_is_told_later(monkeypatch: pytest.MonkeyPatch) -
             raise RuntimeError("it cannot be told")
         real(words, over=over)
 
-    monkeypatch.setattr(watchdog, "tell_of_scheduler", tell)
+    monkeypatch.setattr(watchdog, "notify_scheduler_incident", tell)
     with pytest.raises(RuntimeError):
         watchdog.look()
     watchdog.look()

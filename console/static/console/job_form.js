@@ -25,7 +25,7 @@ document.addEventListener("DOMContentLoaded", () => {
   showPreview();
 
   const kinds = document.querySelectorAll("input[name=target_kind]");
-  const fieldsOf = { webhook: ["target_url"], github: ["github_owner", "github_repo", "github_workflow_name", "github_ref", "github_credential", "wait_for_run", "run_limit_minutes"] };
+  const fieldsOf = JSON.parse(tools.dataset.kinds);
   const row = (name) => { const input = document.getElementById(`id_${name}`); return input?.closest(`.field-${name}`) || input?.parentElement; };
   const showTarget = () => {
     const chosen = [...kinds].find((kind) => kind.checked)?.value;

@@ -12,7 +12,7 @@ from django.db import DatabaseError
 from django.utils import timezone
 
 from executions.models import Worker
-from executions.recorder import STALE_SECONDS
+from executions.recording import STALE_SECONDS
 from scheduler.models import Leadership
 
 

@@ -8,7 +8,7 @@ from typing import Any
 
 from django.core.management.base import BaseCommand, CommandError
 
-from cronsched.backups import CannotBackUp, backup
+from cronsched.ops.backups import CannotBackUp, backup
 
 
 class Command(BaseCommand):

@@ -8,7 +8,7 @@ from typing import Any
 
 from django.core.management.base import BaseCommand
 
-from cronsched.doctor import examine
+from cronsched.ops.doctor import examine
 
 _SIGNS = {"ok": "ok  ", "note": "note", "bad": "BAD "}
 

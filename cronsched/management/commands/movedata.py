@@ -9,7 +9,7 @@ from django.core.management.base import BaseCommand, CommandError
 from django.db import DatabaseError
 
 from cronsched.environment import SettingError
-from cronsched.moving import CannotMove, move
+from cronsched.ops.move_database import CannotMove, move
 
 
 class Command(BaseCommand):

@@ -9,7 +9,7 @@ from typing import Any
 from django.core.management import call_command
 from django.core.management.base import BaseCommand, CommandError
 
-from cronsched.backups import CannotBackUp, restore
+from cronsched.ops.backups import CannotBackUp, restore
 
 
 class Command(BaseCommand):

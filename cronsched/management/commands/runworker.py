@@ -9,10 +9,10 @@ from typing import Any
 from django.conf import settings
 from django.core.management.base import BaseCommand, CommandError
 
-from contract.readiness import wait_for_database
-from executions import engine
-from executions.queueing import QUEUES
-from executions.services import shut_down
+from core.runtime.readiness import wait_for_database
+from executions.backends import shut_down
+from executions.celery_backend.dispatch import queues
+from executions.delivery import engine
 
 log = logging.getLogger("cronsched.worker")
 
@@ -25,15 +25,16 @@ class Command(BaseCommand):
     requires_system_checks: list[str] = []
 
     def add_arguments(self, parser: Any) -> None:
-        names = ", ".join(queue.removeprefix("cronsched.") for queue in QUEUES)
+        names = ", ".join(queue.removeprefix("cronsched.") for queue in queues())
         parser.add_argument("--queues", default=",".join(settings.WORKER_QUEUES), help=f"Any of {names}, with commas.")
 
-    def handle(self, *args: Any, queues: str, **options: Any) -> None:
+    def handle(self, *args: Any, **options: Any) -> None:
+        names = str(options["queues"])
         if settings.EXECUTION_BACKEND != "celery":
             raise CommandError("EXECUTION_BACKEND is 'local': the scheduler makes the calls itself. Set it to celery.")
-        wanted = [f"cronsched.{name.strip()}" for name in queues.split(",") if name.strip()]
-        if not wanted or not set(wanted) <= set(QUEUES):
-            raise CommandError(f"--queues={queues} is unknown; write any of {', '.join(QUEUES)} without 'cronsched.'.")
+        wanted = [f"cronsched.{name.strip()}" for name in names.split(",") if name.strip()]
+        if not wanted or not set(wanted) <= set(queues()):
+            raise CommandError(f"--queues={names} is unknown; write any of {', '.join(queues())} without 'cronsched.'.")
         wait_for_database()
         from cronsched.celery import app
 
@@ -44,14 +45,14 @@ class Command(BaseCommand):
         finally:
             shut_down()
 
-    def _serve(self, app: Any, queues: list[str]) -> bool:
+    def _serve(self, app: Any, names: list[str]) -> bool:
         """Work until told to stop; returns whether something on a queue ended it instead."""
         # Threads share this process's engine; two of them claim while one waits for room.
         worker = app.Worker(
             hostname=f"cronsched@{socket.gethostname()}-{engine.worker_id().hex[:8]}",
             pool_cls="threads",
             concurrency=2,
-            queues=queues,
+            queues=names,
             without_gossip=True,
             without_mingle=True,
             without_heartbeat=True,

@@ -9,7 +9,7 @@ from typing import Any
 from django.conf import settings
 from django.core.management.base import BaseCommand, CommandError
 
-from cronsched import setup, supervisor
+from cronsched.ops import setup, supervisor
 
 
 class Command(BaseCommand):

@@ -6,7 +6,7 @@ from typing import Any
 
 from django.core.management.base import BaseCommand
 
-from cronsched import setup
+from cronsched.ops import setup
 
 
 class Command(BaseCommand):

@@ -9,7 +9,7 @@ from typing import Any
 from django.core.management.base import BaseCommand
 from django.utils import timezone
 
-from executions import rollups
+from executions.statistics import rollups
 
 
 class Command(BaseCommand):

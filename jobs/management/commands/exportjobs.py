@@ -8,8 +8,8 @@ from typing import Any
 
 from django.core.management.base import BaseCommand, CommandError
 
-from jobs.exporting import write_csv, write_json
 from jobs.models import Job
+from jobs.transfer.exporting import write_csv, write_json
 
 
 class Command(BaseCommand):

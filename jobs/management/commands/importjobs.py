@@ -10,8 +10,8 @@ from typing import Any
 from django.core.management.base import BaseCommand, CommandError
 
 from accounts.models import User
-from contract.errors import DomainError
-from jobs.importing import Import, import_jobs, import_json
+from core.api.errors import DomainError
+from jobs.transfer.importing import Import, import_jobs, import_json
 
 
 class Command(BaseCommand):

@@ -7,8 +7,8 @@ from typing import Any
 
 from django.core.management.base import BaseCommand
 
-from contract.readiness import wait_for_database
-from scheduler.service import SchedulerService
+from core.runtime.readiness import wait_for_database
+from scheduler.process import SchedulerProcess
 
 
 class Command(BaseCommand):
@@ -19,7 +19,7 @@ class Command(BaseCommand):
 
     def handle(self, *args: Any, **options: Any) -> None:
         wait_for_database()
-        service = SchedulerService()
+        service = SchedulerProcess()
         for number in (signal.SIGTERM, signal.SIGINT):
             signal.signal(number, lambda *_: service.stop())
         service.run()

@@ -1,0 +1,55 @@
+"""Access and refresh tokens: HS256 JWTs (RFC 7519) that name their login session in the claim `sid`."""
+
+from __future__ import annotations
+
+from typing import TypeVar
+from uuid import UUID
+
+from django.utils.crypto import constant_time_compare
+from rest_framework_simplejwt.exceptions import TokenError
+from rest_framework_simplejwt.tokens import AccessToken, RefreshToken, Token
+
+from accounts.models import LoginSession
+from core.api.errors import Unauthorized
+
+T = TypeVar("T", bound=Token)
+
+
+def issue(kind: type[T], session: LoginSession) -> T:
+    """A new token of a login session: claims `sub`, `role`, `email`, `iat`, `exp`, `type`, `jti`, `sid`."""
+    token = kind()
+    token["sub"] = str(session.user_id)
+    token["role"] = session.user.role
+    token["email"] = session.user.email
+    token["sid"] = str(session.id)
+    return token
+
+
+def session_of(kind: type[Token], raw: str) -> LoginSession:
+    """The valid login session that a token belongs to, with its user.
+
+    Account state and role are read from the database at each request. Raises `Unauthorized` for a token that is
+    malformed, forged, expired, of the other type or revoked, and for a missing or inactive account.
+    """
+    try:
+        token = kind(raw)  # type: ignore[arg-type]
+        sid = UUID(str(token["sid"]))
+    except (TokenError, KeyError, ValueError) as exc:
+        raise _invalid("The token is invalid or has expired. Log in again.") from exc
+    session = LoginSession.objects.select_related("user").filter(pk=sid).first()
+    if (
+        session is None
+        or str(session.user_id) != token.get("sub")
+        or not constant_time_compare(session.auth_hash, session.user.get_session_auth_hash())
+    ):
+        raise _invalid("The token has been revoked. Log in again.")
+    if not session.user.is_active:
+        raise _invalid("Account is inactive. Contact administrator.")
+    return session
+
+
+def _invalid(message: str) -> Unauthorized:
+    return Unauthorized("Invalid token", message)
+
+
+__all__ = ["AccessToken", "RefreshToken", "issue", "session_of"]

@@ -1,0 +1,111 @@
+"""Records changes of registered models, whichever way they are saved: API, admin or command.
+
+Each app registers its own models when it starts. Jobs are not registered: `jobs.change_log` records their changes in
+batches. Secrets are recorded as changed, never with their values.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any, NamedTuple
+from uuid import UUID
+
+from django.db import models
+from django.db.models.signals import post_delete, post_save, pre_save
+
+from audit.models import ChangeRecord
+from core.api.errors import DomainError
+from core.runtime import request_context
+
+_NEVER_RECORDED = {"id", "created_at", "updated_at"}
+_HIDDEN = "(hidden)"
+
+
+class _Audited(NamedTuple):
+    """How changes of a model are recorded."""
+
+    subject: str
+    secrets: frozenset[str]
+    ignored: frozenset[str]
+
+
+_models: dict[type[models.Model], _Audited] = {}
+
+
+def register(
+    model: type[models.Model],
+    subject: str,
+    *,
+    secrets: Iterable[str] = (),
+    ignored: Iterable[str] = (),
+    deletions: bool = True,
+) -> None:
+    """Record every change of `model` under the name `subject`.
+
+    Values of `secrets` are hidden; changes of `ignored` fields are not recorded; with `deletions=False` neither are deletions,
+    for rows that are deleted together with another recorded row.
+    """
+    _models[model] = _Audited(subject, frozenset(secrets), frozenset(ignored) | _NEVER_RECORDED)
+    pre_save.connect(_before_save, sender=model, dispatch_uid=f"audit before {model.__name__}")
+    post_save.connect(_after_save, sender=model, dispatch_uid=f"audit {model.__name__}")
+    if deletions:
+        post_delete.connect(_after_delete, sender=model, dispatch_uid=f"audit end {model.__name__}")
+
+
+def _before_save(sender: type[models.Model], instance: Any, **kwargs: Any) -> None:
+    try:
+        stored = None if instance._state.adding else sender._default_manager.filter(pk=instance.pk).first()
+    except DomainError:
+        # The stored secret cannot be decrypted; this save replaces it.
+        stored = None
+    instance._audit_before = _values(stored) if stored else {}
+
+
+def _after_save(sender: type[models.Model], instance: Any, created: bool, **kwargs: Any) -> None:
+    before = {} if created else instance.__dict__.pop("_audit_before", {})
+    secrets = _models[type(instance)].secrets
+    difference = {
+        name: [_shown(name in secrets, before.get(name)), _shown(name in secrets, value)]
+        for name, value in _values(instance).items()
+        if before.get(name) != value
+    }
+    if difference:
+        _record(instance, "created" if created else "updated", difference)
+
+
+def _after_delete(sender: type[models.Model], instance: Any, **kwargs: Any) -> None:
+    _record(instance, "deleted", {})
+
+
+def _record(instance: Any, kind: str, difference: dict[str, Any]) -> None:
+    by = request_context.user()
+    ChangeRecord.objects.create(
+        subject=_models[type(instance)].subject,
+        subject_id=instance.pk if isinstance(instance.pk, UUID) else None,
+        name=str(instance)[:255],
+        kind=kind,
+        by=by,
+        by_email=by.email if by else "",
+        address=request_context.address() or None,
+        difference=difference,
+    )
+
+
+def _values(instance: models.Model) -> dict[str, Any]:
+    ignored = _models[type(instance)].ignored
+    return {
+        field.attname: field.value_from_object(instance)
+        for field in instance._meta.concrete_fields
+        if field.name not in ignored and field.attname in instance.__dict__
+    }
+
+
+def plain(value: Any) -> Any:
+    """A value as JSON can hold it: JSON types as they are, anything else as text."""
+    return value if isinstance(value, bool | int | str | list | dict) or value is None else str(value)
+
+
+def _shown(is_secret: bool, value: Any) -> Any:
+    if is_secret:
+        return _HIDDEN if value else ""
+    return plain(value)

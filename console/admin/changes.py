@@ -1,0 +1,41 @@
+"""The audit trail in the admin."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from django.contrib import admin
+from django.db.models import QuerySet
+from django.http import HttpRequest
+
+from audit.models import ChangeRecord
+from console.admin import columns
+from core.admin import ReadOnlyAdmin
+
+
+@admin.register(ChangeRecord)
+class ChangeRecordAdmin(ReadOnlyAdmin):
+    """The audit trail: who did what to what, from where."""
+
+    list_display = ("at", "subject", "name", "kind", "by_email", "address", "changes")
+    list_filter = ("subject", "kind")
+    search_fields = ("name", "by_email")
+    show_full_result_count = False
+    fields = ("at", "subject", "name", "kind", "by_email", "address", "changes")
+
+    changes = columns.changes
+
+    def get_list_display(self, request: HttpRequest) -> Any:
+        """Addresses are for admins."""
+        user: Any = request.user
+        return self.list_display if user.is_admin else [name for name in self.list_display if name != "address"]
+
+    def get_fields(self, request: HttpRequest, obj: Any = None) -> Any:
+        user: Any = request.user
+        return self.fields if user.is_admin else [name for name in self.fields if name != "address"]
+
+    def get_queryset(self, request: HttpRequest) -> QuerySet[ChangeRecord]:
+        """Whoever is no admin sees what happened to jobs, which everybody may read."""
+        records: QuerySet[ChangeRecord] = super().get_queryset(request)
+        user: Any = request.user
+        return records if user.is_admin else records.filter(subject="job")

@@ -1,0 +1,64 @@
+"""The sections of a job's form, made from the declared fields (`jobs.fields`)."""
+
+from __future__ import annotations
+
+from itertools import groupby
+from typing import Any
+
+from django import forms
+from django.utils.translation import gettext_lazy as _
+from unfold.widgets import UnfoldAdminTextInputWidget
+
+from jobs.fields import JobField, Section, declared
+from jobs.models import Job
+from jobs.targets import kinds
+
+_TITLES: dict[Section, dict[str, Any]] = {
+    Section.WHAT: {"title": _("What")},
+    Section.WHEN: {
+        "title": _("When"),
+        "description": _("Times are Japan Standard Time. The words and the next fires are shown as you type."),
+    },
+    Section.TARGET: {"title": _("Where to")},
+    Section.PERIOD: {"title": _("From when, until when")},
+    Section.NOTIFICATIONS: {"title": _("Who")},
+    Section.FAILURE: {"title": _("If it fails, is late or overlaps"), "classes": ("collapse",)},
+}
+
+
+def job_sections() -> list[tuple[Any, dict[str, Any]]]:
+    """The fieldsets of the form, as Django's admin takes them."""
+    found = []
+    for section, more in _TITLES.items():
+        options: dict[str, Any] = {"fields": _rows(section), **more}
+        title = options.pop("title")
+        found.append((title, options))
+    return found
+
+
+def _rows(section: Section) -> tuple[Any, ...]:
+    """The fields of a section; those of one row as a tuple of their own."""
+    mine = [field for field in declared(Job) if field.traits.section is section]
+    rows: list[Any] = ["target_kind"] if section is Section.TARGET else []
+    for row, group in groupby(mine, key=_row):
+        names = tuple(field.name for field in group)
+        rows.append(names if row and len(names) > 1 else names[0])
+    if section is Section.TARGET:
+        rows += option_fields()
+    return tuple(rows)
+
+
+def _row(field: JobField) -> str:
+    # Fields without a row stand alone.
+    return field.traits.row or f"\0{field.name}"
+
+
+def option_fields() -> dict[str, forms.Field]:
+    """A form field for each target field that has no column of its own."""
+    return {
+        one.name: forms.CharField(
+            label=one.label, help_text=one.help, required=False, max_length=one.limit, widget=UnfoldAdminTextInputWidget
+        )
+        for one in kinds.fields()
+        if not one.column
+    }

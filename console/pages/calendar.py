@@ -1,0 +1,310 @@
+"""The calendar: what ran and what will, a day as tracks of 24 hours and a week as a grid."""
+
+from __future__ import annotations
+
+import datetime as dt
+from collections import defaultdict
+from typing import Any, NamedTuple
+from urllib.parse import urlencode
+
+from django.conf import settings
+from django.db.models import Count, Max, QuerySet
+from django.urls import reverse
+from django.utils import timezone
+
+from console import date_params, forecast
+from executions.models import Execution, Status
+from executions.statistics.queries import hour_of, minute_of, read_utc
+from jobs.models import Job, today
+
+# Up to so many jobs each has a track of its own; beyond, each team has one.
+TRACKS = 40
+# Marks within so many minutes are one cluster.
+_CLUSTER_MINUTES = 10
+_WORST = (Status.FAILED, Status.MISSED, Status.RUNNING, Status.QUEUED, Status.SKIPPED, Status.CANCELLED, Status.SUCCESS)
+
+
+class Filters(NamedTuple):
+    """Which jobs are shown."""
+
+    team: str = ""
+    category: str = ""
+
+    def jobs(self) -> QuerySet[Job]:
+        jobs = Job.objects.all()
+        jobs = jobs.filter(pic_team__slug=self.team) if self.team else jobs
+        return jobs.filter(category__slug=self.category) if self.category else jobs
+
+    def lookups(self) -> dict[str, str]:
+        """The same, asked of executions."""
+        return {"job__pic_team__slug": self.team, "job__category__slug": self.category}
+
+
+class Mark(NamedTuple):
+    """Fires that stand together: minutes from midnight, minutes long, what became of them, how many, and where it leads.
+
+    `bad` is the share of failed ones, 0 to 1: of hundreds in an hour a few failures are no red hour.
+    """
+
+    x: int
+    width: float
+    kind: str
+    fires: int
+    title: str
+    url: str
+    bad: float = 0
+
+
+class Track(NamedTuple):
+    """One row of a day: a job's or a team's fires; `is_band` for frequent jobs, whose marks are hours."""
+
+    label: str
+    url: str
+    is_band: bool
+    marks: list[Mark]
+
+
+def read_day(text: str) -> dt.date:
+    """The day of a query parameter; today for what is none."""
+    return date_params.read_day(text) or today()
+
+
+def day(date: dt.date, filters: Filters) -> dict[str, Any]:
+    """A day's tracks, and where now is on it (minutes from midnight; None on other days)."""
+    jobs = filters.jobs()
+    by_job = jobs.count() <= TRACKS
+    lane, label = ("pk", "name") if by_job else ("pic_team_id", "pic_team__name")
+    groups = forecast.groups(jobs, lane)
+    frequent = {group.schedule.expression for group in groups if group.is_frequent}
+    labels = dict(jobs.order_by().values_list(lane, label).distinct())
+    now = timezone.now().astimezone(settings.SCHEDULER_ZONE)
+    bands = _bands(date, jobs, groups, now, filters)
+    tracks = bands + _tracks(date, jobs, groups, frequent, labels, by_job, now, filters)
+    return {
+        "date": date,
+        "tracks": tracks,
+        "by_job": by_job,
+        "now": now.hour * 60 + now.minute if now.date() == date else None,
+        "hours": list(range(24)),
+        "before": date - dt.timedelta(days=1),
+        "after": date + dt.timedelta(days=1),
+    }
+
+
+def week(date: dt.date, filters: Filters) -> dict[str, Any]:
+    """A week's grid, Monday first: for each hour of each day what ran, by outcome, and how many fires are to come."""
+    monday = date - dt.timedelta(days=date.weekday())
+    days = [monday + dt.timedelta(days=number) for number in range(7)]
+    jobs = filters.jobs()
+    groups = forecast.groups(jobs, "is_active")
+    frequent = [group for group in groups if group.is_frequent]
+    past = _past_hours(days, jobs, {group.schedule.expression for group in frequent})
+    now = timezone.now().astimezone(settings.SCHEDULER_ZONE)
+    expected: defaultdict[tuple[dt.date, int], int] = defaultdict(int)
+    for group in groups:
+        if not group.is_frequent:
+            for one in days:
+                for minute in group.minutes_of(one) if one >= now.date() else ():
+                    if one > now.date() or minute > now.hour * 60 + now.minute:
+                        expected[one, minute // 60] += group.jobs
+    return {
+        "days": [{"date": one, "is_today": one == now.date()} for one in days],
+        "rows": [
+            {
+                "hour": hour,
+                "cells": [
+                    {
+                        "date": one,
+                        "worst": worst(past.get((one, hour), {})),
+                        "ran": sum(past.get((one, hour), {}).values()),
+                        "failed": past.get((one, hour), {}).get(Status.FAILED, 0),
+                        "expected": expected.get((one, hour), 0),
+                        "is_now": one == now.date() and hour == now.hour,
+                    }
+                    for one in days
+                ],
+            }
+            for hour in range(24)
+        ],
+        "frequent": sum(group.jobs for group in frequent),
+        "frequent_fires": round(sum(group.jobs * len(group.minutes_of(one)) for group in frequent for one in days) / 7),
+        "before": monday - dt.timedelta(days=7),
+        "after": monday + dt.timedelta(days=7),
+    }
+
+
+def worst(counts: dict[str, int]) -> str:
+    """The outcome that a cluster is coloured by."""
+    return next((status.value for status in _WORST if counts.get(status)), "")
+
+
+def most(counts: dict[str, int]) -> str:
+    """The outcome of most."""
+    return max(counts, key=lambda status: counts[status]) if counts else ""
+
+
+def bounds(first: dt.date, last: dt.date) -> tuple[dt.datetime, dt.datetime]:
+    """The instants at which a period of days begins and ends, in the scheduler's zone."""
+    zone = settings.SCHEDULER_ZONE
+    return (
+        dt.datetime.combine(first, dt.time(), zone),
+        dt.datetime.combine(last + dt.timedelta(days=1), dt.time(), zone),
+    )
+
+
+def _executions(first: dt.date, last: dt.date, jobs: QuerySet[Job]) -> QuerySet[Execution]:
+    start, end = bounds(first, last)
+    found = Execution.objects.filter(started_at__gte=start, started_at__lt=end).order_by()
+    # Joining every job costs more than not asking.
+    return found if jobs.query.where.children == [] else found.filter(job__in=jobs)
+
+
+def _past_hours(
+    days: list[dt.date], jobs: QuerySet[Job], frequent: set[str]
+) -> dict[tuple[dt.date, int], dict[str, int]]:
+    rows = (
+        _executions(days[0], days[-1], jobs)
+        .exclude(job__cron_expression__in=frequent)
+        .values_list(hour_of("started_at"), "status")
+        .annotate(count=Count("id"))
+    )
+    found: defaultdict[tuple[dt.date, int], dict[str, int]] = defaultdict(dict)
+    for text, status, count in rows:
+        local = read_utc(text).astimezone(settings.SCHEDULER_ZONE)
+        found[local.date(), local.hour][status] = count
+    return found
+
+
+def _bands(
+    date: dt.date, jobs: QuerySet[Job], groups: list[forecast.Group], now: dt.datetime, filters: Filters
+) -> list[Track]:
+    """One track for each frequent expression: an hour is coloured by what became of it."""
+    by_expression: defaultdict[str, list[forecast.Group]] = defaultdict(list)
+    for group in groups:
+        if group.is_frequent:
+            by_expression[group.schedule.expression].append(group)
+    past: defaultdict[str, defaultdict[int, dict[str, int]]] = defaultdict(lambda: defaultdict(dict))
+    if by_expression:
+        rows = (
+            _executions(date, date, jobs)
+            .filter(job__cron_expression__in=by_expression)
+            .values_list("job__cron_expression", hour_of("started_at"), "status")
+            .annotate(count=Count("id"))
+        )
+        for expression, text, status, count in rows:
+            past[expression][read_utc(text).astimezone(settings.SCHEDULER_ZONE).hour][status] = count
+    tracks = []
+    for expression, same in sorted(by_expression.items()):
+        count = sum(group.jobs for group in same)
+        which = {**filters.lookups(), "job__cron_expression": expression}
+        marks = _band_marks(date, same, past[expression], now, which)
+        if not marks:
+            continue
+        url = f"{reverse('admin:jobs_job_changelist')}?{urlencode({'cron_expression': expression})}"
+        tracks.append(Track(f"{same[0].schedule.describe()} × {count}", url, True, marks))
+    return tracks
+
+
+def _band_marks(
+    date: dt.date, same: list[forecast.Group], past: dict[int, dict[str, int]], now: dt.datetime, which: dict[str, str]
+) -> list[Mark]:
+    fires = {minute // 60 for group in same for minute in group.minutes_of(date)}
+    marks = []
+    for hour in range(24):
+        counts = past.get(hour, {})
+        is_past = (date, hour) < (now.date(), now.hour)
+        told = {status: count for status, count in counts.items() if status != Status.FAILED} or counts
+        kind = most(told) or ("" if is_past or hour not in fires else "expected")
+        if kind:
+            ran = sum(counts.values())
+            url = _executions_url(date, hour * 60, hour * 60 + 59, **which) if ran else ""
+            bad = counts.get(Status.FAILED, 0) / ran if ran else 0
+            marks.append(Mark(hour * 60, 59, kind, ran, _title(counts, f"{hour:02d}:00"), url, round(bad, 3)))
+    return marks
+
+
+def _tracks(
+    date: dt.date, jobs: QuerySet[Job], groups: list[forecast.Group], frequent: set[str], labels: dict[Any, str], by_job: bool, now: dt.datetime, filters: Filters,
+) -> list[Track]:  # fmt: skip
+    lane = "job_id" if by_job else "job__pic_team_id"
+    rows = (
+        _executions(date, date, jobs)
+        .exclude(job__cron_expression__in=frequent)
+        .values_list(lane, minute_of("started_at"), "status")
+        .annotate(Count("id"), Max("duration_seconds"))
+    )
+    past: defaultdict[Any, list[tuple[int, str, int, float]]] = defaultdict(list)
+    for key, text, status, count, longest in rows:
+        local = read_utc(text).astimezone(settings.SCHEDULER_ZONE)
+        past[key].append((local.hour * 60 + local.minute, status, count, longest or 0.0))
+    coming: defaultdict[Any, defaultdict[int, int]] = defaultdict(lambda: defaultdict(int))
+    passed = now.hour * 60 + now.minute if date == now.date() else -1
+    for group in groups:
+        if not group.is_frequent and date >= now.date():
+            for minute in group.minutes_of(date):
+                if minute > passed:
+                    coming[group.lane][minute] += group.jobs
+    base = reverse("admin:jobs_job_changelist")
+
+    def which(key: Any) -> dict[str, str]:
+        return {"job" if by_job else "job__pic_team": str(key), **filters.lookups()}
+
+    return [
+        Track(
+            label,
+            reverse("admin:jobs_job_change", args=[key]) if by_job else f"{base}?pic_team__id__exact={key}",
+            False,
+            _past_marks(date, past.get(key, []), which(key)) + _coming_marks(date, coming.get(key, {})),
+        )
+        for key, label in sorted(labels.items(), key=lambda item: item[1].lower())
+        if key in past or key in coming
+    ]
+
+
+def _past_marks(date: dt.date, fires: list[tuple[int, str, int, float]], which: dict[str, str]) -> list[Mark]:
+    marks = []
+    for cluster in _clusters(sorted(fires)):
+        counts: defaultdict[str, int] = defaultdict(int)
+        for _, status, count, _ in cluster:
+            counts[status] += count
+        first, last = cluster[0][0], cluster[-1][0]
+        width = max(last - first + 4.0, max(longest for *_, longest in cluster) / 60)
+        title = _title(counts, f"{first // 60:02d}:{first % 60:02d}")
+        url = _executions_url(date, first, last, **which)
+        marks.append(Mark(first, round(width, 1), worst(counts), sum(counts.values()), title, url))
+    return marks
+
+
+def _coming_marks(date: dt.date, fires: dict[int, int]) -> list[Mark]:
+    marks = []
+    for cluster in _clusters(sorted(fires.items())):
+        first, last = cluster[0][0], cluster[-1][0]
+        count = sum(number for _, number in cluster)
+        title = f"{first // 60:02d}:{first % 60:02d} · {count}"
+        marks.append(Mark(first, last - first + 4.0, "expected", count, title, ""))
+    return marks
+
+
+def _clusters(fires: list[Any]) -> list[list[Any]]:
+    """Neighbours in time, in groups."""
+    found: list[list[Any]] = []
+    for fire in fires:
+        if found and fire[0] - found[-1][0][0] < _CLUSTER_MINUTES:
+            found[-1].append(fire)
+        else:
+            found.append([fire])
+    return found
+
+
+def _title(counts: dict[str, int], at: str) -> str:
+    told = ", ".join(f"{Status(status).label}: {count}" for status, count in sorted(counts.items()))
+    return f"{at} · {told}" if told else at
+
+
+def _executions_url(date: dt.date, first: int, last: int, **which: str) -> str:
+    """The list of the executions of a mark: its minutes, and whose they are."""
+    start = dt.datetime.combine(date, dt.time(first // 60, first % 60), settings.SCHEDULER_ZONE)
+    end = dt.datetime.combine(date, dt.time(last // 60, last % 60), settings.SCHEDULER_ZONE) + dt.timedelta(minutes=1)
+    shape = "%Y-%m-%dT%H:%M"
+    query = {"from": f"{start:{shape}}", "to": f"{end:{shape}}", **{name: one for name, one in which.items() if one}}
+    return f"{reverse('admin:executions_execution_changelist')}?{urlencode(query)}"

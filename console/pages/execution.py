@@ -1,0 +1,95 @@
+"""What the page of one execution shows: its attempts in time, what was sent, what came back."""
+
+from __future__ import annotations
+
+import datetime as dt
+import json
+from typing import Any
+
+from core.masking import masked, masked_text
+from executions.delivery.carry_out import target_of
+from executions.models import Execution
+from executions.targets import DeliverableTarget
+
+_WIDTH, _ROW = 600, 26
+
+
+def context(execution: Execution) -> dict[str, Any]:
+    """Everything beside the row itself."""
+    overrides = execution.overrides or {}
+    metadata = overrides.get("metadata", execution.job.metadata)
+    target = _target(execution)
+    return {
+        "timeline": timeline(execution),
+        "sent": _shown_metadata(metadata),
+        "sent_is_current": "metadata" not in overrides,
+        "target": target.shown() if target else execution.target,
+        "run_url": execution.run_url or (target.page() if target else ""),
+        "received": _received(execution.output),
+    }
+
+
+def _shown_metadata(metadata: Any) -> str:
+    try:
+        return pretty(masked(metadata)) if metadata else ""
+    except RecursionError:
+        return "…"
+
+
+def timeline(execution: Execution) -> dict[str, Any]:
+    """The attempts as bars from the first one's beginning to the end."""
+    attempts = [
+        (dt.datetime.fromisoformat(one["started_at"]), one.get("duration_seconds") or 0.0, one)
+        for one in execution.attempts
+        if one.get("started_at")
+    ]
+    if not attempts:
+        return {}
+    begin = attempts[0][0]
+    whole = max((start - begin).total_seconds() + took for start, took, _ in attempts) or 1.0
+    rows = [
+        {
+            "number": number,
+            "started_at": start,
+            "seconds": took,
+            "status": one.get("status"),
+            "error": one.get("error", ""),
+            "wait": one.get("next_in_seconds"),
+            "x": round((_WIDTH - 4) * (start - begin).total_seconds() / whole, 1),
+            "y": (number - 1) * _ROW,
+            "width": round(max(3.0, _WIDTH * took / whole), 1),
+            "kind": "success" if one.get("status") and 200 <= one["status"] < 300 else "failed",
+        }
+        for number, (start, took, one) in enumerate(attempts, start=1)
+    ]
+    return {"rows": rows, "width": _WIDTH, "height": _ROW * len(rows)}
+
+
+def pretty(value: Any) -> str:
+    """Indented JSON; halves of characters, which JSON can spell, are shown as question marks."""
+    return json.dumps(value, indent=2, ensure_ascii=False).encode("utf-8", "replace").decode()
+
+
+def _received(output: str) -> str:
+    """The answer, indented if it is JSON; text as it came."""
+    try:
+        return pretty(masked(json.loads(output)))
+    except (ValueError, RecursionError):
+        return masked_text(output)
+
+
+def _target(execution: Execution) -> DeliverableTarget | None:
+    """The target, if what is stored can be read."""
+    try:
+        return target_of(execution)
+    except ValueError:
+        return None
+
+
+def overrides_of(execution: Execution) -> dict[str, Any]:
+    """What a run again is given: the same metadata and target; a token of a single run is not kept."""
+    overrides = execution.overrides or {}
+    found = {"metadata": overrides["metadata"]} if "metadata" in overrides else {}
+    if "target" in overrides:
+        found |= target_of(execution).as_overrides()
+    return found

@@ -1,0 +1,74 @@
+"""Strict parsing of JSON bodies and query strings: right types only, and an error that names the field."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+from uuid import UUID
+
+from core.api.errors import NotFound, invalid_field
+
+
+def text(value: Any, field: str, *, limit: int, error: str = "Invalid payload") -> str:
+    """The trimmed text; None is ''. Raises `Invalid` unless it is text of at most `limit` characters."""
+    if value is None:
+        return ""
+    if not isinstance(value, str):
+        raise invalid_field(field, f"'{field}' must be text.", error=error)
+    trimmed: str = value.strip()
+    if len(trimmed) > limit:
+        raise invalid_field(
+            field, f"'{field}' is too long: {len(trimmed)} characters, at most {limit} are allowed.", error=error
+        )
+    if "\x00" in trimmed:
+        raise invalid_field(field, f"'{field}' may not contain the NUL character.", error=error)
+    return trimmed
+
+
+def boolean(value: Any, field: str) -> bool:
+    """The JSON boolean. Text such as "false" is refused."""
+    if not isinstance(value, bool):
+        raise invalid_field(field, f"'{field}' must be true or false, as a JSON boolean.")
+    return value
+
+
+def mapping(value: Any, field: str, *, error: str = "Invalid payload") -> dict[str, Any]:
+    """The JSON object; None is {}."""
+    if value is None:
+        return {}
+    if not isinstance(value, dict):
+        raise invalid_field(field, f"'{field}' must be a JSON object.", error=error)
+    return value
+
+
+def query_int(params: Mapping[str, str], name: str, default: int, *, least: int = 1, most: int | None = None) -> int:
+    """An integer of a query string within [least, most]; absent or empty is `default`."""
+    raw = (params.get(name) or "").strip()
+    if not raw:
+        return default
+    number = int(raw) if raw.isascii() and raw.removeprefix("-").isdigit() and len(raw) <= 18 else None
+    if number is None or number < least or (most is not None and number > most):
+        bounds = f"at least {least}" if most is None else f"from {least} to {most}"
+        raise invalid_field(name, f"'{name}' must be a whole number {bounds}.", error=f"Invalid {name}")
+    return number
+
+
+def query_flag(params: Mapping[str, str], name: str) -> bool:
+    """Whether a flag of a query string is on: 1, true, yes, y or on, in any case."""
+    return (params.get(name) or "").strip().lower() in {"1", "true", "yes", "y", "on"}
+
+
+def uuid_or_nil(value: Any) -> UUID:
+    """The id in a filter; text that is not a UUID gives the nil UUID (RFC 9562), which matches nothing."""
+    try:
+        return UUID(str(value))
+    except ValueError:
+        return UUID(int=0)
+
+
+def uuid_or_404(value: Any, error: str, message: str) -> UUID:
+    """The id in a path; text that is not a UUID raises `NotFound`."""
+    try:
+        return UUID(str(value))
+    except ValueError:
+        raise NotFound(error, message) from None

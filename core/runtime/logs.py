@@ -1,0 +1,68 @@
+"""Log formats for people and machines (`LOG_FORMAT`); each line about an execution carries its id."""
+
+from __future__ import annotations
+
+import logging
+from contextvars import ContextVar
+from typing import Any
+
+from pythonjsonlogger.json import JsonFormatter
+
+# The id of the execution that is being carried out; '' outside of one.
+execution: ContextVar[str] = ContextVar("execution", default="")
+
+
+class ExecutionId(logging.Filter):
+    """Adds the attribute `execution` to each record, unless the caller set it (`extra`)."""
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        if not hasattr(record, "execution"):
+            record.execution = execution.get()
+        return True
+
+
+class Human(logging.Formatter):
+    """A readable line that ends with the id of the execution."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        text = super().format(record)
+        named = getattr(record, "execution", "")
+        return f"{text} [execution {named}]" if named else text
+
+
+class Json(JsonFormatter):
+    """One JSON object per line: `time` (RFC 3339), `level`, `logger`, `message`, `execution`, `process`, and
+    `exc_info` if set.
+    """
+
+    def __init__(self, **_: Any) -> None:
+        super().__init__(
+            "{asctime}{levelname}{name}{message}{execution}{process}",
+            style="{",
+            rename_fields={"asctime": "time", "levelname": "level", "name": "logger"},
+            datefmt="%Y-%m-%dT%H:%M:%S%z",
+            json_ensure_ascii=False,
+        )
+
+
+def configuration(style: str, level: str) -> dict[str, Any]:
+    """The value of Django's LOGGING."""
+    formatters = {
+        "human": {"()": Human, "format": "{asctime} {levelname:<7} {name}: {message}", "style": "{"},
+        "json": {"()": Json},
+    }
+    return {
+        "version": 1,
+        "disable_existing_loggers": False,
+        "filters": {"execution": {"()": ExecutionId}},
+        "formatters": formatters,
+        "handlers": {"stderr": {"class": "logging.StreamHandler", "formatter": style, "filters": ["execution"]}},
+        "root": {"handlers": ["stderr"], "level": level},
+        "loggers": {
+            "django.server": {"handlers": [], "propagate": True},
+            # 4xx answers are errors of the client.
+            "django.request": {"level": "ERROR"},
+            "apscheduler": {"level": "WARNING"},
+            "celery": {"level": "WARNING"},
+        },
+    }

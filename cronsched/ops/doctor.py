@@ -1,0 +1,210 @@
+"""What is wrong with an installation, in plain words, and how to mend it."""
+
+from __future__ import annotations
+
+import datetime as dt
+import shutil
+import smtplib
+from collections.abc import Callable, Iterator
+
+from django.conf import settings
+from django.core.checks import run_checks
+from django.core.mail import get_connection
+from django.db import connection
+from django.utils import timezone
+
+from core.api.errors import DomainError
+from core.findings import Finding, Level
+from core.runtime.readiness import database_problem
+from executions.celery_backend import dispatch
+from executions.models import Worker
+from executions.recording import STALE_SECONDS
+from executions.targets import installed_kinds
+from jobs.models import Job
+from notifications.models import Message, MessageStatus
+from scheduler.models import Leadership, LeaderTerm
+from scheduler.services import backlog
+from settings_app.models import GitHubCredential, SlackSettings
+
+_SKEW_SECONDS = 1.0
+_FREE_BYTES = 500 * 2**20
+
+
+def examine(*, online: bool = True) -> Iterator[Finding]:
+    """Look at everything; without `online` nothing is asked of mail servers and GitHub. Without a database the rest is left out."""
+    yield from _settings()
+    yield from _disk()
+    problem = database_problem()
+    if problem:
+        yield Finding("database", "bad", problem, "Start it, or correct DATABASE_URL; then run 'manage.py migrate'.")
+        return
+    yield Finding("database", "ok", f"{connection.vendor}, up to date")
+    checks: list[Callable[[], Iterator[Finding]]] = [_clock, _leader, _execution, _secrets, _targets, _slack, _messages]
+    if online:
+        checks += [_mail, _targets_online]
+    for check in checks:
+        yield from check()
+
+
+def _settings() -> Iterator[Finding]:
+    warnings = [one for one in run_checks(include_deployment_checks=True) if not one.is_silenced()]
+    for one in warnings:
+        yield Finding("settings", "bad", " ".join(one.msg.split()), " ".join((one.hint or "").split()) or one.id or "")
+    if settings.EXPOSE_ERROR_DETAILS:
+        yield Finding("settings", "bad", "Errors show their details to clients.", "Set EXPOSE_ERROR_DETAILS=false.")
+    if not settings.HTTPS and settings.HOST not in {"127.0.0.1", "localhost", "::1"}:
+        yield Finding(
+            "settings",
+            "note",
+            "Served to the network without TLS.",
+            "Put a proxy with TLS in front, and set HTTPS=true.",
+        )
+    if settings.HTTPS and "localhost" in settings.PUBLIC_URL:
+        yield Finding(
+            "settings", "bad", "Links in messages lead to localhost.", "Set PUBLIC_URL to this server's address."
+        )
+    if not warnings:
+        yield Finding("settings", "ok", "no warnings")
+
+
+def _disk() -> Iterator[Finding]:
+    free = shutil.disk_usage(settings.CRONSCHED_DATA_DIR).free
+    level: Level = "bad" if free < _FREE_BYTES else "ok"
+    yield Finding(
+        "disk", level, f"{free // 2**20} MiB free in the data directory", "Make room." if level == "bad" else ""
+    )
+
+
+def _clock() -> Iterator[Finding]:
+    """The database's clock, between two looks at ours."""
+    if connection.vendor != "postgresql":
+        return
+    before = timezone.now()
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT clock_timestamp()")
+        there: dt.datetime = cursor.fetchone()[0]
+    here = before + (timezone.now() - before) / 2
+    skew = abs((there - here).total_seconds())
+    remedy = "Let both machines keep time by NTP (chrony, systemd-timesyncd)." if skew > _SKEW_SECONDS else ""
+    yield Finding("clock", "bad" if remedy else "ok", f"{skew:.2f} s from the database's", remedy)
+
+
+def _leader() -> Iterator[Finding]:
+    leadership, due = Leadership.current(), backlog()
+    if not leadership.is_live:
+        seen = f"since {leadership.heartbeat_at:%Y-%m-%d %H:%M:%S} UTC" if leadership.heartbeat_at else "yet"
+        yield Finding(
+            "leader", "bad", f"No scheduler leads {seen}: no job fires.", "Start one: 'manage.py runscheduler'."
+        )
+    else:
+        yield Finding("leader", "ok", f"{leadership.leader_id} with fencing token {leadership.fencing_token}")
+    if due and leadership.is_live:
+        yield Finding(
+            "backlog",
+            "note",
+            f"{due} jobs are due and not yet fired",
+            "Look again; if it grows, read the leader's log.",
+        )
+    hour = timezone.now() - dt.timedelta(hours=1)
+    changes = LeaderTerm.objects.filter(started_at__gte=hour).count()
+    if changes > 5:
+        yield Finding("leader", "bad", f"The leader changed {changes} times in an hour.", "Read the schedulers' logs: the database or the host is too slow, or they crash.")  # fmt: skip
+
+
+def _execution() -> Iterator[Finding]:
+    alive = Worker.objects.filter(heartbeat_at__gte=timezone.now() - dt.timedelta(seconds=STALE_SECONDS)).count()
+    if settings.EXECUTION_BACKEND == "local":
+        yield Finding("execution", "ok", "the scheduler makes the calls itself")
+        return
+    if connection.vendor == "sqlite":
+        yield Finding(
+            "execution",
+            "note",
+            "Celery workers share one SQLite file.",
+            "Move to PostgreSQL: 'manage.py movedata --to URL'.",
+        )
+    waiting = dispatch.waiting_messages()
+    if waiting is None:
+        yield Finding(
+            "broker", "bad", "The broker does not answer: executions wait.", "Start it, or correct BROKER_URL."
+        )
+    else:
+        yield Finding("broker", "ok", f"{waiting} messages wait")
+    if alive:
+        yield Finding("workers", "ok", f"{alive} processes with an engine are alive")
+    else:
+        yield Finding("workers", "bad", "No worker is alive: executions wait.", "Start some: 'manage.py runworker'.")
+
+
+def _secrets() -> Iterator[Finding]:
+    try:
+        SlackSettings.objects.first()
+        for pk in GitHubCredential.objects.values_list("pk", flat=True):
+            GitHubCredential.objects.get(pk=pk)
+    except DomainError as exc:
+        yield Finding(
+            "secrets", "bad", exc.message, "Add the old key to CRONSCHED_ENCRYPTION_KEYS, behind the new one."
+        )
+    else:
+        yield Finding("secrets", "ok", "all stored secrets can be opened")
+
+
+def _targets() -> Iterator[Finding]:
+    odd = Job.objects.active().exclude(problem="").count()
+    if odd:
+        yield Finding(
+            "targets", "bad", f"{odd} active jobs cannot be fired.", "See the admin's list of jobs, 'cannot be fired'."
+        )
+    found = [finding for kind in installed_kinds() for finding in kind.findings()]
+    yield from found
+    if not odd and not found:
+        yield Finding("targets", "ok", "every active job can be fired")
+
+
+def _targets_online() -> Iterator[Finding]:
+    for kind in installed_kinds():
+        yield from kind.online_findings()
+
+
+def _slack() -> Iterator[Finding]:
+    try:
+        slack = SlackSettings.objects.first()
+    except DomainError:
+        return
+    if slack is None or not slack.is_enabled:
+        asking = Job.objects.active().filter(alert_slack=True).count()
+        remedy = "Switch Slack on in the admin, or the jobs' alerts off." if asking else ""
+        yield Finding("Slack", "note" if asking else "ok", f"off; {asking} active jobs ask for it", remedy)
+    elif not slack.webhook_url:
+        yield Finding("Slack", "bad", "on, without a webhook URL", "Store one in the admin.")
+    else:
+        yield Finding("Slack", "ok", "on")
+
+
+def _messages() -> Iterator[Finding]:
+    failed = Message.objects.filter(status=MessageStatus.FAILED).count()
+    late = Message.objects.filter(status=MessageStatus.PENDING, attempts__gt=2).count()
+    if failed or late:
+        yield Finding("messages", "bad", f"{failed} were given up, {late} are tried again and again", "Their last error is in the admin, under Messages.")  # fmt: skip
+    else:
+        yield Finding("messages", "ok", "none is stuck")
+
+
+def _mail() -> Iterator[Finding]:
+    if not settings.MAIL_ENABLED:
+        asking = Job.objects.active().filter(enable_email_notifications=True).count()
+        yield Finding("mail", "note" if asking else "ok", f"off; {asking} active jobs ask for it", "Set MAIL_ENABLED=true and MAIL_SERVER." if asking else "")  # fmt: skip
+        return
+    mail = get_connection(fail_silently=False)
+    try:
+        mail.open()
+        mail.close()
+    except (OSError, smtplib.SMTPException) as exc:
+        yield Finding(
+            "mail",
+            "bad",
+            f"{settings.EMAIL_HOST}:{settings.EMAIL_PORT} does not take mail: {exc}",
+            "Correct the MAIL_ settings.",
+        )
+    else:
+        yield Finding("mail", "ok", f"{settings.EMAIL_HOST}:{settings.EMAIL_PORT} answers")

@@ -1,0 +1,115 @@
+"""Sample data to look at: five teams, sixty jobs, three months of history with failures and slow runs."""
+
+from __future__ import annotations
+
+import datetime as dt
+import random
+from collections.abc import Iterator
+from typing import Any
+
+from django.db import transaction
+from django.utils import timezone
+from uuid_utils.compat import uuid7
+
+from accounts.models import Role, User
+from core.api.timestamps import utc_ms
+from core.db.executemany import insert_new
+from executions.models import Execution, Status, TriggerType
+from executions.statistics import rollups
+from executions.targets import WebhookTarget
+from jobs.models import Job, today
+from jobs.services import add_jobs
+from taxonomy.models import Category, PicTeam
+
+TEAMS = {
+    "QA Team": "@qa-team",
+    "Platform": "@platform",
+    "Payments": "@payments",
+    "Search": "@search",
+    "Data Platform": "@data",
+}
+SUBJECTS = [
+    "Checkout regression", "Refund reconciliation", "Search index refresh", "Canary of the login", "Price feed import", "Nightly end-to-end",
+    "Inventory sync", "Coupon expiry", "Mail queue check", "Backup verification", "Certificate check", "Invoice export",
+]  # fmt: skip
+SCHEDULES = [
+    "* * * * *", "*/5 * * * *", "*/15 * * * *", "0 * * * *", "30 */2 * * *", "0 9 * * 1-5", "0 9 * * 1-5", "0 2 * * *", "0 2 * * *", "15 3 * * *",
+    "0 6,18 * * *", "45 22 * * *", "0 12 * * 1", "0 0 1 * *",
+]  # fmt: skip
+_DAYS = 90
+_FREQUENT_DAYS = 2
+_COLUMNS = (
+    "id", "job", "status", "trigger_type", "scheduled_for", "started_at", "completed_at", "duration_seconds", "execution_type", "target",
+    "response_status", "error_message", "output", "attempts",
+)  # fmt: skip
+
+
+@transaction.atomic
+def seed(echo_url: str, *, count: int = 60) -> int:
+    """Make the sample data, the same each time; returns how many executions the history holds."""
+    chance = random.Random(7)
+    teams = [PicTeam.objects.create(name=name, slug=name.lower().replace(" ", "-"), slack_handle=handle) for name, handle in TEAMS.items()]  # fmt: skip
+    owner = User.objects.create_user("demo-user", "demo-user@example.com", role=Role.USER)
+    categories = list(Category.objects.order_by("slug"))
+    jobs = [_job(number, chance, echo_url, teams, categories) for number in range(count)]
+    add_jobs(jobs, by=owner)
+    rows = [row for number, job in enumerate(jobs) for row in _history(job, number, chance)]
+    for start in range(0, len(rows), 2000):
+        insert_new(Execution, _COLUMNS, rows[start : start + 2000])
+    for _hour in rollups.rebuild():
+        continue
+    for job in jobs:
+        last = max((row for row in rows if row[1] == job.pk), key=lambda row: row[5], default=None)
+        if last is not None:
+            Job.objects.filter(pk=job.pk).update(last_status=last[2], last_execution_at=last[5])
+    return len(rows)
+
+
+def _job(number: int, chance: random.Random, echo_url: str, teams: list[PicTeam], categories: list[Any]) -> Job:
+    subject, place = (
+        SUBJECTS[number % len(SUBJECTS)],
+        ["staging", "production", "pre-release", "JP", "EU"][number // len(SUBJECTS) % 5],
+    )
+    manner = ["ok", "ok", "ok", "slow", "flaky"][number % 5]
+    return Job(
+        name=f"{subject} ({place})",
+        cron_expression=SCHEDULES[number % len(SCHEDULES)],
+        target_url=f"{echo_url}/{manner}?job={number}",
+        metadata={
+            "suite": subject.split(" ", maxsplit=1)[0].lower(),
+            "environment": place,
+            "api_key": "not-a-real-key",
+        },
+        category=categories[number % len(categories)],
+        pic_team=teams[number % len(teams)],
+        end_date=today() + dt.timedelta(days=[400, 200, 90, 25, 6][number % 5] + number),
+        max_attempts=3 if manner == "flaky" else 1,
+        retry_backoff_seconds=5,
+        is_active=number % 11 != 10,
+    )
+
+
+def _history(job: Job, number: int, chance: random.Random) -> Iterator[tuple[Any, ...]]:
+    now = timezone.now()
+    minutes = len(job.schedule.tab.minutes)
+    days = _FREQUENT_DAYS if minutes >= 96 else _DAYS
+    bad_from = now - dt.timedelta(days=chance.uniform(0, 20)) if number in {4, 17, 31} else None
+    for moment in job.schedule.between(now - dt.timedelta(days=days), now - dt.timedelta(minutes=1)):
+        yield _row(job, moment, chance, broken=bad_from is not None and moment > bad_from)
+
+
+def _row(job: Job, moment: dt.datetime, chance: random.Random, *, broken: bool) -> tuple[Any, ...]:
+    fails = chance.random() < (0.8 if broken else 0.03)
+    missed = not fails and chance.random() < 0.004
+    slow = 20.0 if "slow" in job.target_url else 1.0
+    took = round(chance.lognormvariate(-1.5, 0.6) * slow, 3)
+    began = moment + dt.timedelta(milliseconds=chance.randrange(5, 60))
+    status = Status.MISSED if missed else Status.FAILED if fails else Status.SUCCESS
+    code = None if missed else chance.choice([500, 502, 503]) if fails else 200
+    error = "no scheduler was running" if missed else f"Webhook returned status {code}" if fails else ""
+    attempts = [] if missed else [{"started_at": utc_ms(began), "status": code, "error": "", "duration_seconds": took}]
+    output = "" if missed else '{"error": "upstream unavailable"}' if fails else '{"accepted": true, "queued": 12}'
+    return (
+        uuid7(), job.pk, status.value, TriggerType.SCHEDULED.value, moment, moment if missed else began, began + dt.timedelta(seconds=took),
+        None if missed else took, WebhookTarget.kind, job.target_url, code, error, output, attempts,
+    )  # fmt: skip

@@ -1,0 +1,50 @@
+"""The execution backends: `local` (the engine of this process) and `celery` (workers that claim rows)."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Sequence
+from uuid import UUID
+
+from django.conf import settings
+
+from executions.celery_backend import dispatch
+from executions.delivery import engine
+from executions.delivery.carry_out import TeamLimits, carry_out
+from executions.delivery.state import Delivery
+from executions.models import OPEN, Execution
+
+_BATCH = 500
+
+
+def new_worker_id() -> UUID | None:
+    """The worker that new executions belong to: this process, or None if Celery workers claim them."""
+    return engine.worker_id() if settings.EXECUTION_BACKEND == "local" else None
+
+
+def submit(deliveries: Sequence[Delivery]) -> None:
+    """Hand over stored executions: those of this process to its engine, the others to Celery workers."""
+    own = [delivery for delivery in deliveries if delivery.worker_id is not None]
+    if own:
+        engine.local_engine().submit(own)
+    dispatch.send({one.execution_id: one.deliverable.kind for one in deliveries if one.worker_id is None})
+
+
+def start(executions: Sequence[Execution], limits: TeamLimits) -> None:
+    """Carry out stored executions whose calls have not begun: here if they belong to this process, else by Celery workers."""
+    if new_worker_id() is None:
+        dispatch.send(dispatch.kinds_of(executions))
+    else:
+        carry_out(executions, limits)
+
+
+def shut_down() -> None:
+    """Stop this process's engine with all outcomes stored; deliveries that it did not start are freed for other workers."""
+    mine: defaultdict[UUID | None, list[UUID]] = defaultdict(list)
+    for delivery in engine.shutdown_local_engine(settings.ENGINE_DRAIN_SECONDS):
+        mine[delivery.worker_id].append(delivery.execution_id)
+    for worker_id, ids in mine.items():
+        for first in range(0, len(ids), _BATCH):
+            # Executions that another worker took over meanwhile stay with it.
+            held = Execution.objects.filter(pk__in=ids[first : first + _BATCH], worker_id=worker_id, status__in=OPEN)
+            held.update(worker_id=None)

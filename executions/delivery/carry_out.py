@@ -1,0 +1,132 @@
+"""From a stored execution to a delivery: the policies of its job applied, and handed to this process's engine."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+from functools import lru_cache
+from typing import Any
+from uuid import UUID
+
+from django.conf import settings
+from django.db.models import QuerySet
+
+from executions.delivery import engine
+from executions.delivery.concurrency import Limit, Limits
+from executions.delivery.retry import NO_RETRY, RetryPolicy
+from executions.delivery.state import Delivery
+from executions.models import Execution
+from executions.recording import Finished, store
+from executions.targets import DeliverableTarget, Outcome, target_kind
+from jobs.models import Job
+from taxonomy.models import PicTeam
+
+log = logging.getLogger("cronsched.carry_out")
+MOST_TAKEOVERS = 3
+
+TeamLimits = Mapping[UUID, int]
+
+
+def team_limits() -> dict[UUID, int]:
+    """The concurrency limits of the teams that have one."""
+    teams: QuerySet[PicTeam] = QuerySet(PicTeam)
+    return {team.pk: team.max_concurrent for team in teams.filter(max_concurrent__gte=1) if team.max_concurrent}
+
+
+def target_of(execution: Execution) -> DeliverableTarget:
+    """The target of a stored execution. Raises `ValueError` for one that cannot be read."""
+    return target_kind(execution.execution_type).parse(execution.target)
+
+
+def delivery_of(
+    job: Job,
+    execution_id: UUID,
+    started_at: datetime,
+    target: DeliverableTarget,
+    metadata: dict[str, Any],
+    *,
+    limits: TeamLimits,
+    worker_id: UUID | None,
+    manual: bool = False,
+    token: str = "",
+    attempts: tuple[dict[str, Any], ...] = (),
+) -> Delivery:
+    """The delivery of a stored execution under the job's policies. `limits`: see `team_limits`."""
+    return Delivery(
+        execution_id=execution_id,
+        worker_id=worker_id,
+        job_id=job.pk,
+        job_name=job.name,
+        started_at=started_at,
+        target=str(target),
+        deliverable=target.delivery(metadata, job, token=token),
+        timeout=job.timeout_seconds,
+        connect_timeout=job.connect_timeout_seconds,
+        retry=_retry_policy(job),
+        delay=0 if manual else job.jitter,
+        limits=_limits(job, target, limits),
+        manual=manual,
+        attempts=attempts,
+    )
+
+
+def carry_out(executions: Sequence[Execution], limits: TeamLimits) -> int:
+    """Carry out stored executions that belong to this worker, and end those that cannot be; returns how many were ended."""
+    ended: list[Finished] = []
+    deliveries: list[Delivery] = []
+    for execution in executions:
+        try:
+            reason = why_not(execution)
+            deliveries += [] if reason else [_stored_delivery(execution, limits)]
+        except (ValueError, TypeError, IndexError, AttributeError) as exc:
+            reason = f"what is stored of the job cannot be carried out: {exc}"
+        if reason:
+            ended.append(Finished.of(execution, Outcome(False, error=reason), engine.worker_id()))
+    store(ended)
+    if deliveries:
+        engine.local_engine().submit(deliveries)
+    return len(ended)
+
+
+def why_not(execution: Execution) -> str:
+    """Why an execution that its worker left behind is not carried out again; '' if it is."""
+    overrides = execution.overrides or {}
+    if execution.takeovers >= MOST_TAKEOVERS:
+        return f"given up: {execution.takeovers} processes ended while they carried it out"
+    if overrides.get("github_token"):
+        return "the process that held this run's GitHub token ended; run it again"
+    kind = target_kind(execution.execution_type)
+    return kind.not_repeated if execution.worker_id is not None and not kind.repeatable else ""
+
+
+def _stored_delivery(execution: Execution, limits: TeamLimits) -> Delivery:
+    overrides = execution.overrides or {}
+    return delivery_of(
+        execution.job,
+        execution.pk,
+        execution.started_at,
+        target_of(execution),
+        overrides.get("metadata", execution.job.metadata),
+        worker_id=engine.worker_id(),
+        manual=execution.scheduled_for is None,
+        limits=limits,
+        attempts=tuple(execution.attempts),
+    )
+
+
+def _limits(job: Job, target: DeliverableTarget, limits: TeamLimits) -> Limits:
+    host = _host_limit(target.host, settings.ENGINE_CONCURRENCY_PER_HOST)
+    size = limits.get(job.pic_team_id) if limits else None
+    return (*host, Limit(f"team {job.pic_team_id}", size)) if size else host
+
+
+@lru_cache(maxsize=10_000)
+def _host_limit(authority: str, size: int) -> Limits:
+    return (Limit(f"host {authority}", size),)
+
+
+def _retry_policy(job: Job) -> RetryPolicy:
+    if job.max_attempts <= 1:
+        return NO_RETRY
+    return RetryPolicy(job.max_attempts, job.retry_backoff_seconds, job.retry_deadline_seconds, frozenset(job.retry_on))

@@ -1,0 +1,314 @@
+"""The delivery engine: one event loop in one thread makes all calls of this process."""
+
+from __future__ import annotations
+
+import asyncio
+import concurrent.futures
+import logging
+import os
+import threading
+import time
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from functools import partial
+from typing import Any
+from uuid import UUID
+
+import uvloop
+from django.conf import settings
+from django.utils import timezone
+
+from core.api.timestamps import utc_ms
+from core.runtime import logs, tracing
+from core.runtime.garbage import tune_garbage_collector
+from executions.delivery.clock import Clock, SystemClock
+from executions.delivery.concurrency import Limiter
+from executions.delivery.shared_limits import SharedLimits
+from executions.delivery.state import Delivery, DeliveryState
+from executions.http.client import HttpClient, Request
+from executions.http.connection import DeliveryError, Reply
+from executions.recording import Finished, Followed, Progress, Recorder
+from executions.targets import Deliverable, Outcome, Send
+
+log = logging.getLogger("cronsched.engine")
+_RESOLVER_THREADS = 64
+# A process holds at most this many times ENGINE_CONCURRENCY deliveries before it leaves messages to other workers.
+_BACKLOG_FACTOR = 20
+_STOPPED = Outcome(False, error="the process that made the call was stopped before an answer came", repeatable=False)
+_INTERNAL_ERROR = "internal error: see the log of the process that made the call"
+
+
+class Engine:
+    """Carries out deliveries and hands their outcomes to the recorder. Start it once; `submit` from any thread."""
+
+    def __init__(self, recorder: Recorder, clock: Clock | None = None) -> None:
+        self._recorder = recorder
+        self._clock = clock or SystemClock()
+        self._loop = uvloop.new_event_loop()
+        self._limiter = Limiter(settings.ENGINE_CONCURRENCY)
+        self._shared_limits: SharedLimits | None = None
+        if settings.EXECUTION_BACKEND == "celery":
+            self._shared_limits = SharedLimits(self._limiter, lambda: recorder.worker_id, self._run_in_loop)
+            self._limiter.allowed = self._shared_limits.allowed
+        self._known: dict[UUID, Delivery] = {}
+        self._claiming: set[UUID] = set()
+        recorder.known = self.known
+        self._lock = threading.Lock()
+        self._closing = False
+        self._tasks: set[asyncio.Task[None]] = set()
+        self._client: HttpClient | None = None
+        self._ready = threading.Event()
+        self._thread = threading.Thread(target=self._run, name="engine", daemon=True)
+
+    def start(self) -> None:
+        """Start the recorder and the event loop."""
+        self._recorder.start()
+        self._thread.start()
+        self._ready.wait()
+        if self._shared_limits:
+            self._shared_limits.start()
+        tune_garbage_collector()
+
+    def submit(self, deliveries: Sequence[Delivery]) -> None:
+        """Carry out deliveries; returns at once."""
+        with self._lock:
+            self._known.update((delivery.execution_id, delivery) for delivery in deliveries)
+        self._loop.call_soon_threadsafe(self._accept, deliveries)
+
+    def try_once(self, deliverable: Deliverable, execution_id: UUID, timeout: float) -> Outcome:
+        """Make one delivery that is not recorded and wait for its outcome. Raises `DeliveryError`."""
+
+        async def attempt() -> Outcome:
+            return await deliverable.deliver(self._sender(timeout, None, []), execution_id)
+
+        return asyncio.run_coroutine_threadsafe(attempt(), self._loop).result()
+
+    @property
+    def worker_id(self) -> UUID:
+        """The id of this process's worker row."""
+        return self._recorder.worker_id
+
+    @property
+    def is_full(self) -> bool:
+        """Whether other workers should take further executions: every slot is used, or the backlog here is long."""
+        return self._limiter.is_full or len(self._known) > _BACKLOG_FACTOR * settings.ENGINE_CONCURRENCY
+
+    def known(self) -> set[UUID]:
+        """The executions that this process claims or carries out, or whose outcomes it has yet to store."""
+        with self._lock:
+            return set(self._known) | self._claiming | self._recorder.pending()
+
+    @contextmanager
+    def claiming(self, ids: Iterable[UUID]) -> Iterator[None]:
+        """Count executions as known while they are being claimed and submitted."""
+        mine = set(ids)
+        with self._lock:
+            self._claiming |= mine
+        try:
+            yield
+        finally:
+            with self._lock:
+                self._claiming -= mine
+
+    def shutdown(self, drain: float) -> list[Delivery]:
+        """Let running calls finish for up to `drain` seconds, end the rest as failed, and store every outcome.
+
+        Returns the deliveries that have not started, or wait for their next attempt: another worker can carry them out.
+        """
+        asyncio.run_coroutine_threadsafe(self._stop_starting(), self._loop).result()
+        deadline = time.monotonic() + drain
+        while self._tasks and time.monotonic() < deadline:
+            time.sleep(0.02)
+        if self._shared_limits:
+            self._shared_limits.stop()
+        concurrent.futures.wait([asyncio.run_coroutine_threadsafe(self._close(), self._loop)])
+        self._loop.call_soon_threadsafe(self._loop.stop)
+        self._thread.join()
+        self._recorder.stop()
+        return list(self._known.values())
+
+    def _run(self) -> None:
+        asyncio.set_event_loop(self._loop)
+        self._loop.set_default_executor(
+            concurrent.futures.ThreadPoolExecutor(_RESOLVER_THREADS, thread_name_prefix="resolver")
+        )
+        self._loop.run_until_complete(self._open())
+        self._loop.run_forever()
+        self._loop.close()
+
+    def _run_in_loop(self, work: Callable[[], Any]) -> Any:
+        async def done() -> Any:
+            return work()
+
+        return asyncio.run_coroutine_threadsafe(done(), self._loop).result()
+
+    async def _open(self) -> None:
+        self._client = HttpClient()
+        self._ready.set()
+
+    async def _stop_starting(self) -> None:
+        self._closing = True
+        self._limiter.clear()
+        # Let tasks that were just created take their first step: a task cancelled before it would leave no outcome.
+        await asyncio.sleep(0)
+
+    async def _close(self) -> None:
+        for task in self._tasks:
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+        if self._client:
+            await self._client.close()
+
+    def _accept(self, deliveries: Sequence[Delivery]) -> None:
+        now = self._clock.monotonic()
+        for delivery in deliveries:
+            state = DeliveryState(delivery, now)
+            if delivery.delay:
+                self._clock.call_later(self._loop, delivery.delay, self._enqueue, state)
+            else:
+                self._enqueue(state)
+
+    def _enqueue(self, state: DeliveryState) -> None:
+        if not self._closing:
+            self._limiter.acquire(state.delivery.limits, partial(self._start, state))
+
+    def _start(self, state: DeliveryState) -> None:
+        task = self._loop.create_task(self._carry_out(state))
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+
+    async def _carry_out(self, state: DeliveryState) -> None:
+        delivery = state.delivery
+        logs.execution.set(str(delivery.execution_id))
+        try:
+            if not self._recorder.is_current or self._recorder.worker_id != delivery.worker_id:
+                log.warning("this worker's heartbeat was late: the execution is left to another worker")
+                self._forget(delivery)
+                return
+            outcome = await self._outcome(state)
+        finally:
+            self._limiter.release(delivery.limits)
+        state.tries += 1
+        wait = self._wait(state, outcome)
+        if wait is None:
+            self._finish(state, outcome)
+        else:
+            state.attempts[-1]["next_in_seconds"] = round(wait, 3)
+            self._recorder.record(Progress(delivery.execution_id, delivery.worker_id, list(state.attempts)))
+            self._clock.call_later(self._loop, wait, self._enqueue, state)
+
+    def _wait(self, state: DeliveryState, outcome: Outcome) -> float | None:
+        """Seconds until the next attempt; None if the outcome is final, or if no attempt can be planned."""
+        try:
+            return state.delivery.retry.wait(outcome, state.tries, self._clock.monotonic() - state.accepted_at)
+        except Exception:
+            log.exception("the next attempt could not be planned")
+            return None
+
+    def _finish(self, state: DeliveryState, outcome: Outcome) -> None:
+        delivery = state.delivery
+        if not outcome.ok:
+            # Address and answer are not logged: both may hold secrets.
+            reason = outcome.response_status or outcome.failure or "no answer"
+            log.info("job %s failed after %d attempts: %s", delivery.job_id, state.tries, reason)
+        self._recorder.record(_followed(state, outcome) if outcome.run else _finished(state, outcome))
+        self._forget(delivery)
+
+    def _forget(self, delivery: Delivery) -> None:
+        with self._lock:
+            self._known.pop(delivery.execution_id, None)
+
+    async def _outcome(self, state: DeliveryState) -> Outcome:
+        delivery = state.delivery
+        send = self._sender(delivery.timeout, delivery.connect_timeout, state.attempts)
+        try:
+            with tracing.span("delivery", execution=str(delivery.execution_id), job=str(delivery.job_id)):
+                return await delivery.deliverable.deliver(send, delivery.execution_id)
+        except DeliveryError as exc:
+            repeatable = delivery.deliverable.repeatable or exc.failure == "connect"
+            return Outcome(False, error=str(exc), failure=exc.failure, repeatable=repeatable)
+        except asyncio.CancelledError:
+            return _STOPPED
+        except Exception:
+            log.exception("the delivery failed with an unexpected error")
+            return Outcome(False, error=_INTERNAL_ERROR, repeatable=False)
+
+    def _sender(self, timeout: float, connect_timeout: float | None, attempts: list[dict[str, Any]]) -> Send:
+        async def send(request: Request) -> Reply:
+            assert self._client is not None
+            clock = time.perf_counter()
+            entry: dict[str, Any] = {"started_at": utc_ms(timezone.now()), "status": None, "error": ""}
+            attempts.append(entry)
+            try:
+                reply = await self._client.send(request, timeout, connect_timeout)
+                entry["status"] = reply.status
+                return reply
+            except DeliveryError as exc:
+                entry["error"] = str(exc)
+                raise
+            finally:
+                entry["duration_seconds"] = round(time.perf_counter() - clock, 3)
+
+        return send
+
+
+def _followed(state: DeliveryState, outcome: Outcome) -> Followed:
+    delivery = state.delivery
+    assert outcome.run is not None
+    return Followed(
+        execution_id=delivery.execution_id,
+        worker_id=delivery.worker_id,
+        run=outcome.run,
+        response_status=outcome.response_status,
+        output=outcome.output,
+        target=outcome.target or delivery.target,
+        attempts=state.attempts,
+    )
+
+
+def _finished(state: DeliveryState, outcome: Outcome) -> Finished:
+    delivery = state.delivery
+    return Finished(
+        execution_id=delivery.execution_id,
+        worker_id=delivery.worker_id,
+        job_id=delivery.job_id,
+        job_name=delivery.job_name,
+        manual=delivery.manual,
+        started_at=delivery.started_at,
+        completed_at=timezone.now(),
+        target=outcome.target or delivery.target,
+        outcome=outcome,
+        attempts=state.attempts,
+        delay=delivery.delay,
+    )
+
+
+_engine: tuple[int, Engine] | None = None
+_lock = threading.Lock()
+# Tests replace it by a clock that they advance by hand.
+new_clock: Callable[[], Clock] = SystemClock
+
+
+def local_engine() -> Engine:
+    """This process's engine, started at first use; a forked child gets its own."""
+    global _engine
+    with _lock:
+        if _engine is None or _engine[0] != os.getpid():
+            engine = Engine(Recorder(), new_clock())
+            engine.start()
+            _engine = (os.getpid(), engine)
+        return _engine[1]
+
+
+def shutdown_local_engine(drain: float) -> list[Delivery]:
+    """Stop this process's engine, if it was started, with all outcomes stored; returns the deliveries not started."""
+    global _engine
+    with _lock:
+        engine = _engine[1] if _engine is not None and _engine[0] == os.getpid() else None
+        _engine = None
+    return engine.shutdown(drain) if engine else []
+
+
+def worker_id() -> UUID:
+    """The id of this process's worker row."""
+    return local_engine().worker_id

@@ -1,0 +1,144 @@
+"""The HTTP/1.1 client of the engine: pooled connections, bounded time and bytes, addresses judged by the target policy.
+
+What it does not do, and why it is our own: docs/decisions/http-client.md.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import base64
+from collections import defaultdict, deque
+from collections.abc import Mapping
+from functools import lru_cache
+from typing import NamedTuple
+from urllib.parse import unquote
+
+from yarl import URL
+
+from core.runtime import outbound
+from core.runtime.outbound import Proxy
+from executions.http.connect import Connector, Origin, Resolve, resolve_by_system
+from executions.http.connection import Connection, DeliveryError, Reply
+from jobs.targets import address_policy
+from jobs.targets.address_policy import TargetPolicy
+
+_KEEP_IDLE_SECONDS = 15.0
+
+
+class Request(NamedTuple):
+    """A call to be made. `trusted` calls go to the operator's own settings (GitHub's API), whatever their address."""
+
+    method: str
+    url: str
+    headers: Mapping[str, str]
+    body: bytes | None = None
+    trusted: bool = False
+
+
+class HttpClient:
+    """Makes calls over HTTP/1.1 (RFC 9112) within one event loop. Redirects are answers like any other."""
+
+    def __init__(self, *, policy: TargetPolicy | None = None, resolve: Resolve = resolve_by_system) -> None:
+        policy = policy or address_policy.current()
+        self._allows = lru_cache(maxsize=4096)(policy.allows)
+        self._connector = Connector(policy, resolve)
+        self._idle: defaultdict[Origin, deque[tuple[float, Connection]]] = defaultdict(deque)
+        self._swept_at = 0.0
+
+    async def send(self, request: Request, timeout: float, connect_timeout: float | None = None) -> Reply:
+        """Make one call within `timeout` seconds, `connect_timeout` of them to connect.
+
+        Raises `DeliveryError` if no answer comes.
+        """
+        address = _address(request.url, request.trusted)
+        origin = address.origin
+        if not request.trusted and not self._allows(origin.host):
+            raise DeliveryError(f"the address {origin.host} is not allowed as a target", "")
+        message = _message(request, address, None if origin.tls else outbound.proxy_for(origin.host))
+        loop = asyncio.get_running_loop()
+        deadline = loop.time() + timeout
+        kept = self._take_idle(origin, loop.time())
+        if kept is not None:
+            try:
+                return await self._exchange(origin, kept, message, timeout, deadline)
+            except DeliveryError as exc:
+                # The target closed the idle connection while the call was on its way. A call with a key may be repeated.
+                if exc.failure != "broken" or kept.has_answered or "Idempotency-Key" not in request.headers:
+                    raise
+        connection = await self._connector.connect(origin, min(timeout, connect_timeout or timeout))
+        return await self._exchange(origin, connection, message, timeout, deadline)
+
+    async def close(self) -> None:
+        """Close the kept connections."""
+        for waiting in self._idle.values():
+            for _, connection in waiting:
+                connection.close()
+        self._idle.clear()
+
+    async def _exchange(
+        self, origin: Origin, connection: Connection, message: bytes, timeout: float, deadline: float
+    ) -> Reply:
+        reply = await connection.exchange(message, timeout, deadline)
+        if connection.can_go_on:
+            self._idle[origin].append((asyncio.get_running_loop().time(), connection))
+        return reply
+
+    def _take_idle(self, origin: Origin, now: float) -> Connection | None:
+        if now - self._swept_at > _KEEP_IDLE_SECONDS:
+            self._sweep(now)
+        waiting = self._idle.get(origin)
+        while waiting:
+            since, connection = waiting.pop()
+            if connection.can_go_on and now - since < _KEEP_IDLE_SECONDS:
+                return connection
+            connection.close()
+        return None
+
+    def _sweep(self, now: float) -> None:
+        """Close what nobody has used for a while."""
+        self._swept_at = now
+        for origin, waiting in list(self._idle.items()):
+            while waiting and now - waiting[0][0] >= _KEEP_IDLE_SECONDS:
+                waiting.popleft()[1].close()
+            if not waiting:
+                del self._idle[origin]
+
+
+class _Address(NamedTuple):
+    """What a URL says: its origin, authority (`host:port` as written in Host), request target, and Authorization."""
+
+    origin: Origin
+    authority: str
+    path: str
+    authorization: str
+
+
+@lru_cache(maxsize=4096)
+def _address(text: str, trusted: bool) -> _Address:
+    try:
+        url = URL(text)
+    except ValueError:
+        raise DeliveryError("the address is not a URL", "") from None
+    if url.scheme not in {"http", "https"} or not url.raw_host or not url.port:
+        raise DeliveryError("the address is not a URL of http or https", "")
+    authorization = ""
+    if url.raw_user is not None:
+        secret = f"{unquote(url.raw_user)}:{unquote(url.raw_password or '')}".encode()
+        authorization = f"Authorization: Basic {base64.b64encode(secret).decode()}\r\n"
+    origin = Origin(url.scheme == "https", url.raw_host, url.port, trusted)
+    return _Address(origin, url.host_port_subcomponent or "", url.raw_path_qs, authorization)
+
+
+def _message(request: Request, address: _Address, proxy: Proxy | None) -> bytes:
+    """The request in bytes; through a proxy in absolute form (RFC 9112 section 3.2.2)."""
+    own = "".join([f"{name}: {value}\r\n" for name, value in request.headers.items()])
+    path = f"http://{address.authority}{address.path}" if proxy else address.path
+    if "\r" in path or "\n" in path or own.count("\n") != len(request.headers):
+        raise DeliveryError("the call would hold a line break where none may be", "")
+    length = "" if request.body is None else f"Content-Length: {len(request.body)}\r\n"
+    to_proxy = f"Proxy-Authorization: {proxy.authorization}\r\n" if proxy and proxy.authorization else ""
+    head = (
+        f"{request.method} {path} HTTP/1.1\r\nHost: {address.authority}\r\n{address.authorization}{to_proxy}"
+        f"User-Agent: {outbound.USER_AGENT}\r\nAccept: */*\r\nAccept-Encoding: identity\r\n{own}{length}\r\n"
+    )
+    return head.encode("latin-1", errors="replace") + (request.body or b"")

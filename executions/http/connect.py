@@ -1,0 +1,192 @@
+"""From an origin to a connection: resolve the name, judge its addresses by the target policy, connect to one of them.
+
+With an outbound proxy (`core.runtime.outbound`) the connection leads to the proxy. Names that resolve here are still judged by
+the target policy; names that only the proxy can resolve cannot be.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import ipaddress
+import socket
+import ssl
+from collections.abc import Awaitable, Callable
+from functools import partial
+from typing import NamedTuple
+
+import aiohappyeyeballs
+
+from core.runtime import outbound
+from core.runtime.outbound import Proxy
+from executions.http.connection import Connection, DeliveryError, os_reason
+from jobs.targets.address_policy import TargetPolicy
+
+_KEEP_NAMES_SECONDS = 10.0
+# RFC 8305 section 5: when the next address is tried beside one that has not answered.
+_NEXT_ADDRESS_SECONDS = 0.25
+# The longest answer of a proxy to CONNECT, in bytes.
+_LONGEST_PROXY_ANSWER = 16 * 1024
+Resolve = Callable[[str, int], Awaitable[list[str]]]
+
+
+class Origin(NamedTuple):
+    """Scheme, host and port of a target. Connections of `trusted` calls are not shared with other calls."""
+
+    tls: bool
+    host: str
+    port: int
+    trusted: bool
+
+
+async def resolve_by_system(host: str, port: int) -> list[str]:
+    """The addresses of a name, in the system's order (getaddrinfo(3), RFC 6724). Raises `OSError`."""
+    look_up = partial(socket.getaddrinfo, host, port, type=socket.SOCK_STREAM)
+    found = await asyncio.get_running_loop().run_in_executor(None, look_up)
+    return [str(entry[4][0]) for entry in found]
+
+
+class Connector:
+    """Opens connections within one event loop."""
+
+    def __init__(self, policy: TargetPolicy, resolve: Resolve) -> None:
+        self._policy = policy
+        self._resolve = resolve
+        self._names: dict[tuple[str, int], tuple[float, asyncio.Future[list[str]]]] = {}
+
+    async def connect(self, origin: Origin, timeout: float) -> Connection:
+        """A new connection, within `timeout` seconds. Raises `DeliveryError`."""
+        try:
+            async with asyncio.timeout(timeout):
+                proxy = outbound.proxy_for(origin.host)
+                if proxy is not None:
+                    return await self._connect_through(proxy, origin)
+                return await _secured(await _open(await self._addresses(origin), origin.port), origin)
+        except TimeoutError:
+            raise DeliveryError(f"no connection within {timeout:g} s", "connect") from None
+        except OSError as exc:
+            raise DeliveryError(_reason(exc, origin), "connect") from exc
+
+    async def _connect_through(self, proxy: Proxy, origin: Origin) -> Connection:
+        await self._judge(origin)
+        try:
+            addresses = [proxy.host] if _is_address(proxy.host) else await self._look_up(proxy.host, proxy.port)
+            sock = await _open(addresses, proxy.port)
+        except (OSError, UnicodeError) as exc:
+            raise DeliveryError("the outbound proxy cannot be reached", "connect") from exc
+        if origin.tls:
+            await _tunnel(sock, proxy, origin)
+        return await _secured(sock, origin)
+
+    async def _judge(self, origin: Origin) -> None:
+        """Refuse a name that resolves here to forbidden addresses only."""
+        if origin.trusted or _is_address(origin.host):
+            return
+        try:
+            found = await self._look_up(origin.host, origin.port)
+        except (OSError, UnicodeError):
+            return
+        self.allowed(origin.host, found)
+
+    async def _addresses(self, origin: Origin) -> list[str]:
+        if _is_address(origin.host):
+            return [origin.host]
+        try:
+            found = await self._look_up(origin.host, origin.port)
+        except (OSError, UnicodeError):
+            raise DeliveryError(f"the host name {origin.host} could not be resolved", "connect") from None
+        return found if origin.trusted else self.allowed(origin.host, found)
+
+    def allowed(self, host: str, addresses: list[str]) -> list[str]:
+        """The addresses of a name that may be called. Raises `DeliveryError` if there is none."""
+        if self._policy.allows_name(host):
+            return addresses
+        allowed = [one for one in addresses if self._policy.allows_address(ipaddress.ip_address(one.partition("%")[0]))]
+        if not allowed:
+            listed = ", ".join(sorted(set(addresses)))
+            raise DeliveryError(f"{host} resolves to {listed}, which is not allowed as a target", "")
+        return allowed
+
+    async def _look_up(self, host: str, port: int) -> list[str]:
+        """The addresses of a name; concurrent calls share one look-up."""
+        loop = asyncio.get_running_loop()
+        asked_at, answer = self._names.get((host, port), (0.0, None))
+        if answer is None or loop.time() - asked_at > _KEEP_NAMES_SECONDS or _has_failed(answer):
+            self._names = {
+                name: entry for name, entry in self._names.items() if loop.time() - entry[0] <= _KEEP_NAMES_SECONDS
+            }
+            answer = asyncio.ensure_future(self._resolve(host, port))
+            answer.add_done_callback(_has_failed)
+            self._names[host, port] = (loop.time(), answer)
+        return await asyncio.shield(answer)
+
+
+def _has_failed(answer: asyncio.Future[list[str]]) -> bool:
+    return answer.done() and (answer.cancelled() or answer.exception() is not None)
+
+
+async def _open(addresses: list[str], port: int) -> socket.socket:
+    """A TCP connection to one of these addresses (RFC 8305). Raises `OSError`."""
+    found: list[aiohappyeyeballs.AddrInfoType] = []
+    for one in addresses:
+        family = socket.AF_INET6 if ":" in one else socket.AF_INET
+        found.append((family, socket.SOCK_STREAM, socket.IPPROTO_TCP, "", (one, port)))
+    sock = await aiohappyeyeballs.start_connection(found, happy_eyeballs_delay=_NEXT_ADDRESS_SECONDS)
+    sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+    return sock
+
+
+async def _tunnel(sock: socket.socket, proxy: Proxy, origin: Origin) -> None:
+    """Ask the proxy for a tunnel to the origin (RFC 9110 section 9.3.6). Raises `DeliveryError`."""
+    host = f"[{origin.host}]" if ":" in origin.host else origin.host
+    authority = f"{host}:{origin.port}"
+    lines = [f"CONNECT {authority} HTTP/1.1", f"Host: {authority}", f"User-Agent: {outbound.USER_AGENT}"]
+    if proxy.authorization:
+        lines.append(f"Proxy-Authorization: {proxy.authorization}")
+    loop, answer = asyncio.get_running_loop(), b""
+    try:
+        await loop.sock_sendall(sock, "\r\n".join([*lines, "", ""]).encode("latin-1", "replace"))
+        while b"\r\n\r\n" not in answer and len(answer) < _LONGEST_PROXY_ANSWER:
+            received = await loop.sock_recv(sock, 4096)
+            if not received:
+                break
+            answer += received
+    except BaseException:
+        sock.close()
+        raise
+    status = answer.partition(b"\r\n")[0].split(b" ")[1:2]
+    if not status or not status[0].startswith(b"2"):
+        sock.close()
+        said = status[0].decode("latin-1") if status else "no answer"
+        remedy = "; check the credentials in OUTBOUND_PROXY" if said == "407" else ""
+        raise DeliveryError(f"the outbound proxy refused a connection to {authority}: {said}{remedy}", "connect")
+
+
+async def _secured(sock: socket.socket, origin: Origin) -> Connection:
+    """A connection over an open socket, with TLS if the origin has it. Raises `OSError`."""
+    try:
+        _, connection = await asyncio.get_running_loop().create_connection(
+            Connection,
+            sock=sock,
+            ssl=outbound.tls_context() if origin.tls else None,
+            server_hostname=origin.host.rstrip(".") if origin.tls else None,
+        )
+    except BaseException:
+        sock.close()
+        raise
+    return connection
+
+
+def _is_address(host: str) -> bool:
+    try:
+        ipaddress.ip_address(host)
+    except ValueError:
+        return False
+    return True
+
+
+def _reason(exc: OSError, origin: Origin) -> str:
+    if isinstance(exc, ssl.SSLCertVerificationError):
+        return f"the target's certificate is not trusted: {exc.verify_message}"
+    if isinstance(exc, ssl.SSLError):
+        return "no secure connection (TLS) could be made"
+    return f"no connection to {origin.host}:{origin.port}: {os_reason(exc)}"

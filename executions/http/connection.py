@@ -1,0 +1,199 @@
+"""One connection to a target: a request out, its answer in, within bounds. The parser is llhttp's, by httptools."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+from email.message import Message
+from functools import lru_cache
+from typing import NamedTuple, cast
+
+from httptools import HttpParserError, HttpParserUpgrade, HttpResponseParser
+
+KEPT_CHARACTERS = 1000
+# Up to four bytes a character in UTF-8.
+_KEPT_BYTES = 4 * KEPT_CHARACTERS
+LARGEST_ANSWER = 1024 * 1024
+_LARGEST_HEAD = 64 * 1024
+
+
+class DeliveryError(Exception):
+    """A call that got no usable answer; the text is the reason in words.
+
+    `failure`: connect (the target cannot have acted on it), timeout, broken, or '' where no other attempt would help.
+    """
+
+    def __init__(self, reason: str, failure: str = "broken") -> None:
+        super().__init__(reason)
+        self.failure = failure
+
+
+class Reply(NamedTuple):
+    """An answer: its status, the first `KEPT_CHARACTERS` characters of its body, and its `Retry-After`."""
+
+    status: int
+    text: str
+    retry_after: str = ""
+
+
+class Connection(asyncio.Protocol):
+    """A connection that carries one exchange at a time. `has_answered`: a byte of the answer under way has come."""
+
+    def __init__(self) -> None:
+        self._loop = asyncio.get_running_loop()
+        self._transport: asyncio.Transport | None = None
+        self._parser = HttpResponseParser(self)
+        # What RFC 9112 lets or makes a client take: folded lines (5.2), lines that end in LF alone (2.2).
+        self._parser.set_dangerous_leniencies(lenient_headers=True, lenient_optional_cr_before_lf=True)
+        self._answer: asyncio.Future[Reply] | None = None
+        self.is_closed = False
+        self._forget()
+
+    @property
+    def can_go_on(self) -> bool:
+        """Whether another exchange may follow."""
+        return not self.is_closed and self._answer is None and self._reusable
+
+    async def exchange(self, message: bytes, timeout: float, deadline: float) -> Reply:
+        """Send a request and return its answer, which must be whole by `deadline` on the loop's clock, `timeout` seconds in all.
+
+        Raises `DeliveryError`; the connection is closed then.
+        """
+        if self.is_closed or self._transport is None:
+            raise DeliveryError("the target closed the connection without an answer")
+        self._forget()
+        answer: asyncio.Future[Reply] = self._loop.create_future()
+        self._answer = answer
+        timer = self._loop.call_at(deadline, self._fail, f"no answer within {timeout:g} s", "timeout")
+        self._transport.write(message)
+        try:
+            return await answer
+        finally:
+            timer.cancel()
+            if self._answer is not None:
+                self._answer = None
+                self.close()
+
+    def close(self) -> None:
+        """Give the connection up at once."""
+        self.is_closed = True
+        if self._transport is not None:
+            self._transport.abort()
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        self._transport = cast(asyncio.Transport, transport)
+
+    def data_received(self, data: bytes) -> None:
+        if self._answer is None:
+            # Nobody asked.
+            self.close()
+            return
+        self.has_answered = True
+        self._received += len(data)
+        try:
+            self._parser.feed_data(data)
+        except (HttpParserError, HttpParserUpgrade):
+            self._fail("the target's answer is not valid HTTP")
+        if self._answer is not None and not self._in_body and self._received > _LARGEST_HEAD:
+            self._fail("the head of the answer is too long")
+        elif self._answer is not None and self._received - self._size > LARGEST_ANSWER:
+            self._fail("the answer holds far more than its body")
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        self.is_closed = True
+        if self._answer is None:
+            return
+        if isinstance(exc, OSError):
+            self._fail(f"the connection broke: {os_reason(exc)}")
+        elif self._in_body and self._until_end:
+            self._complete()
+        elif self._in_body:
+            self._fail("the target broke off in the middle of its answer")
+        else:
+            self._fail("the target closed the connection without an answer")
+
+    def on_message_begin(self) -> None:
+        self._retry_after = self._content_type = ""
+        if self._answer is None:
+            # Nobody asked for a second answer.
+            self.close()
+        self._in_body, self._until_end = False, True
+
+    def on_header(self, name: bytes, value: bytes) -> None:
+        name = name.lower()
+        if name == b"content-length" or (name == b"transfer-encoding" and b"chunked" in value.lower()):
+            self._until_end = False
+        elif name == b"retry-after":
+            self._retry_after = value.decode("latin-1")
+        elif name == b"content-type":
+            self._content_type = value.decode("latin-1")
+
+    def on_headers_complete(self) -> None:
+        # Answers of the 1xx kind come before the one that counts (RFC 9110 section 15.2).
+        self._in_body = self._parser.get_status_code() >= 200
+
+    def on_body(self, chunk: bytes) -> None:
+        self._size += len(chunk)
+        room = _KEPT_BYTES - len(self._kept)
+        if room > 0:
+            self._kept += chunk[:room]
+        if self._size > LARGEST_ANSWER:
+            self._fail(f"the answer is longer than {LARGEST_ANSWER // 1024} KiB")
+
+    def on_message_complete(self) -> None:
+        if self._in_body:
+            self._reusable = self._parser.should_keep_alive()
+            self._complete()
+
+    def _complete(self) -> None:
+        text = _decoded(bytes(self._kept), _charset(self._content_type))
+        self._settle(Reply(self._parser.get_status_code(), text, self._retry_after))
+        if not self._reusable:
+            self.close()
+
+    def _settle(self, result: Reply | DeliveryError) -> None:
+        answer, self._answer = self._answer, None
+        if answer is None or answer.done():
+            return
+        if isinstance(result, DeliveryError):
+            answer.set_exception(result)
+        else:
+            answer.set_result(result)
+
+    def _fail(self, reason: str, failure: str = "broken") -> None:
+        self._settle(DeliveryError(reason, failure))
+        self.close()
+
+    def _forget(self) -> None:
+        """Make ready for the next answer."""
+        self.has_answered = self._in_body = self._reusable = False
+        self._until_end = True
+        self._received = self._size = 0
+        self._kept = bytearray()
+        self._retry_after = self._content_type = ""
+
+
+@lru_cache(maxsize=256)
+def _charset(content_type: str) -> str | None:
+    """The `charset` parameter of a Content-Type (RFC 9110 section 8.3.2)."""
+    message = Message()
+    message["Content-Type"] = content_type.replace("\r", " ").replace("\n", " ")
+    return message.get_content_charset()
+
+
+def _decoded(raw: bytes, charset: str | None) -> str:
+    try:
+        text = raw.decode(charset or "utf-8", errors="replace")
+    except (LookupError, ValueError):
+        text = raw.decode("utf-8", errors="replace")
+    if text.isascii() and "\x00" not in text:
+        return text[:KEPT_CHARACTERS]
+    # Some charsets can spell halves of characters, which no database stores.
+    whole = text.encode("utf-8", errors="replace").decode("utf-8")
+    return whole.replace("\x00", "\N{REPLACEMENT CHARACTER}")[:KEPT_CHARACTERS]
+
+
+def os_reason(exc: OSError) -> str:
+    """What the operating system says of an error."""
+    text = exc.strerror if exc.errno is None or not exc.strerror else os.strerror(exc.errno)
+    return (text or type(exc).__name__).lower()

@@ -1,0 +1,369 @@
+"""The recorder: writes outcomes in batches, at most 100 ms late, and tells of them."""
+
+from __future__ import annotations
+
+import logging
+import os
+import socket
+import threading
+import time
+from collections import defaultdict, deque
+from collections.abc import Callable, Iterable
+from datetime import datetime, timedelta
+from typing import Any, NamedTuple
+from uuid import UUID, uuid4
+
+from django.db import DatabaseError, InterfaceError, OperationalError, connection, transaction
+from django.utils import timezone
+
+from core.db.executemany import update_many
+from executions.models import OPEN, Execution, Status, Worker
+from executions.signals import executions_finished
+from executions.statistics import rollups
+from executions.statistics.rollups import Ended
+from executions.targets.base import Outcome, Run
+from jobs.models import Job, Revision
+
+log = logging.getLogger("cronsched.recorder")
+_GATHER_SECONDS = 0.05
+_BATCH = 1000
+HEARTBEAT_SECONDS = 5.0
+# How often, and how long after its beginning at least, an execution of ours is looked for that the engine does not know.
+SWEEP_SECONDS = 10.0
+# A worker without a heartbeat for this long is taken for dead.
+STALE_SECONDS = 15.0
+_LONGEST_BACKOFF_SECONDS = 5.0
+
+
+class Finished(NamedTuple):
+    """An execution that has ended, before and after it is stored."""
+
+    execution_id: UUID
+    worker_id: UUID | None
+    job_id: UUID
+    job_name: str
+    manual: bool
+    started_at: datetime
+    completed_at: datetime
+    target: str
+    outcome: Outcome
+    attempts: list[dict[str, Any]]
+    delay: float = 0
+
+    @classmethod
+    def of(cls, execution: Execution, outcome: Outcome, worker_id: UUID | None) -> Finished:
+        """A stored execution that ends now with this outcome, whoever carried it out."""
+        return cls(
+            execution_id=execution.pk,
+            worker_id=worker_id,
+            job_id=execution.job_id,
+            job_name=execution.job.name,
+            manual=execution.scheduled_for is None,
+            started_at=execution.started_at,
+            completed_at=timezone.now(),
+            target=execution.target,
+            outcome=outcome,
+            attempts=execution.attempts,
+        )
+
+    @property
+    def status(self) -> Status:
+        return Status.SUCCESS if self.outcome.ok else Status.FAILED
+
+    @property
+    def duration_seconds(self) -> float:
+        return round((self.completed_at - self.started_at).total_seconds(), 3)
+
+
+class Progress(NamedTuple):
+    """An execution that goes on: the attempts made so far."""
+
+    execution_id: UUID
+    worker_id: UUID | None
+    attempts: list[dict[str, Any]]
+
+
+class Followed(NamedTuple):
+    """An execution whose call is over while what it began goes on elsewhere: no worker holds it from here on."""
+
+    execution_id: UUID
+    worker_id: UUID | None
+    run: Run
+    response_status: int | None
+    output: str
+    target: str
+    attempts: list[dict[str, Any]]
+
+
+Item = Finished | Progress | Followed
+
+
+class Recorder:
+    """A thread with a queue. What the database refuses for now is kept and tried again: no outcome is dropped.
+
+    It also keeps this process's worker row, whose heartbeat says that the executions of `worker_id` are in good hands. Where no
+    heartbeat could be written for `STALE_SECONDS` (the process was stopped, or the database away), others may have taken them over:
+    then what was not begun is left to them (`is_current`), and the process goes on as a new worker.
+    """
+
+    def __init__(self) -> None:
+        self.worker_id = uuid4()
+        self._queue: deque[Item] = deque()
+        self._wake = threading.Event()
+        self._stopping = threading.Event()
+        self._thread = threading.Thread(target=self._run, name="recorder", daemon=True)
+        self._beat_at = 0.0
+        self._swept_at = time.monotonic()
+        # Which executions are in good hands here: the engine says.
+        self.known: Callable[[], set[UUID]] = set
+
+    def start(self) -> None:
+        """Register this process as a worker and start writing."""
+        self._register()
+        self._thread.start()
+
+    @property
+    def is_current(self) -> bool:
+        """Whether nobody can have taken this worker for dead."""
+        return time.monotonic() - self._beat_at < STALE_SECONDS
+
+    def record(self, item: Item) -> None:
+        """Queue one outcome; from any thread."""
+        self._queue.append(item)
+        self._wake.set()
+
+    def pending(self) -> set[UUID]:
+        """The executions whose outcomes are not stored yet."""
+        return {item.execution_id for item in list(self._queue)}
+
+    def stop(self) -> None:
+        """Write what is left, give up the worker row, and end the thread."""
+        self._stopping.set()
+        self._wake.set()
+        self._thread.join()
+
+    def _register(self) -> None:
+        Worker.objects.create(
+            id=self.worker_id, host=socket.gethostname(), pid=os.getpid(), memory_bytes=memory_of_this_process()
+        )
+        self._beat_at = time.monotonic()
+
+    def _run(self) -> None:
+        backoff = 0.1
+        while not (self._stopping.is_set() and not self._queue):
+            self._wake.wait(HEARTBEAT_SECONDS)
+            self._wake.clear()
+            self._stopping.wait(_GATHER_SECONDS)
+            try:
+                self._flush()
+                self._beat()
+                self._sweep()
+                backoff = 0.1
+            except Exception as exc:
+                # A thread that ended here would leave every later outcome unrecorded.
+                foreseen = isinstance(exc, DatabaseError | InterfaceError)
+                log.warning(
+                    "outcomes could not be stored, trying again in %.1f s: %s", backoff, exc, exc_info=not foreseen
+                )
+                connection.close()
+                if self._stopping.is_set() and not foreseen:
+                    log.error("%d outcomes are left to whoever takes this process's executions over", len(self._queue))
+                    break
+                time.sleep(backoff)
+                backoff = min(2 * backoff, _LONGEST_BACKOFF_SECONDS)
+                self._wake.set()
+        self._leave()
+
+    def _flush(self) -> None:
+        while self._queue:
+            batch = [self._queue[index] for index in range(min(len(self._queue), _BATCH))]
+            try:
+                _write(batch)
+            except (OperationalError, InterfaceError):
+                raise
+            except Exception:
+                log.exception("a batch of outcomes cannot be stored: storing one by one")
+                for item in batch:
+                    _write_or_end(item)
+            for _ in batch:
+                self._queue.popleft()
+            self._beat()
+
+    def _beat(self) -> None:
+        now = time.monotonic()
+        if not self.is_current:
+            log.warning("no heartbeat for %.0f s: going on as a new worker", now - self._beat_at)
+            Worker.objects.filter(pk=self.worker_id).delete()
+            self.worker_id = uuid4()
+            self._register()
+        elif now - self._beat_at >= HEARTBEAT_SECONDS:
+            self._beat_at = now if self._heartbeat() else 0.0
+
+    def _sweep(self) -> None:
+        """Let go of executions that are this worker's by their rows but not known here: their transaction's end was never told, or they
+        were left to others who never came. No call of them has begun."""
+        now = time.monotonic()
+        if now - self._swept_at < SWEEP_SECONDS:
+            return
+        self._swept_at = now
+        known = self.known()
+        mine = Execution.objects.filter(status=Status.RUNNING, run_id=None, worker_id=self.worker_id)
+        settled = mine.filter(started_at__lt=timezone.now() - timedelta(seconds=SWEEP_SECONDS))
+        stray = [pk for pk in settled.order_by().values_list("pk", flat=True) if pk not in known]
+        if stray:
+            log.warning("%d executions of this worker are not known here: left to others", len(stray))
+            for start in range(0, len(stray), _BATCH):
+                mine.filter(pk__in=stray[start : start + _BATCH]).update(worker_id=None)
+
+    def _heartbeat(self) -> bool:
+        return bool(
+            Worker.objects.filter(pk=self.worker_id).update(
+                heartbeat_at=timezone.now(), memory_bytes=memory_of_this_process()
+            )
+        )
+
+    def _leave(self) -> None:
+        try:
+            Worker.objects.filter(pk=self.worker_id).delete()
+        except DatabaseError as exc:
+            log.warning("the worker row could not be given up: %s", exc)
+        connection.close()
+
+
+def memory_of_this_process() -> int | None:
+    """Resident memory in bytes; None where the system does not tell (proc(5), statm)."""
+    try:
+        with open("/proc/self/statm") as file:
+            return int(file.read().split()[1]) * os.sysconf("SC_PAGE_SIZE")
+    except (OSError, ValueError):
+        return None
+
+
+def _write(items: list[Item]) -> None:
+    store([item for item in items if isinstance(item, Finished)])
+    note([item for item in items if isinstance(item, Progress)])
+    store_followed([item for item in items if isinstance(item, Followed)])
+
+
+def _write_or_end(item: Item) -> None:
+    """Store one item; an outcome that cannot be stored as it is ends as failed with a plain reason."""
+    try:
+        _write([item])
+    except (OperationalError, InterfaceError):
+        raise
+    except Exception:
+        log.exception("what came of an execution cannot be stored", extra={"execution": str(item.execution_id)})
+        if isinstance(item, Finished):
+            outcome = Outcome(
+                False, item.outcome.response_status, error="internal error: its outcome could not be stored"
+            )
+            _write([item._replace(outcome=outcome, target="", attempts=[])])
+        elif isinstance(item, Followed):
+            _write([item._replace(run=Run(item.run.id, ""), output="", target="")])
+
+
+@transaction.atomic
+def store(batch: list[Finished]) -> None:
+    """Write outcomes to executions that are still open and still their worker's, and to their jobs; then tell the floors above."""
+    held = _held(batch)
+    # Others have been taken over, or told already.
+    batch = [one for one in batch if one.execution_id in held and held[one.execution_id].worker_id == one.worker_id]
+    if not batch:
+        return
+    if connection.features.has_select_for_update:
+        lock_jobs({one.job_id for one in batch})
+    columns = (
+        "status",
+        "completed_at",
+        "duration_seconds",
+        "response_status",
+        "error_message",
+        "output",
+        "target",
+        "attempts",
+    )
+    update_many(Execution, columns, ("id",), [_row(finished) for finished in batch])
+    by_outcome: defaultdict[tuple[str, datetime], list[UUID]] = defaultdict(list)
+    for finished in batch:
+        by_outcome[finished.status.value, finished.started_at].append(finished.job_id)
+    for (status, started_at), job_ids in sorted(by_outcome.items()):
+        Job.objects.filter(pk__in=job_ids, last_execution_at=started_at).update(last_status=status)
+    rollups.count([_ended(one, held[one.execution_id]) for one in batch])
+    Revision.bump()
+    try:
+        with transaction.atomic():
+            executions_finished.send(sender=Recorder, finished=batch)
+    except (OperationalError, InterfaceError):
+        # The whole batch is tried again, with what is to be told of it.
+        raise
+    except Exception:
+        log.exception("telling of %d finished executions failed", len(batch))
+
+
+def lock_jobs(job_ids: Iterable[UUID]) -> None:
+    """Lock jobs in the order in which firing does, before their rollups: no two transactions wait for each other."""
+    locked = Job.objects.filter(pk__in=job_ids).order_by("next_run_at", "id").select_for_update(of=("self",))
+    list(locked.values_list("pk", flat=True))
+
+
+class _Held(NamedTuple):
+    """What an open execution's row says."""
+
+    worker_id: UUID | None
+    scheduled_for: datetime | None
+    kind: str
+
+
+def _held(batch: list[Finished]) -> dict[UUID, _Held]:
+    """The executions of these outcomes that are still open, locked."""
+    rows = Execution.objects.filter(pk__in=[one.execution_id for one in batch], status__in=OPEN)
+    found = rows.select_for_update().order_by("pk").values_list("pk", "worker_id", "scheduled_for", "execution_type")
+    return {pk: _Held(worker_id, due, kind) for pk, worker_id, due, kind in found}
+
+
+def _ended(one: Finished, held: _Held) -> Ended:
+    return Ended(
+        one.job_id, held.kind, one.started_at, one.status, one.duration_seconds, _lateness(one, held.scheduled_for)
+    )
+
+
+def _lateness(one: Finished, fire_time: datetime | None) -> float | None:
+    """Seconds from the fire time to the first call, without the job's own jitter; None where no call was made, or nothing was due."""
+    if fire_time is None or not one.attempts:
+        return None
+    first = datetime.fromisoformat(one.attempts[0]["started_at"])
+    return max(0.0, (first - fire_time).total_seconds() - one.delay)
+
+
+def note(batch: list[Progress]) -> None:
+    """Write the attempts of executions that go on."""
+    rows = [(item.attempts, item.execution_id, item.worker_id) for item in batch]
+    update_many(Execution, ("attempts",), ("id", "worker_id"), rows, condition=f"AND status IN {OPEN_SQL}")
+
+
+def store_followed(batch: list[Followed]) -> None:
+    """Write what is followed from here on."""
+    columns = ("run_id", "run_url", "response_status", "output", "target", "attempts", "worker_id")
+    rows = [
+        (one.run.id, one.run.url, one.response_status, one.output, one.target, one.attempts, None, one.execution_id, one.worker_id)
+        for one in batch
+    ]  # fmt: skip
+    update_many(Execution, columns, ("id", "worker_id"), rows, condition=f"AND status IN {OPEN_SQL}")
+
+
+OPEN_SQL = "({})".format(", ".join(f"'{status.value}'" for status in OPEN))
+
+
+def _row(finished: Finished) -> tuple[Any, ...]:
+    outcome = finished.outcome
+    return (
+        finished.status.value,
+        finished.completed_at,
+        finished.duration_seconds,
+        outcome.response_status,
+        outcome.error,
+        outcome.output,
+        finished.target,
+        finished.attempts,
+        finished.execution_id,
+    )

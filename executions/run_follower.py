@@ -1,0 +1,249 @@
+"""Workflow runs followed to their end: the run's conclusion decides the execution's outcome.
+
+What is followed is in the database (an open execution with a run), so that a restart or another leader goes on where this one was. GitHub is asked
+once for all runs of a repository that share a token, conditionally (ETag), ever less often while nothing changes, and not before it wants to be
+(`Retry-After`, `X-RateLimit-Reset`: GitHub, "Rate limits for the REST API").
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+import logging
+import time
+from collections import Counter, defaultdict
+from dataclasses import dataclass, field
+from typing import Any
+from uuid import UUID
+
+import requests
+from django.db import transaction
+from django.utils import timezone
+
+from executions.delivery.retry import retry_after
+from executions.models import Execution, Status
+from executions.recording import Finished, store
+from executions.targets.base import Outcome
+from executions.targets.github import api as github_api
+from executions.targets.github.target import GitHubTarget
+
+log = logging.getLogger("cronsched.following")
+SOONEST_SECONDS = 3.0
+LATEST_SECONDS = 60.0
+# One refusal may be of a token that was just renewed; one 404, of a read that lags behind the write.
+REFUSALS = 3
+MISSING = 3
+MISSING_AFTER = dt.timedelta(minutes=2)
+_KEPT = ("id", "status", "conclusion", "html_url", "run_attempt", "run_started_at", "updated_at")
+_PAGE = 50
+_MOST = 2000
+# How each conclusion is told; success, neutral and skipped are no failures (GitHub, "check runs").
+WELL = {"success", "neutral", "skipped"}
+WORDS = {
+    "failure": "failed",
+    "cancelled": "was cancelled",
+    "timed_out": "ran out of GitHub's time limit",
+    "action_required": "waits for an approval that is required",
+    "startup_failure": "could not be started: look at the workflow file",
+    "stale": "was given up by GitHub as stale",
+}
+Key = tuple[str, str, UUID | None]
+
+
+@dataclass
+class RepositoryPoll:
+    """How a repository is asked: when next, how long to wait after that, the ETag of the last listing and its runs
+    (which stand where it has not changed), and what went wrong how often."""
+
+    wait: float
+    next_at: float = 0.0
+    etag: str = ""
+    listed: dict[int | None, dict[str, Any]] = field(default_factory=dict)
+    refusals: int = 0
+    missing: Counter[int | None] = field(default_factory=Counter)
+
+
+class RunFollower:
+    """Follows all open runs. One thread calls `look` every second or so; nothing here raises for what GitHub does."""
+
+    def __init__(self) -> None:
+        self._watches: dict[Key, RepositoryPoll] = {}
+        self._left_alone_until: dict[UUID | None, float] = {}
+
+    def look(self) -> int:
+        """Ask for what is due, and end the executions whose run has ended; returns how many."""
+        groups = self._groups()
+        self._watches = {key: watch for key, watch in self._watches.items() if key in groups}
+        ended = 0
+        for key, executions in groups.items():
+            watch = self._watches.setdefault(key, RepositoryPoll(SOONEST_SECONDS))
+            try:
+                ended += self._look_at(key, executions, watch)
+            except Exception:
+                log.exception("the runs of %s/%s could not be looked at, trying again", *key[:2])
+                _later(watch)
+        return ended
+
+    def _look_at(self, key: Key, executions: list[Execution], watch: RepositoryPoll) -> int:
+        late, alive = _split(executions)
+        if late:
+            store([_given_up(execution) for execution in late])
+        if alive and time.monotonic() >= max(watch.next_at, self._left_alone_until.get(key[2], 0.0)):
+            return len(late) + self._ask(key, alive, watch)
+        return len(late)
+
+    def _groups(self) -> dict[Key, list[Execution]]:
+        followed = Execution.objects.filter(
+            status=Status.RUNNING, run_id__isnull=False, execution_type=GitHubTarget.kind
+        ).select_related("job")
+        groups: defaultdict[Key, list[Execution]] = defaultdict(list)
+        for execution in followed.order_by("started_at")[:_MOST]:
+            target = GitHubTarget.parse(execution.target)
+            groups[target.github_owner, target.github_repo, execution.job.github_credential_id].append(execution)
+        return groups
+
+    def _ask(self, key: Key, executions: list[Execution], watch: RepositoryPoll) -> int:
+        owner, repo, credential_id = key
+        try:
+            token = github_api.token_of(credential_id)
+            runs, answer = _runs(owner, repo, token, executions, watch)
+        except (github_api.NoToken, requests.RequestException, ValueError) as exc:
+            log.warning("the runs of %s/%s could not be asked for: %s", owner, repo, type(exc).__name__)
+            _later(watch)
+            return 0
+        if answer.status_code == 401:
+            return _refused(executions, credential_id, watch)
+        watch.refusals = 0
+        if answer.status_code not in {200, 304}:
+            log.warning("GitHub answered %d about the runs of %s/%s", answer.status_code, owner, repo)
+        elif credential_id:
+            github_api.note_success(credential_id, answer)
+        over = [one for one in executions if _is_over(runs.get(one.run_id))]
+        if over:
+            with transaction.atomic():
+                store([_finished(execution, runs[execution.run_id]) for execution in over])
+            watch.wait = SOONEST_SECONDS
+        asked = _asked_to_wait(answer)
+        if asked:
+            # A rate limit is the token's, whichever repository met it.
+            self._left_alone_until[credential_id] = time.monotonic() + asked
+        _later(watch, slower=not over)
+        return len(over)
+
+
+def _split(executions: list[Execution]) -> tuple[list[Execution], list[Execution]]:
+    """Those that took longer than their job allows, and the others."""
+    now = timezone.now()
+    late: list[Execution] = []
+    alive: list[Execution] = []
+    for one in executions:
+        is_late = now - one.started_at > dt.timedelta(minutes=one.job.run_limit_minutes)
+        (late if is_late else alive).append(one)
+    return late, alive
+
+
+def _runs(
+    owner: str, repo: str, token: str, executions: list[Execution], watch: RepositoryPoll
+) -> tuple[dict[int | None, dict[str, Any]], requests.Response]:
+    """The state of runs by id: the newest of the repository in one request, each older one in its own. The answer is the least good one."""
+    listing = f"/repos/{owner}/{repo}/actions/runs"
+    answer = github_api.get(f"{listing}?event=workflow_dispatch&per_page={_PAGE}", token, etag=watch.etag)
+    if answer.status_code == 200:
+        told = answer.json()["workflow_runs"]
+        watch.listed = {int(run["id"]): {name: run.get(name) for name in _KEPT} for run in told}
+        watch.etag = answer.headers.get("ETag", "")
+    elif answer.status_code != 304:
+        return {}, answer
+    found = dict(watch.listed)
+    for execution in executions:
+        if execution.run_id not in found:
+            single = github_api.get(f"{listing}/{execution.run_id}", token)
+            if single.status_code == 200:
+                watch.missing.pop(execution.run_id, None)
+                found[execution.run_id] = single.json()
+            elif single.status_code == 404:
+                if _is_gone(execution, watch):
+                    found[execution.run_id] = {"status": "completed", "conclusion": "gone"}
+            else:
+                answer = single
+                break
+    return found, answer
+
+
+def _is_gone(execution: Execution, watch: RepositoryPoll) -> bool:
+    watch.missing[execution.run_id] += 1
+    return watch.missing[execution.run_id] >= MISSING and timezone.now() - execution.started_at > MISSING_AFTER
+
+
+def _later(watch: RepositoryPoll, *, slower: bool = True) -> None:
+    watch.next_at = time.monotonic() + watch.wait
+    if slower:
+        watch.wait = min(watch.wait * 1.5, LATEST_SECONDS)
+
+
+def _asked_to_wait(answer: requests.Response) -> float:
+    """Seconds that GitHub wants to be left alone."""
+    if answer.headers.get("Retry-After"):
+        return retry_after(answer.headers["Retry-After"])
+    if answer.headers.get("X-RateLimit-Remaining") == "0":
+        reset = answer.headers.get("X-RateLimit-Reset", "")
+        return max(0.0, float(reset) - time.time()) if reset.isdigit() else LATEST_SECONDS
+    return 0.0
+
+
+def _is_over(run: dict[str, Any] | None) -> bool:
+    return run is not None and run.get("status") == "completed"
+
+
+def _finished(execution: Execution, run: dict[str, Any]) -> Finished:
+    conclusion = str(run.get("conclusion") or "")[:40]
+    url = str(run.get("html_url") or execution.run_url)[:500]
+    seconds = _seconds(run)
+    Execution.objects.filter(pk=execution.pk).update(
+        run_conclusion=conclusion, run_url=url, run_attempt=run.get("run_attempt"), run_seconds=seconds
+    )
+    if conclusion in WELL:
+        return _ended(
+            execution, Outcome(True, execution.response_status, f"The workflow run ended: {conclusion}. {url}")
+        )
+    words = (
+        "is gone from GitHub" if conclusion == "gone" else WORDS.get(conclusion, f"ended as {conclusion or 'unknown'}")
+    )
+    error = f"The workflow run {words}. {url}"
+    return _ended(execution, Outcome(False, execution.response_status, execution.output, error))
+
+
+def _seconds(run: dict[str, Any]) -> float | None:
+    try:
+        begin, end = (dt.datetime.fromisoformat(str(run[name])) for name in ("run_started_at", "updated_at"))
+    except (KeyError, ValueError):
+        return None
+    return max(0.0, (end - begin).total_seconds())
+
+
+def _given_up(execution: Execution) -> Finished:
+    limit = execution.job.run_limit_minutes
+    error = f"The workflow run was not over after {limit} minutes; it is no longer waited for. {execution.run_url}"
+    return _ended(execution, Outcome(False, execution.response_status, execution.output, error))
+
+
+def _refused(executions: list[Execution], credential_id: UUID | None, watch: RepositoryPoll) -> int:
+    """The token was revoked half-way: once that is certain, what became of the runs cannot be known."""
+    if credential_id:
+        # A new one may be had, for an App.
+        github_api.forget(credential_id)
+    watch.refusals += 1
+    if watch.refusals < REFUSALS:
+        _later(watch)
+        return 0
+    if credential_id:
+        github_api.note_refusal(credential_id)
+    error = "GitHub refuses the token with which the run was followed (401); what became of the run is on its page. {}"
+    store(
+        [_ended(one, Outcome(False, one.response_status, one.output, error.format(one.run_url))) for one in executions]
+    )
+    return len(executions)
+
+
+def _ended(execution: Execution, outcome: Outcome) -> Finished:
+    """What is followed belongs to no worker."""
+    return Finished.of(execution, outcome, None)

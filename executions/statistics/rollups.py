@@ -1,0 +1,283 @@
+"""Counts of the history by hour, for each job and for all: statistics and charts read these, however long the history is.
+
+They are kept right by whoever ends executions, in the same transaction, and outlive the executions that retention deletes. `rebuild` makes them anew
+from the executions that there are.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+import os
+from bisect import bisect_left
+from collections import defaultdict
+from collections.abc import Iterable, Iterator, Sequence
+from typing import Any, NamedTuple
+from uuid import UUID
+
+from django.db import connection, transaction
+from django.db.models import Count, F, Max, Min, Q, Sum
+from django.db.models.functions import Coalesce
+from django.utils import timezone
+
+from core.api.timestamps import DateRange
+from core.db.executemany import add_up
+from executions.models import OPEN, Execution, FireLagBucket, Rollup, Status, Total
+from executions.statistics.total_count import bump_history_version, recent_begins
+from jobs.models import Job
+from jobs.targets import kinds
+
+ENDED = (Status.SUCCESS, Status.FAILED, Status.CANCELLED, Status.SKIPPED, Status.MISSED)
+# Upper bounds of fire lag in seconds; the last stands for all above.
+BOUNDS = (0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0, 300.0, 1e9)
+_COUNTS = tuple(status.value for status in ENDED)
+_COLUMNS = (*_COUNTS, "seconds", "success_seconds")
+_SHARDS = 8
+# Where the counts of deleted jobs are: those who watch see no counter go back.
+FORGOTTEN = 99
+_HOUR = dt.timedelta(hours=1)
+
+
+class Ended(NamedTuple):
+    """An execution that has ended. `lateness`: seconds from fire time to first call, where there were both."""
+
+    job_id: UUID
+    kind: str
+    started_at: dt.datetime
+    status: Status
+    seconds: float | None
+    lateness: float | None = None
+
+
+def hour_of(moment: dt.datetime) -> dt.datetime:
+    """The beginning of a moment's hour, in UTC."""
+    return moment.astimezone(dt.UTC).replace(minute=0, second=0, microsecond=0)
+
+
+def count(ended: Iterable[Ended]) -> None:
+    """Count executions that have just ended; in the transaction that ends them."""
+    jobs: defaultdict[tuple[UUID, dt.datetime, str], _Sum] = defaultdict(_Sum)
+    totals: defaultdict[tuple[dt.datetime, str], _Sum] = defaultdict(_Sum)
+    late: defaultdict[tuple[dt.datetime, float], list[float]] = defaultdict(list)
+    border, is_past = recent_begins(), False
+    for one in ended:
+        hour = hour_of(one.started_at)
+        is_past |= hour < border
+        jobs[one.job_id, hour, one.kind].add(one)
+        totals[hour, one.kind].add(one)
+        if one.lateness is not None:
+            late[hour, BOUNDS[bisect_left(BOUNDS, one.lateness)]].append(one.lateness)
+    if is_past:
+        bump_history_version()
+    shard = os.getpid() % _SHARDS
+    # Sorted, so that no two transactions wait for each other.
+    add_up(
+        Rollup,
+        ("job", "hour", "kind"),
+        (*_COLUMNS, "longest"),
+        [(*key, *one.columns(), one.longest) for key, one in sorted(jobs.items())],
+        largest="longest",
+    )
+    add_up(
+        Total,
+        ("hour", "kind", "shard"),
+        _COLUMNS,
+        [(*key, shard, *one.columns()) for key, one in sorted(totals.items())],
+    )
+    add_up(
+        FireLagBucket,
+        ("hour", "bound", "shard"),
+        ("count", "seconds"),
+        [(*key, shard, len(values), sum(values)) for key, values in sorted(late.items())],
+    )
+
+
+class _Sum:
+    """The numbers of one row."""
+
+    __slots__ = ("counts", "longest", "seconds", "success_seconds")
+
+    def __init__(self) -> None:
+        self.counts = dict.fromkeys(_COUNTS, 0)
+        self.seconds = self.success_seconds = self.longest = 0.0
+
+    def add(self, one: Ended) -> None:
+        self.counts[one.status.value] += 1
+        self.seconds += one.seconds or 0.0
+        if one.status == Status.SUCCESS and one.seconds:
+            self.success_seconds += one.seconds
+            self.longest = max(self.longest, one.seconds)
+
+    def columns(self) -> tuple[Any, ...]:
+        return (*self.counts.values(), self.seconds, self.success_seconds)
+
+
+def forget_jobs(job_ids: Sequence[UUID]) -> None:
+    """Take jobs that are about to be deleted, with their executions, out of the totals, into a shard that statistics leave out.
+
+    Locks what those who end executions lock, in the same order.
+    """
+    for rows, order in (
+        (Execution.objects.filter(job__in=job_ids, status__in=OPEN), ("pk",)),
+        (Job.objects.filter(pk__in=job_ids), ("next_run_at", "id")),
+        (Rollup.objects.filter(job__in=job_ids), ("job", "hour", "kind")),
+    ):
+        list(rows.order_by(*order).select_for_update(of=("self",)).values_list("pk", flat=True))
+    bump_history_version()
+    sums = Rollup.objects.filter(job__in=job_ids).order_by().values_list("hour", "kind")
+    moved = []
+    for hour, kind, *values in sums.annotate(**{f"sum_{name}": Sum(name) for name in _COLUMNS}):
+        moved += [(hour, kind, 0, *(-value for value in values)), (hour, kind, FORGOTTEN, *values)]
+    add_up(Total, ("hour", "kind", "shard"), _COLUMNS, sorted(moved))
+
+
+class Counts(NamedTuple):
+    """Totals of a period by outcome. `average` and `success_average` are mean seconds of what ended and of the successes; None without any.
+
+    Fire times that were skipped or missed do not count.
+    """
+
+    total: int
+    success: int
+    failed: int
+    running: int
+    average: float | None
+    success_average: float | None
+
+
+def counts(span: DateRange, job_id: UUID | None = None) -> Counts:
+    """The totals of a range of time, of all jobs or one. Hours that lie whole in it are read from here, its edges from the executions."""
+    whole = _whole_hours(span)
+    rows = Rollup.objects.filter(job=job_id) if job_id else Total.objects.exclude(shard=FORGOTTEN)
+    sums = _summed(rows.filter(**whole.lookup("hour")))
+    for edge in _edges(span, whole):
+        found = Execution.objects.filter(**edge.lookup("started_at"), status__in=ENDED)
+        for name, value in _aggregated(found.filter(job=job_id) if job_id else found).items():
+            sums[name] += value
+    still = Execution.objects.filter(**span.lookup("started_at"), status__in=OPEN)
+    running = (still.filter(job=job_id) if job_id else still).count()
+    ended = sums["success"] + sums["failed"] + sums["cancelled"]
+    return Counts(
+        total=ended + running,
+        success=sums["success"],
+        failed=sums["failed"],
+        running=running,
+        average=sums["seconds"] / ended if ended else None,
+        success_average=sums["success_seconds"] / sums["success"] if sums["success"] else None,
+    )
+
+
+def _whole_hours(span: DateRange) -> DateRange:
+    start, end = span.start, span.end
+    first = None if start is None else hour_of(start) if start == hour_of(start) else hour_of(start) + _HOUR
+    last = None if end is None else hour_of(end)
+    if first is not None and last is not None and last < first:
+        last = first
+    return DateRange(first, last)
+
+
+def _edges(span: DateRange, whole: DateRange) -> Iterator[DateRange]:
+    if span.start is not None and whole.start is not None and span.start < whole.start:
+        yield DateRange(span.start, min(whole.start, span.end) if span.end else whole.start)
+    if span.end is not None and whole.end is not None and whole.end < span.end:
+        begin = max(whole.end, whole.start) if whole.start else whole.end
+        if begin < span.end:
+            yield DateRange(begin, span.end)
+
+
+def _summed(rows: Any) -> dict[str, Any]:
+    found: dict[str, Any] = rows.order_by().aggregate(**{f"sum_{name}": Coalesce(Sum(name), 0) if name in _COUNTS else Coalesce(Sum(name), 0.0) for name in _COLUMNS})  # fmt: skip
+    return {name: found[f"sum_{name}"] for name in _COLUMNS}
+
+
+def _measures() -> dict[str, Any]:
+    """How executions are counted, as aggregates."""
+    by_status: dict[str, Any] = {f"n_{name}": Count("id", filter=Q(status=name)) for name in _COUNTS}
+    ran = ~Q(status__in=[Status.SKIPPED, Status.MISSED])
+    return by_status | {
+        "n_seconds": Coalesce(Sum("duration_seconds", filter=ran), 0.0),
+        "n_success_seconds": Coalesce(Sum("duration_seconds", filter=Q(status=Status.SUCCESS)), 0.0),
+    }
+
+
+def _aggregated(executions: Any) -> dict[str, Any]:
+    found = executions.order_by().aggregate(**_measures())
+    return {name: found[f"n_{name}"] for name in _COLUMNS}
+
+
+def by_hour(since: dt.datetime) -> dict[dt.datetime, dict[str, int]]:
+    """How many executions began in each hour since then, by status."""
+    found: defaultdict[dt.datetime, dict[str, int]] = defaultdict(dict)
+    rows = Total.objects.filter(hour__gte=hour_of(since)).exclude(shard=FORGOTTEN).order_by().values_list("hour")
+    for hour, *values in rows.annotate(**{f"sum_{name}": Sum(name) for name in _COUNTS}):
+        found[hour] = {name: value for name, value in zip(_COUNTS, values, strict=True) if value}
+    for started_at, status in Execution.objects.filter(status__in=OPEN, started_at__gte=since).values_list(
+        "started_at", "status"
+    ):
+        counts = found[hour_of(started_at)]
+        counts[status] = counts.get(status, 0) + 1
+    return dict(found)
+
+
+def most_failing(since: dt.datetime, count: int = 5) -> list[Any]:
+    """The jobs with most failed executions since then, by whole hours: id, name, how many, the latest's hour."""
+    failed = Rollup.objects.filter(failed__gt=0, hour__gte=hour_of(since)).order_by()
+    rows = failed.values("job_id", job__name=F("job__name")).annotate(failed_runs=Sum("failed"), latest=Max("hour"))
+    return [{**row, "failed": row["failed_runs"]} for row in rows.order_by("-failed_runs", "job__name")[:count]]
+
+
+def slowest(since: dt.datetime, count: int = 5) -> list[Any]:
+    """The jobs with the longest successful execution since then, by whole hours: id, name, its seconds."""
+    done = Rollup.objects.filter(longest__gt=0, hour__gte=hour_of(since))
+    # So many rows hold so many jobs, and nothing has to be grouped: a job has one an hour for each kind.
+    hours = int((timezone.now() - hour_of(since)) / _HOUR) + 1
+    most = len(kinds.registered()) * hours * count
+    found: dict[UUID, Any] = {}
+    for row in done.order_by("-longest", "job").values("job_id", "longest", job__name=F("job__name"))[:most]:
+        if len(found) < count:
+            found.setdefault(row["job_id"], row)
+    return list(found.values())
+
+
+def is_lacking() -> bool:
+    """Whether there is a history of which nothing was ever counted."""
+    return not Total.objects.exists() and Execution.objects.exclude(status__in=OPEN).exists()
+
+
+def rebuild(since: dt.datetime | None = None) -> Iterator[tuple[dt.datetime, dt.datetime]]:
+    """Count the executions that there are anew, hour by hour; yields each hour and the last.
+
+    `since` leaves earlier hours as they are, as does retention: hours before the oldest execution are not touched. What is recorded
+    meanwhile waits for the hour at hand.
+    """
+    bounds = Execution.objects.aggregate(first=Min("started_at"), last=Max("started_at"))
+    if bounds["first"] is None:
+        return
+    hour, last = hour_of(max(bounds["first"], since or bounds["first"])), hour_of(bounds["last"])
+    while hour <= last:
+        _rebuild_hour(hour)
+        yield hour, last
+        hour += _HOUR
+
+
+@transaction.atomic
+def _rebuild_hour(hour: dt.datetime) -> None:
+    if connection.vendor == "postgresql":
+        tables = ", ".join(connection.ops.quote_name(model._meta.db_table) for model in (Rollup, Total))
+        with connection.cursor() as cursor:
+            cursor.execute(f"LOCK TABLE {tables} IN SHARE ROW EXCLUSIVE MODE")
+    Rollup.objects.filter(hour=hour).delete()
+    Total.objects.filter(hour=hour).exclude(shard=FORGOTTEN).delete()
+    ended = Execution.objects.filter(started_at__gte=hour, started_at__lt=hour + _HOUR, status__in=ENDED).order_by()
+    longest = Coalesce(Max("duration_seconds", filter=Q(status=Status.SUCCESS)), 0.0)
+    per_job = list(ended.values_list("job_id", "execution_type").annotate(**_measures(), longest=longest))
+    add_up(
+        Rollup,
+        ("job", "hour", "kind"),
+        (*_COLUMNS, "longest"),
+        [(job_id, hour, kind, *values) for job_id, kind, *values in per_job],
+        largest="longest",
+    )
+    sums: defaultdict[str, list[Any]] = defaultdict(lambda: [0] * len(_COLUMNS))
+    for _job, kind, *values in per_job:
+        sums[kind] = [a + b for a, b in zip(sums[kind], values[:-1], strict=True)]
+    add_up(Total, ("hour", "kind", "shard"), _COLUMNS, [(hour, kind, 0, *values) for kind, values in sums.items()])

@@ -1,0 +1,205 @@
+"""GitHub's REST API as this product needs it: tokens, and the state of workflow runs (GitHub REST: "Workflow runs")."""
+
+from __future__ import annotations
+
+import datetime as dt
+import logging
+import threading
+import time
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any, TypeVar
+from uuid import UUID
+
+import jwt
+import requests
+from django.conf import settings
+from django.db import DatabaseError, InterfaceError, close_old_connections, connection
+from django.utils import timezone
+
+from core.api.errors import DomainError
+from core.runtime import outbound
+from settings_app.models import GitHubCredential
+
+log = logging.getLogger("cronsched.github")
+VERSION = "2022-11-28"
+# An installation's token lives an hour; it is renewed well before.
+_RENEW_BEFORE = 300.0
+_APP_TOKEN_SECONDS = 540
+_tokens: dict[UUID, tuple[float, str]] = {}
+_lock = threading.Lock()
+
+
+T = TypeVar("T")
+
+
+class Unreachable(Exception):
+    """The database did not answer; nothing was sent."""
+
+
+class NoToken(Exception):
+    """No token could be had; the text says why, without secrets."""
+
+
+def headers(token: str) -> dict[str, str]:
+    """What every request carries."""
+    return {
+        "Authorization": f"Bearer {token}",
+        "Accept": "application/vnd.github+json",
+        "X-GitHub-Api-Version": VERSION,
+    }
+
+
+# Tokens are looked up here, so that neither the event loop nor the look-up of names waits for GitHub or the database.
+THREADS = ThreadPoolExecutor(4, thread_name_prefix="github")
+_KEEP_SECONDS = 30.0
+_TRIES = 3
+
+
+def in_thread(work: Callable[[UUID | None], T], credential_id: UUID | None) -> T:
+    """Do something with the database in one of `THREADS`, with a connection of its own that is not kept. Raises `Unreachable`."""
+    for left in reversed(range(_TRIES)):
+        try:
+            close_old_connections()
+            return work(credential_id)
+        except (DatabaseError, InterfaceError) as exc:
+            if not left:
+                raise Unreachable("the database did not answer when the GitHub token was looked up") from exc
+            time.sleep(0.5)
+        finally:
+            connection.close()
+    raise AssertionError
+
+
+def token_of(credential_id: UUID | None) -> str:
+    """The token of a credential; the environment's without one, which may be ''. Raises `NoToken`."""
+    if credential_id is None:
+        return str(settings.GITHUB_TOKEN)
+    with _lock:
+        kept = _tokens.get(credential_id)
+        if kept and kept[0] > time.monotonic():
+            return kept[1]
+    try:
+        credential = GitHubCredential.objects.get(pk=credential_id)
+    except GitHubCredential.DoesNotExist:
+        raise NoToken("the job's GitHub credential is gone") from None
+    except DomainError as exc:
+        raise NoToken(exc.message) from exc
+    try:
+        if credential.kind == GitHubCredential.Kind.TOKEN:
+            token, seconds = str(credential.token), _KEEP_SECONDS
+        else:
+            token, lives = installation_token(credential)
+            seconds = max(0.0, lives - _RENEW_BEFORE)
+    except DomainError as exc:
+        raise NoToken(exc.message) from exc
+    with _lock:
+        _tokens[credential_id] = (time.monotonic() + seconds, token)
+    return token
+
+
+def forget(credential_id: UUID) -> None:
+    """Drop a kept token, after it was refused or its credential was changed."""
+    with _lock:
+        _tokens.pop(credential_id, None)
+
+
+def installation_token(credential: GitHubCredential) -> tuple[str, float]:
+    """A new token of a GitHub App's installation, and its seconds to live. Raises `NoToken`."""
+    now = int(time.time())
+    try:
+        # A minute back, for clocks that differ (GitHub: "Generating a JSON Web Token").
+        claims = {"iat": now - 60, "exp": now + _APP_TOKEN_SECONDS, "iss": credential.app_id}
+        signed = jwt.encode(claims, credential.private_key, algorithm="RS256")
+    except (ValueError, TypeError, jwt.PyJWTError) as exc:
+        raise NoToken("the GitHub App's private key cannot be read: paste the whole PEM file") from exc
+    url = f"{settings.GITHUB_API_URL}/app/installations/{credential.installation_id}/access_tokens"
+    answer = _ask("POST", url, signed)
+    if answer.status_code != 201:
+        raise NoToken(f"GitHub gave the App no token: status {answer.status_code}")
+    try:
+        told = answer.json()
+        ends = dt.datetime.fromisoformat(told["expires_at"].replace("Z", "+00:00"))
+        return str(told["token"]), (ends - timezone.now()).total_seconds()
+    except (ValueError, KeyError, TypeError, AttributeError) as exc:
+        raise NoToken("GitHub's answer about the App's token cannot be read") from exc
+
+
+def get(path: str, token: str, *, etag: str = "", accept: str = "") -> requests.Response:
+    """A conditional GET: 304 costs nothing of the rate limit. Raises `requests.RequestException`."""
+    more = {"If-None-Match": etag} if etag else {}
+    more |= {"Accept": accept} if accept else {}
+    return _request("GET", f"{settings.GITHUB_API_URL}{path}", token, **more)
+
+
+def _ask(method: str, url: str, token: str) -> requests.Response:
+    try:
+        return _request(method, url, token)
+    except UnicodeError as exc:
+        raise NoToken("the token holds characters that no token has: paste it again") from exc
+    except requests.RequestException as exc:
+        raise NoToken(f"GitHub cannot be reached: {type(exc).__name__}") from exc
+
+
+def _request(method: str, url: str, token: str, **more: str) -> requests.Response:
+    with outbound.session() as session:
+        return session.request(
+            method,
+            url,
+            headers={**headers(token), **more},
+            timeout=outbound.TIMEOUT,
+            allow_redirects=False,
+            proxies=outbound.proxies_for(url),
+        )
+
+
+def note_refusal(credential_id: UUID) -> None:
+    """Remember that GitHub refused a credential (401), so that its admins are told."""
+    forget(credential_id)
+    GitHubCredential.objects.filter(pk=credential_id, problem="").update(
+        problem="GitHub refused it: it has expired or was revoked. Store another one.", warned_at=None
+    )
+
+
+def note_success(credential_id: UUID, answer: requests.Response) -> None:
+    """Remember that a credential works, and when it ends."""
+    ends = read_expiry(answer.headers.get("github-authentication-token-expiration", ""))
+    GitHubCredential.objects.filter(pk=credential_id).exclude(problem="", expires_at=ends).update(
+        problem="", expires_at=ends, warned_at=None
+    )
+
+
+def read_expiry(text: str) -> dt.datetime | None:
+    """When a token ends, as GitHub tells it: `2026-12-31 23:59:59 UTC` or with an offset."""
+    for shape in ("%Y-%m-%d %H:%M:%S %z", "%Y-%m-%dT%H:%M:%S%z"):
+        try:
+            # Both shapes hold an offset.
+            return dt.datetime.strptime(text.strip().replace(" UTC", " +0000"), shape)  # noqa: DTZ007
+        except ValueError:
+            continue
+    return None
+
+
+def check(credential: GitHubCredential) -> dict[str, Any]:
+    """What a credential can do: `{"repositories": [...], "permissions": {...}}`. Raises `NoToken` where GitHub refuses it."""
+    forget(credential.pk)
+    token = token_of(credential.pk)
+    is_app = credential.kind == GitHubCredential.Kind.APP
+    path = "/installation/repositories?per_page=100" if is_app else "/user/repos?per_page=100"
+    answer = _ask("GET", f"{settings.GITHUB_API_URL}{path}", token)
+    if answer.status_code == 401:
+        note_refusal(credential.pk)
+        raise NoToken("GitHub refuses it: it has expired or was revoked")
+    if answer.status_code != 200:
+        raise NoToken(f"GitHub answered {answer.status_code}")
+    note_success(credential.pk, answer)
+    try:
+        told = answer.json()
+        found = told["repositories"] if isinstance(told, dict) else told
+        able = [one for one in found if (one.get("permissions") or {}).get("push")]
+        return {
+            "repositories": sorted(str(one["full_name"]) for one in found),
+            "can_dispatch": sorted(str(one["full_name"]) for one in able),
+        }
+    except (ValueError, KeyError, TypeError, AttributeError) as exc:
+        raise NoToken("GitHub's answer about its repositories cannot be read") from exc

@@ -1,0 +1,131 @@
+"""GitHub Actions: a workflow dispatch (GitHub REST: "Create a workflow dispatch event")."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import json
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any, ClassVar
+from uuid import UUID
+
+import orjson
+from django.conf import settings
+
+from executions.http.client import Request
+from executions.http.connection import DeliveryError, Reply
+from executions.targets.base import Outcome, Run, Send
+from executions.targets.github import api as github_api
+
+DEFAULT_REF = "master"
+
+
+@dataclass(frozen=True)
+class GitHubDispatch:
+    """One dispatch. The token never shows in a repr, a log or an outcome.
+
+    With `follow`, GitHub is asked for the run that it begins (`return_run_details`, since 2026-02-19: 200 in place of 204). A server
+    that does not know the parameter refuses it with 400 or 422; then it is dispatched without, once.
+    """
+
+    repeatable: ClassVar[bool] = False
+    kind: ClassVar[str] = "github_actions"
+
+    owner: str
+    repo: str
+    workflow: str
+    metadata: dict[str, Any]
+    job_name: str
+    token: str = field(default="", repr=False)
+    credential_id: UUID | None = None
+    branch: str = ""
+    follow: bool = False
+
+    async def deliver(self, send: Send, execution_id: UUID) -> Outcome:
+        try:
+            token = self.token or await self._with_credential(github_api.token_of)
+        except github_api.NoToken as exc:
+            return Outcome(False, error=str(exc), repeatable=False)
+        except github_api.Unreachable as exc:
+            raise DeliveryError(str(exc), "connect") from exc
+        if not token:
+            return Outcome(
+                False, error=f"GitHub token not configured. Cannot trigger workflow for job '{self.job_name}'"
+            )
+        for workflow in self.names():
+            reply = await send(self.request(workflow, token, follow=self.follow))
+            if self.follow and reply.status in {400, 422} and "return_run_details" in reply.text:
+                reply = await send(self.request(workflow, token, follow=False))
+            if reply.status != 404:
+                break
+        if reply.status == 401 and self.credential_id and not self.token:
+            with contextlib.suppress(github_api.Unreachable):
+                await self._with_credential(github_api.note_refusal)
+        return self._outcome(reply, workflow)
+
+    async def _with_credential(self, work: Callable[[Any], Any]) -> Any:
+        if self.credential_id is None:
+            return work(None)
+        loop = asyncio.get_running_loop()
+        return await loop.run_in_executor(github_api.THREADS, github_api.in_thread, work, self.credential_id)
+
+    def request(self, workflow: str, token: str, *, follow: bool) -> Request:
+        """The dispatch of one workflow file."""
+        body: dict[str, Any] = {"ref": self.ref, "inputs": inputs(self.metadata)}
+        if follow:
+            body["return_run_details"] = True
+        return Request(
+            "POST",
+            f"{settings.GITHUB_API_URL}/repos/{self.owner}/{self.repo}/actions/workflows/{workflow}/dispatches",
+            {**github_api.headers(token), "Content-Type": "application/json"},
+            orjson.dumps(body),
+            trusted=True,
+        )
+
+    @property
+    def ref(self) -> str:
+        """The branch or tag: the job's own, `metadata.branchDetails`, else `master`."""
+        return self.branch or str(self.metadata.get("branchDetails") or DEFAULT_REF)
+
+    def names(self) -> list[str]:
+        """The file names that the workflow may have, the likeliest first."""
+        name = self.workflow
+        return [name] if "." in name or name.isdigit() else [name, f"{name}.yml", f"{name}.yaml"]
+
+    def _outcome(self, reply: Reply, workflow: str) -> Outcome:
+        called = f"{self.owner}/{self.repo}/{workflow}"
+        if reply.status in {200, 204}:
+            said = f"Workflow triggered successfully on branch {self.ref}"
+            return Outcome(True, reply.status, said, target=called, run=_run(reply) if self.follow else None)
+        error = f"GitHub Actions dispatch failed. Status: {reply.status}, Response: {reply.text}"
+        # None of the names was found: say so of the one that the job has.
+        return Outcome(
+            False,
+            reply.status,
+            reply.text,
+            error,
+            f"{self.owner}/{self.repo}/{self.workflow}" if reply.status == 404 else called,
+            # After a refusal nothing has started; a server error may come after the start.
+            repeatable=reply.status < 500,
+            retry_after=reply.retry_after,
+        )
+
+
+def _run(reply: Reply) -> Run | None:
+    """The run that a dispatch began; None from servers that do not tell."""
+    try:
+        told = orjson.loads(reply.text)
+        run_id, url = int(told["workflow_run_id"]), str(told.get("html_url") or "")
+        # What no column holds is no run that could be followed.
+        return Run(run_id, url.replace("\x00", "")[:500]) if 0 < run_id < 2**63 else None
+    except (ValueError, TypeError, KeyError, AttributeError):
+        return None
+
+
+def inputs(metadata: dict[str, Any]) -> dict[str, str]:
+    """Metadata as workflow inputs: text as it is, all else as JSON writes it, for GitHub takes text only."""
+    return {
+        name: value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
+        for name, value in metadata.items()
+    }

@@ -1,0 +1,221 @@
+"""GitHub Actions workflows as targets: `owner/repo/workflow`."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any, ClassVar, Self
+from uuid import UUID
+
+import requests
+from django.conf import settings
+from django.utils.translation import gettext as _
+from django.utils.translation import gettext_lazy
+from yarl import URL
+
+from core.api import payload
+from core.api.errors import DomainError, invalid_field
+from core.findings import Finding
+from executions.targets.base import Deliverable, DeliverableTarget, Outcome
+from executions.targets.github import api, workflow_inputs
+from executions.targets.github.dispatch import GitHubDispatch
+from jobs.fields import Column
+from jobs.models import Job
+from jobs.targets.kinds import Target, TargetField, text_of
+from settings_app.models import GitHubCredential
+
+_OWNER_REPO_WORKFLOW = re.compile(r"([^/.:?#\s]+)/([^/?#\s]+)/([^/?#\s]+)")
+_DISPATCH = re.compile(
+    r"(?:(?:https?://)?(?:www\.)?github\.com/|https?://api\.github\.com/repos/|/)"
+    r"([^/\s]+)/([^/\s]+)/actions/workflows/([^/?#\s]+)(?:/dispatches)?/?(?:[?#].*)?",
+    re.IGNORECASE,
+)
+_NAME = re.compile(r"[A-Za-z0-9_.-]+", re.ASCII)
+_LONGEST = 100
+_FIELDS = (
+    TargetField("github_owner", _LONGEST, Column("GitHub Owner", ("owner", "github_owner"))),
+    TargetField("github_repo", _LONGEST, Column("Repo", ("github repo", "github_repo")), searched=True),
+    TargetField(
+        "github_workflow_name",
+        _LONGEST,
+        Column("Workflow Name", ("github workflow name", "github_workflow_name")),
+        searched=True,
+    ),
+)
+
+
+@dataclass(frozen=True)
+class GitHubTarget(DeliverableTarget):
+    """A workflow; `github_workflow_name` is a file name (its extension may be left out) or a workflow's id."""
+
+    kind: ClassVar[str] = "github_actions"
+    short_name: ClassVar[str] = "github"
+    label: ClassVar[Any] = gettext_lazy("A GitHub Actions workflow")
+    noun: ClassVar[Any] = "GitHub Actions"
+    fields: ClassVar[tuple[TargetField, ...]] = _FIELDS
+    job_fields: ClassVar[tuple[str, ...]] = ("github_ref", "github_credential", "wait_for_run", "run_limit_minutes")
+    csv_only: ClassVar[dict[str, tuple[str, ...]]] = {
+        "dispatch_url": ("dispatch url", "dispatch_url", "github dispatch url", "github_dispatch_url")
+    }
+    repeatable: ClassVar[bool] = False
+    not_repeated: ClassVar[str] = (
+        "the process that dispatched it ended before GitHub's answer; it is not repeated, as the workflow may have started"
+    )
+    accepts_token: ClassVar[bool] = True
+    unsent: ClassVar[str] = "GitHub token not configured"
+
+    github_owner: str
+    github_repo: str
+    github_workflow_name: str
+
+    @classmethod
+    def checked(cls, owner: str, repo: str, workflow: str, *, error: str = "Invalid payload") -> Self:
+        """A target whose parts can stand in a path. Raises `Invalid` naming the part that cannot."""
+        for field, part in zip(cls.fields, (owner, repo, workflow), strict=True):
+            if not _NAME.fullmatch(part) or part in {".", ".."} or len(part) > _LONGEST:
+                raise invalid_field(
+                    field.name,
+                    f"'{part[:60]}' cannot be a part of a workflow's address: use letters, digits, '.', '_', '-'.",
+                    error=error,
+                )
+        return cls(owner, repo, workflow)
+
+    def values(self) -> dict[str, str]:
+        return {field.name: getattr(self, field.name) for field in self.fields}
+
+    @property
+    def _parts(self) -> tuple[str, str, str]:
+        return self.github_owner, self.github_repo, self.github_workflow_name
+
+    def __str__(self) -> str:
+        return f"{self.github_owner}/{self.github_repo}/{self.github_workflow_name}"
+
+    @classmethod
+    def parse(cls, text: str) -> Self:
+        owner, repo, workflow = text.split("/", 2)
+        return cls(owner, repo, workflow)
+
+    @classmethod
+    def read(cls, data: Mapping[str, Any], *, default_owner: str) -> Self | None:
+        owner, repo, workflow = (text_of(data, field) for field in cls.fields)
+        owner = owner or default_owner
+        return cls.checked(owner, repo, workflow) if owner and repo and workflow else None
+
+    @classmethod
+    def read_text(cls, text: str) -> Self | None:
+        match = _OWNER_REPO_WORKFLOW.fullmatch(text)
+        return cls.checked(*match.groups()) if match else None
+
+    @classmethod
+    def read_dispatch_url(cls, text: str, *, error: str = "Invalid payload") -> Self:
+        """A workflow in any of the forms in which people copy it; see the contract, section 5."""
+        match = _DISPATCH.fullmatch(text) or _OWNER_REPO_WORKFLOW.fullmatch(text)
+        if match is None:
+            raise invalid_field(
+                "dispatch_url",
+                "Write owner/repo/workflow, or the workflow's address on GitHub, such as"
+                " https://github.com/owner/repo/actions/workflows/build.yml.",
+                error=error,
+            )
+        return cls.checked(*match.groups(), error=error)
+
+    @classmethod
+    def read_first(cls, cells: Mapping[str, str]) -> Self | None:
+        url = cells["dispatch_url"]
+        return cls.read_dispatch_url(url, error="Invalid dispatch_url") if url else None
+
+    @classmethod
+    def read_row(cls, cells: Mapping[str, str], *, default_owner: str) -> Self | None:
+        owner, repo, workflow = (cells[field.name] for field in cls.fields)
+        if repo.count("/") == 1:
+            in_repo, repo = repo.split("/")
+            owner = owner or in_repo
+        owner = owner or default_owner
+        if not (repo and workflow):
+            return None
+        if not owner:
+            raise invalid_field(
+                "github_owner",
+                "Write the repository's owner, or send 'default_github_owner'.",
+                error="Missing GitHub owner",
+            )
+        return cls.checked(owner, repo, workflow, error="Missing target configuration")
+
+    def overridden(self, data: Mapping[str, Any]) -> Target:
+        url = payload.text(data.get("dispatch_url"), "dispatch_url", limit=2048)
+        base = self.read_dispatch_url(url) if url else self
+        parts = [text_of(data, field) or getattr(base, field.name) for field in self.fields]
+        return self.checked(*parts)
+
+    def as_overrides(self) -> dict[str, str]:
+        return {"dispatch_url": str(self)}
+
+    @property
+    def host(self) -> str:
+        return str(settings.GITHUB_API_URL).split("/", 3)[2]
+
+    def delivery(self, metadata: dict[str, Any], job: Job, *, token: str = "") -> Deliverable:
+        return GitHubDispatch(
+            *self._parts,
+            metadata,
+            job.name,
+            token,
+            job.github_credential_id,
+            job.github_ref,
+            follow=job.wait_for_run and not token,
+        )
+
+    def trial(self, metadata: dict[str, Any], name: str) -> Deliverable:
+        return GitHubDispatch(*self._parts, metadata, name or "test run", follow=True)
+
+    def trial_message(self, outcome: Outcome) -> str:
+        return outcome.error or outcome.output
+
+    def check(self, metadata: dict[str, Any], form: Mapping[str, str], credential_id: UUID | None) -> dict[str, Any]:
+        """Whether the workflow file declares the inputs that the metadata gives."""
+        dispatch = GitHubDispatch(*self._parts, metadata, "", branch=form.get("github_ref", "").strip())
+        try:
+            wrong = workflow_inputs.check(dispatch, credential_id)
+        except workflow_inputs.Unreadable as exc:
+            return {"ok": False, "message": str(exc)}
+        return {"ok": not wrong, "message": " ".join(wrong) or _("The workflow takes these inputs.")}
+
+    def page(self) -> str:
+        """The page of the workflow's runs on GitHub."""
+        api_url = URL(settings.GITHUB_API_URL)
+        host = "https://github.com"
+        if api_url.host != "api.github.com":
+            host = f"{api_url.scheme}://{api_url.authority}"
+        return f"{host}/{self.github_owner}/{self.github_repo}/actions/workflows/{self.github_workflow_name}"
+
+    @classmethod
+    def online_findings(cls) -> Iterator[Finding]:
+        """Whether GitHub accepts the credentials that jobs use."""
+        jobs = Job.objects.active().filter(target_kind=cls.kind)
+        names: dict[UUID | None, str] = dict(GitHubCredential.objects.values_list("pk", "name"))
+        if jobs.filter(github_credential=None).exists():
+            names[None] = "the environment's GITHUB_TOKEN"
+        for pk, name in names.items():
+            yield cls._credential_finding(pk, name)
+
+    @staticmethod
+    def _credential_finding(pk: UUID | None, name: str) -> Finding:
+        try:
+            token = api.token_of(pk)
+            if not token:
+                return Finding(
+                    "GitHub",
+                    "bad",
+                    f"{name} is not set, but jobs need it.",
+                    "Set GITHUB_TOKEN, or give the jobs a credential.",
+                )
+            status = api.get("/rate_limit", token).status_code
+        except (api.NoToken, DomainError, requests.RequestException) as exc:
+            return Finding(
+                "GitHub", "bad", f"{name}: {type(exc).__name__}: {exc}", "Check GITHUB_API_URL and the network."
+            )
+        good = status == 200
+        return Finding(
+            "GitHub", "ok" if good else "bad", f"{name}: GitHub answers {status}", "" if good else "Store a new token."
+        )

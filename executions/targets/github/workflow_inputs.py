@@ -1,0 +1,91 @@
+"""Whether a workflow takes what a job gives it: the job's metadata against the inputs that the workflow file declares.
+
+GitHub refuses unknown inputs, missing ones that are required, and values that are not of an input's type, with 422 at each dispatch (GitHub, "Workflow
+syntax: on.workflow_dispatch.inputs"); this says so before. A file that the token may not read is no fault of the job.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+from urllib.parse import quote
+from uuid import UUID
+
+import requests
+import yaml
+
+from executions.targets.github import api as github_api
+from executions.targets.github.dispatch import GitHubDispatch, inputs
+
+_RAW = "application/vnd.github.raw+json"
+# GitHub: at most 25 top-level inputs.
+_LARGEST = 512 * 1024
+
+
+class Unreadable(Exception):
+    """The workflow file could not be read; the text says why."""
+
+
+def check(dispatch: GitHubDispatch, credential_id: UUID | None) -> list[str]:
+    """What GitHub would refuse, a sentence each. Raises `Unreadable`."""
+    return differences(declared(_file(dispatch, credential_id)), inputs(dispatch.metadata))
+
+
+def declared(text: str) -> dict[str, dict[str, Any]]:
+    """The inputs that a workflow file declares, by name. Raises `Unreadable` for a file that cannot be dispatched."""
+    try:
+        document = yaml.safe_load(text)
+        # YAML 1.1 reads the key `on` as true.
+        events = document.get("on", document.get(True))
+    except (yaml.YAMLError, AttributeError, RecursionError) as exc:
+        raise Unreadable("The workflow file is not valid YAML.") from exc
+    names = events if isinstance(events, dict | list) else [events]
+    if "workflow_dispatch" not in names:
+        raise Unreadable("The workflow cannot be dispatched: add 'workflow_dispatch' to its 'on'.")
+    found = ((events["workflow_dispatch"] or {}).get("inputs") or {}) if isinstance(events, dict) else {}
+    return {str(name): spec if isinstance(spec, dict) else {} for name, spec in found.items()}
+
+
+def differences(specs: dict[str, dict[str, Any]], given: dict[str, str]) -> list[str]:
+    """How given inputs differ from the declared ones, a sentence each."""
+    wrong = [f"The workflow has no input '{name}'." for name in given if name not in specs]
+    for name, spec in specs.items():
+        if name not in given:
+            if spec.get("required") and spec.get("default") in (None, ""):
+                wrong.append(f"The input '{name}' is required: add it to the metadata.")
+        elif problem := _mismatch(spec, given[name]):
+            wrong.append(f"The input '{name}' {problem}.")
+    return wrong
+
+
+def _mismatch(spec: dict[str, Any], value: str) -> str:
+    kind = spec.get("type", "string")
+    if kind == "boolean" and value not in {"true", "false"}:
+        return "is true or false"
+    if kind == "choice":
+        options = [str(option) for option in spec.get("options") or []]
+        return "" if value in options else f"is one of {', '.join(options)}"
+    if kind == "number":
+        try:
+            float(value)
+        except ValueError:
+            return "is a number"
+    return ""
+
+
+def _file(dispatch: GitHubDispatch, credential_id: UUID | None) -> str:
+    owner, repo = dispatch.owner, dispatch.repo
+    try:
+        token = github_api.token_of(credential_id)
+        for name in dispatch.names():
+            path = f"/repos/{quote(owner)}/{quote(repo)}/contents/.github/workflows/{quote(name)}"
+            answer = github_api.get(f"{path}?ref={quote(dispatch.ref, safe='')}", token, accept=_RAW)
+            if answer.status_code == 200:
+                return answer.text[:_LARGEST]
+    except github_api.NoToken as exc:
+        raise Unreadable(str(exc)) from exc
+    except (requests.RequestException, UnicodeError) as exc:
+        raise Unreadable(f"GitHub cannot be reached: {type(exc).__name__}.") from exc
+    raise Unreadable(
+        f"The workflow file cannot be read (GitHub answered {answer.status_code}):"
+        " the token lacks the permission 'contents: read', or there is no such file on that branch."
+    )

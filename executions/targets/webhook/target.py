@@ -1,0 +1,139 @@
+"""Webhooks: metadata is POSTed as JSON; without metadata a GET. A status of 2xx is success."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any, ClassVar, Self
+from urllib.parse import urlsplit
+from uuid import UUID
+
+import orjson
+from django.utils.translation import gettext as _
+from django.utils.translation import gettext_lazy
+from yarl import URL
+
+from core.api import payload
+from core.api.errors import invalid_field
+from core.findings import Finding
+from core.masking import MASK
+from executions.http.client import Request
+from executions.targets.base import Deliverable, DeliverableTarget, Outcome, Send
+from jobs.fields import Column
+from jobs.models import Job
+from jobs.targets import address_policy, parsing
+from jobs.targets.kinds import Target, TargetField
+
+_URL = TargetField("target_url", 2048, Column("Target URL", ("target_url", "url")), searched=True)
+
+
+@dataclass(frozen=True)
+class WebhookTarget(DeliverableTarget):
+    """An HTTP call of a URL."""
+
+    kind: ClassVar[str] = "webhook"
+    short_name: ClassVar[str] = "webhook"
+    label: ClassVar[Any] = gettext_lazy("A webhook")
+    noun: ClassVar[Any] = gettext_lazy("Webhook")
+    fields: ClassVar[tuple[TargetField, ...]] = (_URL,)
+    repeatable: ClassVar[bool] = True
+
+    target_url: str
+
+    def values(self) -> dict[str, str]:
+        return {"target_url": self.target_url}
+
+    def __str__(self) -> str:
+        return self.target_url
+
+    @classmethod
+    def parse(cls, text: str) -> Self:
+        return cls(text)
+
+    @classmethod
+    def read(cls, data: Mapping[str, Any], *, default_owner: str) -> Self | None:
+        # `target_url` wins over all fields: `jobs.targets.parsing` has read it before.
+        return None
+
+    @classmethod
+    def read_text(cls, text: str) -> Self:
+        return cls(address_policy.check_url(text))
+
+    def overridden(self, data: Mapping[str, Any]) -> Target:
+        url = payload.text(data.get("target_url"), "target_url", limit=_URL.limit)
+        asked = parsing.read_text(url) if url else self
+        if not isinstance(asked, WebhookTarget):
+            raise invalid_field("target_url", "This job calls a webhook: write a URL.", error="Invalid target_url")
+        return asked
+
+    def as_overrides(self) -> dict[str, str]:
+        return {"target_url": self.target_url}
+
+    @property
+    def host(self) -> str:
+        return self.target_url.split("/", 3)[2]
+
+    def delivery(self, metadata: dict[str, Any], job: Job, *, token: str = "") -> Deliverable:
+        return Webhook(self.target_url, metadata)
+
+    def trial(self, metadata: dict[str, Any], name: str) -> Deliverable:
+        return Webhook(self.target_url, metadata, always_post=True)
+
+    def trial_message(self, outcome: Outcome) -> str:
+        return outcome.error or "The webhook answered."
+
+    def check(self, metadata: dict[str, Any], form: Mapping[str, str], credential_id: UUID | None) -> dict[str, Any]:
+        return {"ok": False, "message": _("This job calls a webhook; it has no workflow.")}
+
+    def shown(self) -> str:
+        """The URL without user name and password, and with its query values masked."""
+        try:
+            bare = URL(self.target_url).with_user(None)
+        except ValueError:
+            return self.target_url.partition("?")[0]
+        encoded_mask = str(URL.build(query={"a": MASK}))[3:]
+        return str(bare.with_query(dict.fromkeys(bare.query, MASK))).replace(encoded_mask, MASK)
+
+    @classmethod
+    def findings(cls) -> Iterator[Finding]:
+        """Hosts of active jobs that the target policy refuses."""
+        policy, refused = address_policy.current(), set()
+        urls = Job.objects.active().filter(target_kind=cls.kind).order_by().values_list("target_url", flat=True)
+        for url in urls.distinct().iterator():
+            host = urlsplit(url).hostname or ""
+            if not policy.allows(host):
+                refused.add(host)
+        if refused:
+            shown = ", ".join(sorted(refused)[:5])
+            yield Finding(
+                "targets",
+                "bad",
+                f"{len(refused)} hosts of active jobs may not be called: {shown}",
+                "List them in CRONSCHED_ALLOWED_TARGETS, or change the jobs.",
+            )
+
+
+@dataclass(frozen=True)
+class Webhook:
+    """One call of a URL. `always_post`: also without metadata, as test runs do."""
+
+    repeatable: ClassVar[bool] = WebhookTarget.repeatable
+    kind: ClassVar[str] = WebhookTarget.kind
+
+    url: str
+    metadata: dict[str, Any]
+    always_post: bool = False
+
+    async def deliver(self, send: Send, execution_id: UUID) -> Outcome:
+        reply = await send(self.request(execution_id))
+        if 200 <= reply.status < 300:
+            return Outcome(True, reply.status, reply.text)
+        error = f"Webhook returned status {reply.status}"
+        return Outcome(False, reply.status, reply.text, error, retry_after=reply.retry_after)
+
+    def request(self, execution_id: UUID) -> Request:
+        """The call. `Idempotency-Key` lets a receiver tell a repeated delivery (IETF draft idempotency-key-header)."""
+        headers = {"Idempotency-Key": str(execution_id)}
+        if not self.metadata and not self.always_post:
+            return Request("GET", self.url, headers)
+        return Request("POST", self.url, {**headers, "Content-Type": "application/json"}, orjson.dumps(self.metadata))

@@ -1,0 +1,131 @@
+"""What a job's field tells beside its column: the traits from which every list of a job's fields follows.
+
+`jobs.policies` declares each field once. Model constraints, API, OpenAPI document, validation, CSV and JSON transfer, audit
+trail, admin form, *Duplicate* and the columns that firing reads are derived from these declarations.
+See docs/adding-a-job-field.md.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from enum import Enum
+from functools import cache
+from typing import Any, NamedTuple, TypeVar
+
+from django.apps import apps
+from django.db import models
+from django.db.models import Q
+
+C = TypeVar("C", bound="models.Field[Any, Any]")
+
+
+class Section(Enum):
+    """The parts of the admin's form, in their order."""
+
+    WHAT = "what"
+    WHEN = "when"
+    TARGET = "target"
+    PERIOD = "period"
+    NOTIFICATIONS = "notifications"
+    FAILURE = "failure"
+
+
+class Column(NamedTuple):
+    """A column of the CSV file: its title in the template and further titles that are read, in lower case.
+
+    `place` orders the columns. `quoted`: cells that a spreadsheet program would take for a formula get an apostrophe.
+    """
+
+    title: str
+    aliases: tuple[str, ...] = ()
+    place: int = 4
+    quoted: bool = True
+
+    @property
+    def titles(self) -> tuple[str, ...]:
+        return (self.title.lower(), *self.aliases)
+
+
+@dataclass(frozen=True)
+class Traits:
+    """What is told of one field.
+
+    `section`: where the admin's form shows it; None: nowhere. `row`: fields of one section with the same row stand beside each
+    other. `bounds`: least and most of a whole number. `choices`: the values that a list may hold. `rule`: it has a rule of its
+    own in `jobs.validation`; the others are validated by their column and bounds. `lookup`: the column that the API shows in
+    place of the field. `schedule`: it decides when the job fires. `fired`: it is read when the job fires. `exported`:
+    it is part of the JSON export. `audited`: its changes are recorded; `outline` is then what is recorded of a value that may hold
+    secrets. `copied`: *Duplicate* copies it. `csv`: its column in the CSV file. `help`: its text in the OpenAPI document.
+    """
+
+    section: Section | None = None
+    row: str = ""
+    bounds: tuple[int, int] | None = None
+    choices: type[models.TextChoices] | None = None
+    rule: bool = False
+    lookup: str = ""
+    schedule: bool = False
+    fired: bool = False
+    exported: bool = True
+    audited: bool = True
+    copied: bool = True
+    outline: Callable[[Any], Any] | None = None
+    csv: Column | None = None
+    help: str = ""
+
+
+class JobField(NamedTuple):
+    """A declared field: its name, its column and its traits."""
+
+    name: str
+    column: models.Field[Any, Any]
+    traits: Traits
+
+
+def declare(column: C, **traits: Any) -> C:
+    """Attach traits to a column of `jobs.policies.JobSettings`; see `Traits`."""
+    column.job_traits = Traits(**traits)  # type: ignore[attr-defined]
+    return column
+
+
+def declared(model: type[models.Model]) -> Iterator[JobField]:
+    """The declared fields of a model, in the order of their declaration."""
+    for column in model._meta.local_fields:
+        traits = getattr(column, "job_traits", None)
+        if traits is not None:
+            yield JobField(column.name, column, traits)
+
+
+@cache
+def job_fields() -> tuple[JobField, ...]:
+    """Every declared field of a job."""
+    return tuple(declared(apps.get_model("jobs", "Job")))
+
+
+def names(*, having: str) -> tuple[str, ...]:
+    """The names of the fields for which a trait holds, such as `names(having="audited")`."""
+    return tuple(field.name for field in job_fields() if getattr(field.traits, having))
+
+
+def range_constraints(model: type[models.Model]) -> list[models.CheckConstraint]:
+    """A constraint for each whole number of an abstract model that keeps it within its bounds."""
+    found = []
+    for field in declared(model):
+        if field.traits.bounds:
+            least, most = field.traits.bounds
+            inside = Q(**{f"{field.name}__gte": least, f"{field.name}__lte": most})
+            found.append(models.CheckConstraint(name=f"job_{field.name}_in_range", condition=inside))
+    return found
+
+
+def choice_constraints(model: type[models.Model]) -> list[models.CheckConstraint]:
+    """A constraint for each choice of an abstract model that admits its known values only."""
+    return [
+        models.CheckConstraint(
+            name=f"job_{field.name}_known",
+            condition=Q(**{f"{field.name}__in": [value for value, _ in field.column.choices]}),
+        )
+        for field in declared(model)
+        if field.column.choices
+    ]

@@ -1,0 +1,435 @@
+"""The settings of a job: each field is declared here, and only here (docs/adding-a-job-field.md)."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from django.db import models
+from django.utils.translation import gettext_lazy as _
+from yarl import URL
+
+from jobs.fields import Column, Section, declare
+from settings_app.models import GitHubCredential
+from taxonomy.models import Category, PicTeam
+
+
+class MisfirePolicy(models.TextChoices):
+    """What is done about fire times that passed, by more than the grace, without firing."""
+
+    SKIP = "skip", _("Skip them")
+    RUN_ONCE = "run_once", _("Run the latest one")
+    RUN_ALL = "run_all", _("Run each of them (the latest 100)")
+
+
+class OverlapPolicy(models.TextChoices):
+    """What is done about a fire time while an execution of the job is still running."""
+
+    ALLOW = "allow", _("Run beside it")
+    SKIP = "skip", _("Skip the fire time")
+    QUEUE_ONE = "queue_one", _("Run after it (one waits, further ones are skipped)")
+
+
+class RetryOn(models.TextChoices):
+    """A failed attempt after which another may be made."""
+
+    CONNECT = "connect", _("No connection")
+    TIMEOUT = "timeout", _("No answer in time")
+    BROKEN = "broken", _("The connection broke")
+    SERVER_ERROR = "5xx", _("Status 500 to 599")
+    TOO_MANY = "429", _("Status 429")
+
+
+def default_retry_on() -> list[str]:
+    return [reason.value for reason in RetryOn]
+
+
+def _url_without_secrets(url: Any) -> Any:
+    return str(URL(url).with_query(None).with_user(None)) if url else url
+
+
+class JobSettings(models.Model):
+    """Everything that a person sets on a job.
+
+    Exactly one target is set: the fields of the kind `target_kind`. `end_date` is the last day, in the scheduler's zone, on
+    which the job may fire; `start_date` the first.
+    """
+
+    name = declare(
+        models.CharField(_("name"), max_length=255, unique=True),
+        section=Section.WHAT,
+        rule=True,
+        fired=True,
+        copied=False,
+        csv=Column("Job Name", ("name",), 1),
+    )
+    category = declare(
+        models.ForeignKey(Category, on_delete=models.PROTECT, related_name="jobs", verbose_name=_("category")),
+        section=Section.WHAT,
+        row="category",
+        rule=True,
+        lookup="category__slug",
+        csv=Column("Category", ("job category", "job_category"), 5),
+        help="Slug of the category.",
+    )
+    is_active = declare(
+        models.BooleanField(_("is active"), default=True),
+        section=Section.WHAT,
+        row="category",
+        rule=True,
+        schedule=True,
+        copied=False,
+        csv=Column("Status", ("is_active", "active"), 3),
+    )
+    cron_expression = declare(
+        models.CharField(
+            _("schedule"),
+            max_length=255,
+            help_text=_("Five fields as in crontab(5), such as 0 9 * * 1-5, or @daily and the like."),
+        ),
+        section=Section.WHEN,
+        rule=True,
+        schedule=True,
+        fired=True,
+        # A schedule such as @daily looks like a formula and is none.
+        csv=Column("Cron Schedule (JST)", ("cron expression", "cron", "cron_expression"), 2, quoted=False),
+    )
+    jitter_seconds = declare(
+        models.PositiveIntegerField(
+            _("jitter seconds"),
+            default=0,
+            help_text=_(
+                "Calls leave up to this much after the fire time, each job always by the same offset, so that many jobs"
+                " of one minute do not strike at once. 0 to 3600 seconds."
+            ),
+        ),
+        section=Section.WHEN,
+        bounds=(0, 3600),
+        fired=True,
+    )
+    target_kind = declare(
+        models.CharField(_("what is called"), max_length=20, default="webhook", db_default="webhook"),
+        rule=True,
+        fired=True,
+        exported=False,
+        audited=False,
+    )
+    target_url = declare(
+        models.CharField(_("webhook URL"), max_length=2048, blank=True),
+        section=Section.TARGET,
+        rule=True,
+        fired=True,
+        exported=False,
+        outline=_url_without_secrets,
+        help="A URL given decides: a webhook.",
+    )
+    github_owner = declare(
+        models.CharField(_("GitHub owner"), max_length=100, blank=True),
+        section=Section.TARGET,
+        rule=True,
+        fired=True,
+        exported=False,
+    )
+    github_repo = declare(
+        models.CharField(_("GitHub repository"), max_length=100, blank=True),
+        section=Section.TARGET,
+        rule=True,
+        fired=True,
+        exported=False,
+    )
+    github_workflow_name = declare(
+        models.CharField(_("GitHub workflow"), max_length=100, blank=True),
+        section=Section.TARGET,
+        rule=True,
+        fired=True,
+        exported=False,
+    )
+    target_options = declare(
+        models.JSONField(
+            _("target options"),
+            default=dict,
+            blank=True,
+            db_default=models.Value({}, models.JSONField()),
+            help_text=_("Fields of kinds of targets that have no column of their own."),
+        ),
+        rule=True,
+        fired=True,
+        exported=False,
+    )
+    github_ref = declare(
+        models.CharField(
+            _("branch or tag"),
+            max_length=255,
+            blank=True,
+            help_text=_("Empty: branchDetails of the metadata, else master."),
+        ),
+        section=Section.TARGET,
+        fired=True,
+    )
+    github_credential = declare(
+        models.ForeignKey(
+            GitHubCredential,
+            on_delete=models.PROTECT,
+            null=True,
+            blank=True,
+            related_name="jobs",
+            verbose_name=_("GitHub credential"),
+            help_text=_("Empty: the installation's GITHUB_TOKEN."),
+        ),
+        section=Section.TARGET,
+        rule=True,
+        lookup="github_credential__name",
+        fired=True,
+        help="Its name; null for the installation's own token.",
+    )
+    wait_for_run = declare(
+        models.BooleanField(
+            _("wait for the run"),
+            default=True,
+            help_text=_("Whether the workflow's own conclusion decides the outcome."),
+        ),
+        section=Section.TARGET,
+        row="run",
+        fired=True,
+    )
+    run_limit_minutes = declare(
+        models.PositiveIntegerField(
+            _("longest run (minutes)"),
+            default=360,
+            help_text=_("A run that takes longer is no longer waited for. 1 to 50400."),
+        ),
+        section=Section.TARGET,
+        row="run",
+        bounds=(1, 50_400),
+    )
+    metadata = declare(
+        models.JSONField(
+            _("metadata"),
+            default=dict,
+            blank=True,
+            help_text=_("A JSON object: the webhook's body, or the workflow's inputs."),
+        ),
+        section=Section.TARGET,
+        rule=True,
+        fired=True,
+        outline=sorted,
+        csv=Column("Request Body", ("request_body", "metadata"), 9),
+    )
+    start_date = declare(
+        models.DateField(
+            _("start date"),
+            null=True,
+            blank=True,
+            help_text=_("The first day on which the job may fire. Empty: at once."),
+        ),
+        section=Section.PERIOD,
+        row="period",
+        rule=True,
+        schedule=True,
+        fired=True,
+    )
+    end_date = declare(
+        models.DateField(_("end date"), help_text=_("The last day on which the job may fire.")),
+        section=Section.PERIOD,
+        row="period",
+        rule=True,
+        schedule=True,
+        fired=True,
+        csv=Column("End Date", ("end_date",), 6),
+    )
+    pic_team = declare(
+        models.ForeignKey(PicTeam, on_delete=models.PROTECT, related_name="jobs", verbose_name=_("PIC team")),
+        section=Section.NOTIFICATIONS,
+        rule=True,
+        lookup="pic_team__slug",
+        fired=True,
+        csv=Column("PIC Team", ("pic_team", "pic team slug", "pic_team_slug"), 7),
+        help="Slug of the PIC team.",
+    )
+    enable_email_notifications = declare(
+        models.BooleanField(_("enable email notifications"), default=False),
+        section=Section.NOTIFICATIONS,
+        rule=True,
+    )
+    notification_emails = declare(
+        models.JSONField(_("notification emails"), default=list, blank=True),
+        section=Section.NOTIFICATIONS,
+        rule=True,
+    )
+    alert_slack = declare(
+        models.BooleanField(
+            _("alert in Slack"),
+            default=False,
+            help_text=_("The same alerts go to Slack, with the team's mention."),
+        ),
+        section=Section.NOTIFICATIONS,
+    )
+    alert_after_failures = declare(
+        models.PositiveSmallIntegerField(
+            _("alert after failures"),
+            default=1,
+            help_text=_("1: of each failure. More: when so many have failed, then daily until it passes. 1 to 100."),
+        ),
+        section=Section.NOTIFICATIONS,
+        row="alert",
+        bounds=(1, 100),
+    )
+    alert_window = declare(
+        models.PositiveSmallIntegerField(
+            _("of the last runs"),
+            default=0,
+            help_text=_(
+                "0: that many failures in a row. Else: that many of so many runs, for jobs that flap. 0 to 100."
+            ),
+        ),
+        section=Section.NOTIFICATIONS,
+        row="alert",
+        bounds=(0, 100),
+    )
+    notify_on_recovery = declare(
+        models.BooleanField(
+            _("notify on recovery"),
+            default=False,
+            help_text=_("When it succeeds again after an alert: how long it was failing."),
+        ),
+        section=Section.NOTIFICATIONS,
+    )
+    notify_on_missed = declare(
+        models.BooleanField(
+            _("notify when missed or skipped"), default=False, help_text=_("When fire times were not run.")
+        ),
+        section=Section.NOTIFICATIONS,
+    )
+    notify_on_success = declare(
+        models.BooleanField(_("notify on success"), default=False),
+        section=Section.NOTIFICATIONS,
+        rule=True,
+    )
+    slow_after_seconds = declare(
+        models.PositiveIntegerField(
+            _("slow after (seconds)"),
+            default=0,
+            help_text=_("0: never. A run that took longer is told of, though it succeeded. 0 to 86400."),
+        ),
+        section=Section.NOTIFICATIONS,
+        bounds=(0, 86_400),
+    )
+    slow_by_history = declare(
+        models.BooleanField(
+            _("slow by its own history"),
+            default=False,
+            db_default=False,
+            help_text=_("A run that took three times as long as the latest ones, and five seconds more, is told of."),
+        ),
+        section=Section.NOTIFICATIONS,
+    )
+    timeout_seconds = declare(
+        models.PositiveIntegerField(
+            _("timeout seconds"),
+            default=10,
+            help_text=_("How long one call may take in all. 1 to 3600 seconds."),
+        ),
+        section=Section.FAILURE,
+        row="timeouts",
+        bounds=(1, 3600),
+        fired=True,
+    )
+    connect_timeout_seconds = declare(
+        models.PositiveIntegerField(
+            _("connect timeout seconds"),
+            default=10,
+            help_text=_("How long connecting may take. 1 to 3600 seconds."),
+        ),
+        section=Section.FAILURE,
+        row="timeouts",
+        bounds=(1, 3600),
+        fired=True,
+    )
+    max_attempts = declare(
+        models.PositiveSmallIntegerField(
+            _("max attempts"),
+            default=1,
+            help_text=_("How often a call is tried in all. 1 to 20; 1 is no retry."),
+        ),
+        section=Section.FAILURE,
+        row="retries",
+        bounds=(1, 20),
+        fired=True,
+    )
+    retry_backoff_seconds = declare(
+        models.PositiveIntegerField(
+            _("retry backoff seconds"),
+            default=10,
+            help_text=_(
+                "The wait before the second attempt; it doubles before each further one, give or take a fifth."
+                " 1 to 3600 seconds."
+            ),
+        ),
+        section=Section.FAILURE,
+        row="retries",
+        bounds=(1, 3600),
+        fired=True,
+    )
+    retry_deadline_seconds = declare(
+        models.PositiveIntegerField(
+            _("retry deadline seconds"),
+            default=3600,
+            help_text=_("No attempt begins later than this after the first. 1 to 86400 seconds."),
+        ),
+        section=Section.FAILURE,
+        row="retries",
+        bounds=(1, 86_400),
+        fired=True,
+    )
+    retry_on = declare(
+        models.JSONField(
+            _("retry on"),
+            default=default_retry_on,
+            blank=True,
+            help_text=_(
+                "After which failures: connect, timeout, broken, 5xx, 429. A workflow is dispatched again only where nothing"
+                " can have started."
+            ),
+        ),
+        section=Section.FAILURE,
+        choices=RetryOn,
+        fired=True,
+    )
+    misfire_policy = declare(
+        models.CharField(
+            _("misfire policy"),
+            max_length=10,
+            choices=MisfirePolicy.choices,
+            default=MisfirePolicy.RUN_ONCE,
+            help_text=_(
+                "For fire times that no scheduler fired in time, such as after downtime. What is not run is recorded as missed."
+            ),
+        ),
+        section=Section.FAILURE,
+        row="misfire",
+        fired=True,
+    )
+    misfire_grace_seconds = declare(
+        models.PositiveIntegerField(
+            _("misfire grace seconds"),
+            default=60,
+            help_text=_("A fire time that is late by no more than this is run as usual. 1 to 86400 seconds."),
+        ),
+        section=Section.FAILURE,
+        row="misfire",
+        bounds=(1, 86_400),
+        fired=True,
+    )
+    overlap_policy = declare(
+        models.CharField(
+            _("overlap policy"),
+            max_length=10,
+            choices=OverlapPolicy.choices,
+            default=OverlapPolicy.ALLOW,
+            help_text=_("For a fire time at which the execution before is still under way."),
+        ),
+        section=Section.FAILURE,
+        fired=True,
+    )
+
+    class Meta:
+        abstract = True

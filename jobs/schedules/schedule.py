@@ -1,0 +1,170 @@
+"""`Schedule`: when a cron expression fires in a time zone."""
+
+from __future__ import annotations
+
+import datetime as dt
+import re
+import threading
+from calendar import day_name, month_name
+from dataclasses import dataclass, field
+from functools import lru_cache
+from itertools import islice
+from typing import TYPE_CHECKING
+from zoneinfo import ZoneInfo
+
+from cron_descriptor import Options, get_description
+from croniter import croniter
+from django.conf import settings
+from django.utils import translation
+
+from jobs.schedules import crontab, dst
+from jobs.schedules.crontab import CronError, Crontab, Field
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+MINUTE = dt.timedelta(minutes=1)
+# The largest leap that Debian's cron takes for daylight saving and not for a correction of the clock.
+LARGEST_LEAP = dt.timedelta(hours=3)
+
+
+@dataclass(frozen=True)
+class Schedule:
+    """A cron expression (crontab(5), see `jobs.schedules.crontab`) in a zone. Fire times are aware UTC datetimes on whole minutes.
+
+    Daylight saving is as in Debian's cron(8): times that the clock leaps over run right after the leap, times in a repeated hour
+    run once; expressions with `*` for minute or hour follow the wall clock. Make one with `schedule_of`.
+    """
+
+    expression: str
+    zone: ZoneInfo
+    tab: Crontab = field(compare=False)
+
+    def next(self, after: dt.datetime) -> dt.datetime:
+        """The first fire time strictly after `after` (aware)."""
+        return _next(self, _floor(after))
+
+    def previous(self, before: dt.datetime) -> dt.datetime:
+        """The last fire time strictly before `before` (aware)."""
+        before = before.astimezone(dt.UTC)
+        window = MINUTE
+        while True:
+            found = None
+            for moment in self.between(before - window, before):
+                if moment < before:
+                    found = moment
+            if found:
+                return found
+            window *= 4
+
+    def upcoming(self, count: int, after: dt.datetime) -> list[dt.datetime]:
+        """The first `count` fire times strictly after `after`."""
+        return list(islice(self._from(after), count))
+
+    def between(self, after: dt.datetime, until: dt.datetime) -> Iterator[dt.datetime]:
+        """The fire times in (after, until], in order."""
+        for moment in self._from(after):
+            if moment > until:
+                return
+            yield moment
+
+    def minutes_of(self, day: dt.date) -> list[int]:
+        """The minutes of a day, counted from midnight on the zone's clock, at which it fires, in order."""
+        midnight = dt.datetime.combine(day, dt.time(), self.zone)
+        following = dt.datetime.combine(day + dt.timedelta(days=1), dt.time(), self.zone)
+        if midnight.utcoffset() != following.utcoffset():
+            moments = self.between(midnight - dt.timedelta(microseconds=1), following - MINUTE)
+            return [local.hour * 60 + local.minute for local in (one.astimezone(self.zone) for one in moments)]
+        return list(self.tab.minutes) if self.tab.matches_day(day) else []
+
+    def describe(self) -> str:
+        """The schedule in words, in the active language where cron-descriptor knows it."""
+        return _describe(self.tab, translation.get_language() or "en")
+
+    def _from(self, after: dt.datetime) -> Iterator[dt.datetime]:
+        while True:
+            after = self.next(after)
+            yield after
+
+
+@lru_cache(maxsize=20_000)
+def schedule_of(expression: str, zone: ZoneInfo | None = None) -> Schedule:
+    """The schedule of an expression, in the scheduler's zone by default. Raises `CronError` with the reason."""
+    return Schedule(expression, zone or settings.SCHEDULER_ZONE, crontab.parse(expression))
+
+
+def _floor(moment: dt.datetime) -> dt.datetime:
+    return moment.astimezone(dt.UTC).replace(second=0, microsecond=0)
+
+
+@lru_cache(maxsize=50_000)
+def _next(schedule: Schedule, after: dt.datetime) -> dt.datetime:
+    """One computation a minute for all jobs of an expression: every `after` within a minute has the same answer."""
+    zone, fixed_time = schedule.zone, not schedule.tab.follows_clock
+    offset = dst.offset(after, zone)
+    wall = after.replace(tzinfo=None) + offset
+    behind = dst.last_until(after, zone)
+    if behind and fixed_time:
+        # Within an hour that is being repeated, a fixed time has had its turn already.
+        lost = dst.offset(behind - MINUTE, zone) - offset
+        if dt.timedelta() < lost <= LARGEST_LEAP:
+            wall = max(wall, behind.replace(tzinfo=None) + offset + lost - MINUTE)
+    while True:
+        match = _next_wall(schedule.tab, wall)
+        moment = (match - offset).replace(tzinfo=dt.UTC)
+        change = dst.first_after(after, moment, zone)
+        if change is None:
+            return moment
+        new_offset = dst.offset(change, zone)
+        leap = new_offset - offset
+        resumes = change.replace(tzinfo=None) + new_offset
+        if fixed_time and dt.timedelta() < leap <= LARGEST_LEAP and match < resumes:
+            return change
+        if fixed_time and -LARGEST_LEAP <= leap < dt.timedelta():
+            resumes -= leap
+        after, offset, wall = change, new_offset, resumes - MINUTE
+
+
+def _next_wall(tab: Crontab, wall: dt.datetime) -> dt.datetime:
+    with _ITERATORS:
+        found: dt.datetime = _iterator(tab).get_next(dt.datetime, start_time=wall)
+    return found
+
+
+# A croniter keeps its position, so it serves one thread at a time.
+_ITERATORS = threading.Lock()
+
+
+@lru_cache(maxsize=5_000)
+def _iterator(tab: Crontab) -> croniter:
+    # Plain lists of values: croniter takes a range such as 5-5 for the whole week.
+    every_day = tab.either_day and (len(tab.day.values) == 31 or len(tab.weekday.values) == 7)
+    days = ["*", "*"] if every_day else [_listed(tab.day, 31), _listed(tab.weekday, 7)]
+    text = " ".join([_listed(tab.minute, 60), _listed(tab.hour, 24), days[0], _listed(tab.month, 12), days[1]])
+    return croniter(text, day_or=tab.either_day, max_years_between_matches=50)
+
+
+def _listed(field: Field, size: int) -> str:
+    return "*" if len(field.values) == size else ",".join(map(str, sorted(field.values)))
+
+
+_IN_JAPANESE = dict(zip(day_name, [f"{day}曜日" for day in "月火水木金土日"], strict=True)) | {
+    name: f"{number}月" for number, name in enumerate(month_name) if name
+}
+_NAMES = re.compile(r"\b(?:" + "|".join(_IN_JAPANESE) + r")\b")
+
+
+@lru_cache(maxsize=5_000)
+def _describe(tab: Crontab, language: str) -> str:
+    options = Options()
+    options.use_24hour_time_format = True
+    options.locale_code = {"ja": "ja_JP"}.get(language[:2], "en_US")
+    words = str(get_description(tab.text, options))
+    if options.locale_code == "ja_JP":
+        # cron-descriptor takes these names from the process's locale.
+        words = _NAMES.sub(lambda match: _IN_JAPANESE[match[0]], words)
+    # cron-descriptor says "or" for every pair of day fields; crontab(5) joins them by "and" when one begins with `*`.
+    return words if tab.either_day else words.replace(", or on ", ", only on ")
+
+
+__all__ = ["CronError", "Schedule", "schedule_of"]

@@ -1,0 +1,155 @@
+"""Kinds of targets, and what the jobs app asks of each.
+
+A kind is one subclass of `Target` in a folder of its own under `executions/targets/`, which registers it here when the app
+starts. An instance is a target: the values of its fields. What a kind sends, and what the answer means, is asked by
+`executions.targets.base.DeliverableTarget`. See docs/adding-a-target.md.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Mapping
+from typing import Any, ClassVar, NamedTuple, Self
+
+from core.api import payload
+from jobs.fields import Column
+
+
+class TargetField(NamedTuple):
+    """One field of a kind of target.
+
+    `column`: whether `Job` has a column of that name; else the value is kept in `Job.target_options`. `limit`: the longest value,
+    in characters. `csv`: its column in the CSV file. `searched`: whether searching the job list looks at it. `label` and `help` are
+    shown by the admin's form where there is no column that has its own.
+    """
+
+    name: str
+    limit: int
+    csv: Column | None = None
+    column: bool = True
+    searched: bool = False
+    label: Any = ""
+    help: Any = ""
+
+
+class Target(ABC):
+    """A target of one kind, and the answers that the kind gives about itself."""
+
+    # Its name in `Job.target_kind`, in `execution_type` of the API and of executions, and as a Celery queue.
+    kind: ClassVar[str]
+    # Its name in forms and in the answer of a test run.
+    short_name: ClassVar[str]
+    # What the form and the lists call it.
+    label: ClassVar[Any]
+    noun: ClassVar[Any]
+    fields: ClassVar[tuple[TargetField, ...]]
+    # Fields of a job that mean something for this kind alone, shown by the form beside the kind's own.
+    job_fields: ClassVar[tuple[str, ...]] = ()
+    # Columns of the CSV file that are read and never written.
+    csv_only: ClassVar[dict[str, tuple[str, ...]]] = {}
+
+    @abstractmethod
+    def values(self) -> dict[str, str]:
+        """The values of its fields."""
+
+    @abstractmethod
+    def __str__(self) -> str:
+        """The target in one line, as executions store it; `parse` reads it."""
+
+    @classmethod
+    @abstractmethod
+    def parse(cls, text: str) -> Self:
+        """The target that `str` wrote. Raises `ValueError`."""
+
+    @classmethod
+    @abstractmethod
+    def read(cls, data: Mapping[str, Any], *, default_owner: str) -> Self | None:
+        """The target in an API body or a form; None if a field is missing. Raises `Invalid` naming the field."""
+
+    @classmethod
+    def read_text(cls, text: str) -> Self | None:
+        """The target that a text in place of `target_url` means; None if it means another kind. Raises `Invalid target_url`."""
+        return None
+
+    @classmethod
+    def read_first(cls, cells: Mapping[str, str]) -> Self | None:
+        """The target in CSV cells that win over all others and are validated before them; None without such cells."""
+        return None
+
+    @classmethod
+    def read_row(cls, cells: Mapping[str, str], *, default_owner: str) -> Self | None:
+        """The target in the cells of a CSV row; None if a field is missing."""
+        return cls.read(cells, default_owner=default_owner)
+
+    @abstractmethod
+    def overridden(self, data: Mapping[str, Any]) -> Target:
+        """The target of a single run with overrides from a request. Raises `Invalid`."""
+
+    @abstractmethod
+    def as_overrides(self) -> dict[str, str]:
+        """The overrides that give this target to another run."""
+
+    @classmethod
+    def of_job(cls, job: Any) -> Self:
+        """The target stored on a job."""
+        found: dict[str, str] = {
+            one.name: getattr(job, one.name) if one.column else job.target_options.get(one.name, "")
+            for one in cls.fields
+        }
+        return cls(**found)
+
+    def columns(self) -> dict[str, Any]:
+        """The columns of a job that has this target; those of other kinds are emptied."""
+        empty: dict[str, Any] = {one.name: "" for kind in registered() for one in kind.fields if one.column}
+        values = self.values()
+        return {
+            **empty,
+            "target_kind": self.kind,
+            "target_options": {one.name: values[one.name] for one in self.fields if not one.column},
+            **{one.name: values[one.name] for one in self.fields if one.column},
+        }
+
+
+_kinds: dict[str, type[Target]] = {}
+
+
+def register(kind: type[Target]) -> None:
+    """Make a kind known. Forms, lists and CSV columns follow the order of registration."""
+    _kinds[kind.kind] = kind
+
+
+def unregister(kind: type[Target]) -> None:
+    """Forget a kind that was registered."""
+    _kinds.pop(kind.kind, None)
+
+
+def registered() -> tuple[type[Target], ...]:
+    """Every kind, in the order of registration."""
+    return tuple(_kinds.values())
+
+
+def kind_named(name: str) -> type[Target]:
+    """The kind with this name. Raises `ValueError` for one that is not registered."""
+    if name not in _kinds:
+        raise ValueError(f"the kind of target '{name}' is not installed")
+    return _kinds[name]
+
+
+def choices() -> list[tuple[str, Any]]:
+    """Names of kinds with what lists call them, as Django's `choices`."""
+    return [(kind.kind, kind.noun) for kind in registered()]
+
+
+def fields() -> list[TargetField]:
+    """The fields of every kind."""
+    return [one for kind in registered() for one in kind.fields]
+
+
+def text_of(data: Mapping[str, Any], field: TargetField, *, error: str = "Invalid payload") -> str:
+    """The trimmed text of a field in a body. Raises `Invalid` for what is no text or too long."""
+    return payload.text(data.get(field.name), field.name, limit=field.limit, error=error)
+
+
+def searched_columns() -> list[str]:
+    """The columns of targets that a search of the job list looks at."""
+    return [one.name for one in fields() if one.searched and one.column]

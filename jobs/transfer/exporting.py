@@ -1,0 +1,64 @@
+"""Jobs as files that `importjobs` and the bulk upload read again."""
+
+from __future__ import annotations
+
+import csv
+import datetime as dt
+import json
+from collections.abc import Iterable
+from operator import attrgetter
+from typing import Any, TextIO
+
+from jobs.fields import JobField, job_fields
+from jobs.models import Job
+from jobs.transfer.columns import columns, template_titles
+from jobs.transfer.importing import dumps, quoted
+
+
+def write_csv(jobs: Iterable[Job], out: TextIO) -> int:
+    """Write jobs under the template's titles; returns how many. Mail settings, policies and owners are not part of it."""
+    writer = csv.writer(out)
+    writer.writerow(template_titles())
+    count = 0
+    for job in jobs:
+        writer.writerow(_cells(job))
+        count += 1
+    return count
+
+
+def _cells(job: Job) -> list[str]:
+    values = {field.name: _text(field, job) for field in job_fields() if field.traits.csv}
+    values |= job.target.values()
+    return [
+        quoted(values.get(name, "")) if column.quoted else values.get(name, "") for name, column in columns().items()
+    ]
+
+
+def _text(field: JobField, job: Job) -> str:
+    """The value of a field as the bulk upload reads it."""
+    value = _exported(field, job)
+    if isinstance(value, bool):
+        return "enable" if value else "disable"
+    return dumps(value) if isinstance(value, dict) else str(value)
+
+
+def write_json(jobs: Iterable[Job], out: TextIO) -> int:
+    """Write a list of bodies as `POST /jobs` takes them; returns how many."""
+    bodies = [body_of(job) for job in jobs]
+    json.dump(bodies, out, ensure_ascii=False, indent=2)
+    out.write("\n")
+    return len(bodies)
+
+
+def body_of(job: Job) -> dict[str, Any]:
+    """A job as the body that creates it again."""
+    target = {name: value for name, value in job.target.values().items() if value}
+    return {field.name: _exported(field, job) for field in job_fields() if field.traits.exported} | target
+
+
+def _exported(field: JobField, job: Job) -> Any:
+    if field.traits.lookup:
+        label = getattr(job, field.name)
+        return attrgetter(field.traits.lookup.partition("__")[2])(label) if label is not None else ""
+    value = getattr(job, field.name)
+    return value.isoformat() if isinstance(value, dt.date) else value

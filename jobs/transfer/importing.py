@@ -1,0 +1,251 @@
+"""Jobs from a sheet: every row is checked, and all good rows are created in one transaction."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field
+from typing import Any
+
+from django.conf import settings
+
+from accounts.models import User
+from core.api.errors import DomainError, Invalid, invalid_field
+from core.api.json import read_object
+from jobs import validation
+from jobs.models import Job
+from jobs.services import add_jobs, clean_new
+from jobs.targets import kinds, parsing
+from jobs.transfer import csv_reader
+from jobs.transfer.columns import titles
+from jobs.transfer.csv_reader import Sheet, SheetRow
+from taxonomy.models import Category, LabelBook, PicTeam
+
+INACTIVE = {"disable", "disabled", "inactive", "false", "0", "no", "n", "off"}
+_NAMES_AT_ONCE = 500
+_TRIES = 3
+
+
+@dataclass
+class Import:
+    """What came of a sheet: the jobs to create or created, and an error for each row that was refused."""
+
+    sheet: Sheet
+    titles: dict[str, tuple[str, ...]] = field(default_factory=titles)
+    jobs: list[tuple[SheetRow, Job]] = field(default_factory=list)
+    errors: list[dict[str, Any]] = field(default_factory=list)
+
+    def refuse(self, row: SheetRow, name: str, exc: DomainError) -> None:
+        """Note the row's error, with the column it is about."""
+        about = next(iter(exc.fields), "")
+        _, column = row.get(*self.titles.get(about, ()))
+        self.errors.append(
+            {
+                "row": row.number,
+                "job_name": name,
+                "error": exc.error,
+                "message": exc.message,
+                "column": column
+                or next((title for title in self.titles.get(about, ()) if title in self.sheet.headers), None),
+                **exc.extra,
+            }
+        )
+
+
+def import_jobs(
+    raw: bytes,
+    *,
+    by: User | None,
+    dry_run: bool,
+    default_owner: str = "",
+    progress: Callable[[int, int], None] | None = None,
+) -> Import:
+    """Check every row of a CSV file and, unless it is a dry run, create the jobs of the good ones.
+
+    Created jobs have their mail off and belong to `by`. `progress` is called with rows done and rows in all. Raises
+    `Invalid CSV` for a file that cannot be read; errors of rows are in the result.
+    """
+    found = Import(csv_reader.read(raw))
+    known = {title for accepted in found.titles.values() for title in accepted}
+    if not known & set(found.sheet.headers):
+        raise csv_reader.invalid_csv(
+            "No column has a known header. Start from the template: Job Name, Cron Schedule (JST), ..."
+        )
+    checker = _Checker(found, by, default_owner or settings.DEFAULT_GITHUB_OWNER)
+    for done, row in enumerate(found.sheet.rows, start=1):
+        checker.check(row)
+        if progress and (done % _NAMES_AT_ONCE == 0 or done == len(found.sheet.rows)):
+            progress(done, len(found.sheet.rows))
+    if not dry_run and found.jobs:
+        _create(found, by)
+    found.errors.sort(key=lambda error: error["row"])
+    return found
+
+
+def import_json(
+    raw: bytes, *, by: User | None, dry_run: bool, progress: Callable[[int, int], None] | None = None
+) -> Import:
+    """The same from a JSON list of bodies as `POST /jobs` takes them; `row` counts them from 1."""
+    try:
+        bodies = json.loads(csv_reader.decode(raw))
+    except ValueError as exc:
+        raise Invalid("Invalid JSON", f"The file is not valid JSON: {exc}.") from exc
+    if not isinstance(bodies, list) or not all(isinstance(body, dict) for body in bodies):
+        raise Invalid("Invalid JSON", "The file must hold a list of objects, as exportjobs writes it.")
+    found = Import(Sheet([], [], 0, len(bodies), 0, 0))
+    names: set[str] = set()
+    for number, body in enumerate(bodies, start=1):
+        row = SheetRow(number, {})
+        try:
+            job = Job(**clean_new(body), created_by=by)
+            if job.name in names:
+                raise validation.duplicate_name(job.name)
+        except DomainError as exc:
+            found.refuse(row, str(body.get("name") or ""), exc)
+        else:
+            names.add(job.name)
+            found.jobs.append((row, job))
+        if progress and (number % _NAMES_AT_ONCE == 0 or number == len(bodies)):
+            progress(number, len(bodies))
+    if not dry_run and found.jobs:
+        _create(found, by)
+    return found
+
+
+def _create(found: Import, by: User | None) -> None:
+    """Store the jobs; rows whose name was taken meanwhile become errors."""
+    for _ in range(_TRIES):
+        try:
+            add_jobs([job for _, job in found.jobs], by=by, bulk=True)
+            return
+        except Invalid:
+            taken = _taken(job.name for _, job in found.jobs)
+            for row, job in found.jobs:
+                if job.name in taken:
+                    found.refuse(row, job.name, validation.duplicate_name(job.name))
+            found.jobs = [(row, job) for row, job in found.jobs if job.name not in taken]
+            if not found.jobs:
+                return
+    raise Invalid("Bulk upload failed", "Others create jobs with these names at the same time. Try again.")
+
+
+class _Checker:
+    """Checks rows one by one, knowing the names in the sheet and in the database, and all labels."""
+
+    def __init__(self, found: Import, by: User | None, default_owner: str) -> None:
+        self._found = found
+        self._by = by
+        self._default_owner = default_owner
+        self._in_sheet: set[str] = set()
+        self._taken = _taken(row.get(*found.titles["name"])[0] for row in found.sheet.rows)
+        self._categories = LabelBook(Category)
+        self._teams = LabelBook(PicTeam)
+
+    def check(self, row: SheetRow) -> None:
+        """Add the row's job, or the first error found in the contract's order."""
+        cells = {meaning: _plain(row.get(*titles)[0]) for meaning, titles in self._found.titles.items()}
+        try:
+            _refuse_formulas(row, self._found.titles)
+            job = self._job(cells)
+        except DomainError as exc:
+            self._found.refuse(row, cells["name"], exc)
+        else:
+            self._found.jobs.append((row, job))
+
+    def _job(self, cells: dict[str, str]) -> Job:
+        target = next((found for kind in kinds.registered() if (found := kind.read_first(cells))), None)
+        category = validation.category(cells["category"], called=self._categories.called)
+        end_date = validation.end_date(cells["end_date"].replace("/", "-"), spreadsheet=True)
+        team = self._team(cells["pic_team"])
+        name = self._name(cells)
+        return Job(
+            name=name,
+            cron_expression=validation.cron(cells["cron_expression"]),
+            category=category,
+            pic_team=team,
+            end_date=end_date,
+            metadata=_metadata(cells),
+            is_active=cells["is_active"].lower() not in INACTIVE,
+            created_by=self._by,
+            **(target or parsing.read_row(cells, default_owner=self._default_owner)).columns(),
+        )
+
+    def _team(self, text: str) -> PicTeam:
+        try:
+            return validation.pic_team(text, called=self._teams.called)
+        except Invalid as exc:
+            found = self._teams.called(text)
+            slug = found.slug if found else None
+            raise Invalid(exc.error, exc.message, fields=exc.fields, pic_team=text, pic_team_slug=slug) from exc
+
+    def _name(self, cells: dict[str, str]) -> str:
+        missing = [field for field in ("name", "cron_expression") if not cells[field]]
+        if missing:
+            raise Invalid(
+                "Missing required fields",
+                f"Fill in {' and '.join(missing)}.",
+                fields={field: ["Is required."] for field in missing},
+                missing_fields=missing,
+            )
+        name = validation.name_text(cells["name"])
+        if name in self._in_sheet:
+            raise invalid_field(
+                "name", f'The name "{name}" stands in an earlier row already.', error="Duplicate job name in CSV"
+            )
+        self._in_sheet.add(name)
+        if name in self._taken:
+            raise validation.duplicate_name(name)
+        return name
+
+
+def _metadata(cells: dict[str, str]) -> dict[str, Any]:
+    metadata: dict[str, Any] = {}
+    if cells["metadata"]:
+        try:
+            metadata = read_object(cells["metadata"].encode())
+        except Invalid as exc:
+            not_json = exc.error == "Invalid JSON"
+            raise invalid_field(
+                "metadata",
+                f"The request body is not {'valid JSON' if not_json else 'a JSON object'}: {exc.message}",
+                error="Invalid JSON in Request Body" if not_json else "Invalid Request Body",
+            ) from exc
+    metadata = validation.metadata(metadata, error="Invalid Request Body")
+    if cells["branch"]:
+        metadata.setdefault("branchDetails", cells["branch"])
+    return metadata
+
+
+def _refuse_formulas(row: SheetRow, titles: dict[str, tuple[str, ...]]) -> None:
+    for meaning, accepted in titles.items():
+        value, title = row.get(*accepted)
+        if value.startswith("="):
+            raise invalid_field(
+                meaning,
+                f"The column '{title}' holds a formula ({value[:40]}): paste it as a value. A text that begins with '='"
+                " is written with an apostrophe in front.",
+                error="Formula in cell",
+            )
+
+
+def quoted(text: str) -> str:
+    """A text as it stands in a cell that no spreadsheet program takes for a formula: with an apostrophe in front."""
+    return f"'{text}" if text.lstrip("'")[:1] in {"=", "+", "-", "@"} else text
+
+
+def _plain(cell: str) -> str:
+    """The text of a cell that `quoted` wrote."""
+    return cell[1:] if cell.startswith("'") and quoted(cell[1:]) == cell else cell
+
+
+def _taken(names: Iterable[str]) -> set[str]:
+    wanted = [_plain(name) for name in names]
+    found: set[str] = set()
+    for start in range(0, len(wanted), _NAMES_AT_ONCE):
+        found.update(Job.objects.filter(name__in=wanted[start : start + _NAMES_AT_ONCE]).values_list("name", flat=True))
+    return found
+
+
+def dumps(metadata: dict[str, Any]) -> str:
+    """Metadata as it stands in a cell; '' for none."""
+    return json.dumps(metadata, ensure_ascii=False) if metadata else ""

@@ -1,0 +1,232 @@
+"""The rules for each field of a job. Every way in (API, admin, CSV) uses these, and each says its own order."""
+
+from __future__ import annotations
+
+import datetime as dt
+from collections.abc import Callable, Mapping
+from typing import Any, TypeAlias, TypeVar
+
+import orjson
+from django.core.exceptions import ValidationError
+from django.core.validators import validate_email
+from django.db import models
+
+from core.api import payload
+from core.api.errors import Invalid, invalid_field
+from jobs.fields import JobField, job_fields
+from jobs.models import Job, today
+from jobs.schedules.schedule import CronError, schedule_of
+from settings_app.models import GitHubCredential
+from taxonomy.models import GENERAL, Category, PicTeam
+
+L = TypeVar("L", Category, PicTeam)
+# Finds a label by slug or display name.
+Called: TypeAlias = Callable[[str], L | None]
+
+
+def name(value: Any, *, job: Job | None = None) -> str:
+    """A job's name: not blank, not another job's."""
+    text = name_text(value)
+    others = Job.objects.exclude(pk=job.pk) if job else Job.objects.all()
+    if others.filter(name=text).exists():
+        raise duplicate_name(text)
+    return text
+
+
+def name_text(value: Any) -> str:
+    """A name that is not blank."""
+    text = payload.text(value, "name", limit=255)
+    if not text:
+        raise invalid_field("name", "Write a name for the job.", error="Job name cannot be empty")
+    return text
+
+
+def duplicate_name(text: str) -> Invalid:
+    return invalid_field(
+        "name", f'A job named "{text}" already exists. Choose another name.', error="Duplicate job name"
+    )
+
+
+def cron(value: Any, *, field: str = "cron_expression") -> str:
+    """A cron expression that can fire; trimmed, else as written."""
+    error = "Invalid cron expression"
+    text = payload.text(value, field, limit=255, error=error)
+    try:
+        schedule_of(text)
+    except CronError as exc:
+        raise invalid_field(field, str(exc), error=error) from exc
+    return text
+
+
+def category(value: Any, *, current: Category | None = None, called: Called[Category] | None = None) -> Category:
+    """A category by slug or display name; blank is General. The one that the job has is kept even if disabled."""
+    text = payload.text(value, "category", limit=100, error="Invalid category") or GENERAL
+    found = _label(called or Category.objects.called, text, current)
+    if found is None:
+        raise invalid_field("category", f"Unknown category '{text}'. Choose one that exists.", error="Invalid category")
+    if not found.is_active and found != current:
+        raise invalid_field(
+            "category", f"The category '{found.name}' is disabled. Choose an active one.", error="Invalid category"
+        )
+    return found
+
+
+def pic_team(value: Any, *, current: PicTeam | None = None, called: Called[PicTeam] | None = None) -> PicTeam:
+    """A PIC team by slug or display name. The one that the job has is kept even if disabled."""
+    error = "Invalid PIC team"
+    text = payload.text(value, "pic_team", limit=100, error=error)
+    if not text:
+        raise invalid_field("pic_team", "PIC team is required. Send 'pic_team' with its slug or name.", error=error)
+    found = _label(called or PicTeam.objects.called, text, current)
+    if found is None:
+        raise invalid_field("pic_team", f"Unknown PIC team. There is no team '{text}': create it first.", error=error)
+    if not found.is_active and found != current:
+        raise invalid_field(
+            "pic_team", f"PIC team is disabled. Enable '{found.name}' or choose another team.", error=error
+        )
+    return found
+
+
+def _label(called: Called[L], text: str, current: L | None) -> L | None:
+    return current if current is not None and text in {current.slug, current.name} else called(text)
+
+
+def metadata(value: Any, *, error: str = "Invalid metadata") -> dict[str, Any]:
+    """A JSON object (RFC 8259) that can be stored and sent: numbers within 64 bits, no halves of characters, no NUL."""
+    data = payload.mapping(value, "metadata", error=error)
+    try:
+        text = orjson.dumps(data)
+    except (TypeError, ValueError) as exc:
+        raise invalid_field("metadata", f"'metadata' cannot be sent as JSON: {exc}.", error=error) from exc
+    if b"\\u0000" in text or orjson.loads(text) != data:
+        raise invalid_field("metadata", "'metadata' may hold neither the NUL character nor NaN.", error=error)
+    return data
+
+
+def emails(value: Any) -> list[str]:
+    """A list of valid e-mail addresses, each once."""
+    error, field = "Invalid notification_emails", "notification_emails"
+    if value is None:
+        return []
+    if not isinstance(value, list):
+        raise invalid_field(field, "Send a list of e-mail addresses.", error=error)
+    found: dict[str, None] = {}
+    for item in value:
+        address = payload.text(item, field, limit=254, error=error)
+        try:
+            validate_email(address)
+        except ValidationError:
+            raise invalid_field(field, f"'{address[:60]}' is not a valid e-mail address.", error=error) from None
+        found[address] = None
+    return list(found)
+
+
+def end_date(value: Any, *, current: dt.date | None = None, spreadsheet: bool = False) -> dt.date:
+    """A day, today in the scheduler's zone at the earliest, or the one that the job has.
+
+    With `spreadsheet` months and days of one digit are read too, as spreadsheet programs write them.
+    """
+    error, field = "Invalid end_date", "end_date"
+    text = payload.text(value, field, limit=255, error=error)
+    try:
+        if spreadsheet:
+            text = "-".join(part.zfill(2) for part in text.split("-"))
+        if len(text) != 10:
+            raise ValueError(text)
+        day = dt.date.fromisoformat(text)
+    except ValueError:
+        raise invalid_field(field, "Write the last day as YYYY-MM-DD.", error=error) from None
+    if day != current and day < today():
+        raise invalid_field(
+            field, f"The end date {day} has passed. Write today ({today()}) or a later day.", error=error
+        )
+    return day
+
+
+def mail(data: Mapping[str, Any], job: Job | None = None) -> dict[str, Any]:
+    """The three mail columns. The addresses and `notify_on_success` count only while mail is on."""
+    addresses = emails(data.get("notification_emails"))
+    enabled = job.enable_email_notifications if job else False
+    on_success = job.notify_on_success if job else False
+    if data.get("enable_email_notifications") is not None:
+        enabled = payload.boolean(data["enable_email_notifications"], "enable_email_notifications")
+    if data.get("notify_on_success") is not None:
+        on_success = payload.boolean(data["notify_on_success"], "notify_on_success")
+    if job and "notification_emails" not in data:
+        addresses = job.notification_emails
+    return {
+        "enable_email_notifications": enabled,
+        "notification_emails": addresses if enabled else [],
+        "notify_on_success": on_success and enabled,
+    }
+
+
+def policies(data: Mapping[str, Any], *, start_before: dt.date) -> dict[str, Any]:
+    """The columns of the policies that were sent.
+
+    A policy is a declared field without a rule of its own, `start_date` or `github_credential`. None leaves a policy as it is, but
+    clears `start_date` and texts.
+    """
+    values: dict[str, Any] = {}
+    for field in job_fields():
+        if not field.traits.rule and field.name in data:
+            values |= _policy(field, data[field.name])
+    if "start_date" in data:
+        values["start_date"] = _start_date(data["start_date"], start_before)
+    if "github_credential" in data:
+        name = payload.text(data["github_credential"], "github_credential", limit=100)
+        values["github_credential"] = _credential(name) if name else None
+    return values
+
+
+def _policy(field: JobField, value: Any) -> dict[str, Any]:
+    """The column of one policy, validated by the column's kind and the field's traits; {} if it stays as it is."""
+    name, column, traits = field
+    if isinstance(column, models.CharField) and not column.choices:
+        return {name: payload.text(value, name, limit=column.max_length or 255)}
+    if value is None:
+        return {}
+    if traits.bounds:
+        return {name: _whole(value, name, *traits.bounds)}
+    if traits.choices:
+        if not isinstance(value, list):
+            raise invalid_field(name, f"Send a list of {', '.join(traits.choices.values)}.")
+        return {name: list(dict.fromkeys(_choice(item, name, traits.choices.values) for item in value))}
+    if column.choices:
+        return {name: _choice(value, name, [str(one) for one, _ in column.flatchoices])}
+    return {name: payload.boolean(value, name)}
+
+
+def _credential(name: str) -> GitHubCredential:
+    found = GitHubCredential.objects.defer("token", "private_key").filter(name=name).first()
+    if found is None:
+        raise invalid_field("github_credential", f"There is no GitHub credential '{name[:60]}'.")
+    return found
+
+
+def _whole(value: Any, field: str, least: int, most: int) -> int:
+    if not isinstance(value, int) or isinstance(value, bool) or not least <= value <= most:
+        raise invalid_field(field, f"'{field}' must be a whole number from {least} to {most}.")
+    return value
+
+
+def _choice(value: Any, field: str, choices: list[str]) -> str:
+    if value not in choices:
+        raise invalid_field(field, f"'{field}' must be one of {', '.join(choices)}.")
+    return str(value)
+
+
+def _start_date(value: Any, end: dt.date) -> dt.date | None:
+    field = "start_date"
+    text = payload.text(value, field, limit=255)
+    if not text:
+        return None
+    try:
+        if len(text) != 10:
+            raise ValueError(text)
+        day = dt.date.fromisoformat(text)
+    except ValueError:
+        raise invalid_field(field, "Write the first day as YYYY-MM-DD.") from None
+    if day > end:
+        raise invalid_field(field, f"The start date {day} comes after the end date {end}.")
+    return day

@@ -1,0 +1,164 @@
+"""When a job's failures are worth an alert, by its own rules: each of them, so many in a row, so many of the last runs; and when it is well again."""
+
+from __future__ import annotations
+
+import datetime as dt
+from collections.abc import Sequence
+from enum import Enum
+from statistics import median
+from typing import NamedTuple
+from uuid import UUID
+
+from django.db import transaction
+from django.db.models import Q
+from django.utils import timezone
+
+from accounts.models import User
+from core.db.executemany import update_many
+from executions.models import Status
+from executions.recording import Finished
+from executions.statistics.queries import latest_runs
+from jobs.models import Job
+from notifications.models import FailureState
+
+REMIND_AFTER = dt.timedelta(days=1)
+# Well beyond its own history: three times the median of the latest runs, of at least five, and five seconds more.
+_TIMES = 3.0
+_AT_LEAST_SECONDS = 5.0
+_COMPARED = 21
+_FEWEST = 5
+
+
+class AlertKind(Enum):
+    """What an alert says."""
+
+    FAILED = "failed"
+    STILL_FAILING = "is still failing"
+    RECOVERED = "has recovered"
+    SLOW = "was slow"
+    COMPLETED = "completed"
+    UNRUN = "was missed or skipped"
+
+
+class Alert(NamedTuple):
+    """Something that the people of a job are told. `since` and `failures` are of the failing period; of fire times
+    that were not run `failures` is how many; `usual` is how many seconds the latest runs took, where that makes a run slow."""
+
+    kind: AlertKind
+    job: Job
+    finished: Finished | None = None
+    since: dt.datetime | None = None
+    failures: int = 0
+    usual: float | None = None
+
+
+def alerts_of(finished: Sequence[Finished], jobs: dict[UUID, Job]) -> list[Alert]:
+    """Follow the outcomes of these jobs, within the caller's transaction; returns what is worth an alert, in order."""
+    states = {one.job_id: one for one in FailureState.objects.select_for_update().filter(job__in=jobs).order_by("job")}
+    known = set(states)
+    usual = _usual(jobs, {one.execution_id for one in finished})
+    alerts: list[Alert] = []
+    for one in finished:
+        if job := jobs.get(one.job_id):
+            state = states.setdefault(one.job_id, FailureState(job=job))
+            alerts += _follow(job, state, one, usual.get(job.pk))
+    _store(states, known)
+    return alerts
+
+
+def _usual(jobs: dict[UUID, Job], but: set[UUID]) -> dict[UUID, float]:
+    """The median seconds of the latest successful runs, without those that have just ended, of jobs that ask to be measured by it."""
+    found: dict[UUID, float] = {}
+    asking = [job_id for job_id, job in jobs.items() if job.slow_by_history]
+    for job_id, runs in latest_runs(asking, _COMPARED).items():
+        seconds = [run.duration_seconds for run in runs if run.status == Status.SUCCESS and run.id not in but]
+        if len(seconds) >= _FEWEST:
+            found[job_id] = median(one or 0.0 for one in seconds)
+    return found
+
+
+def _slow(job: Job, one: Finished, usual: float | None) -> list[Alert]:
+    """Slow is what took longer than the job's own limit, or well longer than its latest runs."""
+    if job.slow_after_seconds and one.duration_seconds > job.slow_after_seconds:
+        return [Alert(AlertKind.SLOW, job, one)]
+    if usual is not None and one.duration_seconds > max(_TIMES * usual, usual + _AT_LEAST_SECONDS):
+        return [Alert(AlertKind.SLOW, job, one, usual=usual)]
+    return []
+
+
+def _follow(job: Job, state: FailureState, one: Finished, usual: float | None) -> list[Alert]:
+    failed = one.status == Status.FAILED
+    span = job.alert_window or job.alert_after_failures
+    state.recent = (state.recent + ("F" if failed else "S"))[-span:]
+    if failed:
+        return _failed(job, state, one)
+    alerts = []
+    if state.since is not None and _is_well(job, state):
+        if state.alerted_at is not None and job.notify_on_recovery:
+            alerts.append(Alert(AlertKind.RECOVERED, job, one, state.since, state.failures))
+        state.since = state.alerted_at = state.reminded_at = state.acknowledged_at = state.acknowledged_by = None
+        state.failures = 0
+    if job.notify_on_success:
+        alerts.append(Alert(AlertKind.COMPLETED, job, one))
+    return alerts + _slow(job, one, usual)
+
+
+def _failed(job: Job, state: FailureState, one: Finished) -> list[Alert]:
+    state.since = state.since or one.completed_at
+    state.failures += 1
+    each = job.alert_after_failures == 1 and not job.alert_window
+    if not _is_alarming(job, state) or (state.alerted_at is not None and not each):
+        return []
+    state.alerted_at = state.alerted_at or timezone.now()
+    return [Alert(AlertKind.FAILED, job, one, state.since, state.failures)]
+
+
+def _is_alarming(job: Job, state: FailureState) -> bool:
+    """Whether the latest runs are as bad as the job's rule says."""
+    if job.alert_window:
+        return state.recent.count("F") >= min(job.alert_after_failures, job.alert_window)
+    return _in_a_row(state, "F") >= job.alert_after_failures
+
+
+def _is_well(job: Job, state: FailureState) -> bool:
+    """Whether a failing period is over: at the first success or, for a job that flaps, after as many in a row as failures made the alert."""
+    return not job.alert_window or _in_a_row(state, "S") >= min(job.alert_after_failures, job.alert_window)
+
+
+def _in_a_row(state: FailureState, outcome: str) -> int:
+    """How many of the latest runs, without a break, ended so."""
+    return len(state.recent) - len(state.recent.rstrip(outcome))
+
+
+def _store(states: dict[UUID, FailureState], known: set[UUID]) -> None:
+    kept = {job_id: state for job_id, state in states.items() if state.since is not None or "F" in state.recent}
+    FailureState.objects.filter(job__in=known - set(kept)).delete()
+    FailureState.objects.bulk_create(
+        [state for job_id, state in kept.items() if job_id not in known], ignore_conflicts=True
+    )
+    fields = ("recent", "since", "failures", "alerted_at", "reminded_at", "acknowledged_at", "acknowledged_by")
+    rows = [
+        (one.recent, one.since, one.failures, one.alerted_at, one.reminded_at, one.acknowledged_at, one.acknowledged_by_id, job_id)
+        for job_id, one in kept.items()
+        if job_id in known
+    ]  # fmt: skip
+    update_many(FailureState, fields, ("job",), rows)
+
+
+@transaction.atomic
+def still_failing() -> list[Alert]:
+    """The alerts of jobs that have been failing for another day since they were told of; none for those that somebody acknowledged."""
+    now = timezone.now()
+    due = Q(reminded_at__lte=now - REMIND_AFTER) | Q(reminded_at=None, alerted_at__lte=now - REMIND_AFTER)
+    failing = FailureState.objects.select_for_update(of=("self",)).filter(
+        due, acknowledged_at=None, job__is_active=True
+    )
+    states = list(failing.order_by("job").select_related("job__pic_team"))
+    FailureState.objects.filter(pk__in=[state.pk for state in states]).update(reminded_at=now)
+    return [Alert(AlertKind.STILL_FAILING, state.job, None, state.since, state.failures) for state in states]
+
+
+def acknowledge(job: Job, *, by: User) -> bool:
+    """Say that somebody looks after a failing job: no more reminders until it has recovered. Returns whether it was failing."""
+    failing = FailureState.objects.filter(job=job, alerted_at__isnull=False, acknowledged_at=None)
+    return bool(failing.update(acknowledged_at=timezone.now(), acknowledged_by=by))

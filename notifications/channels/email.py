@@ -1,0 +1,27 @@
+"""E-mail, through the mail server of the `MAIL_` settings."""
+
+from __future__ import annotations
+
+from django.core.mail import EmailMultiAlternatives
+
+from notifications.channels.failure import SendingFailed
+from notifications.models import Message
+
+
+def send(message: Message) -> None:
+    """Send one message. Raises `SendingFailed`."""
+    # Mail programs show an unsubscribe button for these headers (RFC 2369, RFC 8058).
+    unsubscribe = {
+        "List-Unsubscribe": f"<{message.unsubscribe}>",
+        "List-Unsubscribe-Post": "List-Unsubscribe=One-Click",
+    }
+    # The same Message-ID at each attempt: if this process died before it recorded the server's answer, mail programs
+    # show one message.
+    headers = {"Message-ID": f"<{message.pk}@cronsched>", **(unsubscribe if message.unsubscribe else {})}
+    mail = EmailMultiAlternatives(message.subject, message.text, to=[message.recipient], headers=headers)
+    if message.html:
+        mail.attach_alternative(message.html, "text/html")
+    try:
+        mail.send()
+    except (OSError, ValueError) as exc:
+        raise SendingFailed(f"the mail server did not take it: {exc}") from exc

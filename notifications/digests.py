@@ -1,0 +1,121 @@
+"""Who hears an alert, and whether alone or in a digest: a burst reaches nobody as a hundred messages.
+
+Up to `AT_ONCE` alerts within `SPAN` come one by one. More of them at once, as when a service is down that many jobs call, are one digest, sent at once;
+what trickles in after that is added to one digest that leaves at the end of its five minutes.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+from collections import defaultdict
+from collections.abc import Sequence
+
+from django.conf import settings
+from django.db import transaction
+from django.db.models import Q
+from django.utils import timezone
+
+from notifications import rendering
+from notifications.alert_rules import Alert, AlertKind
+from notifications.models import Channel, Message, MessageStatus
+from settings_app.models import Preferences, SlackSettings
+
+AT_ONCE = 5
+SPAN = dt.timedelta(minutes=10)
+WINDOW = dt.timedelta(minutes=5)
+_REFUSAL = {
+    AlertKind.FAILED: "email_on_job_failure",
+    AlertKind.STILL_FAILING: "email_on_job_failure",
+    AlertKind.COMPLETED: "email_on_job_success",
+}
+Recipient = tuple[str, str]
+
+
+def queue_alerts(alerts: Sequence[Alert]) -> list[Message]:
+    """Queue what the addresses of jobs and the channels of teams are told, in the caller's transaction; returns the new messages.
+
+    E-mail goes to the addresses of jobs whose mail is on, but not to a user who does not want it (`email_on_job_failure`,
+    `email_on_job_success`); Slack to jobs that ask for it.
+    """
+    by_recipient = _by_email(alerts) | _by_slack(alerts)
+    recent = _told(timezone.now() - SPAN) if by_recipient else {}
+    today = _told_of_unrun() if any(alert.kind is AlertKind.UNRUN for alert in alerts) else {}
+    fresh: list[Message] = []
+    for recipient, all_of_them in sorted(by_recipient.items()):
+        mine = [alert for alert in all_of_them if rendering.identity(alert) not in today.get(recipient, ())]
+        told = len(recent.get(recipient, ()))
+        if told + len(mine) <= AT_ONCE:
+            fresh += [rendering.of_alert(alert, *recipient) for alert in mine]
+        elif not told:
+            fresh.append(rendering.digest(f"at once {rendering.identity(mine[0])}", mine, *recipient))
+        else:
+            _add_to_digest(recipient, mine)
+    return fresh
+
+
+def _by_email(alerts: Sequence[Alert]) -> dict[Recipient, list[Alert]]:
+    found: defaultdict[Recipient, list[Alert]] = defaultdict(list)
+    mailing = [alert for alert in alerts if settings.MAIL_ENABLED and alert.job.enable_email_notifications]
+    refusals = _refusals({address for alert in mailing for address in alert.job.notification_emails})
+    for alert in mailing:
+        for address in dict.fromkeys(alert.job.notification_emails):
+            if _REFUSAL.get(alert.kind) not in refusals.get(address.lower(), ()):
+                found[Channel.EMAIL.value, address].append(alert)
+    return dict(found)
+
+
+def _refusals(addresses: set[str]) -> dict[str, set[str]]:
+    """The preferences that users with these addresses have switched off."""
+    names = sorted(set(_REFUSAL.values()))
+    off = Q(**{names[0]: False}) | Q(**{names[1]: False})
+    users = Preferences.objects.filter(off, user__email__in={address.lower() for address in addresses})
+    return {
+        address: {name for name, wanted in zip(names, wanting, strict=True) if not wanted}
+        for address, *wanting in users.values_list("user__email", *names)
+    }
+
+
+def _by_slack(alerts: Sequence[Alert]) -> dict[Recipient, list[Alert]]:
+    found: defaultdict[Recipient, list[Alert]] = defaultdict(list)
+    asking = [alert for alert in alerts if alert.job.alert_slack]
+    if asking and SlackSettings.objects.filter(is_enabled=True).exists():
+        for alert in asking:
+            found[Channel.SLACK.value, alert.job.pic_team.slack_handle].append(alert)
+    return dict(found)
+
+
+def _told(since: dt.datetime) -> dict[Recipient, set[str]]:
+    """The identities of the alerts that each recipient was told of since then, or is to be."""
+    found: defaultdict[Recipient, set[str]] = defaultdict(set)
+    told = Message.objects.filter(created_at__gte=since, alerts__isnull=False)
+    for channel, recipient, alerts in told.values_list("channel", "recipient", "alerts"):
+        found[channel, recipient].update(alert["id"] for alert in alerts or ())
+    return found
+
+
+def _told_of_unrun() -> dict[Recipient, set[str]]:
+    """The same of this day (UTC): fire times that are not run are told once a day."""
+    return _told(timezone.now().replace(hour=0, minute=0, second=0, microsecond=0))
+
+
+@transaction.atomic
+def _add_to_digest(recipient: Recipient, alerts: Sequence[Alert]) -> None:
+    """Add alerts to the recipient's digest of these five minutes, which is made if need be and leaves when they end."""
+    now = timezone.now()
+    ends = now - (now - dt.datetime.min.replace(tzinfo=dt.UTC)) % WINDOW + WINDOW
+    digest = rendering.digest(f"until {ends:%Y-%m-%dT%H:%M}", alerts, *recipient)
+    kept, made = Message.objects.select_for_update().get_or_create(
+        key=digest.key,
+        defaults={
+            "next_attempt_at": ends,
+            **{name: getattr(digest, name) for name in ("channel", "recipient", "alerts", *rendering.DRAWN)},
+        },
+    )
+    if made:
+        return
+    if kept.status != MessageStatus.PENDING or kept.attempts:
+        # A clock that was set back: this one has left.
+        rendering.digest(f"after {rendering.identity(alerts[0])}", alerts, *recipient).save()
+        return
+    rendering.draw_digest(kept, [*(kept.alerts or ()), *(digest.alerts or ())])
+    kept.save(update_fields=["alerts", *rendering.DRAWN])

@@ -1,0 +1,295 @@
+"""Texts of the messages that leave by e-mail and Slack. What users wrote is escaped: it can neither mark up nor mention."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Sequence
+from datetime import datetime
+from typing import Any
+
+from django.conf import settings
+from django.template.loader import render_to_string
+from django.utils import timezone
+
+from accounts.models import User
+from core import page_links
+from jobs import signed_links
+from jobs.models import Job
+from notifications.alert_rules import Alert, AlertKind
+from notifications.models import Channel, Event, Message
+from settings_app.models import Preferences, SlackSettings
+
+_LISTED = 20
+_BAD = {AlertKind.FAILED, AlertKind.STILL_FAILING, AlertKind.UNRUN}
+_GROUP = re.compile(r"S[A-Z0-9]{6,}")
+_MEMBER = re.compile(r"[UW][A-Z0-9]{6,}")
+
+
+def of_alert(alert: Alert, channel: str, recipient: str) -> Message:
+    """The message that tells one recipient of one alert."""
+    message = _email(alert, recipient) if channel == Channel.EMAIL else _slack(alert)
+    message.recipient, message.alerts = recipient, [_line(alert)]
+    return message
+
+
+def identity(alert: Alert) -> str:
+    """What makes an alert the same one, whoever sends it and however often."""
+    if alert.finished:
+        return f"{alert.kind.name.lower()} {alert.finished.execution_id}"
+    return f"{alert.kind.name.lower()} {alert.job.pk} {timezone.now():%Y-%m-%d}"
+
+
+def words(alert: Alert) -> str:
+    """An alert in one line."""
+    kind, finished = alert.kind, alert.finished
+    if kind is AlertKind.FAILED and finished:
+        times = f" ({alert.failures} failures since {_local(alert.since)})" if alert.failures > 1 else ""
+        return f"failed: {finished.outcome.error}{times}"
+    if kind is AlertKind.RECOVERED:
+        return f"has recovered: it was failing for {_span(alert)}, {alert.failures} runs failed"
+    if kind is AlertKind.STILL_FAILING:
+        return f"is still failing: since {_local(alert.since)}, {alert.failures} runs failed"
+    if kind is AlertKind.UNRUN:
+        return (
+            f"missed or skipped {alert.failures} fire time{'s' if alert.failures > 1 else ''}; the executions say why"
+        )
+    if kind is AlertKind.SLOW and finished:
+        took = f"was slow: it took {finished.duration_seconds:.1f} s"
+        usual = f"{took}, where its latest runs took {alert.usual:.1f} s" if alert.usual is not None else ""
+        return usual or f"{took}, more than {alert.job.slow_after_seconds} s"
+    return "completed successfully"
+
+
+def _local(moment: datetime | None) -> str:
+    return f"{moment.astimezone(settings.SCHEDULER_ZONE):%Y-%m-%d %H:%M}" if moment else "-"
+
+
+def _span(alert: Alert) -> str:
+    if not (alert.since and alert.finished):
+        return "-"
+    minutes = max(1, round((alert.finished.completed_at - alert.since).total_seconds() / 60))
+    return (
+        f"{minutes} min" if minutes < 120 else f"{minutes // 60} h" if minutes < 48 * 60 else f"{minutes // 1440} days"
+    )
+
+
+def _email(alert: Alert, address: str) -> Message:
+    finished = alert.finished
+    context: dict[str, Any] = {
+        "job": alert.job,
+        "words": words(alert),
+        "bad": alert.kind in _BAD,
+        "finished": finished,
+        "completed_at": finished.completed_at.astimezone(settings.SCHEDULER_ZONE) if finished else None,
+        "zone": str(settings.SCHEDULER_ZONE),
+        "link": job_link(alert.job),
+        "unsubscribe": unsubscribe_link(alert.job, address),
+    }
+    # A line break in a subject would be a header of its own.
+    name = " ".join(alert.job.name.split())
+    return Message(
+        key=f"email {identity(alert)} {address}",
+        channel=Channel.EMAIL,
+        recipient=address,
+        subject=f"[Cronsched] {name} {alert.kind.value}"[:300],
+        unsubscribe=context["unsubscribe"],
+        text=render_to_string("notifications/execution.txt", context),
+        html=render_to_string("notifications/execution.html", context),
+    )
+
+
+# What of a digest depends on its alerts.
+DRAWN = ("subject", "text", "html")
+
+
+def digest(name: str, alerts: Sequence[Alert], channel: str, recipient: str) -> Message:
+    """One message about many alerts; `name` tells the recipient's digests apart."""
+    message = Message(key=f"{channel} digest {name} {recipient}"[:400], channel=channel, recipient=recipient)
+    return draw_digest(message, [_line(alert) for alert in alerts])
+
+
+def draw_digest(message: Message, lines: list[dict[str, Any]]) -> Message:
+    """Write a digest's texts from its alerts."""
+    message.alerts = lines
+    if message.channel == Channel.EMAIL:
+        bad = sum(line["bad"] for line in lines)
+        message.subject = f"[Cronsched] {len(lines)} alerts, {bad} of failures"
+        message.text = render_to_string("notifications/digest.txt", {"rows": lines})
+        message.html = render_to_string("notifications/digest.html", {"rows": lines})
+    else:
+        told = [f"• *{escaped(line['job'])}* {escaped(line['words'])}" for line in lines[:_LISTED]]
+        more = [f"… and {len(lines) - _LISTED} more"] if len(lines) > _LISTED else []
+        message.subject = f"{len(lines)} alerts"
+        message.text = "\n".join([f"{mention(message.recipient)} {len(lines)} alerts:", *told, *more])
+    return message
+
+
+def _line(alert: Alert) -> dict[str, Any]:
+    """An alert in a digest."""
+    job = alert.job
+    return {
+        "id": identity(alert),
+        "job": job.name,
+        "team": job.pic_team.name,
+        "words": words(alert),
+        "link": job_link(job),
+        "bad": alert.kind in {AlertKind.FAILED, AlertKind.STILL_FAILING},
+    }
+
+
+def _slack(alert: Alert) -> Message:
+    job = alert.job
+    return Message(
+        key=f"slack {identity(alert)}",
+        channel=Channel.SLACK,
+        subject=f"{job.name} {alert.kind.value}"[:300],
+        text=f"{mention(job.pic_team.slack_handle)} Job *{escaped(job.name)}* {escaped(words(alert))} <{job_link(job)}|Open the job>",
+        blocks=_blocks(alert),
+    )
+
+
+def _blocks(alert: Alert) -> list[dict[str, Any]]:
+    """An alert in Slack's Block Kit: the words with the team's mention, and buttons that lead to the job and the execution."""
+    job, bad = alert.job, alert.kind in _BAD
+    said = f"{':red_circle:' if bad else ':large_green_circle:'} *{escaped(job.name)}* {escaped(words(alert))}"
+    buttons = [("Open the job", job_link(job))]
+    if alert.finished:
+        buttons.append(("Open the execution", _public("execution", alert.finished.execution_id)))
+    return [
+        # Slack allows 3,000 characters in a section.
+        {"type": "section", "text": {"type": "mrkdwn", "text": f"{said}\n{mention(job.pic_team.slack_handle)}"[:2900]}},
+        {
+            "type": "actions",
+            "elements": [
+                {"type": "button", "text": {"type": "plain_text", "text": label}, "url": url} for label, url in buttons
+            ],
+        },
+    ]
+
+
+def of_scheduler(event: Event) -> list[Message]:
+    """An e-mail to each admin and one Slack message about the scheduler itself."""
+    admins = User.objects.active_admins().values_list("email", flat=True) if settings.MAIL_ENABLED else []
+    text = f"{event.message}\n\n{settings.FRONTEND_BASE_URL}\n"
+    found = [
+        Message(
+            key=f"email scheduler {event.pk} {address}",
+            channel=Channel.EMAIL,
+            recipient=address,
+            subject=f"[Cronsched] {event.title}",
+            text=text,
+        )
+        for address in admins
+    ]
+    if SlackSettings.objects.filter(is_enabled=True).exists():
+        found.append(
+            Message(
+                key=f"slack scheduler {event.pk}",
+                channel=Channel.SLACK,
+                subject=event.title,
+                text=f"*{escaped(event.title)}*: {escaped(event.message)}",
+            )
+        )
+    return found
+
+
+def of_disabled(job: Job, by: str) -> list[Message]:
+    """An e-mail to the owner of a job that somebody else disabled, if the owner's preferences ask for it."""
+    owner = job.created_by
+    if not settings.MAIL_ENABLED or owner is None or not owner.is_active or owner.email == by:
+        return []
+    if not Preferences.objects.filter(user=owner, email_on_job_disabled=True).exists():
+        return []
+    name = " ".join(job.name.split())
+    text = f'Job "{name}" was disabled by {by}; it does not fire any more.\n\n{job_link(job)}\n'
+    return [
+        Message(
+            key=f"email disabled {job.pk} {job.updated_at.isoformat()} {owner.email}",
+            channel=Channel.EMAIL,
+            recipient=owner.email,
+            subject=f"[Cronsched] {name} was disabled"[:300],
+            text=text,
+        )
+    ]
+
+
+def to_slack(what: str, jobs: Iterable[Job]) -> list[Message]:
+    """One Slack message for each job whose end date has passed (`what` is "ended") or comes near; none while Slack is off."""
+    jobs = list(jobs)
+    if not jobs or not SlackSettings.objects.filter(is_enabled=True).exists():
+        return []
+    verb = "was paused: its end date has passed" if what == "ended" else "ends soon"
+    return [
+        Message(
+            key=f"slack {what} {job.pk} {job.end_date}",
+            channel=Channel.SLACK,
+            subject=f"{job.name} {verb}"[:300],
+            text=(
+                f"{mention(job.pic_team.slack_handle)} Job *{escaped(job.name)}* {verb}"
+                f" (end date {job.end_date}, {settings.SCHEDULER_ZONE}). <{job_link(job)}|Open the job>"
+                f" · <{extension_link(job)}|Extend it or hand it over>"
+            ),
+        )
+        for job in jobs
+    ]
+
+
+def of_ending(week: str, jobs: Sequence[Job]) -> list[Message]:
+    """One e-mail to each owner about their own jobs that end soon, and to each admin about all of them."""
+    if not settings.MAIL_ENABLED or not jobs:
+        return []
+    admins = set(User.objects.active_admins().values_list("email", flat=True))
+    by_address: dict[str, list[Job]] = {address: list(jobs) for address in admins}
+    for job in jobs:
+        owner = job.created_by
+        if owner and owner.is_active and owner.email not in admins:
+            by_address.setdefault(owner.email, []).append(job)
+    return [_ending_email(week, address, mine) for address, mine in sorted(by_address.items())]
+
+
+def _ending_email(week: str, address: str, jobs: Sequence[Job]) -> Message:
+    rows = [{"job": job, "link": extension_link(job)} for job in sorted(jobs, key=lambda job: (job.end_date, job.name))]
+    context = {"rows": rows, "zone": str(settings.SCHEDULER_ZONE)}
+    return Message(
+        key=f"email ending {week} {address}",
+        channel=Channel.EMAIL,
+        recipient=address,
+        subject=f"[Cronsched] {len(jobs)} job{'s end' if len(jobs) > 1 else ' ends'} within 30 days",
+        text=render_to_string("notifications/ending.txt", context),
+        html=render_to_string("notifications/ending.html", context),
+    )
+
+
+def unsubscribe_link(job: Job, address: str) -> str:
+    """The page that takes an address off a job's mail."""
+    return _public("unsubscription", signed_links.sign_address(job, address))
+
+
+def extension_link(job: Job) -> str:
+    """The page that extends a job or hands it over; works once."""
+    return _public("extension", signed_links.sign(job))
+
+
+def _public(page: str, *args: object) -> str:
+    return f"{settings.PUBLIC_URL}{page_links.path_of(page, *args)}"
+
+
+def job_link(job: Job) -> str:
+    """Where the frontend edits a job."""
+    return f"{settings.FRONTEND_BASE_URL}/jobs/{job.pk}/edit"
+
+
+def escaped(text: str) -> str:
+    """Text that Slack shows as it is: its three control characters are written as entities (Slack: "Escaping text")."""
+    return text.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
+
+
+def mention(handle: str) -> str:
+    """A team's handle as Slack mentions it: ids of groups and members as mentions, all else as text."""
+    handle = handle.strip()
+    plain = handle.removeprefix("@")
+    if _GROUP.fullmatch(plain):
+        return f"<!subteam^{plain}>"
+    if _MEMBER.fullmatch(plain):
+        return f"<@{plain}>"
+    return escaped(handle)

@@ -1,0 +1,210 @@
+"""Turns what happened into notifications in the app and messages to people, along the routes in `notifications.routes`.
+
+Alerts of single jobs follow the job's own rules (`notifications.alert_rules`) and may be gathered into digests
+(`notifications.digests`).
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+from uuid import UUID
+
+from django.conf import settings
+from django.db import transaction
+from django.db.models import Q
+from django.utils import timezone
+from uuid_utils.compat import uuid7
+
+from accounts.models import User
+from core.db.executemany import insert_new
+from executions.models import Status
+from executions.recording import Finished
+from jobs.models import Job, today
+from jobs.signals import JobChange
+from notifications import alert_rules, rendering
+from notifications.alert_rules import Alert
+from notifications.digests import queue_alerts
+from notifications.models import Event, Message
+from notifications.routes import Kind, in_app
+from settings_app.models import GitHubCredential
+
+_BATCH = 500
+REMIND_DAYS = 30
+_CREDENTIAL_ENDS = dt.timedelta(days=7)
+
+
+def on_jobs_changed(sender: Any, changes: Sequence[JobChange], bulk: bool, **_: Any) -> None:
+    """Receive `jobs_changed`."""
+    if bulk:
+        _store([_upload(changes)], [])
+        return
+    events = [_of_change(change) for change in changes]
+    ended = rendering.to_slack("ended", [change.job for change in changes if change.kind == "expired"])
+    disabled = [
+        message
+        for change in changes
+        if change.kind == "disabled"
+        for message in rendering.of_disabled(change.job, _who(change.by))
+    ]
+    _store(events, [*ended, *disabled])
+
+
+def _upload(changes: Sequence[JobChange]) -> Event:
+    count = len(changes)
+    what = f'Job "{changes[0].job.name}" was' if count == 1 else f"{count} jobs were"
+    return _event(Kind.UPLOADED, f"{what} created by {_who(changes[0].by)} in one upload.")
+
+
+def _of_change(change: JobChange) -> Event:
+    job = change.job
+    kind = Kind(change.kind)
+    if kind is Kind.EXPIRED:
+        message = (
+            f'Job "{job.name}" was paused: its end date {job.end_date} ({settings.SCHEDULER_ZONE}) has passed.'
+            f" Team: {job.pic_team.name}."
+        )
+        return _event(kind, message, owner_id=job.created_by_id, job_id=job.pk)
+    message = f'Job "{job.name}" was {change.kind} by {_who(change.by)}.'
+    return _event(kind, message, job_id=None if kind is Kind.DELETED else job.pk)
+
+
+def _event(kind: Kind, message: str, **fields: Any) -> Event:
+    """What the app shows, along the route of the event."""
+    shown = in_app(kind)
+    return Event(title=shown.title, type=shown.type, audience=shown.audience, message=message, **fields)
+
+
+def _who(user: User | None) -> str:
+    return user.email if user else "an operator"
+
+
+def notify_unschedulable(job_id: UUID, name: str, reason: str) -> None:
+    """Tell the admins and the owner of a job that the scheduler cannot fire."""
+    owner = Job.objects.filter(pk=job_id).values_list("created_by", flat=True).first()
+    message = f'Job "{name}" is off the clock until it is edited: {reason}'
+    _store([_event(Kind.UNSCHEDULABLE, message, owner_id=owner, job_id=job_id)], [])
+
+
+def notify_scheduler_incident(words: str, *, over: bool) -> None:
+    """Tell the admins, in the app, by e-mail and by Slack, of trouble with the scheduler itself, or of its end."""
+    event = _event(Kind.SCHEDULER_WELL if over else Kind.SCHEDULER_INCIDENT, words)
+    _store([event], rendering.of_scheduler(event))
+
+
+@transaction.atomic
+def notify_credential_problems() -> int:
+    """Tell the admins of GitHub credentials that are refused or end within a week, once for each trouble; returns how many."""
+    now = timezone.now()
+    troubled = GitHubCredential.objects.defer("token", "private_key").filter(
+        ~Q(problem="") | Q(expires_at__lte=now + _CREDENTIAL_ENDS), warned_at=None
+    )
+    events = [_of_credential(credential) for credential in troubled]
+    _store(events, [])
+    GitHubCredential.objects.filter(pk__in=[credential.pk for credential in troubled]).update(warned_at=now)
+    return len(events)
+
+
+def _of_credential(credential: GitHubCredential) -> Event:
+    kind = Kind.CREDENTIAL_REFUSED if credential.problem else Kind.CREDENTIAL_ENDS
+    what = credential.problem or f"it ends at {credential.expires_at:%Y-%m-%d %H:%M} UTC. Store a new one before."
+    return _event(kind, f'GitHub credential "{credential.name}": {what}')
+
+
+def on_executions_finished(sender: Any, finished: Sequence[Finished], **_: Any) -> None:
+    """Receive `executions_finished`."""
+    told = [one for one in finished if one.status == Status.FAILED or _success_is_told(one)]
+    insert_new(Event, _OUTCOME_COLUMNS, [_outcome(one) for one in told])
+    jobs = Job.objects.filter(pk__in={one.job_id for one in finished}).filter(
+        Q(enable_email_notifications=True) | Q(alert_slack=True)
+    )
+    wanting = {job.pk: job for job in jobs.select_related("pic_team")}
+    if wanting:
+        _store([], queue_alerts(alert_rules.alerts_of(finished, wanting)))
+
+
+@transaction.atomic
+def remind_of_failing_jobs() -> int:
+    """Tell once more of jobs that have been failing for another day; returns of how many."""
+    alerts = alert_rules.still_failing()
+    _store([], queue_alerts(alerts))
+    return len(alerts)
+
+
+def notify_unrun(unrun: Mapping[UUID, int]) -> None:
+    """Tell the people of jobs that ask for it how many fire times were missed or skipped."""
+    jobs = Job.objects.filter(pk__in=unrun, notify_on_missed=True).select_related("pic_team")
+    _store([], queue_alerts([Alert(alert_rules.AlertKind.UNRUN, job, failures=unrun[job.pk]) for job in jobs]))
+
+
+def _success_is_told(finished: Finished) -> bool:
+    return settings.NOTIFY_ON_SUCCESS == "all" or (settings.NOTIFY_ON_SUCCESS == "manual" and finished.manual)
+
+
+_OUTCOME_COLUMNS = ("id", "title", "message", "type", "audience", "job_id", "execution_id", "created_at")
+
+
+def _outcome(finished: Finished) -> tuple[Any, ...]:
+    """The columns of an outcome's event: thousands may come at once."""
+    failed = finished.status == Status.FAILED
+    shown = in_app(Kind.FAILED if failed else Kind.COMPLETED)
+    what = f"failed: {finished.outcome.error}" if failed else "completed successfully."
+    return (
+        uuid7(),
+        shown.title,
+        f'Job "{finished.job_name}" {what}',
+        shown.type.value,
+        shown.audience.value,
+        finished.job_id,
+        finished.execution_id,
+        finished.completed_at,
+    )
+
+
+def remind_of_ending_jobs() -> int:
+    """Tell of the active jobs that end within 30 days; once a week for each, whoever asks. Returns how many."""
+    day = today()
+    jobs = list(
+        Job.objects.active()
+        .filter(end_date__range=(day, day + dt.timedelta(days=REMIND_DAYS)))
+        .select_related("pic_team", "created_by")
+    )
+    year, week, _ = day.isocalendar()
+    name = f"{year}-W{week:02}"
+    reminders = rendering.to_slack(f"ending {name}", jobs) + rendering.of_ending(name, jobs)
+    fresh = [
+        job
+        for job in jobs
+        if not Event.objects.filter(
+            title=in_app(Kind.ENDING).title, job_id=job.pk, created_at__gte=_monday(day)
+        ).exists()
+    ]
+    _store([_ending(job, (job.end_date - day).days) for job in fresh], reminders)
+    return len(fresh)
+
+
+def _monday(day: dt.date) -> dt.datetime:
+    return dt.datetime.combine(day - dt.timedelta(days=day.weekday()), dt.time(), settings.SCHEDULER_ZONE)
+
+
+def _ending(job: Job, days: int) -> Event:
+    left = "today" if days == 0 else f"in {days} day{'s' if days > 1 else ''}"
+    message = f'Job "{job.name}" ends {left}, on {job.end_date} ({settings.SCHEDULER_ZONE}). Team: {job.pic_team.name}.'
+    return _event(Kind.ENDING, message, owner_id=job.created_by_id, job_id=job.pk)
+
+
+def _store(events: list[Event], outgoing: Iterable[Message]) -> None:
+    Event.objects.bulk_create(events, batch_size=_BATCH)
+    Message.objects.bulk_create(outgoing, batch_size=_BATCH, ignore_conflicts=True)
+
+
+def forget_old(days: int) -> int:
+    """Delete events and messages older than `days`, in steps; returns how many events."""
+    limit = timezone.now() - dt.timedelta(days=days)
+    deleted = 0
+    while ids := list(Event.objects.filter(created_at__lt=limit).order_by().values_list("pk", flat=True)[:_BATCH]):
+        Event.objects.filter(pk__in=ids).delete()
+        deleted += len(ids)
+    Message.objects.filter(created_at__lt=limit).delete()
+    return deleted

@@ -1,0 +1,121 @@
+"""The product's own jobs, in django-apscheduler's store, so that admins see them and their runs. The leader alone runs them."""
+
+from __future__ import annotations
+
+import datetime as dt
+import logging
+
+from apscheduler.schedulers.background import BackgroundScheduler
+from django.conf import settings
+from django.utils import timezone
+from django_apscheduler import util
+from django_apscheduler.jobstores import DjangoJobStore
+from django_apscheduler.models import DjangoJobExecution
+
+from accounts.models import ApiToken, LoginSession
+from executions import retention
+from executions.delivery.shared_limits import delete_unused
+from executions.models import Worker
+from executions.statistics import rollups
+from jobs import signed_links
+from jobs.schedules.schedule import schedule_of
+from jobs.services import pause_expired
+from notifications.reports import send_daily, send_weekly
+from notifications.routing import forget_old, notify_credential_problems, remind_of_ending_jobs, remind_of_failing_jobs
+from scheduler.clock import ScheduleTrigger
+from scheduler.models import Resync
+
+log = logging.getLogger("cronsched.chores")
+_KEPT = dt.timedelta(days=7)
+
+
+@util.close_old_connections  # type: ignore[untyped-decorator]
+def pause_ended_jobs() -> None:
+    """Pause the jobs whose end date was yesterday."""
+    paused = pause_expired()
+    if paused:
+        log.info("paused %d jobs whose end date has passed", len(paused))
+
+
+@util.close_old_connections  # type: ignore[untyped-decorator]
+def tidy() -> None:
+    """Delete what only its own time needed: ended logins, used links, answered resyncs, dead workers, old runs of these jobs."""
+    now = timezone.now()
+    LoginSession.objects.filter(expires_at__lte=now).delete()
+    ApiToken.objects.filter(expires_at__lte=now - _KEPT).delete()
+    forget_old(settings.NOTIFICATIONS_KEPT_DAYS)
+    signed_links.forget_old()
+    delete_unused()
+    Resync.objects.filter(requested_at__lt=now - _KEPT).delete()
+    Worker.objects.filter(heartbeat_at__lt=now - _KEPT).delete()
+    DjangoJobExecution.objects.delete_old_job_executions(int(_KEPT.total_seconds()))
+
+
+@util.close_old_connections  # type: ignore[untyped-decorator]
+def keep_history() -> None:
+    """Delete the executions that are kept no longer; count those that were never counted, as after an update from a version without."""
+    if rollups.is_lacking():
+        for _hour in rollups.rebuild():
+            continue
+    log.info("deleted %d executions that are kept no longer", retention.prune())
+
+
+@util.close_old_connections  # type: ignore[untyped-decorator]
+def remind() -> None:
+    """Tell of the jobs that end within 30 days."""
+    log.info("told of %d jobs that end soon", remind_of_ending_jobs())
+
+
+@util.close_old_connections  # type: ignore[untyped-decorator]
+def look_at_credentials() -> None:
+    """Tell of GitHub credentials that are refused or end soon."""
+    notify_credential_problems()
+
+
+@util.close_old_connections  # type: ignore[untyped-decorator]
+def remind_of_failing() -> None:
+    """Tell once a day of jobs that go on failing."""
+    remind_of_failing_jobs()
+
+
+@util.close_old_connections  # type: ignore[untyped-decorator]
+def report_daily() -> None:
+    """Queue the digests of the last day."""
+    send_daily()
+
+
+@util.close_old_connections  # type: ignore[untyped-decorator]
+def report_weekly() -> None:
+    """Queue the reports of the last week."""
+    send_weekly()
+
+
+JOBS = {
+    "daily digest": (report_daily, "0 8 * * *"),
+    "weekly report": (report_weekly, "0 8 * * 1"),
+    "remind of failing jobs": (remind_of_failing, "*/10 * * * *"),
+    "look at credentials": (look_at_credentials, "*/5 * * * *"),
+    "pause ended jobs": (pause_ended_jobs, "0 0 * * *"),
+    "remind of ending jobs": (remind, "0 9 * * 1"),
+    "tidy": (tidy, "30 3 * * *"),
+    "keep the history": (keep_history, "40 * * * *"),
+}
+
+
+def start() -> BackgroundScheduler:
+    """Start the product's own jobs; the caller shuts them down."""
+    scheduler = BackgroundScheduler(timezone=settings.SCHEDULER_ZONE)
+    scheduler.add_jobstore(DjangoJobStore(), "default")
+    for name, (work, expression) in JOBS.items():
+        scheduler.add_job(
+            work,
+            ScheduleTrigger(schedule_of(expression)),
+            id=name,
+            name=name,
+            replace_existing=True,
+            coalesce=True,
+            max_instances=1,
+            misfire_grace_time=3600,
+        )
+    scheduler.start()
+    return scheduler

@@ -1,0 +1,253 @@
+"""The scheduler process: stand by, lead, fire, hand over."""
+
+from __future__ import annotations
+
+import logging
+import sys
+import threading
+import time
+
+from django.conf import settings
+from django.db import DatabaseError, InterfaceError, close_old_connections, connection
+from django.utils import timezone
+
+from executions.backends import new_worker_id, shut_down
+from executions.celery_backend.dispatch import Unclaimed
+from executions.recovery import recover
+from executions.run_follower import RunFollower
+from notifications.outbox import send_due
+from scheduler import chores
+from scheduler.clock import Clock
+from scheduler.firing import fire
+from scheduler.leadership import Leader, LeaderLock, NotLeading, configured_lock
+from scheduler.models import Resync
+from scheduler.reconcile import Reconciler
+
+log = logging.getLogger("cronsched.scheduler")
+_LOOK_SECONDS = 0.2
+_HEARTBEAT_SECONDS = 1.0
+_LONGEST_BACKOFF_SECONDS = 2.0
+# Firing, calling and recording share one interpreter: with Python's 5 ms they hand it over so often that 10,000 calls take a tenth longer.
+_SWITCH_SECONDS = 0.02
+_STANDBY_SECONDS = 0.2
+_RECOVERY_SECONDS = 3.0
+_UNCLAIMED_SECONDS = 1.0
+_MAILING_SECONDS = 1.0
+_FOLLOWING_SECONDS = 1.0
+# A message that is being sent is claimed: who takes over does not send it a second time.
+_OTHERS_STOP_SECONDS = 0.5
+
+
+class SchedulerProcess:
+    """Waits for the lead, then keeps the clock and fires, until told to stop. Survives a database that is away for a while."""
+
+    def __init__(self, lock: LeaderLock | None = None) -> None:
+        self._lock = lock or configured_lock()
+        self._stop = threading.Event()
+
+    def stop(self) -> None:
+        """Ask for the end; safe in a signal handler."""
+        self._stop.set()
+
+    def run(self) -> None:
+        """Stand by and lead until `stop`; then let calls under way finish and record every outcome."""
+        sys.setswitchinterval(_SWITCH_SECONDS)
+        waiting = False
+        while not self._stop.is_set():
+            try:
+                leader = self._take_over()
+                if leader:
+                    waiting = False
+                    Term(leader, self._lock, self._stop).serve()
+                elif not waiting:
+                    waiting = True
+                    log.info("standing by: another scheduler leads")
+            except (DatabaseError, InterfaceError) as exc:
+                log.warning("the database did not answer, trying again: %s", exc)
+                connection.close()
+                self._stop.wait(1)
+        self._lock.release()
+        shut_down()
+
+    def _take_over(self) -> Leader | None:
+        """A leader, if nobody else is: the lock is free, or the lease of whoever holds it has run out."""
+        has_lock = self._lock.acquire(_STANDBY_SECONDS)
+        leader = Leader()
+        if leader.try_take_over(has_lock=has_lock):
+            return leader
+        self._lock.release()
+        return None
+
+
+class Term:
+    """One period of leading."""
+
+    def __init__(self, leader: Leader, lock: LeaderLock, stop: threading.Event) -> None:
+        self._leader = leader
+        self._lock = lock
+        self._stop = stop
+        self._over = threading.Event()
+        self._due = threading.Event()
+        self._clock = Clock(self._due)
+        self._reconciler = Reconciler(self._clock)
+        self._last_resync_at = timezone.now()
+        self._next_full = 0.0
+        self._next_beat = 0.0
+
+    def serve(self) -> None:
+        """Lead until stopped or fenced off. The first firing catches up on what came due while nobody led."""
+        # In the local back-end the calls are made here.
+        new_worker_id()
+        log.info("leading as %s with fencing token %d", self._leader.id, self._leader.token)
+        self._clock.start()
+        threads = [
+            threading.Thread(target=work, name=work.__name__.strip("_"), daemon=True)
+            for work in (
+                self._fire_when_due,
+                self._recover_executions,
+                self._send_messages,
+                self._follow_runs,
+                self._keep_chores,
+            )
+        ]
+        for thread in threads:
+            thread.start()
+        try:
+            self._tend()
+        finally:
+            self._over.set()
+            self._due.set()
+            self._clock.stop()
+            threads[0].join()
+            self._resign()
+            self._lock.release()
+            for thread in threads[1:]:
+                thread.join(_OTHERS_STOP_SECONDS)
+
+    def _tend(self) -> None:
+        backoff = _LOOK_SECONDS
+        while not self._stop.is_set() and not self._over.is_set():
+            try:
+                self._look()
+                backoff = _LOOK_SECONDS
+            except NotLeading as exc:
+                log.warning("stepping down: %s", exc)
+                return
+            except (DatabaseError, InterfaceError) as exc:
+                backoff = min(2 * backoff, _LONGEST_BACKOFF_SECONDS)
+                log.warning("the database did not answer, trying again in %.1f s: %s", backoff, exc)
+                connection.close()
+            except Exception:
+                # Whatever went wrong here, firing goes on: that is another thread.
+                backoff = min(2 * backoff, _LONGEST_BACKOFF_SECONDS)
+                log.exception("tending the clock failed, trying again in %.1f s", backoff)
+                connection.close()
+                self._due.set()
+            self._stop.wait(backoff)
+
+    def _look(self) -> None:
+        close_old_connections()
+        now = time.monotonic()
+        if now >= self._next_beat:
+            # Where the lease of a stopped process was taken over, its lock comes free when it steps down.
+            has_lock = self._lock.acquire(0)
+            self._leader.beat(schedules=len(self._clock), last_resync_at=self._last_resync_at, has_lock=has_lock)
+            self._clock.admit_waiting()
+            self._next_beat = now + _HEARTBEAT_SECONDS
+        if now >= self._next_full:
+            self._full()
+        elif self._reconciler.incremental():
+            self._due.set()
+        self._answer_resyncs()
+
+    def _full(self) -> dict[str, object]:
+        report = self._reconciler.full()
+        self._last_resync_at = timezone.now()
+        self._next_full = time.monotonic() + settings.SCHEDULER_POLL_SECONDS
+        self._due.set()
+        return report.body()
+
+    def _answer_resyncs(self) -> None:
+        asked = list(Resync.objects.filter(answered_at=None).values_list("pk", flat=True))
+        if asked:
+            result = self._full()
+            Resync.objects.filter(pk__in=asked).update(answered_at=timezone.now(), result=result)
+
+    def _fire_when_due(self) -> None:
+        backoff = _LOOK_SECONDS
+        while not self._over.is_set():
+            self._due.wait()
+            self._due.clear()
+            if self._over.is_set():
+                break
+            try:
+                close_old_connections()
+                fire(self._leader, self._over)
+                backoff = _LOOK_SECONDS
+            except NotLeading as exc:
+                log.warning("stepping down: %s", exc)
+                self._over.set()
+            except Exception as exc:
+                # What is due stays due in the database, so that nothing is lost by trying again.
+                backoff = min(2 * backoff, _LONGEST_BACKOFF_SECONDS)
+                log.warning("firing failed, trying again in %.1f s: %s", backoff, exc, exc_info=not _is_database(exc))
+                connection.close()
+                self._over.wait(backoff)
+                self._due.set()
+        connection.close()
+
+    def _recover_executions(self) -> None:
+        unclaimed = Unclaimed() if settings.EXECUTION_BACKEND == "celery" else None
+        while not self._over.wait(_UNCLAIMED_SECONDS if unclaimed else _RECOVERY_SECONDS):
+            try:
+                close_old_connections()
+                recover()
+                if unclaimed:
+                    unclaimed.look()
+            except Exception as exc:
+                log.warning("executions could not be recovered, trying again: %s", exc, exc_info=not _is_database(exc))
+                connection.close()
+        connection.close()
+
+    def _send_messages(self) -> None:
+        while not self._over.wait(_MAILING_SECONDS):
+            try:
+                close_old_connections()
+                while send_due() and not self._over.is_set():
+                    continue
+            except Exception:
+                log.exception("sending messages failed, trying again")
+                connection.close()
+        connection.close()
+
+    def _follow_runs(self) -> None:
+        follower = RunFollower()
+        while not self._over.wait(_FOLLOWING_SECONDS):
+            try:
+                close_old_connections()
+                follower.look()
+            except Exception:
+                log.exception("following workflow runs failed, trying again")
+                connection.close()
+                self._over.wait(_LONGEST_BACKOFF_SECONDS)
+        connection.close()
+
+    def _keep_chores(self) -> None:
+        try:
+            running = chores.start()
+        except Exception:
+            log.exception("the product's own jobs could not be started in this term")
+            return
+        self._over.wait()
+        running.shutdown(wait=False)
+        connection.close()
+
+    def _resign(self) -> None:
+        try:
+            self._leader.resign()
+        except (DatabaseError, InterfaceError) as exc:
+            log.warning("the lead could not be given up in the database: %s", exc)
+
+
+def _is_database(exc: Exception) -> bool:
+    return isinstance(exc, DatabaseError | InterfaceError)

@@ -1,0 +1,156 @@
+"""The second factor of the admin: set up, asked for, removed."""
+
+from __future__ import annotations
+
+import json
+import re
+import time
+from collections.abc import Callable, Iterator
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from threading import Thread
+from typing import Any
+from urllib.parse import parse_qs
+
+import jwt
+import pytest
+from cryptography.hazmat.primitives.asymmetric import rsa
+from django.test import Client
+from django_otp.oath import TOTP
+from django_otp.plugins.otp_totp.models import TOTPDevice
+
+from accounts.models import User
+from tests.support.installation import free_port
+
+PAGE = "/second-factor/"
+
+
+def code_of(user: User, *, ahead: int = 0) -> str:
+    device = TOTPDevice.objects.get(user=user)
+    totp = TOTP(device.bin_key, device.step, device.t0, device.digits, device.drift)
+    totp.time = time.time() + ahead * device.step
+    return f"{totp.token():06}"
+
+
+@pytest.fixture
+def client(admin: User) -> Client:
+    client = Client()
+    client.force_login(admin)
+    return client
+
+
+@pytest.mark.django_db
+class TestSecondFactor:
+    def set_up(self, client: Client, admin: User) -> list[str]:
+        assert "data:image/svg+xml" in client.get(PAGE).content.decode()
+        answer = client.post(PAGE, {"code": code_of(admin)})
+        shown = answer.content.decode().partition("<pre")[2].partition("</pre>")[0]
+        return re.findall(r"\b[a-z2-7]{8}\b", shown)
+
+    def test_nobody_is_asked_who_has_none(self, client: Client, settings: Any) -> None:
+        assert client.get("/admin/").status_code == 200
+        settings.SECOND_FACTOR = "required"
+        assert client.get("/admin/").headers["Location"] == "/second-factor/?next=/admin/"
+
+    def test_it_is_asked_after_the_password(self, client: Client, admin: User) -> None:
+        assert client.post(PAGE, {"code": "000000"}).status_code == 400
+        TOTPDevice.objects.update(throttling_failure_count=0)
+        backup = self.set_up(client, admin)
+        assert len(backup) == 10
+        assert client.get("/admin/").status_code == 200
+        other = Client()
+        other.force_login(admin)
+        assert other.get("/admin/jobs/job/").headers["Location"].startswith(PAGE)
+        refused = other.post(PAGE, {"code": "wrong-code"})
+        assert refused.status_code == 400
+        assert "not the code" in refused.content.decode()
+        TOTPDevice.objects.update(throttling_failure_count=0)
+        from django_otp.plugins.otp_static.models import StaticDevice
+
+        StaticDevice.objects.update(throttling_failure_count=0)
+        assert (
+            other.post(PAGE + "?next=/admin/jobs/job/", {"code": backup[0]}).headers["Location"] == "/admin/jobs/job/"
+        )
+        assert other.get("/admin/jobs/job/").status_code == 200
+        third = Client()
+        third.force_login(admin)
+        assert third.post(PAGE, {"code": backup[0]}).status_code == 400
+        StaticDevice.objects.update(throttling_failure_count=0)
+        assert (
+            third.post(PAGE + "?next=https://evil.example/", {"code": code_of(admin, ahead=1)}).headers["Location"]
+            == "/admin/"
+        )
+
+    def test_it_is_removed_with_a_code_or_by_an_admin(
+        self, client: Client, admin: User, make_user: Callable[..., User]
+    ) -> None:
+        self.set_up(client, admin)
+        assert client.post(PAGE, {"code": code_of(admin, ahead=1), "remove": "1"}).status_code == 302
+        assert not TOTPDevice.objects.exists()
+        lost = make_user("lost", "admin")
+        TOTPDevice.objects.create(user=lost, name="app")
+        body = {"action": "remove_second_factor", "_selected_action": [str(lost.pk)]}
+        assert client.post("/admin/accounts/user/", body).status_code == 302
+        assert not TOTPDevice.objects.exists()
+
+    def test_strangers_are_sent_to_the_login(self) -> None:
+        assert Client().get(PAGE).headers["Location"].startswith("/admin/login/")
+
+
+class Provider:
+    """An OpenID provider on loopback that admits whoever `claims` says."""
+
+    def __init__(self) -> None:
+        self.claims: dict[str, Any] = {}
+        self.key = rsa.generate_private_key(public_exponent=65537, key_size=2048)
+        self.nonce = ""
+        self.challenge = ""
+        provider = self
+
+        class Handler(BaseHTTPRequestHandler):
+            def do_GET(self) -> None:
+                public = json.loads(jwt.algorithms.RSAAlgorithm.to_jwk(provider.key.public_key()))
+                self.answer(
+                    provider.claims if self.path == "/user" else {"keys": [{**public, "kid": "k", "alg": "RS256"}]}
+                )
+
+            def do_POST(self) -> None:
+                sent = parse_qs(self.rfile.read(int(self.headers["Content-Length"])).decode())
+                assert sent["client_secret"] == ["the secret"]
+                assert sent["code_verifier"]
+                now = int(time.time())
+                told = {
+                    **provider.claims,
+                    "aud": "cronsched",
+                    "nonce": provider.nonce,
+                    "iat": now,
+                    "exp": now + 60,
+                    "iss": "p",
+                }
+                token = jwt.encode(told, provider.key, algorithm="RS256", headers={"kid": "k"})
+                self.answer({"access_token": "a", "id_token": token, "token_type": "Bearer"})
+
+            def answer(self, body: Any) -> None:
+                raw = json.dumps(body).encode()
+                self.send_response(200)
+                self.send_header("Content-Type", "application/json")
+                self.send_header("Content-Length", str(len(raw)))
+                self.end_headers()
+                self.wfile.write(raw)
+
+            def log_message(self, *_: Any) -> None:
+                return
+
+        self._server = ThreadingHTTPServer(("127.0.0.1", free_port()), Handler)
+        self.url = f"http://127.0.0.1:{self._server.server_address[1]}"
+        Thread(target=self._server.serve_forever, kwargs={"poll_interval": 0.05}, daemon=True).start()
+
+    def close(self) -> None:
+        self._server.shutdown()
+        self._server.server_close()
+
+
+@pytest.fixture(scope="module")
+def provider() -> Iterator[Provider]:
+    found = Provider()
+    yield found
+    found.close()

@@ -1,0 +1,117 @@
+"""The calendar: past fires by their outcome, coming ones as expected, frequent jobs as bands."""
+
+from __future__ import annotations
+
+import datetime as dt
+from collections.abc import Callable
+from typing import Any
+from zoneinfo import ZoneInfo
+
+import pytest
+import time_machine
+from django.test import Client
+from django.urls import reverse
+from hypothesis import given
+from hypothesis import strategies as st
+
+from console import forecast
+from console.pages import calendar
+from console.pages.calendar import Filters
+from executions.models import Status
+from jobs.models import Job
+from jobs.schedules.schedule import schedule_of
+from tests.support.executions import ran
+
+JST = ZoneInfo("Asia/Tokyo")
+NOON = dt.datetime(2026, 11, 24, 12, 30, tzinfo=JST)
+TODAY = NOON.date()
+
+
+@pytest.mark.django_db
+@time_machine.travel(NOON, tick=False)
+def test_a_day(make_job: Callable[..., Job]) -> None:
+    daily = make_job(name="daily", cron_expression="0 9,18 * * *")
+    make_job(name="minutely", cron_expression="* * * * *")
+    ran(daily, Status.FAILED, ago=3.5 * 3600, took=600)
+    shown = calendar.day(TODAY, Filters())
+    band, track = shown["tracks"]
+    assert (band.is_band, len(band.marks)) == (True, 12)
+    assert {mark.kind for mark in band.marks} == {"expected"}
+    assert [(mark.x, mark.kind) for mark in track.marks] == [(9 * 60, "failed"), (18 * 60, "expected")]
+    assert track.marks[0].width == 10
+    assert shown["now"] == 12 * 60 + 30
+
+
+@pytest.mark.django_db
+@time_machine.travel(NOON, tick=False)
+def test_neighbours_are_one_cluster_that_leads_to_its_executions(browser: Client, make_job: Callable[..., Job]) -> None:
+    for number in range(4):
+        job = make_job(name=f"job {number}", cron_expression=f"{number} 9 * * *")
+        ran(job, Status.SUCCESS if number else Status.FAILED, ago=3.5 * 3600 - number * 60)
+    (mark,) = [
+        mark for track in calendar.day(TODAY, Filters())["tracks"] for mark in track.marks if track.label == "job 0"
+    ]
+    assert mark.fires == 1
+    for number in range(calendar.TRACKS):
+        make_job(name=f"other {number}")
+    (track,) = calendar.day(TODAY, Filters())["tracks"][-1:]
+    (cluster,) = [mark for mark in track.marks if mark.kind == "failed"]
+    assert cluster.fires == 4
+    assert len(browser.get(cluster.url).context["cl"].result_list) == 4
+
+
+@pytest.mark.django_db
+@time_machine.travel(NOON, tick=False)
+def test_a_week(make_job: Callable[..., Job]) -> None:
+    daily = make_job(name="daily", cron_expression="0 9 * * *")
+    make_job(name="minutely", cron_expression="* * * * *")
+    ran(daily, Status.FAILED, ago=3.5 * 3600)
+    shown = calendar.week(TODAY, Filters())
+    assert shown["days"][0]["date"] == dt.date(2026, 11, 23)
+    nine = shown["rows"][9]["cells"]
+    assert (nine[1]["ran"], nine[1]["failed"], nine[1]["worst"]) == (1, 1, "failed")
+    assert [cell["expected"] for cell in nine] == [0, 0, 1, 1, 1, 1, 1]
+    assert (shown["frequent"], shown["frequent_fires"]) == (1, 1440)
+
+
+@pytest.mark.django_db
+def test_filters_and_odd_parameters(browser: Client, make_job: Callable[..., Job]) -> None:
+    make_job(name="here", cron_expression="0 9 * * *")
+    page = reverse("admin:calendar")
+    for query in ({}, {"date": "nonsense"}, {"view": "week"}, {"team": "qa-team"}, {"team": "none", "category": "x"}):
+        assert browser.get(page, query).status_code == 200, query
+    assert b"here" in browser.get(page, {"team": "qa-team", "date": "2027-01-05"}).content
+    assert b"here" not in browser.get(page, {"team": "other", "date": "2027-01-05"}).content
+
+
+@given(
+    st.sampled_from(["* * * * *", "*/7 3-9 * * *", "0 9 * * 1-5", "5 4 1,15 * *", "30 2 * * *", "0 0 29 2 *", "15 1 1 * 1"]),
+    st.dates(dt.date(2024, 1, 1), dt.date(2028, 12, 31)),
+    st.sampled_from(["Asia/Tokyo", "Europe/Berlin", "America/New_York"]),
+)  # fmt: skip
+def test_the_minutes_of_a_day_are_the_fire_times_of_that_day(expression: str, day: dt.date, zone: str) -> None:
+    schedule = schedule_of(expression, ZoneInfo(zone))
+    midnight = dt.datetime.combine(day, dt.time(), ZoneInfo(zone))
+    following = dt.datetime.combine(day + dt.timedelta(days=1), dt.time(), ZoneInfo(zone))
+    moments = schedule.between(midnight - dt.timedelta(microseconds=1), following - dt.timedelta(minutes=1))
+    expected = [local.hour * 60 + local.minute for local in (one.astimezone(ZoneInfo(zone)) for one in moments)]
+    assert schedule.minutes_of(day) == expected
+
+
+@pytest.mark.django_db
+def test_how_many_fire_together(make_job: Callable[..., Job]) -> None:
+    make_job(name="one", cron_expression="0 9 * * *")
+    make_job(name="two", cron_expression="0 9 * * 1")
+    make_job(name="ended", cron_expression="0 9 * * *", end_date="2027-01-01")
+    make_job(name="paused", cron_expression="0 9 * * *", is_active=False)
+    monday, tuesday = dt.datetime(2027, 1, 4, 9, tzinfo=JST), dt.datetime(2027, 1, 5, 9, tzinfo=JST)
+    assert forecast.together(Job.objects.all(), [monday, tuesday, monday + dt.timedelta(minutes=1)]) == [2, 1, 0]
+
+
+@pytest.mark.django_db
+@time_machine.travel(NOON, tick=False)
+def test_the_coming_minutes(make_job: Callable[..., Job]) -> None:
+    make_job(name="one", cron_expression="31 12 * * *")
+    make_job(name="two", cron_expression="31,40 * * * *")
+    found: Any = forecast.next_minutes(forecast.groups(Job.objects.all(), "is_active"), 15)
+    assert [(moment.minute, count) for moment, count in found if count] == [(31, 2), (40, 1)]

@@ -1,0 +1,68 @@
+"""What lies in `deploy/` fits the product: commands, settings and metrics are those that there are."""
+
+from __future__ import annotations
+
+import json
+import re
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+from django.core.management import get_commands
+from django.test import Client
+
+ROOT = Path(__file__).resolve().parents[2]
+DEPLOY = ROOT / "deploy"
+PARTS = ("_bucket", "_sum", "_count", "_total")
+
+
+def commands() -> list[str]:
+    compose = yaml.safe_load((DEPLOY / "compose.yaml").read_text())["services"]
+    found = [" ".join(service["command"]) for service in compose.values() if "manage.py" in service.get("command", [])]
+    units = [line for unit in (DEPLOY / "systemd").iterdir() for line in unit.read_text().splitlines()]
+    return found + [line for line in units if line.startswith("ExecStart") and "manage.py" in line]
+
+
+def test_every_command_is_one() -> None:
+    named = {re.search(r"manage\.py (\w+)", line)[1] for line in commands()}  # type: ignore[index]
+    assert named == {"setup", "runscheduler", "runworker"}
+    assert named | {"alive", "doctor", "movedata", "backup", "restore"} <= set(get_commands())
+
+
+def test_every_setting_is_explained_in_the_example_file() -> None:
+    known = set(re.findall(r"^#? ?([A-Z_]+)=", (ROOT / ".env.example").read_text(), re.M))
+    named = set(re.findall(r"^([A-Z_]+)=", (DEPLOY / "cluster.env.example").read_text(), re.M))
+    compose = yaml.safe_load((DEPLOY / "compose.yaml").read_text())
+    named |= set(compose["x-cronsched"]["environment"])
+    assert named <= known
+
+
+def test_every_app_is_in_the_container() -> None:
+    copied = set(re.findall(r"^COPY (\w+) ", (DEPLOY / "Containerfile").read_text(), re.M))
+    apps = {path.parent.name for path in ROOT.glob("*/__init__.py")} - {"tests", "benchmarks", "deploy", "demo"}
+    assert copied == apps | {"templates"}
+    assert "USER 10001" in (DEPLOY / "Containerfile").read_text()
+
+
+@pytest.mark.django_db
+def test_alerts_and_dashboard_ask_for_metrics_that_there_are(settings: Any) -> None:
+    settings.METRICS_PUBLIC, settings.EXECUTION_BACKEND = True, "celery"
+    settings.BROKER_URL = "redis://127.0.0.1:1/0"
+    shown = Client().get("/metrics").content.decode()
+    known = set(re.findall(r"^# TYPE (\w+)", shown, re.M)) | {
+        "cronsched_broker_latency_seconds",
+        "cronsched_broker_messages",
+    }
+    # Before the first leader there is no heartbeat.
+    known.add("cronsched_leader_heartbeat_age_seconds")
+    asked = (DEPLOY / "prometheus" / "cronsched-alerts.yml").read_text() + (
+        DEPLOY / "grafana" / "cronsched.json"
+    ).read_text()
+    names = set(re.findall(r"\bcronsched_[a-z_]+\b", asked))
+    assert names
+    for name in names:
+        base = next((name.removesuffix(part) for part in PARTS if name.endswith(part)), name)
+        assert name in known or base in known, name
+    assert yaml.safe_load((DEPLOY / "prometheus" / "cronsched-alerts.yml").read_text())["groups"]
+    assert len(json.loads((DEPLOY / "grafana" / "cronsched.json").read_text())["panels"]) == 12

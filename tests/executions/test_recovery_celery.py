@@ -1,0 +1,51 @@
+"""Executions of dead Celery workers."""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+from executions import recovery
+from executions.celery_backend import dispatch
+from executions.delivery.carry_out import MOST_TAKEOVERS
+from executions.models import Execution, Status, Worker
+from jobs.models import Job
+
+pytestmark = pytest.mark.django_db
+
+
+@pytest.fixture
+def sent(settings: Any, monkeypatch: Any) -> dict[uuid.UUID, str]:
+    """The executions that were sent to workers, with their kinds."""
+    settings.EXECUTION_BACKEND = "celery"
+    kinds: dict[uuid.UUID, str] = {}
+    monkeypatch.setattr(dispatch, "send", kinds.update)
+    monkeypatch.setattr(dispatch, "waiting_messages", lambda: 0)
+    return kinds
+
+
+def left(job: Job, worker: uuid.UUID | None = None, **fields: Any) -> Execution:
+    values = {
+        "status": Status.RUNNING,
+        "trigger_type": "scheduled",
+        "execution_type": "webhook",
+        "target": "http://127.0.0.1:1/",
+    }
+    return Execution.objects.create(job=job, worker_id=worker, **{**values, **fields})
+
+
+def test_what_a_dead_worker_held_is_released_or_ended(sent: dict[uuid.UUID, str], make_job: Callable[..., Job]) -> None:
+    gone, alive = uuid.uuid4(), Worker.objects.create(host="elsewhere", pid=1)
+    job = make_job()
+    hook, dispatch = left(job, gone), left(job, gone, execution_type="github_actions", target="acme/shop/x.yml")
+    worn, held = left(job, gone, takeovers=MOST_TAKEOVERS), left(job, alive.pk)
+    new = left(job)
+    assert recovery.recover() == 3
+    assert sent == {hook.pk: "webhook"}
+    hook.refresh_from_db()
+    assert (hook.status, hook.worker_id, hook.takeovers) == (Status.RUNNING, None, 1)
+    assert {Execution.objects.get(pk=one.pk).status for one in (dispatch, worn)} == {Status.FAILED}
+    assert {Execution.objects.get(pk=one.pk).takeovers for one in (held, new)} == {0}

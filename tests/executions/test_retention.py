@@ -1,0 +1,74 @@
+"""Which executions are kept, and in how small steps the others are deleted."""
+
+from __future__ import annotations
+
+import datetime as dt
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+from django.db import connection
+from django.test.utils import CaptureQueriesContext
+from django.utils import timezone
+from hypothesis import strategies as st
+
+from core.api.timestamps import DateRange
+from executions import retention
+from executions.models import Execution, Status
+from executions.statistics import rollups
+from jobs.models import Job
+
+pytestmark = pytest.mark.django_db
+BASE = dt.datetime(2026, 3, 1, tzinfo=dt.UTC)
+ALL = DateRange(None, None)
+minutes = st.integers(0, 600)
+
+
+def ran(job: Job, minute: int, status: Status, seconds: float | None = 1.0, kind: str = "webhook") -> Execution:
+    return Execution.objects.create(
+        job=job, status=status, trigger_type="manual", execution_type=kind, target="x", duration_seconds=seconds,
+        started_at=BASE + dt.timedelta(minutes=minute, seconds=minute % 60),
+    )  # fmt: skip
+
+
+def rebuild() -> int:
+    return sum(1 for _ in rollups.rebuild())
+
+
+class TestRetention:
+    def test_by_age_in_steps_and_never_what_is_open(self, make_job: Callable[..., Job], settings: Any) -> None:
+        settings.EXECUTIONS_KEPT_DAYS = 30
+        job, now = make_job(), timezone.now()
+        for number in range(450):
+            Execution.objects.create(
+                job=job, status="success", trigger_type="manual", execution_type="webhook", target="x",
+                started_at=now - dt.timedelta(days=31, minutes=number),
+            )  # fmt: skip
+        kept = ran(job, 0, Status.RUNNING)
+        new = Execution.objects.create(
+            job=job, status="success", trigger_type="manual", execution_type="webhook", target="x"
+        )
+        rebuild()
+        steps: list[int] = []
+        with CaptureQueriesContext(connection):
+            assert retention.prune(steps.append) == 450
+        assert steps[0] == 200
+        assert steps[-1] == 450
+        assert set(Execution.objects.values_list("pk", flat=True)) == {kept.pk, new.pk}
+        assert rollups.counts(ALL).success == 451
+
+    def test_by_count_for_each_job_and_outcome(self, make_job: Callable[..., Job], settings: Any) -> None:
+        settings.EXECUTIONS_KEPT_DAYS = 0
+        settings.EXECUTIONS_KEPT_SUCCESS, settings.EXECUTIONS_KEPT_UNRUN = 2, 1
+        busy, quiet = make_job(name="busy"), make_job(name="quiet")
+        for minute in range(6):
+            ran(busy, minute, Status.SUCCESS)
+            ran(busy, minute, Status.FAILED)
+            ran(busy, minute, Status.MISSED if minute % 2 else Status.SKIPPED)
+        ran(quiet, 0, Status.SUCCESS)
+        rebuild()
+        assert retention.prune() == 4 + 5
+        left = Execution.objects.filter(job=busy, status=Status.SUCCESS).newest_first()
+        assert [row.started_at.minute for row in left] == [5, 4]
+        assert Execution.objects.filter(job=busy, status=Status.FAILED).count() == 6
+        assert retention.prune() == 0

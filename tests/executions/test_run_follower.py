@@ -1,0 +1,333 @@
+"""Workflow runs are followed to their end, against a stand-in for GitHub over real HTTP."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import pytest
+from django.db import OperationalError
+from django.utils import timezone
+
+from accounts.models import User
+from demo.github_stand_in import GitHub
+from executions import run_follower
+from executions.models import Execution, Status
+from executions.recovery import recover
+from executions.run_follower import RunFollower
+from executions.services import trigger_now
+from executions.targets.github import api as github_api
+from jobs.models import Job
+from notifications.models import Event
+from settings_app.encryption import encrypt
+from settings_app.models import GitHubCredential
+from tests.support.executions import ended
+from tests.support.target import wait_until
+
+pytestmark = pytest.mark.django_db(transaction=True)
+
+
+@pytest.fixture
+def github(settings: Any, monkeypatch: pytest.MonkeyPatch) -> Iterator[GitHub]:
+    monkeypatch.setattr(run_follower, "SOONEST_SECONDS", 0.05)
+    with GitHub() as server:
+        settings.GITHUB_API_URL, settings.GITHUB_TOKEN = server.url, "the environment's"
+        yield server
+
+
+@pytest.fixture
+def dispatch(make_job: Callable[..., Job], admin: User, github: GitHub) -> Callable[..., Execution]:
+    """Dispatch a workflow; returns its execution when the call is over."""
+
+    def make(workflow: str = "success-0.yml", **fields: Any) -> Execution:
+        job = make_job(
+            name=f"{workflow} {time.monotonic()}",
+            github_owner="acme",
+            github_repo="shop",
+            github_workflow_name=workflow,
+            **fields,
+        )
+        execution = trigger_now(job.pk, {}, by=admin)
+
+        def called() -> Execution | None:
+            found = Execution.objects.get(pk=execution.pk)
+            return found if (found.run_id and found.worker_id is None) or found.status != Status.RUNNING else None
+
+        found: Execution = wait_until(called)
+        return found
+
+    return make
+
+
+def followed(execution: Execution, follower: RunFollower | None = None) -> Execution:
+    """The execution at the end of its run."""
+    follower = follower or RunFollower()
+
+    def look() -> Execution | None:
+        follower.look()
+        found = Execution.objects.get(pk=execution.pk)
+        return found if found.status != Status.RUNNING else None
+
+    found: Execution = wait_until(look)
+    return found
+
+
+def test_an_accepted_dispatch_is_not_yet_a_success(dispatch: Callable[..., Execution]) -> None:
+    execution = dispatch("success-60.yml")
+    RunFollower().look()
+    execution.refresh_from_db()
+    assert (execution.status, execution.response_status) == (Status.RUNNING, 200)
+    assert execution.run_url == f"https://github.com/acme/shop/actions/runs/{execution.run_id}"
+    assert execution.job.last_status == Status.RUNNING
+
+
+@pytest.mark.parametrize(
+    ("conclusion", "status", "words"),
+    [
+        ("success", Status.SUCCESS, ""),
+        ("neutral", Status.SUCCESS, ""),
+        ("failure", Status.FAILED, "The workflow run failed"),
+        ("cancelled", Status.FAILED, "was cancelled"),
+        ("timed_out", Status.FAILED, "ran out of GitHub's time limit"),
+        ("action_required", Status.FAILED, "waits for an approval"),
+        ("startup_failure", Status.FAILED, "could not be started"),
+    ],
+)
+def test_the_conclusion_decides(
+    dispatch: Callable[..., Execution], conclusion: str, status: Status, words: str
+) -> None:
+    execution = followed(dispatch(f"{conclusion}-1.yml"))
+    assert (execution.status, execution.run_conclusion) == (status, conclusion)
+    assert (execution.run_attempt, execution.run_seconds) == (1, 1.0)
+    assert words in execution.error_message
+    assert (execution.run_url in execution.error_message) is bool(words)
+    assert execution.job.last_status == status
+    titles = list(Event.objects.filter(execution_id=execution.pk).values_list("title", flat=True))
+    assert titles == ["Job Failed" if words else "Job Completed"]
+
+
+def test_an_older_server_is_asked_again_without_details_once(
+    dispatch: Callable[..., Execution], github: GitHub
+) -> None:
+    github.knows_run_details = False
+    execution = dispatch()
+    assert (execution.status, execution.response_status, execution.run_id) == (Status.SUCCESS, 204, None)
+    assert [status for *_, status in github.calls] == [422, 204]
+
+
+def test_a_job_need_not_wait(dispatch: Callable[..., Execution], github: GitHub) -> None:
+    execution = dispatch("failure-0.yml", wait_for_run=False)
+    assert (execution.status, execution.response_status) == (Status.SUCCESS, 204)
+    assert [status for *_, status in github.calls] == [204]
+
+
+def test_the_runs_of_a_repository_are_asked_for_together_and_conditionally(
+    dispatch: Callable[..., Execution], github: GitHub
+) -> None:
+    executions = [dispatch("success-60.yml") for _ in range(3)]
+    github.calls.clear()
+    follower = RunFollower()
+    for _ in range(6):
+        follower.look()
+        time.sleep(0.2)
+    listings = [status for method, path, status in github.calls if path.endswith("/actions/runs")]
+    assert len(listings) == len(github.calls) <= 6
+    assert listings[-1] == 304
+    assert {Execution.objects.get(pk=one.pk).status for one in executions} == {Status.RUNNING}
+
+
+def test_the_rate_limit_is_kept(dispatch: Callable[..., Execution], github: GitHub) -> None:
+    execution = dispatch("success-0.yml")
+    github.calls.clear()
+    github.fail_next = [(403, {"Retry-After": "1"}), (429, {"X-RateLimit-Remaining": "0", "X-RateLimit-Reset": str(int(time.time()) + 3)})]  # fmt: skip
+    started = time.monotonic()
+    assert followed(execution).status == Status.SUCCESS
+    assert time.monotonic() - started > 1.9
+    assert [status for *_, status in github.calls] == [403, 429, 200]
+
+
+def test_server_errors_are_waited_out(dispatch: Callable[..., Execution], github: GitHub) -> None:
+    execution = dispatch("failure-0.yml")
+    github.fail_next = [(502, {}), (500, {})]
+    assert followed(execution).error_message.startswith("The workflow run failed")
+
+
+def test_another_leader_goes_on(dispatch: Callable[..., Execution]) -> None:
+    execution = dispatch("success-1.yml")
+    RunFollower().look()
+    assert recover() == 0
+    assert followed(execution, RunFollower()).status == Status.SUCCESS
+
+
+def test_a_token_that_is_revoked_half_way_is_told(dispatch: Callable[..., Execution], github: GitHub) -> None:
+    credential = GitHubCredential.objects.create(name="CI", token="short-lived")
+    execution = dispatch("success-60.yml", github_credential="CI")
+    github.revoked.add("short-lived")
+    execution = followed(execution)
+    assert execution.status == Status.FAILED
+    assert "refuses the token" in execution.error_message
+    assert execution.run_url in execution.error_message
+    assert "short-lived" not in execution.error_message
+    credential.refresh_from_db()
+    assert "expired or was revoked" in credential.problem
+
+
+def test_a_run_that_takes_too_long_is_given_up(dispatch: Callable[..., Execution]) -> None:
+    execution = dispatch("success-60.yml", run_limit_minutes=5)
+    Execution.objects.filter(pk=execution.pk).update(started_at=timezone.now() - timezone.timedelta(minutes=6))
+    execution = followed(execution)
+    assert execution.status == Status.FAILED
+    assert "not over after 5 minutes" in execution.error_message
+
+
+def test_a_run_that_is_deleted_is_gone_but_not_at_the_first_404(
+    dispatch: Callable[..., Execution], github: GitHub, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    execution = dispatch("success-60.yml")
+    github.runs.clear()
+    follower = RunFollower()
+    for _ in range(20):
+        follower.look()
+        time.sleep(0.05)
+    execution.refresh_from_db()
+    assert execution.status == Status.RUNNING
+    monkeypatch.setattr(run_follower, "MISSING_AFTER", timezone.timedelta(0))
+    assert "is gone from GitHub" in followed(execution).error_message
+
+
+def test_the_end_of_a_run_is_not_lost_behind_an_unchanged_listing(
+    dispatch: Callable[..., Execution], github: GitHub, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The outcome cannot be stored when GitHub tells it first; every later answer is 304."""
+    execution = dispatch("success-0.yml")
+    real, failures = run_follower.store, [1]
+
+    def store(batch: Any) -> None:
+        if failures:
+            failures.pop()
+            raise OperationalError("the database is away")
+        real(batch)
+
+    monkeypatch.setattr(run_follower, "store", store)
+    github.calls.clear()
+    execution = followed(execution)
+    assert (execution.status, execution.run_conclusion) == (Status.SUCCESS, "success")
+    assert [status for *_, status in github.calls] == [200, 304]
+
+
+def test_an_older_run_that_cannot_be_asked_for_holds_up_no_other(
+    dispatch: Callable[..., Execution], github: GitHub
+) -> None:
+    old, new = dispatch("success-0.yml"), dispatch("success-0.yml")
+    Execution.objects.filter(pk=old.pk).update(run_id=5)
+    assert followed(new).status == Status.SUCCESS
+    old.refresh_from_db()
+    assert old.status == Status.RUNNING
+
+
+@pytest.mark.parametrize("body", ['{"workflow_runs": null}', "[]", '{"workflow_runs": [{}]}', "nonsense"])
+def test_odd_answers_about_one_repository_hold_up_no_other(
+    dispatch: Callable[..., Execution], github: GitHub, monkeypatch: pytest.MonkeyPatch, body: str
+) -> None:
+    odd, good = dispatch("success-0.yml"), dispatch("success-0.yml")
+    Execution.objects.filter(pk=odd.pk).update(target="acme/odd/success-0.yml")
+    real = github_api.get
+
+    def get(path: str, token: str, **more: Any) -> Any:
+        answer = real(path, token, **more)
+        if "/odd/" in path:
+            answer._content, answer.status_code = body.encode(), 200
+        return answer
+
+    monkeypatch.setattr(github_api, "get", get)
+    assert followed(good).status == Status.SUCCESS
+
+
+def test_a_runs_own_token_is_not_followed_with_another(
+    make_job: Callable[..., Job], admin: User, github: GitHub, settings: Any
+) -> None:
+    settings.GITHUB_TOKEN = ""
+    job = make_job(github_owner="acme", github_repo="shop", github_workflow_name="success-60.yml")
+    execution = trigger_now(job.pk, {"github_token": "my own"}, by=admin)
+    assert ended(execution).status == Status.SUCCESS
+
+
+def test_an_apps_token_that_ends_early_is_renewed(dispatch: Callable[..., Execution], github: GitHub) -> None:
+    GitHubCredential.objects.create(name="CI", token="first")
+    execution = dispatch("success-0.yml", github_credential="CI")
+    github.revoked.add("first")
+    follower = RunFollower()
+    follower.look()
+    GitHubCredential.objects.update(token=encrypt("second"))
+    assert followed(execution, follower).status == Status.SUCCESS
+
+
+def test_a_dispatch_waits_out_a_database_that_is_away_for_a_moment(
+    dispatch: Callable[..., Execution], github: GitHub, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    GitHubCredential.objects.create(name="CI", token="good")
+    real, failures = github_api.token_of, [1]
+
+    def token_of(credential_id: Any) -> str:
+        if failures:
+            failures.pop()
+            raise OperationalError("the connection is closed")
+        return real(credential_id)
+
+    monkeypatch.setattr(github_api, "token_of", token_of)
+    assert dispatch(github_credential="CI").run_id
+
+
+def test_the_ref_of_the_job_wins(dispatch: Callable[..., Execution]) -> None:
+    assert "on branch release/2" in dispatch(github_ref="release/2", metadata={"branchDetails": "x"}, wait_for_run=False).output  # fmt: skip
+
+
+def test_an_app_dispatches_with_its_installations_token(dispatch: Callable[..., Execution], github: GitHub) -> None:
+    from cryptography.hazmat.primitives import serialization
+    from cryptography.hazmat.primitives.asymmetric import rsa
+
+    key = rsa.generate_private_key(public_exponent=65537, key_size=2048)
+    pem = key.private_bytes(
+        serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
+    ).decode()
+    credential = GitHubCredential.objects.create(
+        name="App", kind="app", app_id="7", installation_id="9", private_key=pem
+    )
+    for _ in range(2):
+        assert followed(dispatch(github_credential="App")).status == Status.SUCCESS
+    minted = [path for _, path, _ in github.calls if path.startswith("/app/")]
+    assert minted == ["/app/installations/9/access_tokens"]
+    assert github_api.check(credential)["can_dispatch"] == ["acme/shop"]
+    credential.private_key = "nonsense"
+    credential.save()
+    github_api.forget(credential.pk)
+    execution = dispatch(github_credential="App")
+    assert execution.status == Status.FAILED
+    assert "private key cannot be read" in execution.error_message
+
+
+def test_a_check_tells_repositories_and_the_end_of_the_token(github: GitHub) -> None:
+    credential = GitHubCredential.objects.create(name="CI", token="good")
+    assert github_api.check(credential) == {"repositories": ["acme/docs", "acme/shop"], "can_dispatch": ["acme/shop"]}
+    credential.refresh_from_db()
+    assert credential.expires_at is not None
+    assert credential.expires_at.year == 2099
+    GitHubCredential.objects.filter(pk=credential.pk).update(token="revoked")
+    with pytest.raises(github_api.NoToken, match="expired or was revoked"):
+        github_api.check(credential)
+
+
+def test_a_tokens_rate_limit_counts_for_all_its_repositories(
+    dispatch: Callable[..., Execution], github: GitHub, make_job: Callable[..., Job], admin: User
+) -> None:
+    dispatch("success-0.yml")
+    other = make_job(name="other", github_owner="acme", github_repo="docs", github_workflow_name="success-0.yml")
+    execution = trigger_now(other.pk, {}, by=admin)
+    wait_until(lambda: Execution.objects.get(pk=execution.pk).run_id)
+    github.calls.clear()
+    github.fail_next = [(403, {"Retry-After": "30"})]
+    follower = RunFollower()
+    for _ in range(3):
+        follower.look()
+    assert [status for _, path, status in github.calls if "/actions/runs" in path] == [403]
