@@ -39,7 +39,7 @@ class UserManager(BaseUserManager["User"]):
         return self.get(username=(username or "").lower())
 
     def create_user(self, username: str, email: str, password: str | None = None, **fields: Any) -> User:
-        """Create a user; username and e-mail are stored in lower case. Nothing is validated: see `accounts.services`."""
+        """Create a user with username and e-mail in lower case, without validation (see `accounts.services`)."""
         user = self.model(username=username.lower(), email=email.lower(), **fields)
         user.set_password(password)
         user.save(using=self._db)

@@ -1,7 +1,8 @@
 """The permissions of each role: the one source of the API's rules and the admin's permissions.
 
-Names are Django's (`app.verb_model`). Admins hold every permission. Each app grants the permissions of its own models when
-it starts. A permission covers all rows of a model; rules about single rows are with the rows (`jobs.services.may_touch`).
+Names are Django's (`app.verb_model`). Admins hold every permission. Each app grants the permissions of its own models
+when it starts. A permission covers all rows of a model; rules about single rows are with the rows
+(`jobs.services.may_touch`).
 """
 
 from __future__ import annotations

@@ -42,7 +42,7 @@ def register(
 ) -> None:
     """Record every change of `model` under the name `subject`.
 
-    Values of `secrets` are hidden; changes of `ignored` fields are not recorded; with `deletions=False` neither are deletions,
+    Values of `secrets` are masked; changes of `ignored` fields are not recorded; `deletions=False` omits deletions,
     for rows that are deleted together with another recorded row.
     """
     _models[model] = _Audited(subject, frozenset(secrets), frozenset(ignored) | _NEVER_RECORDED)
@@ -101,7 +101,7 @@ def _values(instance: models.Model) -> dict[str, Any]:
 
 
 def plain(value: Any) -> Any:
-    """A value as JSON can hold it: JSON types as they are, anything else as text."""
+    """A value for JSON: JSON types unchanged, other types as text."""
     return value if isinstance(value, bool | int | str | list | dict) or value is None else str(value)
 
 

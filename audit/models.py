@@ -12,8 +12,8 @@ from uuid_utils.compat import uuid7
 class ChangeRecord(models.Model):
     """One change of a job, an account, a label or a setting: who made it, when, and from which address.
 
-    A record outlives its subject. `at` is UTC. `schedule` is set for jobs only: the fields that decide when the job fires, as
-    they are after the change.
+    A record outlives its subject. `at` is UTC. `schedule` is set for jobs only: the fields that decide when the job
+    fires, as they are after the change.
     """
 
     id = models.UUIDField(primary_key=True, default=uuid7, editable=False)

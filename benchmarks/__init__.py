@@ -1,1 +1,1 @@
-"""Benchmarks: each prints figures, none judges."""
+"""Benchmarks: each prints figures; none passes or fails."""

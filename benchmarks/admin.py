@@ -1,7 +1,7 @@
 """How long the admin's pages take with many jobs and a long history.
 
-Seeds like `benchmarks/api.py`, serves with gunicorn, logs in, and times each page over HTTP (median and worst of 15 after a warm-up). Run it as
-`python benchmarks/admin.py --jobs 100000 --executions 1000000`.
+Seeds like `benchmarks/api.py`, serves with gunicorn, logs in, and times each page over HTTP (median and worst of 15
+after a warm-up). Run it as `python benchmarks/admin.py --jobs 100000 --executions 1000000`.
 """
 
 from __future__ import annotations

@@ -1,7 +1,8 @@
 """How long the API's hot endpoints take: jobs, a long history, many notifications.
 
-Seeds jobs, executions and events straight into a database of its own, serves it with gunicorn, and times each request over HTTP
-(median and worst of 15 after a warm-up). Run it as `python benchmarks/api.py --jobs 1000 10000 --executions 1000000`.
+Seeds jobs, executions and events straight into a database of its own, serves it with gunicorn, and times each request
+over HTTP (median and worst of 15 after a warm-up). Run it as `python benchmarks/api.py --jobs 1000 10000 --executions
+1000000`.
 """
 
 from __future__ import annotations
@@ -41,7 +42,8 @@ random.seed(1)
 team = PicTeam.objects.create(name="Bench", slug="bench", slack_handle="@bench")
 general = Category.objects.get(slug="general")
 jobs = add_jobs([
-    Job(name=f"job {n}", cron_expression=f"{n % 60} {n % 24} * * *", target_url=f"https://hooks.example.com/{n}", category=general,
+    Job(name=f"job {n}", cron_expression=f"{n % 60} {n % 24} * * *", target_url=f"https://hooks.example.com/{n}",
+    category=general,
         pic_team=team, end_date=dt.date(2099, 12, 31), metadata={"branch": "main", "number": n})
     for n in range(jobs_count)
 ], by=None)
@@ -58,19 +60,24 @@ for start in range(0, executions_count, 10_000):
     for n in range(start, min(start + 10_000, executions_count)):
         at = now - dt.timedelta(seconds=span * (1 - n / executions_count))
         failed = random.random() < 0.05
-        rows.append((uuid.UUID(int=(int(at.timestamp() * 1000) << 80) | (7 << 76) | (2 << 62) | n), jobs[n % jobs_count].id,
-                     "failed" if failed else "success", "scheduled", at, at, at + dt.timedelta(seconds=1), random.random(), "webhook",
-                     "https://hooks.example.com/", 500 if failed else 200, "Webhook returned status 500" if failed else "", "ok", []))
+        rows.append((uuid.UUID(int=(int(at.timestamp() * 1000) << 80) | (7 << 76) | (2 << 62) | n),
+        jobs[n % jobs_count].id,
+                     "failed" if failed else "success", "scheduled", at, at, at + dt.timedelta(seconds=1),
+                     random.random(), "webhook",
+                     "https://hooks.example.com/", 500 if failed else 200,
+                     "Webhook returned status 500" if failed else "", "ok", []))
     insert_new(Execution, columns, rows)
 
 
 User.objects.bulk_create(
-    [User(username=f"user{n}", email=f"user{n}@example.com", password="!", created_at=now - dt.timedelta(days=100)) for n in range(users_count)]
+    [User(username=f"user{n}", email=f"user{n}@example.com", password="!",
+    created_at=now - dt.timedelta(days=100)) for n in range(users_count)]
 )
 User.objects.update(created_at=now - dt.timedelta(days=100))
 for start in range(0, events_count, 5_000):
     Event.objects.bulk_create([
-        Event(title="Job Completed", message=f'Job "job {n}" completed successfully.', type="success", job_id=jobs[n % jobs_count].id,
+        Event(title="Job Completed", message=f'Job "job {n}" completed successfully.', type="success",
+        job_id=jobs[n % jobs_count].id,
               created_at=now - dt.timedelta(seconds=events_count - n))
         for n in range(start, min(start + 5_000, events_count))
     ], batch_size=500)
@@ -178,11 +185,13 @@ def main() -> None:
             print(json.dumps({"jobs": jobs, **found}), flush=True)
             continue
         print(
-            f"{jobs} jobs, {options.executions} executions, {options.events} events, {options.users} users, pid {os.getpid()}"
+            f"{jobs} jobs, {options.executions} executions, {options.events} events, {options.users} users, pid "
+            f"{os.getpid()}"
         )
         for name, figures in found.items():
             print(
-                f"  {name:34} median {figures['median_ms']:8.1f} ms   worst {figures['worst_ms']:8.1f} ms   {figures['bytes']:9} bytes"
+                f"  {name:34} median {figures['median_ms']:8.1f} ms   worst {figures['worst_ms']:8.1f} ms   "
+                f"{figures['bytes']:9} bytes"
             )
 
 

@@ -1,8 +1,9 @@
 """Executions a second through Celery with 1, 2 and 4 workers, fire lag at one instant, and Celery beat beside it.
 
-Starts PostgreSQL, Redis, one scheduler and the workers on this machine, all of them real. For each number of workers: N jobs that are due already, from the first
-call to the last stored outcome, with the CPU time of an execution over all our processes; then the lag of `--lag` jobs that are due at one minute. With
-`--peers` Celery beat with django-celery-beat does the latter too, one task a job. Run it as `python benchmarks/cluster.py --jobs 20000 --peers`.
+Starts PostgreSQL, Redis, one scheduler and the workers on this machine, all of them real. For each number of workers:
+N jobs that are due already, from the first call to the last stored outcome, with the CPU time of an execution over
+all our processes; then the lag of `--lag` jobs that are due at one minute. With `--peers` Celery beat with
+django-celery-beat does the latter too, one task a job. Run it as `python benchmarks/cluster.py --jobs 20000 --peers`.
 """
 
 from __future__ import annotations
@@ -30,7 +31,10 @@ from benchmarks.target import running_target, take_report
 from benchmarks.throughput import DONE, MAKE_DUE
 from deploy.cluster import Postgres
 
-EMPTY = "from jobs.models import Job; from taxonomy.models import PicTeam; Job.objects.all().delete(); PicTeam.objects.all().delete()"
+EMPTY = (
+    "from jobs.models import Job; from taxonomy.models import PicTeam; Job.objects.all().delete(); "
+    "PicTeam.objects.all().delete()"
+)
 DUE_NOW = f"{MAKE_DUE}; from jobs.models import Revision; Revision.bump(edited=True)"
 # It comes again next year.
 ONCE = "0 0 1 1 *"

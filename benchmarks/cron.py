@@ -1,7 +1,7 @@
 """How long the next fire time takes, beside croniter, APScheduler's CronTrigger and Celery's crontab.
 
-Prints nanoseconds a call, median over 200 random expressions: parsed anew, asked for a new minute, asked again within the minute. Run it as
-`python benchmarks/cron.py`.
+Prints nanoseconds a call, median over 200 random expressions: parsed anew, asked for a new minute, asked again within
+the minute. Run it as `python benchmarks/cron.py`.
 """
 
 from __future__ import annotations
@@ -40,7 +40,8 @@ AFTER = dt.datetime(2026, 11, 24, 12, 34, 56, tzinfo=JST)
 def expressions(count: int) -> list[str]:
     chance = random.Random(1)
     return [
-        f"{chance.randrange(60)} {chance.choice(['*', '*/2', str(chance.randrange(24))])} {chance.choice(['*', '1-15'])} * {chance.choice(['*', '1-5'])}"
+        f"{chance.randrange(60)} {chance.choice(['*', '*/2', str(chance.randrange(24))])} "
+        f"{chance.choice(['*', '1-15'])} * {chance.choice(['*', '1-5'])}"
         for _ in range(count)
     ]
 

@@ -1,7 +1,9 @@
-"""How long lists and statistics take with a long history on PostgreSQL, and whether new executions are stored as fast as in an empty one.
+"""How long lists and statistics take with a long history on PostgreSQL, and whether new executions are stored as fast
+as in an empty one.
 
-Fills a database of its own with N executions of 10,000 jobs over 90 days (and their rollups), then prints the median and the worst of 15 requests through Django's
-test client, and rows a second of storing 20,000 executions before and after. Run it as `python benchmarks/history.py --executions 10000000`.
+Fills a database of its own with N executions of 10,000 jobs over 90 days (and their rollups), then prints the median
+and the worst of 15 requests through Django's test client, and rows a second of storing 20,000 executions before and
+after. Run it as `python benchmarks/history.py --executions 10000000`.
 """
 
 from __future__ import annotations
@@ -27,27 +29,36 @@ with connection.cursor() as cursor:
     cursor.execute("CREATE TEMP TABLE numbered AS SELECT row_number() OVER (ORDER BY id) - 1 AS n, id FROM jobs_job")
     cursor.execute("SELECT count(*) FROM numbered")
     jobs = cursor.fetchone()[0]
-    cursor.execute('''SELECT 'ALTER TABLE ' || conrelid::regclass || ' DROP CONSTRAINT ' || conname, 'ALTER TABLE ' || conrelid::regclass || ' ADD CONSTRAINT ' || conname || ' ' || pg_get_constraintdef(oid)
-        FROM pg_constraint WHERE contype = 'u' AND conrelid IN ('executions_execution'::regclass, 'executions_rollup'::regclass)''')
+    cursor.execute('''SELECT 'ALTER TABLE ' || conrelid::regclass || ' DROP CONSTRAINT ' || conname,
+        'ALTER TABLE ' || conrelid::regclass || ' ADD CONSTRAINT ' || conname ||
+        ' ' || pg_get_constraintdef(oid)
+        FROM pg_constraint WHERE contype = 'u' AND conrelid IN ('executions_execution'::regclass,
+        'executions_rollup'::regclass)''')
     made = cursor.fetchall()
-    cursor.execute('''SELECT 'DROP INDEX ' || indexname, indexdef FROM pg_indexes WHERE tablename IN ('executions_execution', 'executions_rollup')
+    cursor.execute('''SELECT 'DROP INDEX ' || indexname, indexdef FROM pg_indexes
+        WHERE tablename IN ('executions_execution', 'executions_rollup')
         AND indexname NOT IN (SELECT conname FROM pg_constraint)''')
     made += cursor.fetchall()
     for gone, _ in made:
         cursor.execute(gone)
     for start in range(0, count, 500000):
         cursor.execute('''
-            INSERT INTO executions_execution (id, job_id, status, trigger_type, scheduled_for, started_at, completed_at, duration_seconds, execution_type, target,
+            INSERT INTO executions_execution (id, job_id, status, trigger_type, scheduled_for, started_at,
+            completed_at, duration_seconds, execution_type, target,
                 error_message, output, attempts, run_url, run_conclusion, takeovers, response_status)
-            SELECT gen_random_uuid(), j.id, CASE WHEN i %% 33 = 0 THEN 'failed' ELSE 'success' END, 'scheduled', at, at, at + interval '200 ms', 0.2, 'webhook', 'http://127.0.0.1/x',
+            SELECT gen_random_uuid(), j.id, CASE WHEN i %% 33 = 0 THEN 'failed' ELSE 'success' END, 'scheduled', at,
+            at, at + interval '200 ms', 0.2, 'webhook', 'http://127.0.0.1/x',
                 '', 'ok', '[]', '', '', 0, 200
-            FROM (SELECT i, now() - interval '90 days' * (1 - i::float / %s) - interval '1 minute' AS at FROM generate_series(%s, %s) i) s JOIN numbered j ON j.n = s.i %% %s
+            FROM (SELECT i, now() - interval '90 days' * (1 - i::float / %s) - interval '1 minute' AS at
+            FROM generate_series(%s, %s) i) s JOIN numbered j ON j.n = s.i %% %s
         ''', [count, start, min(start + 500000, count) - 1, jobs])
     for table, extra, group in (("rollup", "job_id, longest", "job_id, "), ("total", "shard", "")):
         values = "job_id, 0.2" if extra != "shard" else "0"
         cursor.execute(f'''
-            INSERT INTO executions_{table} (hour, kind, success, failed, cancelled, skipped, missed, seconds, success_seconds, {extra})
-            SELECT date_trunc('hour', started_at), execution_type, count(*) FILTER (WHERE status = 'success'), count(*) FILTER (WHERE status = 'failed'), 0, 0, 0,
+            INSERT INTO executions_{table} (hour, kind, success, failed, cancelled, skipped, missed, seconds,
+            success_seconds, {extra})
+            SELECT date_trunc('hour', started_at), execution_type, count(*) FILTER (WHERE status = 'success'),
+            count(*) FILTER (WHERE status = 'failed'), 0, 0, 0,
                 sum(duration_seconds), coalesce(sum(duration_seconds) FILTER (WHERE status = 'success'), 0), {values}
             FROM executions_execution GROUP BY {group} date_trunc('hour', started_at), execution_type
         ''')
@@ -65,7 +76,8 @@ from executions.models import Execution
 from jobs.models import Job
 from scheduler.firing import Row
 jobs = list(Job.objects.only("id", "target_url", "github_repo", "metadata")[:10000])
-rows = [Row(uuid7(), job.pk, "running", "scheduled", timezone.now(), timezone.now(), None, "webhook", "http://127.0.0.1/x", None, "", "", []) for job in jobs * 2]
+rows = [Row(uuid7(), job.pk, "running", "scheduled", timezone.now(), timezone.now(), None, "webhook",
+"http://127.0.0.1/x", None, "", "", []) for job in jobs * 2]
 began = time.perf_counter()
 for start in range(0, len(rows), 500):
     with transaction.atomic():
@@ -107,7 +119,8 @@ for name, (who, address) in asked.items():
         answer = who.get(address)
         times.append(1000 * (time.perf_counter() - began))
         assert answer.status_code in {200, 401, 403}, (address, answer.status_code)
-    print(json.dumps({"what": name, "status": answer.status_code, "median_ms": round(statistics.median(times[1:]), 1), "worst_ms": round(max(times[1:]), 1)}), flush=True)
+    print(json.dumps({"what": name, "status": answer.status_code, "median_ms": round(statistics.median(times[1:]), 1),
+    "worst_ms": round(max(times[1:]), 1)}), flush=True)
 """
 
 

@@ -1,4 +1,5 @@
-"""The same work done by the peers: Celery beat with django-celery-beat and Redis, and APScheduler with django-apscheduler's store.
+"""The same work done by the peers: Celery beat with django-celery-beat and Redis, and APScheduler with
+django-apscheduler's store.
 
 Settings and program in one: `PEER_FOLDER`, `PEER_BROKER` and `PEER_TARGET` come from the environment.
 """

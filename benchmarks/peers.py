@@ -1,7 +1,8 @@
 """The best peers that can be installed, doing the same work on the same machine: their figures stand beside ours.
 
-Celery: beat with django-celery-beat's DatabaseScheduler, Redis, one worker of `CONCURRENCY` threads. APScheduler: BackgroundScheduler with
-django-apscheduler's store and 100 threads, without a misfire limit (with its default of 1 s most of the calls are dropped).
+Celery: beat with django-celery-beat's DatabaseScheduler, Redis, one worker of `CONCURRENCY` threads. APScheduler:
+BackgroundScheduler with django-apscheduler's store and 100 threads, without a misfire limit (with its default of 1 s
+most of the calls are dropped).
 """
 
 from __future__ import annotations
@@ -26,7 +27,9 @@ _CELERY = [sys.executable, "-m", "celery", "-A", "benchmarks.peer_app:app"]
 
 
 def lags(arrivals: list[tuple[float, str]], fire_time: float) -> dict[str, float]:
-    """Seconds from a fire time to the arrivals of one call each, in order: p50, p99, last; and calls that are missing from it."""
+    """Seconds from a fire time to the arrivals of one call each, in order: p50, p99, last; and calls that are missing
+    from it.
+    """
     firsts: dict[str, float] = {}
     for moment, path in arrivals:
         if moment >= fire_time:
@@ -37,7 +40,10 @@ def lags(arrivals: list[tuple[float, str]], fire_time: float) -> dict[str, float
         "p99": round(found[int(len(found) * 0.99)], 3),
         "last_call": round(found[-1], 3),
         "called": len(firsts),
-        "doubled": sum(number > 1 for number in Counter(path for moment, path in arrivals if fire_time <= moment < fire_time + 59).values()),
+        "doubled": sum(
+            number > 1
+            for number in Counter(path for at, path in arrivals if fire_time <= at < fire_time + 59).values()
+        ),
     }  # fmt: skip
 
 

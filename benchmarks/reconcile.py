@@ -1,7 +1,8 @@
 """How long reconciliation takes, beside APScheduler loading the same jobs from django-apscheduler's store.
 
-For each number of active jobs (on a hundredth as many expressions): a full pass, a full pass with nothing to do, an incremental pass after one new
-job, and the process's peak memory. Run it as `python benchmarks/reconcile.py --jobs 1000 10000 100000`.
+For each number of active jobs (on a hundredth as many expressions): a full pass, a full pass with nothing to do, an
+incremental pass after one new job, and the process's peak memory. Run it as `python benchmarks/reconcile.py --jobs
+1000 10000 100000`.
 """
 
 from __future__ import annotations
@@ -25,8 +26,10 @@ team = PicTeam.objects.create(name="Bench", slug="bench", slack_handle="@bench")
 general = Category.objects.get(slug="general")
 expressions = [f"{n % 60} {n // 60 % 24} {n // 1440 % 28 + 1} * *" for n in range(max(1, count // 100))]
 for start in range(0, count, 10_000):
-    add_jobs([Job(name=f"job {n}", cron_expression=expressions[n % len(expressions)], target_url="https://x.example.com/", category=general,
-                  pic_team=team, end_date=dt.date(2099, 12, 31)) for n in range(start, min(count, start + 10_000))], by=None)
+    add_jobs([Job(name=f"job {n}", cron_expression=expressions[n % len(expressions)],
+    target_url="https://x.example.com/", category=general,
+                  pic_team=team, end_date=dt.date(2099, 12, 31)) for n in range(start, min(count, start + 10_000))],
+                  by=None)
 """
 MEASURE = """
 import json, resource, sys, threading, time

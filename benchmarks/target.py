@@ -1,7 +1,8 @@
-"""A webhook target on loopback that answers after a delay and notes each arrival; its report goes to standard output at SIGTERM.
+"""A webhook target on loopback that answers after a delay and notes each arrival; its report goes to standard output
+at SIGTERM.
 
-Bare asyncio, so that it takes as little as possible of the cores that it shares with what is measured. `/count?since=T` tells how many paths have been
-called since that Unix time.
+Bare asyncio, so that it takes as little as possible of the cores that it shares with what is measured.
+`/count?since=T` tells how many paths have been called since that Unix time.
 """
 
 from __future__ import annotations

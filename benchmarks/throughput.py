@@ -1,8 +1,9 @@
 """Executions a second, end to end, of a backlog that never runs dry.
 
-Seeds N jobs that are due already and call a target on loopback, starts the scheduler, and prints executions a second from the first call to the last stored
-outcome, with the scheduler's CPU time an execution; with `--peers` also what one Celery worker does with as many messages waiting in Redis (its results are not
-stored at all). Run it as `python benchmarks/throughput.py --jobs 20000`.
+Seeds N jobs that are due already and call a target on loopback, starts the scheduler, and prints executions a second
+from the first call to the last stored outcome, with the scheduler's CPU time an execution; with `--peers` also what
+one Celery worker does with as many messages waiting in Redis (its results are not stored at all). Run it as `python
+benchmarks/throughput.py --jobs 20000`.
 """
 
 from __future__ import annotations

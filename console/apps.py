@@ -5,7 +5,7 @@ from django.utils.translation import gettext_lazy as _
 
 
 class ConsoleConfig(AppConfig):
-    """The admin's pages that belong to no single model: dashboard, calendar, import, audit trail."""
+    """Admin pages that span several models: dashboard, calendar, import, audit trail."""
 
     name = "console"
     verbose_name = _("Console")
@@ -14,6 +14,6 @@ class ConsoleConfig(AppConfig):
         from accounts import roles
         from console.addresses import provide_addresses
 
-        # Which records a role sees is decided by the page: `console.admin.changes`.
+        # `console.admin.changes` restricts the rows by role.
         roles.everyone_may("audit.view_changerecord")
         provide_addresses()

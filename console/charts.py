@@ -1,4 +1,4 @@
-"""Charts as plain numbers: templates draw them as SVG, whose attributes need no style and no script."""
+"""Charts as numbers. Templates draw them as SVG attributes, which need no inline style and no script."""
 
 from __future__ import annotations
 
@@ -12,13 +12,13 @@ from django.utils import timezone
 from executions.models import Status
 from executions.statistics.queries import total
 
-# From the bottom of a column to its top.
+# The stacking order, from the bottom.
 ORDER = (Status.SUCCESS, Status.FAILED, Status.RUNNING, Status.QUEUED, Status.SKIPPED, Status.MISSED, Status.CANCELLED)
 WIDTH, HEIGHT = 600, 120
 
 
 class Column(NamedTuple):
-    """One span of time: its label, whether the axis names it, and its counts by status."""
+    """One period: its label, whether the axis shows the label, and its counts by status."""
 
     label: str
     tick: str
@@ -26,7 +26,7 @@ class Column(NamedTuple):
 
 
 class Bar(NamedTuple):
-    """A rectangle with its class."""
+    """A rectangle and its CSS class."""
 
     x: float
     y: float
@@ -60,7 +60,7 @@ def days(found: Mapping[dt.datetime, Mapping[str, int]], count: int) -> list[Col
 
 
 def stacked(columns: Sequence[Column], title: str) -> dict[str, Any]:
-    """Columns of stacked outcomes."""
+    """Stacked columns of outcomes."""
     most = max((sum(column.counts.values()) for column in columns), default=0)
     step = WIDTH / max(1, len(columns))
     drawn = []
@@ -76,7 +76,7 @@ def stacked(columns: Sequence[Column], title: str) -> dict[str, Any]:
 
 
 def timeline(minutes: Sequence[tuple[dt.datetime, int]]) -> dict[str, Any]:
-    """How many jobs fire in each coming minute."""
+    """The number of jobs that fire in each coming minute."""
     most = max((count for _, count in minutes), default=0)
     step = WIDTH / max(1, len(minutes))
     drawn = [

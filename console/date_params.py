@@ -1,4 +1,4 @@
-"""Days and moments as addresses of the console's pages hold them."""
+"""Date parameters: days and times in the URLs of console pages."""
 
 from __future__ import annotations
 
@@ -6,12 +6,12 @@ import datetime as dt
 
 from django.conf import settings
 
-# Beyond these years arithmetic on dates may fail, and no execution is.
+# Outside these years date arithmetic may overflow, and no execution exists.
 _YEARS = (1971, 2200)
 
 
 def read_day(text: str) -> dt.date | None:
-    """A day of this product's time, as `2026-11-24`; None for anything else."""
+    """Parse a day such as `2026-11-24`; None for any other text."""
     try:
         day = dt.date.fromisoformat(text)
     except ValueError:
@@ -20,7 +20,7 @@ def read_day(text: str) -> dt.date | None:
 
 
 def read_moment(text: str) -> dt.datetime | None:
-    """A moment in the scheduler's zone, as `2026-11-24T09:00`; None for anything else."""
+    """Parse a time in the scheduler's zone such as `2026-11-24T09:00`; None for any other text."""
     try:
         moment = dt.datetime.fromisoformat(text)
     except ValueError:

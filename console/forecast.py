@@ -1,4 +1,4 @@
-"""Which jobs will fire when: counted by expression, for ten thousand jobs share few hundred schedules."""
+"""Forecast of fire times. It groups jobs by expression, because ten thousand jobs share a few hundred schedules."""
 
 from __future__ import annotations
 
@@ -14,12 +14,12 @@ from django.utils import timezone
 from jobs.models import Job
 from jobs.schedules.schedule import CronError, Schedule, schedule_of
 
-# Jobs that fire at least so often a day are shown as a band, not one by one.
+# Jobs with at least this many fire times a day are shown as one band.
 FREQUENT = 96
 
 
 class Group(NamedTuple):
-    """Jobs that fire together: one expression and one period of days."""
+    """Jobs with the same expression and the same first and last day."""
 
     lane: Any
     schedule: Schedule
@@ -36,12 +36,14 @@ class Group(NamedTuple):
         return self.schedule.minutes_of(day) if self.covers(day) else []
 
     def covers(self, day: dt.date) -> bool:
-        """Whether a day lies within their period."""
+        """Whether a day is between their first and last day."""
         return day <= self.end and (self.start is None or day >= self.start)
 
 
 def groups(jobs: QuerySet[Job], lane: str) -> list[Group]:
-    """The active jobs among these, by what decides when they fire and by the column `lane`; what cannot be read is left out."""
+    """The active jobs of a queryset, grouped by schedule, period and the column `lane`; invalid schedules are left
+    out.
+    """
     columns = (lane, "cron_expression", "start_date", "end_date")
     rows = jobs.filter(is_active=True).order_by().values_list(*columns).annotate(Count("id"))
     return list(_read(rows))
@@ -56,7 +58,7 @@ def _read(rows: Any) -> Iterator[Group]:
 
 
 def next_minutes(found: list[Group], count: int) -> list[tuple[dt.datetime, int]]:
-    """For each of the coming minutes how many jobs fire then."""
+    """The number of jobs that fire in each of the coming minutes."""
     now = timezone.now().astimezone(settings.SCHEDULER_ZONE)
     first = now.replace(second=0, microsecond=0) + dt.timedelta(minutes=1)
     moments = [first + dt.timedelta(minutes=number) for number in range(count)]
@@ -70,7 +72,7 @@ def next_minutes(found: list[Group], count: int) -> list[tuple[dt.datetime, int]
 
 
 def together(jobs: QuerySet[Job], moments: list[dt.datetime]) -> list[int]:
-    """For each of these moments how many active jobs fire then."""
+    """The number of active jobs that fire at each of these times."""
     zone = settings.SCHEDULER_ZONE
     wanted = [moment.astimezone(zone) for moment in moments]
     counts = [0] * len(wanted)

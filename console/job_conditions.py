@@ -1,4 +1,6 @@
-"""Jobs that somebody should look at: what each kind means, for the dashboard's counts and for the lists behind them alike."""
+"""The conditions under which a job needs attention. The dashboard's counts and the lists that they link to share
+them.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The admin under our name, with the pages that belong to no model."""
+"""The admin site, and its pages that belong to no model."""
 
 from __future__ import annotations
 
@@ -30,10 +30,10 @@ from taxonomy.models import Category, PicTeam
 
 
 class CronschedAdminSite(UnfoldAdminSite):  # type: ignore[misc]  # unfold has no types
-    """Django's admin with a dashboard, a calendar, and an import with a preview."""
+    """Django's admin with a dashboard, a calendar, and an import page."""
 
     def each_context(self, request: HttpRequest) -> dict[str, Any]:
-        """The theme's colours come from our style sheet: a strict Content-Security-Policy lets no style stand in a page."""
+        """The theme's colours are in a style sheet, because the Content-Security-Policy allows no inline style."""
         return {**super().each_context(request), "colors": None, "single_sign_on": bool(settings.OIDC_RP_CLIENT_ID)}
 
     def get_urls(self) -> list[Any]:
@@ -56,11 +56,11 @@ class CronschedAdminSite(UnfoldAdminSite):  # type: ignore[misc]  # unfold has n
         return answer
 
     def live(self, request: HttpRequest) -> HttpResponse:
-        """The dashboard's changing part, which its page asks for every few seconds."""
+        """The part of the dashboard that the page refreshes every few seconds."""
         return render(request, "console/board.html", {"board": dashboard(require_login(request))})
 
     def calendar(self, request: HttpRequest) -> HttpResponseBase:
-        """A day or a week of fires, past and to come."""
+        """The calendar of a day or a week."""
         filters = Filters(request.GET.get("team", ""), request.GET.get("category", ""))
         date = calendar.read_day(request.GET.get("date", ""))
         view = "week" if request.GET.get("view") == "week" else "day"
@@ -78,7 +78,7 @@ class CronschedAdminSite(UnfoldAdminSite):  # type: ignore[misc]  # unfold has n
         return TemplateResponse(request, "console/calendar.html", context)
 
     def test_slack(self, request: HttpRequest) -> HttpResponseBase:
-        """Post a message to the stored webhook, and show what Slack answers."""
+        """Post a test message to the stored webhook and show Slack's answer."""
         if request.method != "POST":
             return HttpResponse(status=405)
         if not request.user.has_perm("settings_app.change_slacksettings"):
@@ -92,7 +92,7 @@ class CronschedAdminSite(UnfoldAdminSite):  # type: ignore[misc]  # unfold has n
         return HttpResponseRedirect(reverse("admin:settings_app_slacksettings_change", args=[slack.pk]))
 
     def check_credential(self, request: HttpRequest, pk: UUID) -> HttpResponseBase:
-        """Ask GitHub what a stored credential reaches."""
+        """Ask GitHub for the access of a stored credential."""
         if request.method != "POST":
             return HttpResponse(status=405)
         if not request.user.has_perm("settings_app.change_githubcredential"):
@@ -109,7 +109,7 @@ class CronschedAdminSite(UnfoldAdminSite):  # type: ignore[misc]  # unfold has n
         return HttpResponseRedirect(reverse("admin:settings_app_githubcredential_change", args=[pk]))
 
     def explain(self, request: HttpRequest, job_id: str) -> HttpResponseBase:
-        """Why a job did or did not run at a time."""
+        """Explain why a job did or did not run at a given time."""
         context: dict[str, Any] = {
             **self.each_context(request),
             "title": _("Why did it run, or not?"),

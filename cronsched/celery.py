@@ -1,4 +1,4 @@
-"""The Celery application: how this product talks to its broker. Results are rows in the database, never in the broker."""
+"""The Celery application. It has no result backend: results are rows in the database."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ app.conf.update(
     task_default_queue=queues()[0],
     timezone="UTC",
     imports=["executions.celery_backend.tasks"],
-    # A worker fetches what it can hold; the rest waits where others see it.
+    # A worker prefetches only what it can hold; other messages stay visible to other workers.
     worker_prefetch_multiplier=1,
     worker_hijack_root_logger=False,
     worker_enable_remote_control=False,

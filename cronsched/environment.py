@@ -1,4 +1,6 @@
-"""Settings from the environment and `.env`; a bad one stops the start with a line that names it and the remedy."""
+"""Settings from the environment and `.env`. An invalid setting stops the start with one line that names it and the
+remedy.
+"""
 
 from __future__ import annotations
 
@@ -15,7 +17,7 @@ from environs import Env, EnvError
 
 
 class SettingError(Exception):
-    """A setting that cannot be used; the text is one line for the operator."""
+    """An invalid setting; the message is one line for the operator."""
 
 
 class Environment:
@@ -43,7 +45,7 @@ class Environment:
         return value
 
     def clamped(self, name: str, default: int, *, least: int, most: int) -> int:
-        """A whole number, kept within [least, most]."""
+        """An integer, limited to [minimum, maximum]."""
         return min(max(self.number(name, default), least), most)
 
     def choice(self, name: str, default: str, choices: list[str]) -> str:
@@ -94,7 +96,7 @@ class Environment:
         return str(Path(value).expanduser().resolve())
 
     def origins(self, name: str, default: str = "") -> list[str]:
-        """A list of origins (scheme and host); `*` alone stands for all."""
+        """A list of origins (scheme and host); `*` alone means every origin."""
         values = self.texts(name, default)
         for value in values:
             parts = urlsplit(value)
@@ -113,7 +115,9 @@ class Environment:
         return path
 
     def secret(self, name: str, file: Path) -> str:
-        """A secret of at least 32 characters; one that is not given is made once and kept in `file` (mode 0600)."""
+        """A secret of at least 32 characters; if it is not set, it is generated once and stored in `file` (mode
+        0600).
+        """
         value = self.text(name)
         if value and len(value) < 32:
             raise SettingError(f"{name} is too short; write at least 32 random characters, or leave it out to get one.")
@@ -136,7 +140,7 @@ class Environment:
 
 
 def database_of(name: str, url: str) -> dict[str, Any]:
-    """The Django database of a URL; `name` says in an error where it was written. Raises `SettingError`."""
+    """The Django database of a URL; `name` is the setting to name in an error. Raises `SettingError`."""
     try:
         config: dict[str, Any] = dict(dj_database_url.parse(url))
     except (ValueError, KeyError):
@@ -145,19 +149,20 @@ def database_of(name: str, url: str) -> dict[str, Any]:
     if engine.endswith("sqlite3") and config["NAME"] not in {"", ":memory:"}:
         return sqlite(Path(str(config["NAME"])))
     if engine.endswith("postgresql"):
-        # A process that is stopped in the middle of a transaction keeps its locks for no longer than this. To compile our
-        # short queries takes longer than to run them.
+        # The idle timeout bounds how long a suspended process keeps its locks. JIT compilation takes longer than our
+        # short queries.
         options = {**config.get("OPTIONS", {}), "options": "-c idle_in_transaction_session_timeout=5000 -c jit=off"}
         return {**config, "CONN_MAX_AGE": 60, "CONN_HEALTH_CHECKS": True, "OPTIONS": options}
     raise SettingError(
-        f"{name} is not a database URL that can be used; write sqlite:////path/to/file or postgresql://user:password@host/name."
+        f"{name} is not a database URL that can be used; write sqlite:////path/to/file or "
+        f"postgresql://user:password@host/name."
     )
 
 
 def sqlite(path: Path) -> dict[str, Any]:
-    """SQLite for several processes: write-ahead log, transactions that take the write lock at once, 20 s of patience.
+    """SQLite for several processes: write-ahead log, immediate transactions, a busy timeout of 20 s.
 
-    `synchronous=FULL` keeps every committed execution through a power loss.
+    `synchronous=FULL` keeps every committed execution through a power loss. See docs/decisions/sqlite-wal.md.
     """
     return {
         "ENGINE": "django.db.backends.sqlite3",
@@ -173,7 +178,7 @@ def sqlite(path: Path) -> dict[str, Any]:
 
 
 def kept_secret(file: Path, length: int = 50) -> str:
-    """The secret in `file`, made there first if need be; of several processes at once all get the same."""
+    """The secret in `file`, which is created if needed; concurrent processes get the same one."""
     if not file.exists():
         draft = file.with_name(f".{file.name}.{os.getpid()}.{secrets.token_hex(4)}")
         with open(os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as out:

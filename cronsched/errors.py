@@ -1,4 +1,4 @@
-"""The one error shape of the API: `{"error", "message", "fields"?, "detail"?}`."""
+"""The error body of the API: `{"error", "message", "fields"?, "detail"?}`."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ _LOGIN = "Log in and send the access token as 'Authorization: Bearer'."
 
 
 def handle(exc: Exception, context: dict[str, Any]) -> Response:
-    """Answer an exception of a view. What is not foreseen gets an id; its details are in the log under that id."""
+    """Turn an exception of a view into a response. An unexpected one gets an id, under which its details are logged."""
     set_rollback()
     if not isinstance(exc, DomainError):
         exc = _translated(exc) or exc
@@ -75,7 +75,7 @@ def _method_not_allowed(method: str) -> dict[str, str]:
 
 
 def unforeseen(exc: BaseException | None) -> dict[str, str]:
-    """The body of a 500, after writing the details to the log."""
+    """The body of a 500 response; the details are logged."""
     error_id = uuid4().hex[:12]
     log.error("error %s", error_id, exc_info=exc or True)
     message = f"Something went wrong on our side. Tell your admin the error id {error_id}."
@@ -96,7 +96,7 @@ def not_found(request: HttpRequest, exception: Exception) -> HttpResponse:
 
 
 def bad_request(request: HttpRequest, exception: Exception) -> HttpResponse:
-    """400 from Django itself, such as for a host that is not allowed."""
+    """Django's own 400, such as for a host that is not allowed."""
     if _is_page(request):
         return defaults.bad_request(request, exception)
     return JsonResponse(Invalid("Bad request", "The request cannot be read.").body(), status=400)

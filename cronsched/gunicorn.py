@@ -21,7 +21,7 @@ loglevel = "warning"
 
 
 def post_worker_init(worker: Any) -> None:
-    """Everything is loaded now."""
+    """Everything is loaded at this point."""
     from scheduler import watchdog
 
     tune_garbage_collector()

@@ -22,7 +22,7 @@ SERVICE = "cronsched"
 
 
 class HealthView(APIView):
-    """Whether the database answers, and whether a scheduler leads, wherever it runs."""
+    """Whether the database answers, and whether a scheduler leads."""
 
     authentication_classes = ()
     permission_classes = ()
@@ -65,7 +65,7 @@ class HealthView(APIView):
 
 
 def root(request: HttpRequest) -> HttpResponseBase:
-    """The site's root: JSON for a program, the admin for a browser."""
+    """The site's root: JSON for a program, a redirect to the admin for a browser."""
     if "text/html" in request.headers.get("Accept", ""):
         return HttpResponseRedirect(reverse("admin:index"))
     return JsonResponse({"message": "Cronsched API", "docs": "/docs", "redoc": "/redoc", "health": "/api/v2/health"})

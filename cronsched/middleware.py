@@ -1,4 +1,4 @@
-"""What is refused before any view sees it."""
+"""Checks before any view runs."""
 
 from __future__ import annotations
 
@@ -14,9 +14,9 @@ _UPLOADS = ("/bulk-upload", "/admin/import/")
 
 
 class ApiGuard:
-    """Refuses bodies over the limit (413) and NUL characters in addresses (400) before anything is read; empties answers to HEAD.
+    """Refuses bodies over the limit (413) and NUL characters in URLs (400); removes the body of answers to HEAD.
 
-    It also notes the request for the trail of changes.
+    It also records the request for the audit trail.
     """
 
     def __init__(self, get_response: Callable[[HttpRequest], HttpResponseBase]) -> None:

@@ -41,7 +41,7 @@ class RedocView(SpectacularRedocView):
 
 
 class BearerScheme(OpenApiAuthenticationExtension):  # type: ignore[no-untyped-call]
-    """How the document describes access tokens."""
+    """The security scheme of access tokens."""
 
     target_class = "accounts.auth.authentication.AccessTokenAuthentication"
     name = "bearer"
@@ -51,7 +51,7 @@ class BearerScheme(OpenApiAuthenticationExtension):  # type: ignore[no-untyped-c
 
 
 class RefreshScheme(BearerScheme):  # type: ignore[no-untyped-call]
-    """How the document describes refresh tokens."""
+    """The security scheme of refresh tokens."""
 
     target_class = "accounts.auth.authentication.RefreshTokenAuthentication"
     name = "refresh"

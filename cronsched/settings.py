@@ -1,4 +1,4 @@
-"""Django settings. Each value that an operator may change comes from the environment: see `.env.example`."""
+"""Django settings. Every value that an operator may change comes from the environment: see `.env.example`."""
 
 from __future__ import annotations
 
@@ -12,13 +12,13 @@ from core.version import __version__
 from cronsched.environment import Environment, SettingError
 from cronsched.theme import UNFOLD  # noqa: F401
 
-# Lets Django's generic classes be written with their type, as in ModelForm[Job].
+# Makes Django's generic classes subscriptable, as in ModelForm[Job].
 django_stubs_ext.monkeypatch()
 
 BASE_DIR = Path(__file__).resolve().parent.parent
 env = Environment(BASE_DIR / ".env")
 
-# Where things are kept
+# Paths
 CRONSCHED_DATA_DIR = env.directory("CRONSCHED_DATA_DIR", BASE_DIR / "var")
 DATABASES = {"default": env.database("DATABASE_URL", CRONSCHED_DATA_DIR / "cronsched.sqlite3")}
 DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
@@ -59,7 +59,7 @@ SECURE_HSTS_INCLUDE_SUBDOMAINS = SECURE_HSTS_PRELOAD = HTTPS
 SECURE_PROXY_SSL_HEADER = ("HTTP_X_FORWARDED_PROTO", "https") if HTTPS else None
 SESSION_COOKIE_HTTPONLY = True
 X_FRAME_OPTIONS = "DENY"
-# Without TLS in front (the embedded default) the warnings about HTTPS-only settings do not apply.
+# Without TLS (the embedded default), warnings about HTTPS-only settings do not apply.
 SILENCED_SYSTEM_CHECKS = [] if HTTPS else ["security.W004", "security.W008", "security.W012", "security.W016"]
 
 # Scheduler
@@ -72,18 +72,18 @@ LEADER_LOCK = env.choice(
     "LEADER_LOCK", "file" if DATABASES["default"]["ENGINE"].endswith("sqlite3") else "lease", ["file", "lease"]
 )
 
-# local: the scheduler makes the calls. celery: workers do, on any hosts.
+# local: the scheduler delivers. celery: workers deliver, on any host.
 EXECUTION_BACKEND = env.choice("EXECUTION_BACKEND", "local", ["local", "celery"])
 BROKER_URL = env.text("BROKER_URL", "redis://127.0.0.1:6379/0")
 WORKERS = env.number("WORKERS", 1, most=64)
 WORKER_QUEUES = env.texts("WORKER_QUEUES", "webhook,github_actions")
 
-# The port of the demo's target; without one there is none.
+# The port of the demo's target; without it the target is not started.
 DEMO_ECHO_PORT = env.number("DEMO_ECHO_PORT", 0, most=65535)
 
 # Delivery
 CRONSCHED_ALLOWED_TARGETS = env.texts("CRONSCHED_ALLOWED_TARGETS")
-# The way out to the network: see core.runtime.outbound.
+# Outbound connections: see core.runtime.outbound.
 OUTBOUND_CA_FILE = env.certificates("OUTBOUND_CA_FILE")
 OUTBOUND_PROXY = env.proxy("OUTBOUND_PROXY")
 NO_PROXY = env.texts("NO_PROXY")
@@ -95,7 +95,7 @@ ENGINE_CONCURRENCY = env.number("ENGINE_CONCURRENCY", 2000, least=1, most=100_00
 ENGINE_CONCURRENCY_PER_HOST = env.number("ENGINE_CONCURRENCY_PER_HOST", 500, least=1, most=100_000)
 ENGINE_DRAIN_SECONDS = env.number("ENGINE_DRAIN_SECONDS", 15, most=3600)
 
-# History: how long executions are kept, and how many of each outcome of a job at most; 0 keeps all
+# History: how long executions are kept, and how many of each job and outcome; 0 keeps all
 EXECUTIONS_KEPT_DAYS = env.number("EXECUTIONS_KEPT_DAYS", 400)
 EXECUTIONS_KEPT_SUCCESS = env.number("EXECUTIONS_KEPT_SUCCESS", 0)
 EXECUTIONS_KEPT_FAILED = env.number("EXECUTIONS_KEPT_FAILED", 0)
@@ -119,10 +119,10 @@ NOTIFICATIONS_KEPT_DAYS = env.number("NOTIFICATIONS_KEPT_DAYS", 90, least=1)
 AUTH_USER_MODEL = "accounts.User"
 LOGIN_REDIRECT_URL = "admin:index"
 AUTHENTICATION_BACKENDS = ["accounts.auth.backends.IdentityBackend"]
-# The admin's second factor: off, optional (each for oneself) or required
+# The admin's second factor: off, optional (each user decides) or required
 SECOND_FACTOR = env.choice("SECOND_FACTOR", "optional", ["off", "optional", "required"])
 OTP_TOTP_ISSUER = "Cronsched"
-# Single sign-on by OpenID Connect, if there is a client id
+# Single sign-on by OpenID Connect, enabled by a client id
 OIDC_RP_CLIENT_ID = env.text("OIDC_CLIENT_ID")
 if OIDC_RP_CLIENT_ID:
     AUTHENTICATION_BACKENDS.append("accounts.auth.oidc.SingleSignOn")
@@ -238,7 +238,7 @@ USE_TZ = True
 TIME_ZONE = str(SCHEDULER_ZONE)
 APSCHEDULER_DATETIME_FORMAT = "Y-m-d H:i:s"
 
-# No script and no style stands in a page, and none is evaluated; only attributes that the theme sets at run time may hold styles.
+# Pages contain no inline script and no inline style; only style attributes that the theme sets at run time are allowed.
 
 CONTENT_SECURITY_POLICY = {
     "EXCLUDE_URL_PREFIXES": ["/docs", "/redoc"],
@@ -296,7 +296,7 @@ LOGGING = logs.configuration(
     env.choice("LOG_FORMAT", "human", ["human", "json"]), env.text("LOG_LEVEL", "INFO").upper()
 )
 
-# Seen from outside
+# HTTP security
 METRICS_TOKEN = env.text("METRICS_TOKEN")
 METRICS_PUBLIC = env.flag("METRICS_PUBLIC", False)
 OTEL_EXPORTER_OTLP_ENDPOINT = env.text("OTEL_EXPORTER_OTLP_ENDPOINT")
@@ -304,7 +304,7 @@ SENTRY_DSN = env.text("SENTRY_DSN")
 if SENTRY_DSN:
     import sentry_sdk
 
-    # Local variables and bodies hold tokens.
+    # Local variables and bodies contain tokens.
     sentry_sdk.init(
         dsn=SENTRY_DSN,
         release=__version__,

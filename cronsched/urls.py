@@ -1,4 +1,4 @@
-"""Every address of the site."""
+"""Every URL of the site."""
 
 from django.conf import settings
 from django.contrib import admin
@@ -9,7 +9,7 @@ from console.pages.public import extension, unsubscription
 from cronsched import health, openapi_views
 from cronsched.ops.metrics import metrics
 
-# `executions` before `jobs`: "jobs/test-run" would match "jobs/<id>".
+# `executions` comes before `jobs`, because "jobs/test-run" would match "jobs/<id>".
 _APPS = ["accounts", "taxonomy", "settings_app", "executions", "jobs", "notifications", "scheduler"]
 
 urlpatterns = [

@@ -1,4 +1,4 @@
-"""The demo's target: `/ok` answers at once, `/slow` takes some seconds, `/flaky` fails now and then. Loopback only.
+"""The demo's target on loopback: `/ok` answers at once, `/slow` takes some seconds, `/flaky` fails sometimes.
 
 Run it as `python -m demo.echo PORT`.
 """
@@ -14,7 +14,7 @@ from typing import Any
 
 
 class Echo(BaseHTTPRequestHandler):
-    """Answers with what it was sent."""
+    """Answers with the request."""
 
     protocol_version = "HTTP/1.1"
 
@@ -33,7 +33,7 @@ class Echo(BaseHTTPRequestHandler):
     do_POST = do_GET
 
     def log_message(self, *args: Any) -> None:
-        """Stay silent."""
+        """No log."""
 
 
 if __name__ == "__main__":

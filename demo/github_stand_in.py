@@ -1,8 +1,9 @@
-"""A stand-in for GitHub's API on loopback: for tests, and to try workflows offline (`make demo-github`). Never used unless asked for.
+"""A stand-in for GitHub's API on loopback, for tests and for trying workflows offline (`make demo-github`).
 
-What a workflow does is in its name: `NAME.yml`, where NAME is a conclusion (`success`, `failure`, `cancelled`, `timed_out`, `action_required`,
-`startup_failure`) and may end in seconds, as `failure-60.yml`. Every owner and repository exists; the token `revoked` is refused with 401.
-Statuses, headers and shapes follow GitHub's REST documentation: "Create a workflow dispatch event", "List workflow runs for a repository".
+The name of a workflow decides its result: `NAME.yml`, where NAME is a conclusion (`success`, `failure`, `cancelled`,
+`timed_out`, `action_required`, `startup_failure`), optionally with seconds, as in `failure-60.yml`. Every owner and
+repository exists; the token `revoked` is refused with 401. Statuses, headers and bodies follow GitHub's REST
+documentation: "Create a workflow dispatch event", "List workflow runs for a repository".
 
 Run it as `python -m demo.github_stand_in PORT`.
 """
@@ -31,7 +32,7 @@ _DEFAULT_SECONDS = 3.0
 
 @dataclass
 class Run:
-    """One run: it is queued, then in progress, then completed when its time has come."""
+    """One run: queued, then in progress, then completed after its duration."""
 
     id: int
     repository: str
@@ -61,7 +62,8 @@ class Run:
 
 class GitHub:
     """The server. `knows_run_details` is False for an older Enterprise server; `fail_next` holds the next answers;
-    `files` holds workflow files by name, for who reads them."""
+    `files` holds workflow files by name.
+    """
 
     def __init__(self, port: int = 0) -> None:
         self.knows_run_details = True
@@ -92,7 +94,7 @@ class GitHub:
         return f"http://127.0.0.1:{self._server.server_address[1]}"
 
     def answer(self, method: str, path: str, headers: Any, body: dict[str, Any]) -> tuple[int, Any, dict[str, str]]:
-        """Status, body and headers of one call."""
+        """Status, body and headers of the answer to one request."""
         if self.fail_next:
             status, more = self.fail_next.pop(0)
             return status, {"message": "API rate limit exceeded" if status in {403, 429} else "Server Error"}, more
@@ -174,7 +176,7 @@ class _Handler(BaseHTTPRequestHandler):
     do_POST = do_GET
 
     def log_message(self, *args: Any) -> None:
-        """Stay silent."""
+        """No log."""
 
 
 if __name__ == "__main__":

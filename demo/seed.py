@@ -1,4 +1,4 @@
-"""Sample data to look at: five teams, sixty jobs, three months of history with failures and slow runs."""
+"""Sample data: five teams, sixty jobs, three months of history with failures and slow runs."""
 
 from __future__ import annotations
 
@@ -29,26 +29,32 @@ TEAMS = {
     "Data Platform": "@data",
 }
 SUBJECTS = [
-    "Checkout regression", "Refund reconciliation", "Search index refresh", "Canary of the login", "Price feed import", "Nightly end-to-end",
+    "Checkout regression", "Refund reconciliation", "Search index refresh", "Canary of the login",
+    "Price feed import", "Nightly end-to-end",
     "Inventory sync", "Coupon expiry", "Mail queue check", "Backup verification", "Certificate check", "Invoice export",
 ]  # fmt: skip
 SCHEDULES = [
-    "* * * * *", "*/5 * * * *", "*/15 * * * *", "0 * * * *", "30 */2 * * *", "0 9 * * 1-5", "0 9 * * 1-5", "0 2 * * *", "0 2 * * *", "15 3 * * *",
+    "* * * * *", "*/5 * * * *", "*/15 * * * *", "0 * * * *", "30 */2 * * *", "0 9 * * 1-5", "0 9 * * 1-5",
+    "0 2 * * *", "0 2 * * *", "15 3 * * *",
     "0 6,18 * * *", "45 22 * * *", "0 12 * * 1", "0 0 1 * *",
 ]  # fmt: skip
 _DAYS = 90
 _FREQUENT_DAYS = 2
 _COLUMNS = (
-    "id", "job", "status", "trigger_type", "scheduled_for", "started_at", "completed_at", "duration_seconds", "execution_type", "target",
+    "id", "job", "status", "trigger_type", "scheduled_for", "started_at", "completed_at", "duration_seconds",
+    "execution_type", "target",
     "response_status", "error_message", "output", "attempts",
 )  # fmt: skip
 
 
 @transaction.atomic
 def seed(echo_url: str, *, count: int = 60) -> int:
-    """Make the sample data, the same each time; returns how many executions the history holds."""
+    """Create the sample data, the same each time; returns the number of executions."""
     chance = random.Random(7)
-    teams = [PicTeam.objects.create(name=name, slug=name.lower().replace(" ", "-"), slack_handle=handle) for name, handle in TEAMS.items()]  # fmt: skip
+    teams = [
+        PicTeam.objects.create(name=name, slug=name.lower().replace(" ", "-"), slack_handle=handle)
+        for name, handle in TEAMS.items()
+    ]
     owner = User.objects.create_user("demo-user", "demo-user@example.com", role=Role.USER)
     categories = list(Category.objects.order_by("slug"))
     jobs = [_job(number, chance, echo_url, teams, categories) for number in range(count)]
@@ -110,6 +116,7 @@ def _row(job: Job, moment: dt.datetime, chance: random.Random, *, broken: bool) 
     attempts = [] if missed else [{"started_at": utc_ms(began), "status": code, "error": "", "duration_seconds": took}]
     output = "" if missed else '{"error": "upstream unavailable"}' if fails else '{"accepted": true, "queued": 12}'
     return (
-        uuid7(), job.pk, status.value, TriggerType.SCHEDULED.value, moment, moment if missed else began, began + dt.timedelta(seconds=took),
+        uuid7(), job.pk, status.value, TriggerType.SCHEDULED.value, moment, moment if missed else began,
+        began + dt.timedelta(seconds=took),
         None if missed else took, WebhookTarget.kind, job.target_url, code, error, output, attempts,
     )  # fmt: skip

@@ -1,7 +1,7 @@
-"""A cluster on this machine: PostgreSQL, Redis, two web processes, two schedulers and two workers, on free ports, stopped together.
+"""A cluster on this machine: PostgreSQL, Redis, two web processes, two schedulers and two workers, on free ports.
 
-It shows how the parts fit, and is where faults are tried; on several hosts the same commands run under systemd or in containers (`deploy/`).
-Run it as `make cluster`. Kill any of the processes: supervisord starts it again.
+It demonstrates the deployment and is used to test faults; on several hosts the same commands run under systemd or in
+containers (`deploy/`). Run it as `make cluster`. If a process is killed, supervisord restarts it.
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ class Postgres:
         self.port = free_port()
 
     def start(self) -> str:
-        """Start it; returns the URL of the database, which is made at the first start."""
+        """Start it; returns the URL of the database, which is created at the first start."""
         self._server = get_server(self._data)
         self._control("-m", "fast", "-w", "stop")
         options = f"-h 127.0.0.1 -p {self.port} -k {self._data} -c max_connections=200"
@@ -59,7 +59,7 @@ class Postgres:
 
 
 def main() -> int:
-    """Start everything, say where it is, and wait for Ctrl-C or SIGTERM."""
+    """Start everything, print the addresses, and wait for Ctrl-C or SIGTERM."""
     FOLDER.mkdir(parents=True, exist_ok=True)
     postgres, redis_port = Postgres(FOLDER), free_port()
     ports = [free_port() for _ in range(WEB)]
@@ -107,7 +107,7 @@ def _serve(ports: list[int], redis_port: int) -> int:
     process = subprocess.Popen([python, "-m", "supervisor.supervisord", "-c", str(config)], start_new_session=True)
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, lambda *_: process.terminate())
-    # Where they are, for scripts: see README.
+    # The addresses, for scripts: see README.
     (FOLDER / "environment").write_text(
         "".join(f"{name}={os.environ[name]}\n" for name in ("DATABASE_URL", "BROKER_URL", "METRICS_TOKEN"))
     )

@@ -246,7 +246,9 @@ class TestRunView(APIView):
 
 
 def _total(found: ExecutionQuerySet, params: Mapping[str, str]) -> int | None:
-    """How many there are, where they are asked for by nothing that changes or narrows them down: else they are counted."""
+    """The exact number of rows: kept by `statistics.total_count` for unfiltered lists, counted by the database
+    otherwise.
+    """
     if any(params.get(name) for name in ("job_id", "status", "from", "to")):
         return None
     return total_count.total(found, (params.get("execution_type", ""), params.get("trigger_type", "")))

@@ -18,12 +18,12 @@ _BATCH = 500
 
 
 def new_worker_id() -> UUID | None:
-    """The worker that new executions belong to: this process, or None if Celery workers claim them."""
+    """The worker that owns new executions: this process, or None if Celery workers claim them."""
     return engine.worker_id() if settings.EXECUTION_BACKEND == "local" else None
 
 
 def submit(deliveries: Sequence[Delivery]) -> None:
-    """Hand over stored executions: those of this process to its engine, the others to Celery workers."""
+    """Submit stored executions: those that this process owns to its engine, the others to Celery workers."""
     own = [delivery for delivery in deliveries if delivery.worker_id is not None]
     if own:
         engine.local_engine().submit(own)
@@ -31,7 +31,9 @@ def submit(deliveries: Sequence[Delivery]) -> None:
 
 
 def start(executions: Sequence[Execution], limits: TeamLimits) -> None:
-    """Carry out stored executions whose calls have not begun: here if they belong to this process, else by Celery workers."""
+    """Start stored executions whose calls have not begun: in this process if it owns them, else through Celery
+    workers.
+    """
     if new_worker_id() is None:
         dispatch.send(dispatch.kinds_of(executions))
     else:
@@ -39,12 +41,12 @@ def start(executions: Sequence[Execution], limits: TeamLimits) -> None:
 
 
 def shut_down() -> None:
-    """Stop this process's engine with all outcomes stored; deliveries that it did not start are freed for other workers."""
+    """Stop this process's engine, store all outcomes, and release the deliveries that it did not start."""
     mine: defaultdict[UUID | None, list[UUID]] = defaultdict(list)
     for delivery in engine.shutdown_local_engine(settings.ENGINE_DRAIN_SECONDS):
         mine[delivery.worker_id].append(delivery.execution_id)
     for worker_id, ids in mine.items():
         for first in range(0, len(ids), _BATCH):
-            # Executions that another worker took over meanwhile stay with it.
+            # Executions that another worker claimed in the meantime stay with it.
             held = Execution.objects.filter(pk__in=ids[first : first + _BATCH], worker_id=worker_id, status__in=OPEN)
             held.update(worker_id=None)

@@ -1,4 +1,4 @@
-"""Which executions a request asks for."""
+"""Query parameters of the lists of executions."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from executions.models import Execution, ExecutionQuerySet
 
 
 class ExecutionFilter(django_filters.FilterSet):
-    """Query parameters of the lists; unknown values match nothing. `from` and `to` are read by `DateRange`."""
+    """Filters of the lists; an unknown value matches nothing. `DateRange` reads `from` and `to`."""
 
     job_id = django_filters.CharFilter(method="of_job")
     status = django_filters.CharFilter(method="any_of")
@@ -36,7 +36,7 @@ class ExecutionFilter(django_filters.FilterSet):
 def filtered(
     queryset: ExecutionQuerySet, params: Mapping[str, str], among: tuple[str, ...] | None = None
 ) -> tuple[ExecutionQuerySet, DateRange]:
-    """The executions that `params` ask for, by the filters `among` (all by default), and the range of time."""
+    """The executions that match `params`, by the filters in `among` (all by default) and the date range."""
     wanted = {name: params[name] for name in (among or ExecutionFilter.base_filters) if name in params}
     found: ExecutionQuerySet = ExecutionFilter(wanted, queryset).qs
     span = DateRange.from_query(params)

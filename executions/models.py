@@ -1,4 +1,6 @@
-"""Executions: one record for each fire time or manual run of a job; and the workers that carry them out."""
+"""Executions: one row for each fire time or manual run of a job; the workers that deliver them; shared limits; and
+rollups.
+"""
 
 from __future__ import annotations
 
@@ -16,7 +18,7 @@ from jobs.models import Job
 
 
 class Status(models.TextChoices):
-    """How far an execution is, or how it ended."""
+    """The state of an execution. The state diagram is in docs/execution-states.md."""
 
     QUEUED = "queued", _("Queued")
     RUNNING = "running", _("Running")
@@ -36,21 +38,24 @@ OPEN = (Status.QUEUED, Status.RUNNING)
 
 
 class ExecutionQuerySet(models.QuerySet["Execution"]):
-    """Questions asked of the history."""
+    """Queries on executions."""
 
     def newest_first(self) -> Self:
         return self.order_by("-started_at", "-id")
 
     def unclaimed(self) -> Self:
-        """What runs but belongs to no worker: new ones for Celery workers, and what a worker that ended left to others."""
+        """Running executions without a worker: new ones for Celery workers, and those that a worker released when it
+        ended.
+        """
         return self.filter(status=Status.RUNNING, worker_id=None, run_id=None)
 
 
 class Execution(models.Model):
-    """One firing of a job. Times are UTC; a row is written before its call is made.
+    """One firing of a job. Times are UTC; the row is written before the first call.
 
-    `scheduled_for` is the fire time, None for a manual run: a job has at most one execution for each. `started_at` is when the row
-    was written; when each call left is in `attempts`: `[{"started_at", "duration_seconds", "status", "error"}]`.
+    `scheduled_for` is the fire time, None for a manual run; a job has at most one execution for each fire time.
+    `started_at` is when the row was written. `attempts` holds the time of each call: `[{"started_at",
+    "duration_seconds", "status", "error"}]`.
     """
 
     id = models.UUIDField(primary_key=True, default=uuid7, editable=False)
@@ -123,7 +128,7 @@ class Execution(models.Model):
 
 
 class Worker(models.Model):
-    """A process with a delivery engine. Its heartbeat tells whether the executions that it holds are still being carried out."""
+    """A process with a delivery engine. Its heartbeat shows that its executions are still being delivered."""
 
     id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
     host = models.CharField(_("host"), max_length=255)
@@ -142,7 +147,7 @@ class Worker(models.Model):
 
 
 class SharedLimit(models.Model):
-    """A limit on calls at once that workers share: of a host or a team. Its row is the lock under which it is divided."""
+    """A concurrency limit of a host or a team that workers share. Its row is locked while allocations change."""
 
     name = models.CharField(_("name"), max_length=300, primary_key=True)
 
@@ -155,7 +160,7 @@ class SharedLimit(models.Model):
 
 
 class LimitAllocation(models.Model):
-    """How many calls at once of a shared limit one worker may make, and for how many it has work."""
+    """The number of concurrent calls that one worker may make under a shared limit, and the number that it demands."""
 
     limit = models.ForeignKey(
         SharedLimit, on_delete=models.CASCADE, related_name="allocations", verbose_name=_("limit")
@@ -174,7 +179,9 @@ class LimitAllocation(models.Model):
 
 
 class HourlyCounts(models.Model):
-    """How many executions that began in one hour (UTC) ended how, and in how many seconds. See `executions.statistics.rollups`."""
+    """Executions that began in one hour (UTC): how many ended with each status, and their total seconds. See
+    `executions.statistics.rollups`.
+    """
 
     hour = models.DateTimeField(_("hour"))
     kind = models.CharField(_("execution type"), max_length=15)
@@ -194,7 +201,7 @@ class HourlyCounts(models.Model):
 
 
 class Rollup(HourlyCounts):
-    """The tally of one job. `longest`: of its successes, in seconds."""
+    """The hourly counts of one job. `longest`: seconds of its longest success."""
 
     job = models.ForeignKey(Job, on_delete=models.CASCADE, related_name="+", db_index=False, verbose_name=_("job"))
     longest = models.FloatField(_("longest"), default=0)
@@ -210,7 +217,9 @@ class Rollup(HourlyCounts):
 
 
 class Total(HourlyCounts):
-    """The tally of all jobs. Several rows an hour, `shard` 0 to 7, so that workers that record at once wait for none."""
+    """The hourly counts of all jobs. Each hour has up to eight rows (`shard` 0 to 7), so that concurrent workers
+    rarely wait for a lock.
+    """
 
     shard = models.PositiveSmallIntegerField(_("shard"))
 
@@ -221,7 +230,7 @@ class Total(HourlyCounts):
 
 
 class FireLagBucket(models.Model):
-    """How many scheduled executions made their first call within `bound` seconds of their fire time, but not within the bound below."""
+    """The number of scheduled executions whose fire lag was at most `bound` seconds and above the next lower bound."""
 
     hour = models.DateTimeField(_("hour"))
     bound = models.FloatField(_("bound"))

@@ -1,4 +1,4 @@
-"""The recorder: writes outcomes in batches, at most 100 ms late, and tells of them."""
+"""The recorder: stores outcomes in batches, at most 100 ms late, and sends the `finished` signal."""
 
 from __future__ import annotations
 
@@ -28,9 +28,9 @@ log = logging.getLogger("cronsched.recorder")
 _GATHER_SECONDS = 0.05
 _BATCH = 1000
 HEARTBEAT_SECONDS = 5.0
-# How often, and how long after its beginning at least, an execution of ours is looked for that the engine does not know.
+# Interval in seconds at which rows of this worker are compared with the engine's deliveries, and their minimum age.
 SWEEP_SECONDS = 10.0
-# A worker without a heartbeat for this long is taken for dead.
+# Seconds without a heartbeat after which a worker is considered dead.
 STALE_SECONDS = 15.0
 _LONGEST_BACKOFF_SECONDS = 5.0
 
@@ -52,7 +52,7 @@ class Finished(NamedTuple):
 
     @classmethod
     def of(cls, execution: Execution, outcome: Outcome, worker_id: UUID | None) -> Finished:
-        """A stored execution that ends now with this outcome, whoever carried it out."""
+        """A stored execution that ends now with this outcome."""
         return cls(
             execution_id=execution.pk,
             worker_id=worker_id,
@@ -76,7 +76,7 @@ class Finished(NamedTuple):
 
 
 class Progress(NamedTuple):
-    """An execution that goes on: the attempts made so far."""
+    """An execution that continues: the attempts made so far."""
 
     execution_id: UUID
     worker_id: UUID | None
@@ -84,7 +84,7 @@ class Progress(NamedTuple):
 
 
 class Followed(NamedTuple):
-    """An execution whose call is over while what it began goes on elsewhere: no worker holds it from here on."""
+    """An execution whose call has ended while the run that it started continues: from here on no worker owns it."""
 
     execution_id: UUID
     worker_id: UUID | None
@@ -99,11 +99,12 @@ Item = Finished | Progress | Followed
 
 
 class Recorder:
-    """A thread with a queue. What the database refuses for now is kept and tried again: no outcome is dropped.
+    """A thread with a queue of outcomes. A write that the database refuses is retried, so no outcome is lost.
 
-    It also keeps this process's worker row, whose heartbeat says that the executions of `worker_id` are in good hands. Where no
-    heartbeat could be written for `STALE_SECONDS` (the process was stopped, or the database away), others may have taken them over:
-    then what was not begun is left to them (`is_current`), and the process goes on as a new worker.
+    The recorder also keeps this process's worker row. Its heartbeat shows that the executions of `worker_id` are
+    being delivered. If no heartbeat could be written for `STALE_SECONDS` (the process was suspended, or the database
+    was unreachable), other workers may have taken these executions over: deliveries that have not begun are left to
+    them (`is_current`), and the process continues as a new worker.
     """
 
     def __init__(self) -> None:
@@ -114,7 +115,7 @@ class Recorder:
         self._thread = threading.Thread(target=self._run, name="recorder", daemon=True)
         self._beat_at = 0.0
         self._swept_at = time.monotonic()
-        # Which executions are in good hands here: the engine says.
+        # The engine tells which executions it holds.
         self.known: Callable[[], set[UUID]] = set
 
     def start(self) -> None:
@@ -124,11 +125,11 @@ class Recorder:
 
     @property
     def is_current(self) -> bool:
-        """Whether nobody can have taken this worker for dead."""
+        """Whether no other process can consider this worker dead."""
         return time.monotonic() - self._beat_at < STALE_SECONDS
 
     def record(self, item: Item) -> None:
-        """Queue one outcome; from any thread."""
+        """Queue one outcome. May be called from any thread."""
         self._queue.append(item)
         self._wake.set()
 
@@ -137,7 +138,7 @@ class Recorder:
         return {item.execution_id for item in list(self._queue)}
 
     def stop(self) -> None:
-        """Write what is left, give up the worker row, and end the thread."""
+        """Write the remaining outcomes, delete the worker row, and end the thread."""
         self._stopping.set()
         self._wake.set()
         self._thread.join()
@@ -160,7 +161,7 @@ class Recorder:
                 self._sweep()
                 backoff = 0.1
             except Exception as exc:
-                # A thread that ended here would leave every later outcome unrecorded.
+                # An exception here would end the thread, and every later outcome would be lost.
                 foreseen = isinstance(exc, DatabaseError | InterfaceError)
                 log.warning(
                     "outcomes could not be stored, trying again in %.1f s: %s", backoff, exc, exc_info=not foreseen
@@ -200,8 +201,9 @@ class Recorder:
             self._beat_at = now if self._heartbeat() else 0.0
 
     def _sweep(self) -> None:
-        """Let go of executions that are this worker's by their rows but not known here: their transaction's end was never told, or they
-        were left to others who never came. No call of them has begun."""
+        """Release executions that belong to this worker in the database but that its engine does not hold: the commit
+        was not confirmed, or they were released to workers that never claimed them. No call of them has begun.
+        """
         now = time.monotonic()
         if now - self._swept_at < SWEEP_SECONDS:
             return
@@ -231,7 +233,7 @@ class Recorder:
 
 
 def memory_of_this_process() -> int | None:
-    """Resident memory in bytes; None where the system does not tell (proc(5), statm)."""
+    """Resident memory in bytes; None if the system does not report it (proc(5), statm)."""
     try:
         with open("/proc/self/statm") as file:
             return int(file.read().split()[1]) * os.sysconf("SC_PAGE_SIZE")
@@ -246,7 +248,7 @@ def _write(items: list[Item]) -> None:
 
 
 def _write_or_end(item: Item) -> None:
-    """Store one item; an outcome that cannot be stored as it is ends as failed with a plain reason."""
+    """Write one outcome. If the database rejects its values, the execution ends as failed with a plain reason."""
     try:
         _write([item])
     except (OperationalError, InterfaceError):
@@ -264,9 +266,11 @@ def _write_or_end(item: Item) -> None:
 
 @transaction.atomic
 def store(batch: list[Finished]) -> None:
-    """Write outcomes to executions that are still open and still their worker's, and to their jobs; then tell the floors above."""
+    """Write outcomes to executions that are open and still belong to their worker, and to their jobs; then send
+    `finished`.
+    """
     held = _held(batch)
-    # Others have been taken over, or told already.
+    # The others belong to another worker, or have ended already.
     batch = [one for one in batch if one.execution_id in held and held[one.execution_id].worker_id == one.worker_id]
     if not batch:
         return
@@ -294,20 +298,20 @@ def store(batch: list[Finished]) -> None:
         with transaction.atomic():
             executions_finished.send(sender=Recorder, finished=batch)
     except (OperationalError, InterfaceError):
-        # The whole batch is tried again, with what is to be told of it.
+        # The whole batch is retried, including its signal.
         raise
     except Exception:
         log.exception("telling of %d finished executions failed", len(batch))
 
 
 def lock_jobs(job_ids: Iterable[UUID]) -> None:
-    """Lock jobs in the order in which firing does, before their rollups: no two transactions wait for each other."""
+    """Lock jobs in the order in which firing does, and before their rollups, to avoid deadlocks."""
     locked = Job.objects.filter(pk__in=job_ids).order_by("next_run_at", "id").select_for_update(of=("self",))
     list(locked.values_list("pk", flat=True))
 
 
 class _Held(NamedTuple):
-    """What an open execution's row says."""
+    """The columns of an open execution that recording reads."""
 
     worker_id: UUID | None
     scheduled_for: datetime | None
@@ -328,7 +332,9 @@ def _ended(one: Finished, held: _Held) -> Ended:
 
 
 def _lateness(one: Finished, fire_time: datetime | None) -> float | None:
-    """Seconds from the fire time to the first call, without the job's own jitter; None where no call was made, or nothing was due."""
+    """Seconds from the fire time to the first call, without the job's own jitter; None for a manual run or if no call
+    was made.
+    """
     if fire_time is None or not one.attempts:
         return None
     first = datetime.fromisoformat(one.attempts[0]["started_at"])
@@ -336,16 +342,17 @@ def _lateness(one: Finished, fire_time: datetime | None) -> float | None:
 
 
 def note(batch: list[Progress]) -> None:
-    """Write the attempts of executions that go on."""
+    """Write the attempts of executions that continue."""
     rows = [(item.attempts, item.execution_id, item.worker_id) for item in batch]
     update_many(Execution, ("attempts",), ("id", "worker_id"), rows, condition=f"AND status IN {OPEN_SQL}")
 
 
 def store_followed(batch: list[Followed]) -> None:
-    """Write what is followed from here on."""
+    """Write the runs that are followed from here on."""
     columns = ("run_id", "run_url", "response_status", "output", "target", "attempts", "worker_id")
     rows = [
-        (one.run.id, one.run.url, one.response_status, one.output, one.target, one.attempts, None, one.execution_id, one.worker_id)
+        (one.run.id, one.run.url, one.response_status, one.output, one.target, one.attempts, None, one.execution_id,
+        one.worker_id)
         for one in batch
     ]  # fmt: skip
     update_many(Execution, columns, ("id", "worker_id"), rows, condition=f"AND status IN {OPEN_SQL}")

@@ -1,4 +1,6 @@
-"""Executions whose worker died: another worker carries them out, or they end with a reason. None stays `running` for ever."""
+"""Recovers executions whose worker died: another worker delivers them, or they end with a reason. None stays
+`running` for ever.
+"""
 
 from __future__ import annotations
 
@@ -21,7 +23,7 @@ from executions.recording import STALE_SECONDS, Finished, store
 from executions.targets import Outcome
 
 log = logging.getLogger("cronsched.recovery")
-# The leader looks every three seconds; a longer gap means that this process was suspended.
+# The leader calls this every three seconds; a longer gap means that this process was suspended.
 _GAP_SECONDS = 8.0
 _BATCH = 500
 
@@ -29,8 +31,8 @@ _BATCH = 500
 def recover() -> int:
     """Take over the open executions of dead workers; returns how many. The leader calls it every few seconds.
 
-    Webhooks are called again (with the same `Idempotency-Key`). GitHub dispatches are repeated only if their call had not begun:
-    if an answer was lost, nobody knows whether GitHub started the workflow.
+    Webhooks are called again (with the same `Idempotency-Key`). GitHub dispatches are repeated only if their call had
+    not begun: if an answer was lost, nobody knows whether GitHub started the workflow.
     """
     delete_dead_workers()
     if backends.new_worker_id() is None:
@@ -90,7 +92,8 @@ class Heartbeats:
         """The workers whose heartbeat has not changed for `STALE_SECONDS` since it was first seen."""
         now = time.monotonic()
         if now - self._looked_at > _GAP_SECONDS:
-            # This process was suspended; the time it missed proves nothing about other workers: start observing again.
+            # This process was suspended. Heartbeats that it missed prove nothing about other workers, so observation
+            # starts again.
             self._seen.clear()
         self._looked_at = now
         self._seen = {worker.pk: self._entry(worker, now) for worker in workers}
@@ -123,6 +126,8 @@ def _orphans() -> QuerySet[Execution]:
 
 
 def _give_to(worker_id: UUID | None, execution: Execution) -> bool:
-    """Give an execution to a worker unless it changed hands; `execution.worker_id` keeps naming its last worker."""
+    """Assign an execution to a worker unless it has changed hands; `execution.worker_id` keeps the id of its last
+    worker.
+    """
     same = Execution.objects.filter(pk=execution.pk, worker_id=execution.worker_id, status__in=OPEN)
     return bool(same.update(worker_id=worker_id, takeovers=F("takeovers") + 1))

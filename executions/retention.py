@@ -1,6 +1,7 @@
-"""Which executions are kept: by age, and by count for each job and outcome. The others are deleted in steps so small that nobody waits for them.
+"""Retention: which executions are kept, by age and by count for each job and outcome. Others are deleted in small
+steps.
 
-Statistics stay: they are read from `executions.statistics.rollups`.
+Statistics are not affected: they are read from `executions.statistics.rollups`.
 """
 
 from __future__ import annotations
@@ -18,14 +19,16 @@ from django.utils import timezone
 from executions.models import OPEN, Execution, Rollup, Status
 from executions.statistics.total_count import bump_history_version
 
-# A step aims at a third of the 100 ms for which nobody may be kept waiting: some take longer than the one before.
+# A step aims at a third of the 100 ms for which a writer may wait, because steps vary.
 _AIM_SECONDS = 0.03
 _FEWEST, _MOST = 20, 2000
 _UNRUN = (Status.SKIPPED, Status.MISSED)
 
 
 def prune(deleted: Callable[[int], object] | None = None) -> int:
-    """Delete what is kept no longer, open executions never; returns how many. `deleted` is told the sum after each step."""
+    """Delete executions that are past retention, never open ones; returns how many. `deleted` is called with the
+    total after each step.
+    """
     total, step = 0, _Step()
     for ids in _doomed(step):
         began = time.perf_counter()
@@ -36,23 +39,23 @@ def prune(deleted: Callable[[int], object] | None = None) -> int:
         step.adapt(took)
         if deleted:
             deleted(total)
-        # As long for others as for us.
+        # Pause as long as the step took, so that other writers get the database.
         time.sleep(took)
     return total
 
 
 class _Step:
-    """How many executions are deleted at once."""
+    """The number of executions deleted in one step."""
 
     size = 200
 
     def adapt(self, took: float) -> None:
-        """Make the next step larger or smaller by how long this one took, in seconds."""
+        """Adapt the size of the next step to the seconds that this one took."""
         self.size = min(max(int(self.size * min(2.0, _AIM_SECONDS / max(took, 0.001))), _FEWEST), _MOST)
 
 
 def _doomed(step: _Step) -> Iterator[list[UUID]]:
-    """Batches of executions to delete; each must be deleted before the next is asked for."""
+    """Batches of executions to delete. Delete each batch before requesting the next."""
     if settings.EXECUTIONS_KEPT_DAYS:
         limit = timezone.now() - dt.timedelta(days=settings.EXECUTIONS_KEPT_DAYS)
         old = Execution.objects.filter(started_at__lt=limit).exclude(status__in=OPEN).order_by("started_at")
@@ -71,7 +74,7 @@ def _doomed(step: _Step) -> Iterator[list[UUID]]:
 
 
 def _jobs_with_more(statuses: Sequence[Status], kept: int) -> list[UUID]:
-    """The jobs that ever had more executions of these outcomes: the others need not be looked at."""
+    """The jobs that may have more executions with these outcomes than are kept; other jobs are skipped."""
     of_all = sum((F(status.value) for status in statuses[1:]), start=F(statuses[0].value))
     rows = Rollup.objects.order_by().values("job").annotate(of_all=Sum(of_all)).filter(of_all__gt=kept)
     return list(rows.values_list("job", flat=True))

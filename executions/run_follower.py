@@ -1,8 +1,8 @@
-"""Workflow runs followed to their end: the run's conclusion decides the execution's outcome.
+"""The run follower: polls workflow runs until they end. The run's conclusion decides the execution's outcome.
 
-What is followed is in the database (an open execution with a run), so that a restart or another leader goes on where this one was. GitHub is asked
-once for all runs of a repository that share a token, conditionally (ETag), ever less often while nothing changes, and not before it wants to be
-(`Retry-After`, `X-RateLimit-Reset`: GitHub, "Rate limits for the REST API").
+The state is in the database (an open execution with a run), so after a restart or a change of leader polling
+continues. One conditional request (ETag) covers all runs of a repository that share a token. The interval grows while
+nothing changes, and respects `Retry-After` and `X-RateLimit-Reset` (GitHub, "Rate limits for the REST API").
 """
 
 from __future__ import annotations
@@ -29,14 +29,14 @@ from executions.targets.github.target import GitHubTarget
 log = logging.getLogger("cronsched.following")
 SOONEST_SECONDS = 3.0
 LATEST_SECONDS = 60.0
-# One refusal may be of a token that was just renewed; one 404, of a read that lags behind the write.
+# A single refusal may concern a token that was just renewed; a single 404 may be a read that lags behind the write.
 REFUSALS = 3
 MISSING = 3
 MISSING_AFTER = dt.timedelta(minutes=2)
 _KEPT = ("id", "status", "conclusion", "html_url", "run_attempt", "run_started_at", "updated_at")
 _PAGE = 50
 _MOST = 2000
-# How each conclusion is told; success, neutral and skipped are no failures (GitHub, "check runs").
+# The description of each conclusion that is a failure; success, neutral and skipped are none (GitHub, "check runs").
 WELL = {"success", "neutral", "skipped"}
 WORDS = {
     "failure": "failed",
@@ -51,8 +51,9 @@ Key = tuple[str, str, UUID | None]
 
 @dataclass
 class RepositoryPoll:
-    """How a repository is asked: when next, how long to wait after that, the ETag of the last listing and its runs
-    (which stand where it has not changed), and what went wrong how often."""
+    """The polling state of a repository: the next poll, the interval, the ETag and the runs of the last listing, and
+    the number of consecutive errors.
+    """
 
     wait: float
     next_at: float = 0.0
@@ -63,14 +64,14 @@ class RepositoryPoll:
 
 
 class RunFollower:
-    """Follows all open runs. One thread calls `look` every second or so; nothing here raises for what GitHub does."""
+    """Follows all open runs. One thread calls `poll` about once a second; errors of GitHub do not raise."""
 
     def __init__(self) -> None:
         self._watches: dict[Key, RepositoryPoll] = {}
         self._left_alone_until: dict[UUID | None, float] = {}
 
     def look(self) -> int:
-        """Ask for what is due, and end the executions whose run has ended; returns how many."""
+        """Poll every repository that is due, and end the executions whose run has ended; returns how many."""
         groups = self._groups()
         self._watches = {key: watch for key, watch in self._watches.items() if key in groups}
         ended = 0
@@ -124,14 +125,14 @@ class RunFollower:
             watch.wait = SOONEST_SECONDS
         asked = _asked_to_wait(answer)
         if asked:
-            # A rate limit is the token's, whichever repository met it.
+            # A rate limit applies to the token, so it delays every repository of that token.
             self._left_alone_until[credential_id] = time.monotonic() + asked
         _later(watch, slower=not over)
         return len(over)
 
 
 def _split(executions: list[Execution]) -> tuple[list[Execution], list[Execution]]:
-    """Those that took longer than their job allows, and the others."""
+    """The executions whose run took longer than their job allows, and the others."""
     now = timezone.now()
     late: list[Execution] = []
     alive: list[Execution] = []
@@ -144,7 +145,9 @@ def _split(executions: list[Execution]) -> tuple[list[Execution], list[Execution
 def _runs(
     owner: str, repo: str, token: str, executions: list[Execution], watch: RepositoryPoll
 ) -> tuple[dict[int | None, dict[str, Any]], requests.Response]:
-    """The state of runs by id: the newest of the repository in one request, each older one in its own. The answer is the least good one."""
+    """The state of runs by id: one request lists the newest runs of the repository, older runs take a request each.
+    Also returns the worst reply.
+    """
     listing = f"/repos/{owner}/{repo}/actions/runs"
     answer = github_api.get(f"{listing}?event=workflow_dispatch&per_page={_PAGE}", token, etag=watch.etag)
     if answer.status_code == 200:
@@ -181,7 +184,7 @@ def _later(watch: RepositoryPoll, *, slower: bool = True) -> None:
 
 
 def _asked_to_wait(answer: requests.Response) -> float:
-    """Seconds that GitHub wants to be left alone."""
+    """Seconds for which GitHub asks clients to wait."""
     if answer.headers.get("Retry-After"):
         return retry_after(answer.headers["Retry-After"])
     if answer.headers.get("X-RateLimit-Remaining") == "0":
@@ -227,9 +230,11 @@ def _given_up(execution: Execution) -> Finished:
 
 
 def _refused(executions: list[Execution], credential_id: UUID | None, watch: RepositoryPoll) -> int:
-    """The token was revoked half-way: once that is certain, what became of the runs cannot be known."""
+    """The token was revoked. After repeated refusals the executions end, because the outcome of their runs cannot be
+    known.
+    """
     if credential_id:
-        # A new one may be had, for an App.
+        # A GitHub App can issue a new token.
         github_api.forget(credential_id)
     watch.refusals += 1
     if watch.refusals < REFUSALS:
@@ -245,5 +250,5 @@ def _refused(executions: list[Execution], credential_id: UUID | None, watch: Rep
 
 
 def _ended(execution: Execution, outcome: Outcome) -> Finished:
-    """What is followed belongs to no worker."""
+    """A followed execution belongs to no worker."""
     return Finished.of(execution, outcome, None)

@@ -1,4 +1,4 @@
-"""What the API says about executions."""
+"""Serializers of executions."""
 
 from __future__ import annotations
 
@@ -79,7 +79,9 @@ def _target_fields() -> dict[str, Any]:
 
 
 class ExecuteBody(serializers.Serializer[Any]):
-    """Overrides for one run: metadata, and the fields of the job's kind of target (blank means the stored value)."""
+    """Overrides for one run: metadata and the fields of the job's kind of target. A blank field keeps the stored
+    value.
+    """
 
     metadata = serializers.DictField(required=False)
     dispatch_url = serializers.CharField(required=False, help_text="GitHub jobs.")
@@ -90,7 +92,7 @@ class ExecuteBody(serializers.Serializer[Any]):
 
 
 class TestRunBody(serializers.Serializer[Any]):
-    """A target to be tried once."""
+    """A target for a test run."""
 
     metadata = serializers.DictField(required=False)
     timeout_seconds = serializers.FloatField(default=10, min_value=1, max_value=30)

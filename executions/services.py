@@ -1,4 +1,4 @@
-"""What people can do with executions: run a job now, try a target once."""
+"""What users can do with executions: run a job now, and make a test run of a target."""
 
 from __future__ import annotations
 
@@ -27,11 +27,11 @@ _TOKEN_LIMIT = 1000
 
 
 def trigger_now(job_id: Any, data: Mapping[str, Any], *, by: User) -> Execution:
-    """Run a job now, also an inactive one, with overrides for this run only; returns its execution at once.
+    """Run a job now, even an inactive one, with overrides for this run only; returns the execution at once.
 
-    Overrides: `metadata`, the fields of the job's target (webhooks: `target_url`; GitHub: `dispatch_url`, `github_owner`,
-    `github_repo`, `github_workflow_name`), and `github_token`, which is held in memory only. Raises `Job expired` past the end
-    date, after pausing the job.
+    Overrides: `metadata`, the fields of the job's target (webhooks: `target_url`; GitHub: `dispatch_url`,
+    `github_owner`, `github_repo`, `github_workflow_name`), and `github_token`, which is kept in memory only. Past the
+    end date it pauses the job and raises `Job expired`.
     """
     job = get_job(job_id)
     require_owner(job, by)
@@ -47,7 +47,7 @@ def trigger_now(job_id: Any, data: Mapping[str, Any], *, by: User) -> Execution:
     if metadata is not None:
         overrides["metadata"] = metadata
     if token and target.accepts_token:
-        # Only the fact is stored, never the token.
+        # Only the presence of a token is stored, never the token.
         overrides["github_token"] = True
     with transaction.atomic():
         execution = Execution.objects.create(
@@ -58,7 +58,7 @@ def trigger_now(job_id: Any, data: Mapping[str, Any], *, by: User) -> Execution:
             execution_type=target.kind,
             target=str(target),
             overrides=overrides or None,
-            # A token exists in the memory of this process only, so this process makes the call.
+            # The token is in the memory of this process only, so this process makes the call.
             worker_id=engine.worker_id() if token else backends.new_worker_id(),
         )
         Job.objects.filter(pk=job.pk).update(last_execution_at=execution.started_at, last_status=Status.RUNNING)
@@ -79,7 +79,7 @@ def trigger_now(job_id: Any, data: Mapping[str, Any], *, by: User) -> Execution:
 
 
 def try_target(data: Mapping[str, Any]) -> dict[str, Any]:
-    """Call a target once with a job's settings (a test run), storing nothing. Returns the contract's answer."""
+    """Call a target once with a job's settings (a test run) and store nothing. Returns the body of the API's answer."""
     target = parsing.read_target(data, default_owner=settings.DEFAULT_GITHUB_OWNER)
     metadata = validation.metadata(data.get("metadata"))
     timeout = _timeout(data.get("timeout_seconds"))
@@ -103,7 +103,7 @@ def try_target(data: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def get_execution(execution_id: Any, *, job: Job | None = None) -> Execution:
-    """The execution with this id, of this job if one is given. Raises `Execution not found`."""
+    """The execution with this id, and of this job if one is given. Raises `Execution not found`."""
     message = f"There is no execution with the id '{execution_id}'."
     pk: UUID = payload.uuid_or_404(execution_id, "Execution not found", message)
     executions = Execution.objects.select_related("job")

@@ -1,4 +1,4 @@
-"""What floors above are told about executions."""
+"""Signals that apps on higher floors receive."""
 
 from __future__ import annotations
 

@@ -55,7 +55,9 @@ _LIST_QUERY = [
 
 
 def job_list_etag(request: Request) -> str:
-    """Changes with every change of a job, and each minute, as next fire times do."""
+    """The ETag of the job list. It changes with every change of a job, and every minute, because next fire times
+    change then.
+    """
     minute = int(timezone.now().timestamp() // 60)
     return f'W/"{Revision.current()}-{minute}"'
 
@@ -78,7 +80,9 @@ class JobsView(APIView):
         query=_LIST_QUERY,
     )
     def get(self, request: Request) -> HttpResponseBase:
-        """All jobs, newest first; conditional requests are answered 304 at the cost of one small query."""
+        """All jobs, newest first. A conditional request for an unchanged list costs one small query and is answered
+        304.
+        """
         etag = job_list_etag(request)
         unchanged = get_conditional_response(request._request, etag=etag)
         if unchanged is not None:
@@ -125,7 +129,7 @@ class JobView(APIView):
 
 
 class ValidateCronView(APIView):
-    """Tell whether an expression is valid, and why not."""
+    """Report whether a cron expression is valid; if not, why."""
 
     @endpoint(
         shape(
@@ -173,7 +177,7 @@ class CronPreviewView(APIView):
 
 
 class CronDescriptionView(APIView):
-    """An expression in words."""
+    """A cron expression described in words."""
 
     @endpoint(shape("CronDescription", description=openapi.text()), body=ExpressionBody)
     def post(self, request: Request) -> Response:
@@ -181,7 +185,7 @@ class CronDescriptionView(APIView):
 
 
 class BulkUploadView(APIView):
-    """Create many jobs from a CSV file; good rows are created although others fail."""
+    """Create many jobs from a CSV file. Valid rows are created even if others fail."""
 
     permission_classes = (ReadOrMayCreateJobs,)
     parser_classes = (MultiPartParser, FormParser, JsonObjectParser)

@@ -13,7 +13,7 @@ class JobsConfig(AppConfig):
         from accounts.models import User
         from taxonomy.models import Category, PicTeam
 
-        # The job list shows slugs and owners: a rename or a deleted account is a change of it.
+        # The job list shows slugs and owners, so a renamed label or a deleted account changes it.
         for label in (Category, PicTeam):
             post_save.connect(_list_changed, sender=label, dispatch_uid=f"jobs {label.__name__}")
         post_delete.connect(_list_changed, sender=User, dispatch_uid="jobs User")

@@ -1,4 +1,4 @@
-"""The trail of changes: who did what to a job, and which schedule was in force when."""
+"""The change log of jobs: who changed what, and which schedule was in force at a given time."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ def snapshot(job: Job) -> dict[str, Any]:
 
 
 def difference(before: dict[str, Any], after: dict[str, Any]) -> dict[str, list[Any]]:
-    """The fields that differ, each with its values before and after; values that may hold secrets in outline only."""
+    """The fields that differ, with their values before and after; values that may hold secrets are masked."""
     return {
         field.name: [_outlined(field, before[field.name]), _outlined(field, after[field.name])]
         for field in job_fields()
@@ -30,7 +30,7 @@ def difference(before: dict[str, Any], after: dict[str, Any]) -> dict[str, list[
 
 
 def schedule_of_job(job: Job) -> dict[str, Any]:
-    """The fields that decide when a job fires, as plain values."""
+    """The fields that determine the fire times, as plain values."""
     return {name: plain(getattr(job, name)) for name in names(having="schedule")}
 
 

@@ -1,8 +1,8 @@
-"""What a job's field tells beside its column: the traits from which every list of a job's fields follows.
+"""Traits of a job's field: the single source of every list of a job's fields.
 
-`jobs.policies` declares each field once. Model constraints, API, OpenAPI document, validation, CSV and JSON transfer, audit
-trail, admin form, *Duplicate* and the columns that firing reads are derived from these declarations.
-See docs/adding-a-job-field.md.
+`jobs.policies` declares each field once. Model constraints, API, OpenAPI document, validation, CSV and JSON transfer,
+audit trail, admin form, *Duplicate* and the columns that firing reads are derived from these declarations. See
+docs/adding-a-job-field.md.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ C = TypeVar("C", bound="models.Field[Any, Any]")
 
 
 class Section(Enum):
-    """The parts of the admin's form, in their order."""
+    """The sections of the admin form, in their order."""
 
     WHAT = "what"
     WHEN = "when"
@@ -32,9 +32,10 @@ class Section(Enum):
 
 
 class Column(NamedTuple):
-    """A column of the CSV file: its title in the template and further titles that are read, in lower case.
+    """A column of the CSV file: its title in the template and other accepted titles, in lower case.
 
-    `place` orders the columns. `quoted`: cells that a spreadsheet program would take for a formula get an apostrophe.
+    `place` orders the columns. `quoted`: cells that a spreadsheet program would evaluate as a formula get a leading
+    apostrophe.
     """
 
     title: str
@@ -49,14 +50,15 @@ class Column(NamedTuple):
 
 @dataclass(frozen=True)
 class Traits:
-    """What is told of one field.
+    """The traits of one field.
 
-    `section`: where the admin's form shows it; None: nowhere. `row`: fields of one section with the same row stand beside each
-    other. `bounds`: least and most of a whole number. `choices`: the values that a list may hold. `rule`: it has a rule of its
-    own in `jobs.validation`; the others are validated by their column and bounds. `lookup`: the column that the API shows in
-    place of the field. `schedule`: it decides when the job fires. `fired`: it is read when the job fires. `exported`:
-    it is part of the JSON export. `audited`: its changes are recorded; `outline` is then what is recorded of a value that may hold
-    secrets. `copied`: *Duplicate* copies it. `csv`: its column in the CSV file. `help`: its text in the OpenAPI document.
+    `section`: its section of the admin form; None: it is not in the form. `row`: fields of a section with the same
+    row are on one line. `bounds`: minimum and maximum of an integer. `choices`: the allowed values of a list. `rule`:
+    `jobs.validation` has a function for it; other fields are validated by their column and bounds. `lookup`: the
+    column that the API shows instead of the field. `schedule`: it determines the fire times. `fired`: firing reads
+    it. `exported`: it is part of the JSON export. `audited`: its changes are recorded; `outline` returns what is
+    recorded of a value that may hold secrets. `copied`: *Duplicate* copies it. `csv`: its column in the CSV file.
+    `help`: its text in the OpenAPI document.
     """
 
     section: Section | None = None
@@ -109,7 +111,7 @@ def names(*, having: str) -> tuple[str, ...]:
 
 
 def range_constraints(model: type[models.Model]) -> list[models.CheckConstraint]:
-    """A constraint for each whole number of an abstract model that keeps it within its bounds."""
+    """A check constraint for each integer field of an abstract model, from its bounds."""
     found = []
     for field in declared(model):
         if field.traits.bounds:
@@ -120,7 +122,7 @@ def range_constraints(model: type[models.Model]) -> list[models.CheckConstraint]
 
 
 def choice_constraints(model: type[models.Model]) -> list[models.CheckConstraint]:
-    """A constraint for each choice of an abstract model that admits its known values only."""
+    """A check constraint for each field with choices of an abstract model."""
     return [
         models.CheckConstraint(
             name=f"job_{field.name}_known",

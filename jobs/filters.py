@@ -1,4 +1,4 @@
-"""Filters, search and order of the job list, for clients that ask."""
+"""Filters, search and order of the job list."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from jobs.targets.kinds import searched_columns
 
 
 class TotalOrder(django_filters.OrderingFilter):
-    """An order without ties: pages neither repeat nor omit."""
+    """A total order: without ties, pages neither repeat nor omit a row."""
 
     def filter(self, qs: QuerySet[Job], value: Any) -> QuerySet[Job]:
         ordered: QuerySet[Job] = super().filter(qs, value)
@@ -21,7 +21,7 @@ class TotalOrder(django_filters.OrderingFilter):
 
 
 class JobFilter(django_filters.FilterSet):
-    """Query parameters of `GET /jobs`; unknown values match nothing."""
+    """Query parameters of `GET /jobs`; an unknown value matches nothing."""
 
     search = django_filters.CharFilter(method="search_text", help_text="Part of the name, the target or the team.")
     is_active = django_filters.BooleanFilter()

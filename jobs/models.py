@@ -1,4 +1,4 @@
-"""Jobs, used links, and the revision by which other processes notice that jobs changed."""
+"""Jobs, used links, and the revision counter that tells other processes that jobs changed."""
 
 from __future__ import annotations
 
@@ -25,13 +25,13 @@ def today() -> dt.date:
 
 
 class JobQuerySet(models.QuerySet["Job"]):
-    """Questions asked of jobs."""
+    """Queries on jobs."""
 
     def active(self) -> Self:
         return self.filter(is_active=True)
 
     def due(self, at: dt.datetime) -> Self:
-        """Active jobs with a fire time at or before `at` that has not been fired, oldest first."""
+        """Active jobs whose next fire time is at or before `at`, oldest first."""
         return self.active().filter(next_run_at__lte=at).order_by("next_run_at", "id")
 
     def expired(self) -> Self:
@@ -41,7 +41,7 @@ class JobQuerySet(models.QuerySet["Job"]):
 
 _NO_WORKFLOW = Q(github_owner="", github_repo="", github_workflow_name="")
 _WHOLE_WORKFLOW = ~Q(github_owner="") & ~Q(github_repo="") & ~Q(github_workflow_name="")
-# Kinds without columns of their own keep their fields in `target_options`.
+# Kinds without columns of their own store their fields in `target_options`.
 _ONE_TARGET = (
     Q(target_kind="webhook") & ~Q(target_url="") & _NO_WORKFLOW
     | Q(target_kind="github_actions") & Q(target_url="") & _WHOLE_WORKFLOW
@@ -52,7 +52,7 @@ _ONE_TARGET = (
 class Job(JobSettings):
     """A unit of work that fires on a schedule until its end date.
 
-    What people set is in `JobSettings`; the fields here are written by Cronsched. Times are UTC.
+    `JobSettings` holds what users set; Cronsched writes the fields declared here. Times are UTC.
     """
 
     id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
@@ -110,33 +110,35 @@ class Job(JobSettings):
 
     @property
     def schedule(self) -> Schedule:
-        """When it fires; raises `CronError` if what is stored has become unusable."""
+        """The job's schedule; raises `CronError` if the stored expression is no longer valid."""
         return schedule_of(self.cron_expression)
 
     @property
     def target(self) -> Target:
-        """Where it is delivered. Raises `ValueError` for a kind of target that is not installed."""
+        """The job's target. Raises `ValueError` if its kind is not installed."""
         return kinds.kind_named(self.target_kind).of_job(self)
 
     @property
     def has_ended(self) -> bool:
-        """Whether its end date has passed."""
+        """Whether the end date has passed."""
         return self.end_date < today()
 
     def next_fire(self, after: dt.datetime) -> dt.datetime | None:
-        """The first fire time strictly after `after` on which an active job may run; None if the end date comes first."""
+        """The first fire time strictly after `after`; None if the job has ended by then."""
         if not self.is_active:
             return None
         return fire_within(self.schedule.next(not_before(after, self.start_date)), self.end_date)
 
     @property
     def jitter(self) -> int:
-        """The seconds by which its calls leave after the fire time: the job's own share of `jitter_seconds`, always the same."""
+        """Seconds between the fire time and the job's calls: a fixed fraction of `jitter_seconds`, derived from the
+        job's id.
+        """
         return self.pk.int % (self.jitter_seconds + 1) if self.jitter_seconds else 0
 
 
 def not_before(moment: dt.datetime, start_date: dt.date | None) -> dt.datetime:
-    """`moment`, or the last instant before `start_date` begins in the scheduler's zone if that is later."""
+    """`moment`, or the last instant before `start_date` in the scheduler's zone if that is later."""
     if start_date is None:
         return moment
     begin = dt.datetime.combine(start_date, dt.time(), settings.SCHEDULER_ZONE)
@@ -144,12 +146,12 @@ def not_before(moment: dt.datetime, start_date: dt.date | None) -> dt.datetime:
 
 
 def fire_within(moment: dt.datetime, end_date: dt.date) -> dt.datetime | None:
-    """`moment` unless its day in the scheduler's zone comes after `end_date`."""
+    """`moment`, or None if its day in the scheduler's zone is after `end_date`."""
     return moment if moment.astimezone(settings.SCHEDULER_ZONE).date() <= end_date else None
 
 
 class SpentLink(models.Model):
-    """A signed link that was used: it works once, whatever becomes of the job."""
+    """A signed link that was used. Each link works once, even if the job changes later."""
 
     token_digest = models.CharField(_("token's digest"), max_length=64, primary_key=True)
     spent_at = models.DateTimeField(_("spent at"), default=timezone.now)
@@ -163,7 +165,9 @@ class SpentLink(models.Model):
 
 
 class Revision(models.Model):
-    """One row: `number` grows with every change of what the job list shows, `edits` with every change made by somebody."""
+    """The revision counter, one row: every change of the job list increments `number`, every change by a user also
+    `edits`. See docs/decisions/revision-counter.md.
+    """
 
     id = models.PositiveSmallIntegerField(primary_key=True, default=1)
     number = models.BigIntegerField(_("number"), default=0)
@@ -183,12 +187,12 @@ class Revision(models.Model):
 
     @classmethod
     def both(cls) -> tuple[int, int]:
-        """`number` and `edits` as they are now."""
+        """The current `number` and `edits`."""
         return cls.objects.values_list("number", "edits").filter(pk=1).first() or (0, 0)
 
     @classmethod
     def bump(cls, *, edited: bool = False) -> None:
-        """Raise the number, and `edits` where somebody changed a job; within the caller's transaction."""
+        """Increment `number`, and `edits` for changes by users. Call it in the transaction of the change."""
         edits = int(edited)
         if not cls.objects.filter(pk=1).update(number=F("number") + 1, edits=F("edits") + edits):
             cls.objects.get_or_create(pk=1, defaults={"number": 1, "edits": edits})

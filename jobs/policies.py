@@ -14,7 +14,7 @@ from taxonomy.models import Category, PicTeam
 
 
 class MisfirePolicy(models.TextChoices):
-    """What is done about fire times that passed, by more than the grace, without firing."""
+    """What happens to fire times that were missed by more than the grace period."""
 
     SKIP = "skip", _("Skip them")
     RUN_ONCE = "run_once", _("Run the latest one")
@@ -22,7 +22,7 @@ class MisfirePolicy(models.TextChoices):
 
 
 class OverlapPolicy(models.TextChoices):
-    """What is done about a fire time while an execution of the job is still running."""
+    """What happens to a fire time while an execution of the job is still running."""
 
     ALLOW = "allow", _("Run beside it")
     SKIP = "skip", _("Skip the fire time")
@@ -30,7 +30,7 @@ class OverlapPolicy(models.TextChoices):
 
 
 class RetryOn(models.TextChoices):
-    """A failed attempt after which another may be made."""
+    """The failures after which another attempt is made."""
 
     CONNECT = "connect", _("No connection")
     TIMEOUT = "timeout", _("No answer in time")
@@ -48,10 +48,10 @@ def _url_without_secrets(url: Any) -> Any:
 
 
 class JobSettings(models.Model):
-    """Everything that a person sets on a job.
+    """The settings of a job.
 
-    Exactly one target is set: the fields of the kind `target_kind`. `end_date` is the last day, in the scheduler's zone, on
-    which the job may fire; `start_date` the first.
+    Exactly one target is set: the fields of the kind `target_kind`. `start_date` and `end_date` are the first and the
+    last day, in the scheduler's zone, on which the job may fire.
     """
 
     name = declare(
@@ -90,7 +90,7 @@ class JobSettings(models.Model):
         rule=True,
         schedule=True,
         fired=True,
-        # A schedule such as @daily looks like a formula and is none.
+        # A schedule such as @daily only looks like a formula.
         csv=Column("Cron Schedule (JST)", ("cron expression", "cron", "cron_expression"), 2, quoted=False),
     )
     jitter_seconds = declare(
@@ -386,7 +386,8 @@ class JobSettings(models.Model):
             default=default_retry_on,
             blank=True,
             help_text=_(
-                "After which failures: connect, timeout, broken, 5xx, 429. A workflow is dispatched again only where nothing"
+                "After which failures: connect, timeout, broken, 5xx, 429. A workflow is dispatched again only "
+                "where nothing"
                 " can have started."
             ),
         ),
@@ -401,7 +402,8 @@ class JobSettings(models.Model):
             choices=MisfirePolicy.choices,
             default=MisfirePolicy.RUN_ONCE,
             help_text=_(
-                "For fire times that no scheduler fired in time, such as after downtime. What is not run is recorded as missed."
+                "For fire times that no scheduler fired in time, such as after downtime. What is not run is "
+                "recorded as missed."
             ),
         ),
         section=Section.FAILURE,

@@ -1,4 +1,4 @@
-"""What the API says and hears about jobs."""
+"""Serializers of jobs."""
 
 from __future__ import annotations
 
@@ -28,12 +28,14 @@ from jobs.transfer.importing import Import
 
 @lru_cache(maxsize=20_000)
 def _parsed(text: str) -> Any:
-    """A JSON value; shared by all rows with this text, so nobody may change it."""
+    """A parsed JSON value. All rows with the same text share it, so it must not be modified."""
     return orjson.loads(text)
 
 
 class _Shown(NamedTuple):
-    """A key of the API's job: the column or relation that it is read from, and how its value is written (None: as it is)."""
+    """A key of the API's job: the column or relation that it reads, and the conversion of its value (None:
+    unchanged).
+    """
 
     key: str
     source: str
@@ -61,7 +63,7 @@ def _writer(field: JobField) -> Callable[[Any], Any] | None:
 
 @cache
 def _shown() -> tuple[_Shown, ...]:
-    """What the API shows of a job, beside `next_execution_at` and target fields without a column."""
+    """The values that the API shows of a job, except `next_execution_at` and target fields without a column."""
     hidden = {"target_kind", "target_options"}
     settings_of_job = [
         _Shown(field.name, field.traits.lookup or field.name, _writer(field))
@@ -93,7 +95,7 @@ def _column(source: str) -> Any:
 class JobRow(NamedTuple):
     """The values that the API shows of a job, in the order of `_shown`.
 
-    The frontend asks for lists of ten thousand jobs every few seconds: values cost a fraction of model objects.
+    Plain values cost a fraction of model objects: the frontend requests lists of ten thousand jobs every few seconds.
     """
 
     values: tuple[Any, ...]
@@ -104,7 +106,7 @@ class JobRow(NamedTuple):
 
     @classmethod
     def all_of(cls, jobs: QuerySet[Job]) -> Iterator[JobRow]:
-        """The rows of a queryset, in one query. JSON is read as text: few values differ, and each is parsed once."""
+        """The rows of a queryset, in one query. JSON columns are read as text and each distinct text is parsed once."""
         json_sources = set(_json_sources())
         columns = [Cast(one.source, TextField()) if one.source in json_sources else one.source for one in _shown()]
         places = [place for place, one in enumerate(_shown()) if one.source in json_sources]
@@ -119,12 +121,12 @@ def _value(job: Job, source: str) -> Any:
     try:
         return attrgetter(source.replace("__", "."))(job)
     except AttributeError:
-        # A relation that is not set.
+        # The relation is not set.
         return None
 
 
 def _next_execution_at(shown: dict[str, Any], now: dt.datetime) -> dt.datetime | None:
-    """The next fire time to show: the one on the clock or, while no scheduler fires it, the first after `now`."""
+    """The next fire time to show: the stored one or, if it has passed without a scheduler, the first after `now`."""
     due: dt.datetime | None = shown["next_execution_at"]
     if due is None or due > now:
         return due
@@ -136,7 +138,7 @@ def _next_execution_at(shown: dict[str, Any], now: dt.datetime) -> dt.datetime |
 
 
 def _serializer_field(field: JobField, **kwargs: Any) -> serializers.Field[Any, Any, Any, Any]:
-    """How the OpenAPI document describes a field."""
+    """The serializer field that describes a declared field in the OpenAPI document."""
     column, traits = field.column, field.traits
     kwargs["help_text"] = traits.help or str(getattr(column, "help_text", "") or "")
     if traits.bounds:
@@ -156,7 +158,7 @@ def _serializer_field(field: JobField, **kwargs: Any) -> serializers.Field[Any, 
             return serializers.ListField(child=serializers.EmailField(), **kwargs)
         return serializers.DictField(allow_null="required" in kwargs, **kwargs)
     if traits.lookup:
-        # What is sent may be a display name; what is shown is a slug.
+        # Requests may send a display name; answers contain the slug.
         is_sent = "required" in kwargs
         label = serializers.CharField if column.null or is_sent else serializers.SlugField
         return label(allow_null=column.null or is_sent, max_length=100, **kwargs)
@@ -178,7 +180,7 @@ def _declared_fields(**kwargs: Any) -> dict[str, Any]:
 
 
 class JobSerializer(openapi.Representation[JobRow]):
-    """A job as the API shows it."""
+    """A job in answers."""
 
     id = serializers.UUIDField()
     created_by = serializers.UUIDField(allow_null=True)
@@ -214,7 +216,7 @@ JOB_NAME = openapi.shape("JobName", id=openapi.text(), name=openapi.text())
 
 
 class JobChanges(serializers.Serializer[Any]):
-    """The fields of a job that may be sent."""
+    """The fields of a job in an update."""
 
     def get_fields(self) -> dict[str, Any]:
         return {**_declared_fields(required=False), **super().get_fields()}
@@ -230,7 +232,7 @@ class JobChanges(serializers.Serializer[Any]):
     metadata={"report": "daily"},
 )
 class JobBody(JobChanges):
-    """A new job."""
+    """The fields of a new job."""
 
     name = serializers.CharField(max_length=255)
     cron_expression = serializers.CharField(max_length=255)
@@ -273,7 +275,7 @@ BULK_ANSWER = openapi.shape(
 
 
 def bulk_answer(found: Import, dry_run: bool, failed: bool) -> dict[str, Any]:
-    """The answer to a bulk upload; with `error` where every row failed."""
+    """The answer to a bulk upload; it contains `error` if every row failed."""
     message = "CSV validated successfully" if dry_run else "Bulk upload processed"
     if failed:
         message = f"None of the {len(found.errors)} rows can be used: see 'errors'."

@@ -1,4 +1,4 @@
-"""What can be done with jobs. Each verb is one transaction: it validates all, then writes, or raises a `DomainError`."""
+"""Operations on jobs. Each is one transaction: it validates everything, then writes, or raises a `DomainError`."""
 
 from __future__ import annotations
 
@@ -23,14 +23,16 @@ REQUIRED = ("name", "cron_expression", "end_date")
 
 @transaction.atomic
 def create_job(data: Mapping[str, Any], *, by: User | None) -> Job:
-    """Make a job from the contract's fields. It first fires strictly after now."""
+    """Create a job from the contract's fields. Its first fire time is strictly after now."""
     job = Job(**clean_new(data), created_by=by)
     return add_jobs([job], by=by)[0]
 
 
 @transaction.atomic
 def add_jobs(jobs: list[Job], *, by: User | None, bulk: bool = False) -> list[Job]:
-    """Store new, cleaned jobs with their first fire times. Raises `Duplicate job name` where a name was taken meanwhile."""
+    """Store new, validated jobs with their first fire times. Raises `Duplicate job name` if a name was taken in the
+    meantime.
+    """
     now = timezone.now()
     for job in jobs:
         job.next_run_at = job.next_fire(now)
@@ -47,7 +49,7 @@ def add_jobs(jobs: list[Job], *, by: User | None, bulk: bool = False) -> list[Jo
 
 @transaction.atomic
 def update_job(job_id: Any, data: Mapping[str, Any], *, by: User) -> Job:
-    """Change the fields sent; the rest stays. Edits count at once; a fire time that is due already is still fired."""
+    """Change the given fields. Changes apply at once, but a fire time that is already due still fires."""
     job = get_job(job_id, lock=True)
     require_owner(job, by)
     return _store(job, clean_changes(job, data), by)
@@ -55,13 +57,15 @@ def update_job(job_id: Any, data: Mapping[str, Any], *, by: User) -> Job:
 
 @transaction.atomic
 def change_by_link(job: Job, values: Mapping[str, Any]) -> Job:
-    """Change a locked job for whoever holds a signed link (`jobs.signed_links`); the trail notes the address in place of an account."""
+    """Change a locked job on behalf of the holder of a signed link (`jobs.signed_links`); the change log records the
+    address instead of an account.
+    """
     return _store(job, values, None)
 
 
 @transaction.atomic
 def set_active(job: Job, active: bool, *, by: User | None) -> Job:
-    """Enable or disable one job; enabling after its end date raises `Job expired`."""
+    """Enable or disable one job. Enabling after the end date raises `Job expired`."""
     job = get_job(job.pk, lock=True)
     _check_not_ended(job, {"is_active": active})
     return _store(job, {"is_active": active}, by)
@@ -69,7 +73,7 @@ def set_active(job: Job, active: bool, *, by: User | None) -> Job:
 
 @transaction.atomic
 def delete_job(job_id: Any, *, by: User) -> Job:
-    """Delete a job and its executions. Returns what was deleted."""
+    """Delete a job and its executions. Returns the deleted job's values."""
     job = get_job(job_id, lock=True)
     require_owner(job, by)
     remove_jobs([job], by=by)
@@ -78,7 +82,7 @@ def delete_job(job_id: Any, *, by: User) -> Job:
 
 @transaction.atomic
 def remove_jobs(jobs: Iterable[Job], *, by: User) -> None:
-    """Delete jobs with their executions."""
+    """Delete jobs and their executions."""
     jobs = list(jobs)
     _tell([JobChange("deleted", job, by) for job in jobs])
     Job.objects.filter(pk__in=[job.pk for job in jobs]).delete()
@@ -87,9 +91,9 @@ def remove_jobs(jobs: Iterable[Job], *, by: User) -> None:
 
 @transaction.atomic
 def pause_expired() -> list[Job]:
-    """Pause the active jobs whose end date has passed, and tell of it. Returns them.
+    """Disable the active jobs whose end date has passed, and announce it. Returns them.
 
-    A job that still has a due fire time is left until that has been fired, or recorded as missed.
+    A job with a due fire time is left active until that has fired or was recorded as missed.
     """
     ended = Job.objects.active().expired().exclude(next_run_at__lte=timezone.now())
     jobs = list(ended.select_for_update(of=("self",)).select_related("pic_team", "created_by"))
@@ -117,7 +121,7 @@ def get_job(job_id: Any, *, lock: bool = False) -> Job:
 
 
 def may_touch(job: Job, user: User) -> bool:
-    """Whether a user may edit, delete and run a job: admins all, users their own."""
+    """Whether a user may edit, delete and run a job: admins every job, users their own."""
     return user.is_admin or (user.may_create_jobs and job.created_by_id == user.pk)
 
 
@@ -134,7 +138,7 @@ def job_expired(end_date: dt.date) -> Invalid:
 
 
 def clean_new(data: Mapping[str, Any]) -> dict[str, Any]:
-    """The columns of a new job, or the contract's error for the first field that cannot be used."""
+    """The columns of a new job, or the contract's error for the first invalid field."""
     missing = [name for name in REQUIRED if data.get(name) is None]
     if missing:
         raise _missing(missing)
@@ -172,7 +176,7 @@ def _team(data: Mapping[str, Any]) -> Any:
 
 
 def clean_changes(job: Job, data: Mapping[str, Any]) -> dict[str, Any]:
-    """The columns that an update changes, or the contract's error for the first field that cannot be used."""
+    """The columns that an update changes, or the contract's error for the first invalid field."""
     values: dict[str, Any] = {}
     if "name" in data:
         values["name"] = validation.name(data["name"], job=job)
@@ -198,14 +202,16 @@ def clean_changes(job: Job, data: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _check_not_ended(job: Job, values: Mapping[str, Any]) -> None:
-    """Raise `Job expired` where a job would be enabled after its end date."""
+    """Raise `Job expired` if the change would enable a job after its end date."""
     end_date = values.get("end_date", job.end_date)
     if values.get("is_active") and not job.is_active and end_date < today():
         raise job_expired(end_date)
 
 
 def _store(job: Job, values: Mapping[str, Any], by: User | None) -> Job:
-    """Write cleaned values. `next_run_at` follows: never into the past, and a fire time that is due already stays due."""
+    """Write validated values and recompute `next_run_at`: never into the past, and a fire time that is already due
+    stays due.
+    """
     was_active, before, schedule_before = job.is_active, change_log.snapshot(job), change_log.schedule_of_job(job)
     for name, value in values.items():
         setattr(job, name, value)

@@ -1,4 +1,4 @@
-"""What floors above are told about jobs."""
+"""Signals that apps on higher floors receive."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ ChangeKind = Literal["created", "updated", "enabled", "disabled", "deleted", "ex
 
 @dataclass(frozen=True)
 class JobChange:
-    """One change of one job. `by` is the user who asked for it; None for the product itself. `difference`: see `jobs.change_log`."""
+    """One change of one job. `by`: the user, or None for Cronsched itself. `difference`: see `jobs.change_log`."""
 
     kind: ChangeKind
     job: Any
@@ -21,11 +21,11 @@ class JobChange:
     difference: dict[str, list[Any]] = field(default_factory=dict)
 
 
-# Sent inside the transaction of the change. Arguments: `changes`, a sequence of JobChange; `bulk`, True where one upload brought them.
+# Sent in the transaction of the change. Arguments: `changes`, a sequence of JobChange; `bulk`, True for a bulk upload.
 jobs_changed = Signal()
 
 
 def announce(changes: Sequence[JobChange], *, bulk: bool = False) -> None:
-    """Send `jobs_changed`; an empty batch is not sent."""
+    """Send `jobs_changed`, unless the batch is empty."""
     if changes:
         jobs_changed.send(sender=JobChange, changes=changes, bulk=bulk)

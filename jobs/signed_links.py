@@ -1,6 +1,8 @@
-"""Signed links that need no account: a job that ends soon is extended or handed to another team, an address is taken off a job's mail.
+"""Signed links that need no login: extend an ending job, hand it to another team, or remove an address from a job's
+mail.
 
-A reminder's link works once. It names the end date and the team that the job had when it was sent: if either is another, it does not work.
+A reminder's link works once. It contains the end date and the team that the job had when the link was sent, and is
+invalid after either changes.
 """
 
 from __future__ import annotations
@@ -26,12 +28,14 @@ _MAX_AGE = dt.timedelta(days=60)
 
 
 def sign(job: Job) -> str:
-    """The token of a job's link."""
+    """The token of a link about a job."""
     return signing.dumps([str(job.pk), job.end_date.isoformat(), str(job.pic_team_id)], salt=_SALT)
 
 
 def read(token: str, *, lock: bool = False) -> Job:
-    """The job that a token is for. Raises `Invalid link` for one that is used up, too old or not ours; `Job not found`."""
+    """The job of a token. Raises `Invalid link` for a token that was used, has expired or was not issued here; `Job
+    not found`.
+    """
     try:
         job_id, end_date, team_id = signing.loads(token, salt=_SALT, max_age=_MAX_AGE)
     except signing.BadSignature:
@@ -45,7 +49,7 @@ def read(token: str, *, lock: bool = False) -> Job:
 
 @transaction.atomic
 def extend(token: str) -> Job:
-    """Let the job fire for 30 more days, and enable it if its end date had paused it. Uses the link up."""
+    """Extend the end date by 30 days, and enable the job if its end date had disabled it. The link is used up."""
     job = _spend(token)
     values: dict[str, Any] = {"end_date": max(job.end_date, today()) + EXTENSION}
     if not job.is_active and _was_paused_by_its_end(job):
@@ -54,19 +58,19 @@ def extend(token: str) -> Job:
 
 
 def _was_paused_by_its_end(job: Job) -> bool:
-    """Whether it was the end date that switched the job off, and not a person."""
+    """Whether the end date, and not a user, disabled the job."""
     switched = ChangeRecord.objects.filter(subject_id=job.pk, kind__in=["enabled", "disabled", "expired"])
     return switched.values_list("kind", flat=True).first() == "expired"
 
 
 @transaction.atomic
 def hand_over(token: str, team: PicTeam) -> Job:
-    """Give the job to another team. Uses the link up."""
+    """Assign the job to another team. The link is used up."""
     return change_by_link(_spend(token), {"pic_team": team})
 
 
 def _spend(token: str) -> Job:
-    """The job that a token is for, locked; from now on the token is used up."""
+    """Lock the job of a token and mark the token as used."""
     job = read(token, lock=True)
     SpentLink.objects.create(pk=_digest(token))
     return job
@@ -77,17 +81,17 @@ def _digest(token: str) -> str:
 
 
 def forget_old() -> None:
-    """Delete the notes of used links that are too old to work anyway."""
+    """Delete records of used links that have expired."""
     SpentLink.objects.filter(spent_at__lt=timezone.now() - _MAX_AGE).delete()
 
 
 def sign_address(job: Job, address: str) -> str:
-    """The token of the link that takes an address off a job's mail."""
+    """The token of a link that removes an address from a job's mail."""
     return signing.dumps([str(job.pk), address], salt=_ADDRESS_SALT)
 
 
 def read_address(token: str, *, lock: bool = False) -> tuple[Job, str]:
-    """The job and the address that a token is for. Raises `Invalid link`, `Job not found`."""
+    """The job and the address of a token. Raises `Invalid link`, `Job not found`."""
     try:
         job_id, address = signing.loads(token, salt=_ADDRESS_SALT)
     except signing.BadSignature:
@@ -97,7 +101,7 @@ def read_address(token: str, *, lock: bool = False) -> tuple[Job, str]:
 
 @transaction.atomic
 def unsubscribe(token: str) -> Job:
-    """Take the address off the job's mail; nothing happens where it is not on it."""
+    """Remove the address from the job's mail; does nothing if it is not listed."""
     job, address = read_address(token, lock=True)
     kept = [one for one in job.notification_emails if one != address]
     return change_by_link(job, {"notification_emails": kept}) if kept != job.notification_emails else job

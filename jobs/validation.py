@@ -1,4 +1,4 @@
-"""The rules for each field of a job. Every way in (API, admin, CSV) uses these, and each says its own order."""
+"""The validation rules of a job's fields. API, admin and CSV use them, each in its own order."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ Called: TypeAlias = Callable[[str], L | None]
 
 
 def name(value: Any, *, job: Job | None = None) -> str:
-    """A job's name: not blank, not another job's."""
+    """Validate a name: not blank, not used by another job."""
     text = name_text(value)
     others = Job.objects.exclude(pk=job.pk) if job else Job.objects.all()
     if others.filter(name=text).exists():
@@ -34,7 +34,7 @@ def name(value: Any, *, job: Job | None = None) -> str:
 
 
 def name_text(value: Any) -> str:
-    """A name that is not blank."""
+    """Validate the text of a name: not blank."""
     text = payload.text(value, "name", limit=255)
     if not text:
         raise invalid_field("name", "Write a name for the job.", error="Job name cannot be empty")
@@ -48,7 +48,7 @@ def duplicate_name(text: str) -> Invalid:
 
 
 def cron(value: Any, *, field: str = "cron_expression") -> str:
-    """A cron expression that can fire; trimmed, else as written."""
+    """Validate a cron expression that fires at least once; returns it trimmed."""
     error = "Invalid cron expression"
     text = payload.text(value, field, limit=255, error=error)
     try:
@@ -59,7 +59,9 @@ def cron(value: Any, *, field: str = "cron_expression") -> str:
 
 
 def category(value: Any, *, current: Category | None = None, called: Called[Category] | None = None) -> Category:
-    """A category by slug or display name; blank is General. The one that the job has is kept even if disabled."""
+    """Find a category by slug or display name; blank means General. The job's current category is accepted even if it
+    is disabled.
+    """
     text = payload.text(value, "category", limit=100, error="Invalid category") or GENERAL
     found = _label(called or Category.objects.called, text, current)
     if found is None:
@@ -72,7 +74,7 @@ def category(value: Any, *, current: Category | None = None, called: Called[Cate
 
 
 def pic_team(value: Any, *, current: PicTeam | None = None, called: Called[PicTeam] | None = None) -> PicTeam:
-    """A PIC team by slug or display name. The one that the job has is kept even if disabled."""
+    """Find a PIC team by slug or display name. The job's current team is accepted even if it is disabled."""
     error = "Invalid PIC team"
     text = payload.text(value, "pic_team", limit=100, error=error)
     if not text:
@@ -92,7 +94,7 @@ def _label(called: Called[L], text: str, current: L | None) -> L | None:
 
 
 def metadata(value: Any, *, error: str = "Invalid metadata") -> dict[str, Any]:
-    """A JSON object (RFC 8259) that can be stored and sent: numbers within 64 bits, no halves of characters, no NUL."""
+    """Validate a JSON object (RFC 8259) that can be stored and sent: 64-bit numbers, no single surrogates, no NUL."""
     data = payload.mapping(value, "metadata", error=error)
     try:
         text = orjson.dumps(data)
@@ -104,7 +106,7 @@ def metadata(value: Any, *, error: str = "Invalid metadata") -> dict[str, Any]:
 
 
 def emails(value: Any) -> list[str]:
-    """A list of valid e-mail addresses, each once."""
+    """Validate a list of e-mail addresses; duplicates are removed."""
     error, field = "Invalid notification_emails", "notification_emails"
     if value is None:
         return []
@@ -122,9 +124,9 @@ def emails(value: Any) -> list[str]:
 
 
 def end_date(value: Any, *, current: dt.date | None = None, spreadsheet: bool = False) -> dt.date:
-    """A day, today in the scheduler's zone at the earliest, or the one that the job has.
+    """Validate an end date: today in the scheduler's zone or later, or the job's current one.
 
-    With `spreadsheet` months and days of one digit are read too, as spreadsheet programs write them.
+    `spreadsheet` also accepts months and days with one digit.
     """
     error, field = "Invalid end_date", "end_date"
     text = payload.text(value, field, limit=255, error=error)
@@ -144,7 +146,7 @@ def end_date(value: Any, *, current: dt.date | None = None, spreadsheet: bool = 
 
 
 def mail(data: Mapping[str, Any], job: Job | None = None) -> dict[str, Any]:
-    """The three mail columns. The addresses and `notify_on_success` count only while mail is on."""
+    """Validate the three mail columns. Addresses and `notify_on_success` are kept only while mail is enabled."""
     addresses = emails(data.get("notification_emails"))
     enabled = job.enable_email_notifications if job else False
     on_success = job.notify_on_success if job else False
@@ -162,10 +164,10 @@ def mail(data: Mapping[str, Any], job: Job | None = None) -> dict[str, Any]:
 
 
 def policies(data: Mapping[str, Any], *, start_before: dt.date) -> dict[str, Any]:
-    """The columns of the policies that were sent.
+    """Validate the policies that were sent.
 
-    A policy is a declared field without a rule of its own, `start_date` or `github_credential`. None leaves a policy as it is, but
-    clears `start_date` and texts.
+    Policies are the declared fields without a rule of their own, `start_date` and `github_credential`. None leaves a
+    policy unchanged, but clears `start_date` and texts.
     """
     values: dict[str, Any] = {}
     for field in job_fields():
@@ -180,7 +182,7 @@ def policies(data: Mapping[str, Any], *, start_before: dt.date) -> dict[str, Any
 
 
 def _policy(field: JobField, value: Any) -> dict[str, Any]:
-    """The column of one policy, validated by the column's kind and the field's traits; {} if it stays as it is."""
+    """Validate one policy by its column's type and its traits; {} if it stays unchanged."""
     name, column, traits = field
     if isinstance(column, models.CharField) and not column.choices:
         return {name: payload.text(value, name, limit=column.max_length or 255)}

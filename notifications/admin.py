@@ -22,7 +22,7 @@ class EventAdmin(ReadOnlyAdmin):
 
 @admin.register(Message)
 class MessageAdmin(ReadOnlyAdmin):
-    """What leaves by e-mail and Slack, with what became of it."""
+    """Messages by e-mail and Slack, with the result of each attempt."""
 
     list_display = (
         "created_at",
@@ -40,12 +40,12 @@ class MessageAdmin(ReadOnlyAdmin):
     actions = ("send_again",)
 
     def has_send_permission(self, request: HttpRequest) -> bool:
-        """Records are read-only; sending one again is not writing it."""
+        """The rows are read-only, so sending again needs its own permission."""
         return bool(request.user.has_perm("notifications.change_message"))
 
     @admin.action(description=_("Send again now"), permissions=["send"])
     def send_again(self, request: HttpRequest, queryset: QuerySet[Message]) -> None:
-        """Put failed messages back in the queue."""
+        """Put failed messages back into the outbox."""
         count = queryset.exclude(status=MessageStatus.SENT).update(
             status=MessageStatus.PENDING, attempts=0, next_attempt_at=timezone.now()
         )

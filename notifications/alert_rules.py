@@ -1,4 +1,6 @@
-"""When a job's failures are worth an alert, by its own rules: each of them, so many in a row, so many of the last runs; and when it is well again."""
+"""Alert rules: whether a job's failures cause an alert (each failure, N in a row, or N of the last M), and when the
+job has recovered.
+"""
 
 from __future__ import annotations
 
@@ -22,7 +24,7 @@ from jobs.models import Job
 from notifications.models import FailureState
 
 REMIND_AFTER = dt.timedelta(days=1)
-# Well beyond its own history: three times the median of the latest runs, of at least five, and five seconds more.
+# A run is slow if it takes three times the median of its latest runs (at least five) and five seconds more.
 _TIMES = 3.0
 _AT_LEAST_SECONDS = 5.0
 _COMPARED = 21
@@ -30,7 +32,7 @@ _FEWEST = 5
 
 
 class AlertKind(Enum):
-    """What an alert says."""
+    """The kinds of alerts."""
 
     FAILED = "failed"
     STILL_FAILING = "is still failing"
@@ -41,8 +43,10 @@ class AlertKind(Enum):
 
 
 class Alert(NamedTuple):
-    """Something that the people of a job are told. `since` and `failures` are of the failing period; of fire times
-    that were not run `failures` is how many; `usual` is how many seconds the latest runs took, where that makes a run slow."""
+    """An alert to the people of a job. `since` and `failures` describe the failing period; for fire times that did
+    not run, `failures` is their number; `usual` is the median of the latest runs in seconds, if that makes a run
+    slow.
+    """
 
     kind: AlertKind
     job: Job
@@ -53,7 +57,7 @@ class Alert(NamedTuple):
 
 
 def alerts_of(finished: Sequence[Finished], jobs: dict[UUID, Job]) -> list[Alert]:
-    """Follow the outcomes of these jobs, within the caller's transaction; returns what is worth an alert, in order."""
+    """Apply the outcomes to the state of these jobs, in the caller's transaction; returns the alerts, in order."""
     states = {one.job_id: one for one in FailureState.objects.select_for_update().filter(job__in=jobs).order_by("job")}
     known = set(states)
     usual = _usual(jobs, {one.execution_id for one in finished})
@@ -67,7 +71,7 @@ def alerts_of(finished: Sequence[Finished], jobs: dict[UUID, Job]) -> list[Alert
 
 
 def _usual(jobs: dict[UUID, Job], but: set[UUID]) -> dict[UUID, float]:
-    """The median seconds of the latest successful runs, without those that have just ended, of jobs that ask to be measured by it."""
+    """The median seconds of the latest successful runs before these, for jobs whose rule uses it."""
     found: dict[UUID, float] = {}
     asking = [job_id for job_id, job in jobs.items() if job.slow_by_history]
     for job_id, runs in latest_runs(asking, _COMPARED).items():
@@ -78,7 +82,7 @@ def _usual(jobs: dict[UUID, Job], but: set[UUID]) -> dict[UUID, float]:
 
 
 def _slow(job: Job, one: Finished, usual: float | None) -> list[Alert]:
-    """Slow is what took longer than the job's own limit, or well longer than its latest runs."""
+    """A run is slow if it took longer than the job's limit, or much longer than its latest runs."""
     if job.slow_after_seconds and one.duration_seconds > job.slow_after_seconds:
         return [Alert(AlertKind.SLOW, job, one)]
     if usual is not None and one.duration_seconds > max(_TIMES * usual, usual + _AT_LEAST_SECONDS):
@@ -114,19 +118,21 @@ def _failed(job: Job, state: FailureState, one: Finished) -> list[Alert]:
 
 
 def _is_alarming(job: Job, state: FailureState) -> bool:
-    """Whether the latest runs are as bad as the job's rule says."""
+    """Whether the latest runs meet the job's alert rule."""
     if job.alert_window:
         return state.recent.count("F") >= min(job.alert_after_failures, job.alert_window)
     return _in_a_row(state, "F") >= job.alert_after_failures
 
 
 def _is_well(job: Job, state: FailureState) -> bool:
-    """Whether a failing period is over: at the first success or, for a job that flaps, after as many in a row as failures made the alert."""
+    """Whether a failing period has ended: at the first success or, if N of M runs caused the alert, after N successes
+    in a row.
+    """
     return not job.alert_window or _in_a_row(state, "S") >= min(job.alert_after_failures, job.alert_window)
 
 
 def _in_a_row(state: FailureState, outcome: str) -> int:
-    """How many of the latest runs, without a break, ended so."""
+    """The number of latest consecutive runs with this outcome."""
     return len(state.recent) - len(state.recent.rstrip(outcome))
 
 
@@ -138,7 +144,8 @@ def _store(states: dict[UUID, FailureState], known: set[UUID]) -> None:
     )
     fields = ("recent", "since", "failures", "alerted_at", "reminded_at", "acknowledged_at", "acknowledged_by")
     rows = [
-        (one.recent, one.since, one.failures, one.alerted_at, one.reminded_at, one.acknowledged_at, one.acknowledged_by_id, job_id)
+        (one.recent, one.since, one.failures, one.alerted_at, one.reminded_at, one.acknowledged_at,
+        one.acknowledged_by_id, job_id)
         for job_id, one in kept.items()
         if job_id in known
     ]  # fmt: skip
@@ -147,7 +154,7 @@ def _store(states: dict[UUID, FailureState], known: set[UUID]) -> None:
 
 @transaction.atomic
 def still_failing() -> list[Alert]:
-    """The alerts of jobs that have been failing for another day since they were told of; none for those that somebody acknowledged."""
+    """Reminders for jobs that have kept failing for a day since their last alert, except acknowledged ones."""
     now = timezone.now()
     due = Q(reminded_at__lte=now - REMIND_AFTER) | Q(reminded_at=None, alerted_at__lte=now - REMIND_AFTER)
     failing = FailureState.objects.select_for_update(of=("self",)).filter(
@@ -159,6 +166,6 @@ def still_failing() -> list[Alert]:
 
 
 def acknowledge(job: Job, *, by: User) -> bool:
-    """Say that somebody looks after a failing job: no more reminders until it has recovered. Returns whether it was failing."""
+    """Acknowledge a failing job: no reminders until it has recovered. Returns whether it was failing."""
     failing = FailureState.objects.filter(job=job, alerted_at__isnull=False, acknowledged_at=None)
     return bool(failing.update(acknowledged_at=timezone.now(), acknowledged_by=by))

@@ -21,7 +21,7 @@ from notifications.models import EventType
 
 
 class NotificationSerializer(openapi.Representation[Notification]):
-    """An event as its reader sees it."""
+    """An event in the state in which its reader has it."""
 
     id = serializers.UUIDField()
     user_id = serializers.UUIDField()
@@ -84,7 +84,7 @@ class NotificationsView(APIView):
 
 
 class UnreadCountView(APIView):
-    """How many the caller has not read."""
+    """The number of unread notifications of the caller."""
 
     @endpoint(shape("UnreadCount", unread_count=openapi.whole(), range=RangeSerializer()), query=RANGE_QUERY)
     def get(self, request: Request) -> Response:
@@ -112,7 +112,7 @@ class ReadAllView(APIView):
 
 
 class DeleteReadView(APIView):
-    """Delete those that are read."""
+    """Delete read notifications."""
 
     @endpoint(shape("NotificationsDeleted", deleted_count=openapi.whole()), query=RANGE_QUERY)
     def delete(self, request: Request) -> Response:

@@ -1,7 +1,8 @@
-"""Who hears an alert, and whether alone or in a digest: a burst reaches nobody as a hundred messages.
+"""Decides who receives an alert, and whether alone or in a digest.
 
-Up to `AT_ONCE` alerts within `SPAN` come one by one. More of them at once, as when a service is down that many jobs call, are one digest, sent at once;
-what trickles in after that is added to one digest that leaves at the end of its five minutes.
+Up to `AT_ONCE` alerts within `SPAN` are sent individually. If more arise at once, as when a service fails that many
+jobs call, one digest is sent at once; later alerts are added to one digest, which is sent at the end of its five
+minutes.
 """
 
 from __future__ import annotations
@@ -32,10 +33,11 @@ Recipient = tuple[str, str]
 
 
 def queue_alerts(alerts: Sequence[Alert]) -> list[Message]:
-    """Queue what the addresses of jobs and the channels of teams are told, in the caller's transaction; returns the new messages.
+    """Queue the messages about alerts to the addresses of jobs and the channels of teams, in the caller's
+    transaction; returns them.
 
-    E-mail goes to the addresses of jobs whose mail is on, but not to a user who does not want it (`email_on_job_failure`,
-    `email_on_job_success`); Slack to jobs that ask for it.
+    E-mail goes to the addresses of jobs whose mail is enabled, except to users who opted out (`email_on_job_failure`,
+    `email_on_job_success`); Slack messages go out for jobs that have them enabled.
     """
     by_recipient = _by_email(alerts) | _by_slack(alerts)
     recent = _told(timezone.now() - SPAN) if by_recipient else {}
@@ -65,7 +67,7 @@ def _by_email(alerts: Sequence[Alert]) -> dict[Recipient, list[Alert]]:
 
 
 def _refusals(addresses: set[str]) -> dict[str, set[str]]:
-    """The preferences that users with these addresses have switched off."""
+    """The preferences that users with these addresses have disabled."""
     names = sorted(set(_REFUSAL.values()))
     off = Q(**{names[0]: False}) | Q(**{names[1]: False})
     users = Preferences.objects.filter(off, user__email__in={address.lower() for address in addresses})
@@ -85,7 +87,7 @@ def _by_slack(alerts: Sequence[Alert]) -> dict[Recipient, list[Alert]]:
 
 
 def _told(since: dt.datetime) -> dict[Recipient, set[str]]:
-    """The identities of the alerts that each recipient was told of since then, or is to be."""
+    """The identities of the alerts that each recipient has received, or will receive, since then."""
     found: defaultdict[Recipient, set[str]] = defaultdict(set)
     told = Message.objects.filter(created_at__gte=since, alerts__isnull=False)
     for channel, recipient, alerts in told.values_list("channel", "recipient", "alerts"):
@@ -94,13 +96,13 @@ def _told(since: dt.datetime) -> dict[Recipient, set[str]]:
 
 
 def _told_of_unrun() -> dict[Recipient, set[str]]:
-    """The same of this day (UTC): fire times that are not run are told once a day."""
+    """The same for the current day (UTC): fire times that did not run are reported once a day."""
     return _told(timezone.now().replace(hour=0, minute=0, second=0, microsecond=0))
 
 
 @transaction.atomic
 def _add_to_digest(recipient: Recipient, alerts: Sequence[Alert]) -> None:
-    """Add alerts to the recipient's digest of these five minutes, which is made if need be and leaves when they end."""
+    """Add alerts to the recipient's digest of the current five minutes, creating it if needed."""
     now = timezone.now()
     ends = now - (now - dt.datetime.min.replace(tzinfo=dt.UTC)) % WINDOW + WINDOW
     digest = rendering.digest(f"until {ends:%Y-%m-%dT%H:%M}", alerts, *recipient)
@@ -114,7 +116,7 @@ def _add_to_digest(recipient: Recipient, alerts: Sequence[Alert]) -> None:
     if made:
         return
     if kept.status != MessageStatus.PENDING or kept.attempts:
-        # A clock that was set back: this one has left.
+        # The clock was set back: that digest has been sent already.
         rendering.digest(f"after {rendering.identity(alerts[0])}", alerts, *recipient).save()
         return
     rendering.draw_digest(kept, [*(kept.alerts or ()), *(digest.alerts or ())])

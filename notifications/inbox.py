@@ -1,4 +1,4 @@
-"""What a user can do with notifications. Each verb is one transaction, and raises `DomainError`s."""
+"""Operations of a user on notifications. Each is one transaction and raises `DomainError`s."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ _INSTANT = dt.timedelta(microseconds=1)
 
 @dataclass(frozen=True)
 class Notification:
-    """An event as one user sees it."""
+    """An event and one user's state of it."""
 
     event: Event
     user_id: UUID
@@ -34,7 +34,7 @@ class Notification:
 
 
 def visible(user: User, span: DateRange | None = None, *, unread_only: bool = False) -> EventQuerySet:
-    """The events that a user has not deleted, in a range of time."""
+    """The events that a user has not deleted, in a date range."""
     inbox = _inbox(user)
     events: EventQuerySet = Event.objects.meant_for(user)
     if span:
@@ -51,7 +51,7 @@ def visible(user: User, span: DateRange | None = None, *, unread_only: bool = Fa
 
 
 def as_seen(user: User, events: Iterable[Event]) -> list[Notification]:
-    """Events with what the user did with them, and without the ids of what is gone."""
+    """Events with the user's state, without ids of deleted jobs and executions."""
     events = list(events)
     marks = _inbox(user).marks
     read = dict(
@@ -77,7 +77,7 @@ def _existing(model: type[Job] | type[Execution], ids: set[UUID]) -> set[UUID]:
 
 @transaction.atomic
 def mark_read(event_id: str, *, by: User) -> Notification:
-    """Mark one as read; one that is read keeps its `read_at`."""
+    """Mark one notification as read; if it is read already, `read_at` stays."""
     event = _event(event_id, by, "access")
     seen = as_seen(by, [event])[0]
     if seen.read_at is None:
@@ -88,7 +88,7 @@ def mark_read(event_id: str, *, by: User) -> Notification:
 
 @transaction.atomic
 def mark_all_read(*, by: User) -> int:
-    """Mark all as read; returns how many were not."""
+    """Mark all notifications as read; returns how many were unread."""
     inbox = _locked_inbox(by)
     count = visible(by, unread_only=True).count()
     if count:
@@ -99,14 +99,14 @@ def mark_all_read(*, by: User) -> int:
 
 @transaction.atomic
 def delete_one(event_id: str, *, by: User) -> None:
-    """Take one out of the user's own list."""
+    """Delete one notification from the user's list."""
     event = _event(event_id, by, "delete")
     EventState.objects.update_or_create(user=by, event=event, defaults={"is_deleted": True})
 
 
 @transaction.atomic
 def delete_read(span: DateRange, *, by: User) -> int:
-    """Take all that are read, in a range of time, out of the user's own list; returns how many there were."""
+    """Delete all read notifications of a date range from the user's list; returns how many."""
     inbox = _locked_inbox(by)
     before = visible(by, span).count()
     events = Event.objects.meant_for(by).filter(**span.lookup("created_at"))

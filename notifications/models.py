@@ -1,7 +1,7 @@
-"""Events that users are told of, each user's own state of them, and messages that leave by e-mail or Slack.
+"""Events, each user's state of them, and messages by e-mail or Slack (the outbox).
 
-An event is one row however many users there are: who sees it is decided when it is read. What a user has read or deleted is that
-user's own small state: single events in `EventState`, "all until then" in `Inbox`.
+An event is one row for all users; its readers are determined when it is read. `EventState` stores what a user did
+with a single event, `Inbox` what a user did with all events up to a time.
 """
 
 from __future__ import annotations
@@ -35,19 +35,19 @@ class Audience(models.TextChoices):
 
 
 class EventQuerySet(models.QuerySet["Event"]):
-    """Questions asked of events."""
+    """Queries on events."""
 
     def newest_first(self) -> Self:
         return self.order_by("-created_at", "-id")
 
     def meant_for(self, user: User) -> Self:
-        """Events since the user's account was made whose audience the user belongs to."""
+        """Events whose audience includes the user, since the user's account was created."""
         events = self.filter(created_at__gte=user.created_at)
         return events if user.is_admin else events.filter(Q(audience=Audience.EVERYONE) | Q(owner=user))
 
 
 class Event(models.Model):
-    """Something that happened. `job_id` and `execution_id` may outlive what they name; readers see None then."""
+    """Something that happened. `job_id` and `execution_id` may outlive their rows; readers get None then."""
 
     id = models.UUIDField(primary_key=True, default=uuid7, editable=False)
     title = models.CharField(_("title"), max_length=100)
@@ -82,7 +82,7 @@ class Event(models.Model):
 
 
 class EventState(models.Model):
-    """What one user did with one event."""
+    """One user's state of one event."""
 
     user = models.ForeignKey(
         settings.AUTH_USER_MODEL, on_delete=models.CASCADE, related_name="event_states", verbose_name=_("user")
@@ -99,10 +99,10 @@ class EventState(models.Model):
 
 
 class Inbox(models.Model):
-    """What one user did with all events up to a moment.
+    """One user's state of all events up to a time.
 
-    `read_marks`: the moments of "mark all as read", oldest first; an event is read at the first mark after it.
-    `cleared`: disjoint spans [from, to) of events that were deleted, all of them read.
+    `read_marks`: the times of "mark all as read", oldest first; an event is read at the first mark after it.
+    `cleared`: disjoint spans [from, to) of deleted events, all of them read.
     """
 
     user = models.OneToOneField(settings.AUTH_USER_MODEL, on_delete=models.CASCADE, related_name="inbox")
@@ -130,7 +130,7 @@ class Inbox(models.Model):
         ]
 
     def clear(self, start: dt.datetime | None, end: dt.datetime) -> None:
-        """Add a span, joined with those that it touches."""
+        """Add a span and merge it with those that it touches."""
         low = dt.datetime.min.replace(tzinfo=dt.UTC)
         joined: list[Interval] = []
         for span_start, span_end in sorted([*self.spans, (start, end)], key=lambda span: span[0] or low):
@@ -147,9 +147,10 @@ class Channel(models.TextChoices):
 
 
 class FailureState(models.Model):
-    """A job that has been failing: how its latest runs ended, since when, and what people were told.
+    """The failing period of a job: its latest outcomes, its start, and the alerts sent.
 
-    `recent`: the outcomes of the latest runs, the newest last, `F` or `S`. `alerted_at`: when the alert went out; none before the job's own threshold.
+    `recent`: the latest outcomes, newest last, `F` or `S`. `alerted_at`: the time of the alert; None before the job's
+    threshold is reached.
     """
 
     job = models.OneToOneField(Job, on_delete=models.CASCADE, primary_key=True, related_name="failure_state")
@@ -160,7 +161,8 @@ class FailureState(models.Model):
     reminded_at = models.DateTimeField(_("reminded at"), null=True)
     acknowledged_at = models.DateTimeField(_("acknowledged at"), null=True)
     acknowledged_by = models.ForeignKey(
-        settings.AUTH_USER_MODEL, on_delete=models.SET_NULL, null=True, related_name="+", verbose_name=_("acknowledged by")
+        settings.AUTH_USER_MODEL, on_delete=models.SET_NULL, null=True, related_name="+",
+        verbose_name=_("acknowledged by")
     )  # fmt: skip
 
     class Meta:
@@ -180,9 +182,9 @@ class MessageStatus(models.TextChoices):
 
 
 class Message(models.Model):
-    """A message on its way out. Written in the transaction of what it tells, sent later, tried again with backoff.
+    """A message in the outbox: written in the transaction of its event, sent later, retried with backoff.
 
-    `key` names what it tells and whom: a second message with the same key is not stored.
+    `key` identifies event and recipient; a second message with the same key is not stored.
     """
 
     id = models.UUIDField(primary_key=True, default=uuid7, editable=False)

@@ -1,4 +1,4 @@
-"""Sends the messages that are due, and tries again those that failed. Nothing that fails here fails an execution."""
+"""Sends due messages from the outbox, and retries failed ones. An error here never affects an execution."""
 
 from __future__ import annotations
 
@@ -17,13 +17,13 @@ log = logging.getLogger("cronsched.outbox")
 MOST_ATTEMPTS = 8
 _FIRST_BACKOFF = dt.timedelta(seconds=30)
 _LONGEST_BACKOFF = dt.timedelta(hours=1)
-# While one process sends a message, no other takes it; if that process dies, it is tried again after this time.
+# The lease of a process on the messages that it sends; after its death they are retried when the lease expires.
 _CLAIM = dt.timedelta(minutes=5)
 _AT_ONCE = 50
 
 
 def send_due() -> int:
-    """Send the messages that are due, oldest first; returns how many were taken up."""
+    """Send due messages, oldest first; returns how many were attempted."""
     due = Message.objects.filter(status=MessageStatus.PENDING, next_attempt_at__lte=timezone.now())
     taken = 0
     for message in due.order_by("next_attempt_at")[:_AT_ONCE]:
@@ -58,6 +58,6 @@ def _send(message: Message) -> None:
 
 
 def backoff(attempt: int) -> dt.timedelta:
-    """How long to wait after a failed attempt: doubling from 30 s to 1 h, with a jitter of a fifth."""
+    """The backoff after a failed attempt: doubling from 30 s to 1 h, with a jitter of 20 %."""
     wait: dt.timedelta = min(_FIRST_BACKOFF * 2 ** (attempt - 1), _LONGEST_BACKOFF)
     return wait * random.uniform(0.8, 1.2)  # noqa: S311

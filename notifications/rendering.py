@@ -1,4 +1,6 @@
-"""Texts of the messages that leave by e-mail and Slack. What users wrote is escaped: it can neither mark up nor mention."""
+"""Texts of e-mails and Slack messages. Text from users is escaped, so it can neither format a message nor mention
+anyone.
+"""
 
 from __future__ import annotations
 
@@ -26,14 +28,14 @@ _MEMBER = re.compile(r"[UW][A-Z0-9]{6,}")
 
 
 def of_alert(alert: Alert, channel: str, recipient: str) -> Message:
-    """The message that tells one recipient of one alert."""
+    """The message to one recipient about one alert."""
     message = _email(alert, recipient) if channel == Channel.EMAIL else _slack(alert)
     message.recipient, message.alerts = recipient, [_line(alert)]
     return message
 
 
 def identity(alert: Alert) -> str:
-    """What makes an alert the same one, whoever sends it and however often."""
+    """The identity of an alert, equal for repeated attempts to send it."""
     if alert.finished:
         return f"{alert.kind.name.lower()} {alert.finished.execution_id}"
     return f"{alert.kind.name.lower()} {alert.job.pk} {timezone.now():%Y-%m-%d}"
@@ -85,7 +87,7 @@ def _email(alert: Alert, address: str) -> Message:
         "link": job_link(alert.job),
         "unsubscribe": unsubscribe_link(alert.job, address),
     }
-    # A line break in a subject would be a header of its own.
+    # A line break in a subject would start another header.
     name = " ".join(alert.job.name.split())
     return Message(
         key=f"email {identity(alert)} {address}",
@@ -98,18 +100,18 @@ def _email(alert: Alert, address: str) -> Message:
     )
 
 
-# What of a digest depends on its alerts.
+# The columns of a digest that depend on its alerts.
 DRAWN = ("subject", "text", "html")
 
 
 def digest(name: str, alerts: Sequence[Alert], channel: str, recipient: str) -> Message:
-    """One message about many alerts; `name` tells the recipient's digests apart."""
+    """One message about many alerts; `name` distinguishes the recipient's digests."""
     message = Message(key=f"{channel} digest {name} {recipient}"[:400], channel=channel, recipient=recipient)
     return draw_digest(message, [_line(alert) for alert in alerts])
 
 
 def draw_digest(message: Message, lines: list[dict[str, Any]]) -> Message:
-    """Write a digest's texts from its alerts."""
+    """Render a digest's texts from its alerts."""
     message.alerts = lines
     if message.channel == Channel.EMAIL:
         bad = sum(line["bad"] for line in lines)
@@ -125,7 +127,7 @@ def draw_digest(message: Message, lines: list[dict[str, Any]]) -> Message:
 
 
 def _line(alert: Alert) -> dict[str, Any]:
-    """An alert in a digest."""
+    """One line of a digest."""
     job = alert.job
     return {
         "id": identity(alert),
@@ -143,13 +145,16 @@ def _slack(alert: Alert) -> Message:
         key=f"slack {identity(alert)}",
         channel=Channel.SLACK,
         subject=f"{job.name} {alert.kind.value}"[:300],
-        text=f"{mention(job.pic_team.slack_handle)} Job *{escaped(job.name)}* {escaped(words(alert))} <{job_link(job)}|Open the job>",
+        text=f"{mention(job.pic_team.slack_handle)} Job *{escaped(job.name)}* {escaped(words(alert))} "
+        f"<{job_link(job)}|Open the job>",
         blocks=_blocks(alert),
     )
 
 
 def _blocks(alert: Alert) -> list[dict[str, Any]]:
-    """An alert in Slack's Block Kit: the words with the team's mention, and buttons that lead to the job and the execution."""
+    """An alert in Slack's Block Kit: the summary with a mention of the team, and buttons to the job and the
+    execution.
+    """
     job, bad = alert.job, alert.kind in _BAD
     said = f"{':red_circle:' if bad else ':large_green_circle:'} *{escaped(job.name)}* {escaped(words(alert))}"
     buttons = [("Open the job", job_link(job))]
@@ -168,7 +173,7 @@ def _blocks(alert: Alert) -> list[dict[str, Any]]:
 
 
 def of_scheduler(event: Event) -> list[Message]:
-    """An e-mail to each admin and one Slack message about the scheduler itself."""
+    """An e-mail to each admin and one Slack message about an incident of the scheduler."""
     admins = User.objects.active_admins().values_list("email", flat=True) if settings.MAIL_ENABLED else []
     text = f"{event.message}\n\n{settings.FRONTEND_BASE_URL}\n"
     found = [
@@ -194,7 +199,7 @@ def of_scheduler(event: Event) -> list[Message]:
 
 
 def of_disabled(job: Job, by: str) -> list[Message]:
-    """An e-mail to the owner of a job that somebody else disabled, if the owner's preferences ask for it."""
+    """An e-mail to the owner of a job that another user disabled, if the owner's preferences ask for it."""
     owner = job.created_by
     if not settings.MAIL_ENABLED or owner is None or not owner.is_active or owner.email == by:
         return []
@@ -214,7 +219,7 @@ def of_disabled(job: Job, by: str) -> list[Message]:
 
 
 def to_slack(what: str, jobs: Iterable[Job]) -> list[Message]:
-    """One Slack message for each job whose end date has passed (`what` is "ended") or comes near; none while Slack is off."""
+    """One Slack message for each job that has ended (`what` is "ended") or ends soon; none while Slack is disabled."""
     jobs = list(jobs)
     if not jobs or not SlackSettings.objects.filter(is_enabled=True).exists():
         return []
@@ -235,7 +240,7 @@ def to_slack(what: str, jobs: Iterable[Job]) -> list[Message]:
 
 
 def of_ending(week: str, jobs: Sequence[Job]) -> list[Message]:
-    """One e-mail to each owner about their own jobs that end soon, and to each admin about all of them."""
+    """One e-mail to each owner about their jobs that end soon, and one to each admin about all of them."""
     if not settings.MAIL_ENABLED or not jobs:
         return []
     admins = set(User.objects.active_admins().values_list("email", flat=True))
@@ -261,12 +266,12 @@ def _ending_email(week: str, address: str, jobs: Sequence[Job]) -> Message:
 
 
 def unsubscribe_link(job: Job, address: str) -> str:
-    """The page that takes an address off a job's mail."""
+    """The URL of the page that removes an address from a job's mail."""
     return _public("unsubscription", signed_links.sign_address(job, address))
 
 
 def extension_link(job: Job) -> str:
-    """The page that extends a job or hands it over; works once."""
+    """The URL of the page that extends a job or hands it over; it works once."""
     return _public("extension", signed_links.sign(job))
 
 
@@ -275,17 +280,17 @@ def _public(page: str, *args: object) -> str:
 
 
 def job_link(job: Job) -> str:
-    """Where the frontend edits a job."""
+    """The frontend's URL for editing a job."""
     return f"{settings.FRONTEND_BASE_URL}/jobs/{job.pk}/edit"
 
 
 def escaped(text: str) -> str:
-    """Text that Slack shows as it is: its three control characters are written as entities (Slack: "Escaping text")."""
+    """Text with Slack's three control characters as entities (Slack: "Escaping text")."""
     return text.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
 
 
 def mention(handle: str) -> str:
-    """A team's handle as Slack mentions it: ids of groups and members as mentions, all else as text."""
+    """A team's handle for Slack: ids of groups and members as mentions, other handles as text."""
     handle = handle.strip()
     plain = handle.removeprefix("@")
     if _GROUP.fullmatch(plain):

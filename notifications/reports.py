@@ -1,4 +1,4 @@
-"""The daily digest and the weekly report of those who asked for them in their preferences."""
+"""The daily digest and the weekly report for users whose preferences ask for them."""
 
 from __future__ import annotations
 
@@ -20,12 +20,12 @@ _SOON = dt.timedelta(days=30)
 
 
 def send_daily() -> int:
-    """Queue the digest of the last day for each user who wants it, once a day; returns how many."""
+    """Queue the digest of the last day, once a day for each user who wants it; returns how many."""
     return _queue("daily_digest", "daily", f"{today()}", dt.timedelta(days=1))
 
 
 def send_weekly() -> int:
-    """Queue the report of the last week for each user who wants it, once a week; returns how many."""
+    """Queue the report of the last week, once a week for each user who wants it; returns how many."""
     year, week, _ = today().isocalendar()
     return _queue("weekly_report", "weekly", f"{year}-W{week:02}", dt.timedelta(days=7))
 
@@ -41,7 +41,8 @@ def _queue(flag: str, name: str, period: str, span: dt.timedelta) -> int:
     html = render_to_string("notifications/report.html", context)
     made = [
         Message(
-            key=f"email {name} {period} {address}", channel=Channel.EMAIL, recipient=address, subject=subject, text=text, html=html
+            key=f"email {name} {period} {address}", channel=Channel.EMAIL, recipient=address, subject=subject,
+            text=text, html=html
         )
         for address in addresses
     ]  # fmt: skip

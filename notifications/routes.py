@@ -95,7 +95,8 @@ ROUTES: dict[Kind, Route] = {
         _SAME,
     ),
     Kind.SLOW: Route(
-        "a run succeeded and was slow: longer than *slow after*, or, with *slow by its own history*, longer than three times the"
+        "a run succeeded and was slow: longer than *slow after*, or, with *slow by its own history*, longer than "
+        "three times the"
         " median of the latest twenty successes and five seconds more",
         None,
         "the job's addresses",

@@ -1,6 +1,6 @@
-"""Turns what happened into notifications in the app and messages to people, along the routes in `notifications.routes`.
+"""Turns events into notifications in the app and messages to people, by the table in `notifications.routes`.
 
-Alerts of single jobs follow the job's own rules (`notifications.alert_rules`) and may be gathered into digests
+Alerts about single jobs follow the job's alert rules (`notifications.alert_rules`) and may be combined into digests
 (`notifications.digests`).
 """
 
@@ -71,7 +71,7 @@ def _of_change(change: JobChange) -> Event:
 
 
 def _event(kind: Kind, message: str, **fields: Any) -> Event:
-    """What the app shows, along the route of the event."""
+    """The notification in the app, by the route of the event."""
     shown = in_app(kind)
     return Event(title=shown.title, type=shown.type, audience=shown.audience, message=message, **fields)
 
@@ -81,21 +81,23 @@ def _who(user: User | None) -> str:
 
 
 def notify_unschedulable(job_id: UUID, name: str, reason: str) -> None:
-    """Tell the admins and the owner of a job that the scheduler cannot fire."""
+    """Notify the admins and the owner of a job that the scheduler cannot fire."""
     owner = Job.objects.filter(pk=job_id).values_list("created_by", flat=True).first()
     message = f'Job "{name}" is off the clock until it is edited: {reason}'
     _store([_event(Kind.UNSCHEDULABLE, message, owner_id=owner, job_id=job_id)], [])
 
 
 def notify_scheduler_incident(words: str, *, over: bool) -> None:
-    """Tell the admins, in the app, by e-mail and by Slack, of trouble with the scheduler itself, or of its end."""
+    """Notify the admins, in the app, by e-mail and by Slack, that an incident of the scheduler began or ended."""
     event = _event(Kind.SCHEDULER_WELL if over else Kind.SCHEDULER_INCIDENT, words)
     _store([event], rendering.of_scheduler(event))
 
 
 @transaction.atomic
 def notify_credential_problems() -> int:
-    """Tell the admins of GitHub credentials that are refused or end within a week, once for each trouble; returns how many."""
+    """Notify the admins about GitHub credentials that are refused or expire within a week, once for each problem;
+    returns how many.
+    """
     now = timezone.now()
     troubled = GitHubCredential.objects.defer("token", "private_key").filter(
         ~Q(problem="") | Q(expires_at__lte=now + _CREDENTIAL_ENDS), warned_at=None
@@ -126,14 +128,14 @@ def on_executions_finished(sender: Any, finished: Sequence[Finished], **_: Any) 
 
 @transaction.atomic
 def remind_of_failing_jobs() -> int:
-    """Tell once more of jobs that have been failing for another day; returns of how many."""
+    """Remind of jobs that have kept failing for another day; returns how many jobs."""
     alerts = alert_rules.still_failing()
     _store([], queue_alerts(alerts))
     return len(alerts)
 
 
 def notify_unrun(unrun: Mapping[UUID, int]) -> None:
-    """Tell the people of jobs that ask for it how many fire times were missed or skipped."""
+    """Notify the people of jobs that ask for it how many fire times were missed or skipped."""
     jobs = Job.objects.filter(pk__in=unrun, notify_on_missed=True).select_related("pic_team")
     _store([], queue_alerts([Alert(alert_rules.AlertKind.UNRUN, job, failures=unrun[job.pk]) for job in jobs]))
 
@@ -146,7 +148,7 @@ _OUTCOME_COLUMNS = ("id", "title", "message", "type", "audience", "job_id", "exe
 
 
 def _outcome(finished: Finished) -> tuple[Any, ...]:
-    """The columns of an outcome's event: thousands may come at once."""
+    """The columns of an outcome's event. Built directly, because thousands may arrive at once."""
     failed = finished.status == Status.FAILED
     shown = in_app(Kind.FAILED if failed else Kind.COMPLETED)
     what = f"failed: {finished.outcome.error}" if failed else "completed successfully."
@@ -163,7 +165,7 @@ def _outcome(finished: Finished) -> tuple[Any, ...]:
 
 
 def remind_of_ending_jobs() -> int:
-    """Tell of the active jobs that end within 30 days; once a week for each, whoever asks. Returns how many."""
+    """Notify about active jobs that end within 30 days, at most once a week for each job. Returns how many jobs."""
     day = today()
     jobs = list(
         Job.objects.active()

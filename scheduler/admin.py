@@ -1,4 +1,4 @@
-"""Leadership and resyncs in the admin."""
+"""The admin of leadership and resyncs."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ class ResyncAdmin(ReadOnlyAdmin):
 
 @admin.register(LeaderTerm)
 class LeaderTermAdmin(ReadOnlyAdmin):
-    """Who led when."""
+    """The periods of leadership."""
 
     list_display = ("fencing_token", "leader_id", "started_at", "ended_at")
     list_filter = ("started_at",)

@@ -19,7 +19,7 @@ from scheduler.models import Leadership
 
 
 class StatusView(APIView):
-    """Who leads, and how it goes."""
+    """The state of the scheduler and its leader."""
 
     permission_classes = (IsAdmin,)
 
@@ -59,7 +59,7 @@ class StatusView(APIView):
 
 
 class ResyncView(APIView):
-    """Have the leader reconcile now."""
+    """Ask the leader for a full reconciliation."""
 
     permission_classes = (IsAdmin,)
 
@@ -85,7 +85,7 @@ class ResyncView(APIView):
 
 
 class ExplainView(APIView):
-    """Why a job did or did not run at a time, or will."""
+    """Explain why a job did or did not run at a given time, or whether it will."""
 
     permission_classes = (IsAuthenticated,)
 

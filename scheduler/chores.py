@@ -1,4 +1,6 @@
-"""The product's own jobs, in django-apscheduler's store, so that admins see them and their runs. The leader alone runs them."""
+"""Chores: Cronsched's own periodic jobs. They are in django-apscheduler's store, so that admins see their runs. Only
+the leader runs them.
+"""
 
 from __future__ import annotations
 
@@ -31,7 +33,7 @@ _KEPT = dt.timedelta(days=7)
 
 @util.close_old_connections  # type: ignore[untyped-decorator]
 def pause_ended_jobs() -> None:
-    """Pause the jobs whose end date was yesterday."""
+    """Disable the jobs whose end date was yesterday."""
     paused = pause_expired()
     if paused:
         log.info("paused %d jobs whose end date has passed", len(paused))
@@ -39,7 +41,7 @@ def pause_ended_jobs() -> None:
 
 @util.close_old_connections  # type: ignore[untyped-decorator]
 def tidy() -> None:
-    """Delete what only its own time needed: ended logins, used links, answered resyncs, dead workers, old runs of these jobs."""
+    """Delete expired rows: logins, used links, answered resyncs, dead workers, old runs of chores."""
     now = timezone.now()
     LoginSession.objects.filter(expires_at__lte=now).delete()
     ApiToken.objects.filter(expires_at__lte=now - _KEPT).delete()
@@ -53,7 +55,9 @@ def tidy() -> None:
 
 @util.close_old_connections  # type: ignore[untyped-decorator]
 def keep_history() -> None:
-    """Delete the executions that are kept no longer; count those that were never counted, as after an update from a version without."""
+    """Delete executions that are past retention; build missing rollups, as after an update from a version without
+    them.
+    """
     if rollups.is_lacking():
         for _hour in rollups.rebuild():
             continue
@@ -62,19 +66,19 @@ def keep_history() -> None:
 
 @util.close_old_connections  # type: ignore[untyped-decorator]
 def remind() -> None:
-    """Tell of the jobs that end within 30 days."""
+    """Notify about jobs that end within 30 days."""
     log.info("told of %d jobs that end soon", remind_of_ending_jobs())
 
 
 @util.close_old_connections  # type: ignore[untyped-decorator]
 def look_at_credentials() -> None:
-    """Tell of GitHub credentials that are refused or end soon."""
+    """Notify about GitHub credentials that are refused or expire soon."""
     notify_credential_problems()
 
 
 @util.close_old_connections  # type: ignore[untyped-decorator]
 def remind_of_failing() -> None:
-    """Tell once a day of jobs that go on failing."""
+    """Notify once a day about jobs that keep failing."""
     remind_of_failing_jobs()
 
 
@@ -103,7 +107,7 @@ JOBS = {
 
 
 def start() -> BackgroundScheduler:
-    """Start the product's own jobs; the caller shuts them down."""
+    """Start the chores. The caller shuts the scheduler down."""
     scheduler = BackgroundScheduler(timezone=settings.SCHEDULER_ZONE)
     scheduler.add_jobstore(DjangoJobStore(), "default")
     for name, (work, expression) in JOBS.items():

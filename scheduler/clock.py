@@ -1,4 +1,6 @@
-"""The clock: APScheduler with one entry for each distinct schedule in use. It only says when to look; the database says what is due."""
+"""The clock: APScheduler with one entry for each distinct schedule in use. It only wakes the firing thread; the
+database tells which jobs are due.
+"""
 
 from __future__ import annotations
 
@@ -16,7 +18,9 @@ from jobs.schedules.schedule import Schedule, schedule_of
 
 
 class ScheduleTrigger(BaseTrigger):  # type: ignore[misc]
-    """An APScheduler trigger that follows a `Schedule`. After a pause it goes on from now: what was missed, the database knows."""
+    """An APScheduler trigger for a `Schedule`. After a pause it continues from now; missed fire times are found in
+    the database.
+    """
 
     def __init__(self, schedule: Schedule) -> None:
         self.schedule = schedule
@@ -29,7 +33,9 @@ class ScheduleTrigger(BaseTrigger):  # type: ignore[misc]
 
 
 class FiringExecutor(BaseExecutor):  # type: ignore[misc]
-    """Does no work itself: it wakes the firing thread. APScheduler's own pool and misfire rule never touch jobs."""
+    """An APScheduler executor that wakes the firing thread. APScheduler's thread pool and misfire policy are not used
+    for jobs.
+    """
 
     def __init__(self, due: threading.Event) -> None:
         super().__init__()
@@ -43,11 +49,11 @@ class FiringExecutor(BaseExecutor):  # type: ignore[misc]
 
 
 def look() -> None:
-    """What an entry on the clock names as its function; `FiringExecutor` never calls it."""
+    """The function that APScheduler stores for an entry. `FiringExecutor` never calls it."""
 
 
 class Clock:
-    """Sets `due` at the fire times of the schedules that it holds."""
+    """Sets the event `due` at the fire times of its schedules."""
 
     def __init__(self, due: threading.Event) -> None:
         self._scheduler = BackgroundScheduler(
@@ -69,7 +75,7 @@ class Clock:
         wanted = {schedule.expression: schedule for schedule in schedules}
         added, removed = wanted.keys() - self._held, self._held - wanted.keys()
         if added or removed:
-            # While paused, APScheduler does not look through all entries at each addition.
+            # While paused, APScheduler does not search all entries at each addition.
             self._scheduler.pause()
             for expression in removed:
                 self._scheduler.remove_job(expression)
@@ -82,10 +88,10 @@ class Clock:
         return len(added), len(removed)
 
     def add(self, schedules: Iterable[Schedule]) -> None:
-        """Hold these too."""
+        """Add schedules."""
         held = {expression: schedule_of(expression) for expression in self._held}
         self.hold([*held.values(), *schedules])
 
     def admit_waiting(self) -> None:
-        """Look at the time now: a leap of the system's clock ends no sleep by itself."""
+        """Check the time now: a change of the system clock does not end a sleep."""
         self._scheduler.wakeup()

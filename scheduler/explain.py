@@ -1,4 +1,4 @@
-"""Why a job did or did not run at a time, or will, from recorded facts."""
+"""Explains from stored facts why a job did or did not run at a given time, or whether it will."""
 
 from __future__ import annotations
 
@@ -28,7 +28,9 @@ _WORDS = {
 
 @dataclass(frozen=True)
 class InForce:
-    """What decided at a time when the job fires, and the change that set it (None if the trail does not reach back)."""
+    """The schedule in force at a time, and the change that set it (None if the change log does not reach back that
+    far).
+    """
 
     expression: str
     is_active: bool
@@ -43,7 +45,7 @@ class InForce:
 
 @dataclass(frozen=True)
 class Explanation:
-    """`answer` is short and stable; `message` is for a person; `facts` are what it rests on."""
+    """`answer` is a stable code, `message` a sentence for people, `facts` the evidence."""
 
     at: dt.datetime
     answer: str
@@ -57,8 +59,8 @@ class Explanation:
 def explain(job: Job, at: dt.datetime) -> Explanation:
     """Explain the minute of `at` (aware).
 
-    Answers: success, failed, running, queued, cancelled, skipped, missed (an execution is on record); did_not_exist, paused, expired,
-    not_started, not_scheduled, no_leader, due, not_recorded, will_run, unusable.
+    Answers: success, failed, running, queued, cancelled, skipped, missed (an execution is on record); did_not_exist,
+    paused, expired, not_started, not_scheduled, no_leader, due, not_recorded, will_run, unusable.
     """
     at = at.astimezone(dt.UTC).replace(second=0, microsecond=0)
     execution = Execution.objects.filter(job=job, scheduled_for=at).first()
@@ -79,7 +81,7 @@ def explain(job: Job, at: dt.datetime) -> Explanation:
 
 
 def read_moment(text: str | None) -> dt.datetime:
-    """The `at` of a request: an ISO 8601 datetime; without an offset it is in the scheduler's zone; empty is now."""
+    """Parse the parameter `at`: an ISO 8601 datetime, in the scheduler's zone if it has no offset; empty means now."""
     if not text or not text.strip():
         return timezone.now()
     try:
@@ -93,7 +95,7 @@ def read_moment(text: str | None) -> dt.datetime:
 
 
 def in_force(job: Job, at: dt.datetime) -> InForce:
-    """The schedule that was in force at a time; for a future time, the one that is."""
+    """The schedule in force at a time; for a future time, the current one."""
     record = ChangeRecord.objects.filter(subject_id=job.pk, at__lte=at).order_by("-at", "-id").first()
     later = ChangeRecord.objects.filter(subject_id=job.pk, at__gt=at).exists()
     if record is None or not later:

@@ -1,4 +1,4 @@
-"""Firing: turning due fire times into executions, each exactly once."""
+"""Firing: turns each due fire time into exactly one execution."""
 
 from __future__ import annotations
 
@@ -38,13 +38,13 @@ CHUNK = 500
 
 @cache
 def _read() -> tuple[str, ...]:
-    """The columns that firing reads of a job."""
+    """The columns of a job that firing reads."""
     return (*names(having="fired"), "next_run_at")
 
 
 @dataclass
 class Fired:
-    """What one call of `fire` did: executions that run, others that were recorded, jobs that cannot be fired."""
+    """The result of `fire`: executions that run, executions that were only recorded, and jobs that cannot be fired."""
 
     executions: int = 0
     recorded: int = 0
@@ -52,11 +52,11 @@ class Fired:
 
 
 def fire(leader: Leader, over: threading.Event | None = None) -> Fired:
-    """Fire everything that is due now, in chunks of one transaction each; calls of a chunk leave when it is stored.
+    """Fire every due fire time, in chunks of one transaction each; a chunk's calls are submitted after its commit.
 
-    The database says what is due: each active job's `next_run_at`. A fire time has at most one execution, whoever fires it and
-    however often: `UNIQUE (job, scheduled_for)`. Then start the queued executions whose turn has come. Returns early when `over` is
-    set. Raises `NotLeading` if another process has become the leader.
+    A job is due when its `next_run_at` has passed. `UNIQUE (job, scheduled_for)` allows one execution for each fire
+    time, even if several processes fire. Then queued executions whose turn has come are started. Returns early when
+    `over` is set. Raises `NotLeading` if another process has become the leader.
     """
     fired = Fired()
     limits = team_limits()
@@ -74,7 +74,7 @@ def fire(leader: Leader, over: threading.Event | None = None) -> Fired:
 
 
 def start_queued(leader: Leader, limits: TeamLimits) -> int:
-    """Start the queued executions of jobs that have none running; returns how many."""
+    """Start queued executions of jobs that have none running; returns how many."""
     running = Execution.objects.filter(job=OuterRef("job"), status=Status.RUNNING)
     waiting = Execution.objects.filter(~Exists(running), status=Status.QUEUED).order_by("started_at")
     if not waiting.exists():
@@ -88,14 +88,16 @@ def start_queued(leader: Leader, limits: TeamLimits) -> int:
         )
         Revision.bump()
     for execution in chosen:
-        # No call of it has begun.
+        # No call of these executions has begun.
         execution.started_at, execution.worker_id = now, None
     backends.start(chosen, limits)
     return len(chosen)
 
 
 def _due_jobs(now: dt.datetime, fired: Fired) -> list[Job]:
-    """The next chunk of due jobs, locked. A row that cannot be read (edited by hand) is put aside and keeps nobody else's."""
+    """The next chunk of due jobs, locked. A row that cannot be read (edited by hand) is suspended and does not stop
+    the others.
+    """
     due = Job.objects.due(now).select_for_update(of=("self",)).only(*_read())[:CHUNK]
     try:
         return list(due)
@@ -113,7 +115,7 @@ def _due_jobs(now: dt.datetime, fired: Fired) -> list[Job]:
 
 
 def _put_aside(pk: UUID, name: str, reason: str, fired: Fired) -> None:
-    """Take a job off the clock until it is edited, and tell of it."""
+    """Clear a job's next fire time until it is edited, and notify about it."""
     log.error("job %s (%s) cannot be fired: %s", pk, name, reason)
     fired.unusable.append(str(pk))
     Job.objects.filter(pk=pk).update(next_run_at=None, problem=reason[:500])
@@ -160,7 +162,7 @@ def _fire_chunk(jobs: list[Job], now: dt.datetime, limits: TeamLimits, fired: Fi
 
 
 def _tell_of_unrun(unrun: Mapping[UUID, int]) -> None:
-    """Whatever fails here, firing goes on."""
+    """An error in a notification must not stop firing."""
     try:
         with transaction.atomic():
             notify_unrun(unrun)
@@ -169,7 +171,7 @@ def _tell_of_unrun(unrun: Mapping[UUID, int]) -> None:
 
 
 def _open_statuses(jobs: list[Job]) -> dict[UUID, frozenset[str]]:
-    """The statuses of open executions, of the jobs whose policy asks for them."""
+    """The statuses of open executions, for the jobs whose overlap policy needs them."""
     asking = [job.pk for job in jobs if job.overlap_policy != OverlapPolicy.ALLOW]
     if not asking:
         return {}
@@ -204,13 +206,14 @@ class Row(NamedTuple):
         is_open = planned.status in OPEN
         at = planned.moment if planned.status == Status.MISSED else now
         return cls(
-            uuid7(), job.pk, planned.status.value, TriggerType.SCHEDULED.value, planned.moment, at, None if is_open else at,
+            uuid7(), job.pk, planned.status.value, TriggerType.SCHEDULED.value, planned.moment, at,
+            None if is_open else at,
             target.kind, str(target), worker_id if is_open else None, planned.reason, "", [],
         )  # fmt: skip
 
 
 def _insert(rows: list[Row]) -> set[UUID]:
-    """Store executions but those whose fire time has one already; returns the ids of the stored."""
+    """Insert executions, except for fire times that already have one; returns the ids of the inserted rows."""
     if insert_new(Execution, Row._fields, rows) == len(rows):
         return {row.id for row in rows}
     stored: set[UUID] = set()
@@ -221,7 +224,7 @@ def _insert(rows: list[Row]) -> set[UUID]:
 
 
 def _advance(by_next: dict[dt.datetime | None, list[Job]], now: dt.datetime, ran: set[UUID]) -> None:
-    """Move the jobs to their next fire times, one statement for each time."""
+    """Set the next fire time of the jobs, one statement for each distinct time."""
     for following, jobs in by_next.items():
         fired = [job.pk for job in jobs if job.pk in ran]
         Job.objects.filter(pk__in=fired).update(

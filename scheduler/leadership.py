@@ -1,7 +1,8 @@
-"""Leadership: of all schedulers one leads, and proves it with a fencing token in every transaction that fires.
+"""Leadership: one scheduler leads, and proves it with a fencing token in every transaction that fires.
 
-The lease is the one `Leadership` row: it holds while its heartbeat is younger than `LEASE`. Whoever takes it over raises the token.
-On one machine a file lock tells of a leader's death at once; without it (several hosts) the lease has to run out.
+The lease is the single `Leadership` row. It is valid while its heartbeat is younger than `LEASE`. Every takeover
+increments the token. On one machine a file lock reveals a leader's death at once; on several hosts the lease must
+expire. See docs/decisions/fencing.md.
 """
 
 from __future__ import annotations
@@ -24,23 +25,23 @@ LEASE = HEARTBEAT_FRESH
 
 
 class NotLeading(Exception):
-    """Another process has become the leader since."""
+    """Another process has become the leader."""
 
 
 class LeaderLock(Protocol):
-    """What shows that no other process can lead any more, before its lease has run out."""
+    """A lock that proves that no other process leads, before the lease has expired."""
 
     def acquire(self, timeout: float) -> bool:
-        """Try for up to `timeout` seconds; returns whether the leader before is surely gone."""
+        """Try to lock for up to `timeout` seconds; returns whether the previous leader has certainly ended."""
         ...
 
     def release(self) -> None:
-        """Give the lock up, if it is held."""
+        """Release the lock if it is held."""
         ...
 
 
 class FileLeaderLock:
-    """An operating system's lock on a file: it ends with its process, however that dies. For schedulers on one machine."""
+    """A lock on a file, which the operating system releases when its process ends. For schedulers on one machine."""
 
     def __init__(self, path: Path) -> None:
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -60,23 +61,23 @@ class FileLeaderLock:
 
 
 class LeaseOnly:
-    """No lock: the lease alone decides. For schedulers on several hosts."""
+    """No lock: only the lease decides. For schedulers on several hosts."""
 
     def acquire(self, timeout: float) -> bool:
         time.sleep(timeout)
         return False
 
     def release(self) -> None:
-        """Nothing is held."""
+        """There is no lock to release."""
 
 
 def configured_lock() -> LeaderLock:
-    """The lock that `LEADER_LOCK` names: a file, or the database's lease alone."""
+    """The lock that `LEADER_LOCK` selects: a file, or the lease in the database only."""
     return FileLeaderLock(settings.SCHEDULER_LOCK_PATH) if settings.LEADER_LOCK == "file" else LeaseOnly()
 
 
 class Leader:
-    """This process's claim to lead: an id, a fencing token once it has taken over, and a heartbeat."""
+    """This process's leadership: an id, the fencing token after a takeover, and a heartbeat."""
 
     def __init__(self) -> None:
         self.id = f"{socket.gethostname()}:{os.getpid()}"
@@ -84,7 +85,9 @@ class Leader:
 
     @transaction.atomic
     def try_take_over(self, *, has_lock: bool) -> bool:
-        """Become the leader if nobody is: none has signed, the lease has run out, or its holder had the lock that is ours now."""
+        """Become the leader if nobody leads: there was no leader, the lease has expired, or its holder held the lock
+        that we hold now.
+        """
         row = self._row()
         held = bool(row.leader_id) and row.heartbeat_at is not None and row.now - row.heartbeat_at < LEASE
         if held and not (has_lock and row.has_lock):
@@ -94,7 +97,7 @@ class Leader:
 
     @transaction.atomic
     def take_over(self, *, has_lock: bool = False) -> None:
-        """Become the leader whoever is: every older token is void from now on."""
+        """Become the leader unconditionally: every earlier fencing token becomes invalid."""
         row = self._row()
         LeaderTerm.objects.filter(ended_at=None).update(ended_at=row.heartbeat_at or row.now)
         row.fencing_token += 1
@@ -104,20 +107,22 @@ class Leader:
         self.token = row.fencing_token
 
     def _row(self) -> Any:
-        """The leadership, locked, with the database's `now`."""
+        """The leadership row, locked, with the database's current time."""
         Leadership.objects.get_or_create(pk=1)
         return Leadership.objects.select_for_update().annotate(now=Now()).get(pk=1)
 
     def check_fence(self) -> None:
-        """Raise `NotLeading` unless this token is still the newest; renews the lease, and holds its row until the transaction ends."""
+        """Raise `NotLeading` unless this fencing token is the newest. Renews the lease, and keeps the row locked
+        until the transaction ends.
+        """
         self._write(heartbeat_at=Now())
 
     def beat(self, **values: Any) -> None:
-        """Write the heartbeat, and other columns. Raises `NotLeading` if another leads."""
+        """Write the heartbeat and other columns. Raises `NotLeading` if another process leads."""
         self._write(heartbeat_at=Now(), **values)
 
     def resign(self) -> None:
-        """Leave the lead, so that nobody waits for the lease to run out."""
+        """Give up leadership, so that the next leader need not wait for the lease to expire."""
         try:
             with transaction.atomic():
                 self._write(leader_id="", schedules=0)

@@ -1,4 +1,4 @@
-"""Who leads, and what is asked of the leader."""
+"""The lease of the leader, its history, incidents and requests to the leader."""
 
 from __future__ import annotations
 
@@ -11,12 +11,12 @@ from django.db.models import Q
 from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 
-# A heartbeat is written each second; one older than this means that nobody leads, and another may.
+# The heartbeat is written every second. If it is older than this, nobody leads and another process may take over.
 HEARTBEAT_FRESH = dt.timedelta(seconds=4)
 
 
 class Leadership(models.Model):
-    """One row: the process that leads, and its heartbeat. `fencing_token` grows with every change of leader."""
+    """One row: the process that leads, and its heartbeat. Every change of leader increments `fencing_token`."""
 
     id = models.PositiveSmallIntegerField(primary_key=True, default=1)
     fencing_token = models.BigIntegerField(_("fencing token"), default=0)
@@ -41,7 +41,7 @@ class Leadership(models.Model):
 
     @classmethod
     def current(cls) -> Leadership:
-        """The row as it is now; an empty one before the first leader."""
+        """The current row; an empty one before the first leader."""
         return cls.objects.filter(pk=1).first() or cls()
 
     @property
@@ -51,13 +51,15 @@ class Leadership(models.Model):
 
     @property
     def is_live(self) -> bool:
-        """Whether some process leads right now."""
+        """Whether a process leads now."""
         age = self.heartbeat_age
         return bool(self.leader_id) and age is not None and age < HEARTBEAT_FRESH.total_seconds()
 
 
 class LeaderTerm(models.Model):
-    """One period of leading. `ended_at` is the last heartbeat, written by who comes next; None while it lasts."""
+    """One period of leadership. `ended_at` is its last heartbeat, written by the next leader; None while the period
+    lasts.
+    """
 
     fencing_token = models.BigIntegerField(_("fencing token"), primary_key=True)
     leader_id = models.CharField(_("leader id"), max_length=300)
@@ -75,7 +77,7 @@ class LeaderTerm(models.Model):
 
 
 class Incident(models.Model):
-    """Something that is wrong with the scheduler, from when it was seen first until it is over."""
+    """A problem of the scheduler, from its first detection until its end."""
 
     class Kind(models.TextChoices):
         NO_LEADER = "no_leader", _("No scheduler leads")
@@ -94,7 +96,7 @@ class Incident(models.Model):
 
 
 class Resync(models.Model):
-    """A full reconciliation asked of the leader, and its answer."""
+    """A requested full reconciliation, and its result."""
 
     id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
     requested_at = models.DateTimeField(_("requested at"), default=timezone.now)

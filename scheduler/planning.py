@@ -1,4 +1,6 @@
-"""What a due job does now: which of its fire times run, wait, are skipped or missed, by its misfire and overlap policies."""
+"""Decides for a due job which of its fire times run, wait, are skipped or missed, by its misfire and overlap
+policies.
+"""
 
 from __future__ import annotations
 
@@ -12,12 +14,12 @@ from executions.models import Status
 from jobs.models import Job, fire_within, not_before
 from jobs.policies import MisfirePolicy, OverlapPolicy
 
-# Of the fire times that a job missed, the latest ones are run or recorded one by one.
+# Of many missed fire times, only the latest ones are run or recorded individually.
 MOST_MOMENTS = 100
 
 
 class Planned(NamedTuple):
-    """A fire time, and what its execution begins as."""
+    """A fire time, and the initial status of its execution."""
 
     moment: dt.datetime
     status: Status
@@ -26,21 +28,24 @@ class Planned(NamedTuple):
 
 @dataclass
 class Plan:
-    """Everything that a job's due fire times come to."""
+    """The result for all due fire times of a job."""
 
     executions: list[Planned] = field(default_factory=list)
     following: dt.datetime | None = None
 
 
 def plan(job: Job, now: dt.datetime, open_statuses: frozenset[str]) -> Plan:
-    """What to do about the fire times from `job.next_run_at` to `now`.
+    """Decide about the fire times from `job.next_run_at` to `now`.
 
-    `open_statuses` are those of the job's executions that have not ended. Raises `CronError` for an unusable schedule.
+    `open_statuses` are the statuses of the job's open executions. Raises `CronError` for an invalid schedule.
     """
     moments, more = _moments(job, now)
     run, missed = _by_misfire_policy(job, moments, now)
     count = f"more than {len(missed)}" if more else str(len(missed))
-    why = f"missed: no scheduler fired it within {job.misfire_grace_seconds} s (misfire policy: {job.misfire_policy}; {count} missed)"
+    why = (
+        f"missed: no scheduler fired it within {job.misfire_grace_seconds} s (misfire policy: "
+        f"{job.misfire_policy}; {count} missed)"
+    )
     executions = [Planned(moment, Status.MISSED, why) for moment in missed]
     executions += _by_overlap_policy(job, run, open_statuses)
     after = not_before(max(now, moments[-1]), job.start_date)
@@ -48,7 +53,7 @@ def plan(job: Job, now: dt.datetime, open_statuses: frozenset[str]) -> Plan:
 
 
 def _moments(job: Job, now: dt.datetime) -> tuple[list[dt.datetime], bool]:
-    """The due fire times in order, the latest `MOST_MOMENTS` of them, and whether there were more."""
+    """The due fire times in order, at most the latest `MOST_MOMENTS`, and whether there were more."""
     first = job.next_run_at
     assert first is not None
     last = min(now, dt.datetime.combine(job.end_date, dt.time.max, settings.SCHEDULER_ZONE))
@@ -66,7 +71,7 @@ def _moments(job: Job, now: dt.datetime) -> tuple[list[dt.datetime], bool]:
 def _by_misfire_policy(
     job: Job, moments: list[dt.datetime], now: dt.datetime
 ) -> tuple[list[dt.datetime], list[dt.datetime]]:
-    """Those to run, and those that are missed."""
+    """The fire times to run, and the missed ones."""
     if job.misfire_policy == MisfirePolicy.RUN_ALL:
         return moments, []
     late = now - moments[-1] > dt.timedelta(seconds=job.misfire_grace_seconds)

@@ -1,4 +1,4 @@
-"""The scheduler process: stand by, lead, fire, hand over."""
+"""The scheduler process: it stands by, takes over leadership, fires, and steps down."""
 
 from __future__ import annotations
 
@@ -27,30 +27,31 @@ log = logging.getLogger("cronsched.scheduler")
 _LOOK_SECONDS = 0.2
 _HEARTBEAT_SECONDS = 1.0
 _LONGEST_BACKOFF_SECONDS = 2.0
-# Firing, calling and recording share one interpreter: with Python's 5 ms they hand it over so often that 10,000 calls take a tenth longer.
+# Firing, delivery and recording share one interpreter. Python's default switch interval of 5 ms makes 10,000 calls take
+# a tenth longer.
 _SWITCH_SECONDS = 0.02
 _STANDBY_SECONDS = 0.2
 _RECOVERY_SECONDS = 3.0
 _UNCLAIMED_SECONDS = 1.0
 _MAILING_SECONDS = 1.0
 _FOLLOWING_SECONDS = 1.0
-# A message that is being sent is claimed: who takes over does not send it a second time.
+# Messages are claimed before they are sent, so that the next leader does not send them again.
 _OTHERS_STOP_SECONDS = 0.5
 
 
 class SchedulerProcess:
-    """Waits for the lead, then keeps the clock and fires, until told to stop. Survives a database that is away for a while."""
+    """Waits for leadership, then runs the clock and fires until it is stopped. It survives an unreachable database."""
 
     def __init__(self, lock: LeaderLock | None = None) -> None:
         self._lock = lock or configured_lock()
         self._stop = threading.Event()
 
     def stop(self) -> None:
-        """Ask for the end; safe in a signal handler."""
+        """Request the end; safe in a signal handler."""
         self._stop.set()
 
     def run(self) -> None:
-        """Stand by and lead until `stop`; then let calls under way finish and record every outcome."""
+        """Stand by and lead until `stop`; then let running calls end and store every outcome."""
         sys.setswitchinterval(_SWITCH_SECONDS)
         waiting = False
         while not self._stop.is_set():
@@ -70,7 +71,7 @@ class SchedulerProcess:
         shut_down()
 
     def _take_over(self) -> Leader | None:
-        """A leader, if nobody else is: the lock is free, or the lease of whoever holds it has run out."""
+        """Become the leader if nobody leads: the lock is free, or the lease of its holder has expired."""
         has_lock = self._lock.acquire(_STANDBY_SECONDS)
         leader = Leader()
         if leader.try_take_over(has_lock=has_lock):
@@ -80,7 +81,7 @@ class SchedulerProcess:
 
 
 class Term:
-    """One period of leading."""
+    """One period of leadership."""
 
     def __init__(self, leader: Leader, lock: LeaderLock, stop: threading.Event) -> None:
         self._leader = leader
@@ -95,8 +96,8 @@ class Term:
         self._next_beat = 0.0
 
     def serve(self) -> None:
-        """Lead until stopped or fenced off. The first firing catches up on what came due while nobody led."""
-        # In the local back-end the calls are made here.
+        """Lead until stopped or fenced off. The first firing catches up on fire times that came due before."""
+        # With the local backend, this process delivers the calls.
         new_worker_id()
         log.info("leading as %s with fencing token %d", self._leader.id, self._leader.token)
         self._clock.start()
@@ -138,7 +139,7 @@ class Term:
                 log.warning("the database did not answer, trying again in %.1f s: %s", backoff, exc)
                 connection.close()
             except Exception:
-                # Whatever went wrong here, firing goes on: that is another thread.
+                # An error in these steps must not stop firing, which runs in another thread.
                 backoff = min(2 * backoff, _LONGEST_BACKOFF_SECONDS)
                 log.exception("tending the clock failed, trying again in %.1f s", backoff)
                 connection.close()
@@ -149,7 +150,7 @@ class Term:
         close_old_connections()
         now = time.monotonic()
         if now >= self._next_beat:
-            # Where the lease of a stopped process was taken over, its lock comes free when it steps down.
+            # If the lease of a suspended process was taken over, its lock is released when it steps down.
             has_lock = self._lock.acquire(0)
             self._leader.beat(schedules=len(self._clock), last_resync_at=self._last_resync_at, has_lock=has_lock)
             self._clock.admit_waiting()
@@ -188,7 +189,7 @@ class Term:
                 log.warning("stepping down: %s", exc)
                 self._over.set()
             except Exception as exc:
-                # What is due stays due in the database, so that nothing is lost by trying again.
+                # What is due stays due in the database, so a retry loses nothing.
                 backoff = min(2 * backoff, _LONGEST_BACKOFF_SECONDS)
                 log.warning("firing failed, trying again in %.1f s: %s", backoff, exc, exc_info=not _is_database(exc))
                 connection.close()

@@ -1,4 +1,4 @@
-"""Reconciliation: making the clock equal the database."""
+"""Reconciliation: makes the clock equal the database."""
 
 from __future__ import annotations
 
@@ -19,13 +19,13 @@ from notifications.routing import notify_unschedulable
 from scheduler.clock import Clock
 
 log = logging.getLogger("cronsched.reconcile")
-# Who edits a job may be on another host.
+# Jobs may be edited on another host.
 _CLOCKS_DIFFER_BY = dt.timedelta(minutes=1)
 
 
 @dataclass(frozen=True)
 class Report:
-    """What a full pass found and did. Counts are of jobs; `orphaned_removed` counts entries of the clock that no job uses."""
+    """The result of a full pass. Numbers are jobs; `orphaned_removed` counts entries of the clock that no job uses."""
 
     ran_at: str
     db_jobs_total: int
@@ -42,7 +42,7 @@ class Report:
 
 
 class Reconciler:
-    """Knows which schedules are on the clock, and for how many jobs."""
+    """Knows the schedules on the clock, and the number of jobs of each."""
 
     def __init__(self, clock: Clock) -> None:
         self._clock = clock
@@ -51,9 +51,9 @@ class Reconciler:
         self._looked_at = timezone.now()
 
     def incremental(self) -> bool:
-        """Take up the schedules of jobs edited since the last look; returns whether anything has changed.
+        """Add the schedules of jobs edited since the last pass; returns whether anything changed.
 
-        What no job uses any more is left to the full pass.
+        Only the full pass removes unused entries.
         """
         now, seen = timezone.now(), Revision.both()
         if seen == self._seen:
@@ -67,7 +67,7 @@ class Reconciler:
         return True
 
     def full(self) -> Report:
-        """Pause what has expired, give a fire time to active jobs that lack one, and make the clock equal the database."""
+        """Disable expired jobs, set missing fire times, and make the clock equal the database."""
         ran_at = timezone.now()
         seen = Revision.both()
         paused = pause_expired()
@@ -94,7 +94,7 @@ class Reconciler:
 
 
 def _usable(expressions: Iterable[tuple[str, int]]) -> tuple[list[Schedule], dict[str, int]]:
-    """The schedules of expressions that can be used, and how many jobs have each."""
+    """The schedules of valid expressions, and the number of jobs of each."""
     schedules, counts = [], {}
     for expression, count in expressions:
         try:
@@ -106,7 +106,7 @@ def _usable(expressions: Iterable[tuple[str, int]]) -> tuple[list[Schedule], dic
 
 
 def repair() -> int:
-    """Give active jobs without a fire time (edited by hand, or once unusable) their next one; returns how many."""
+    """Set the next fire time of active jobs that have none (edited by hand, or once invalid); returns how many."""
     repaired = 0
     now = timezone.now()
     lacking = Job.objects.active().filter(next_run_at=None)

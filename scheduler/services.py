@@ -1,4 +1,4 @@
-"""What any process may ask of the scheduler."""
+"""Operations on the scheduler that any process may call."""
 
 from __future__ import annotations
 
@@ -17,17 +17,17 @@ _LOOK_SECONDS = 0.05
 
 
 def scheduled_jobs_count() -> int:
-    """How many active jobs have a fire time to come."""
+    """The number of active jobs with a next fire time."""
     return Job.objects.active().filter(next_run_at__isnull=False).count()
 
 
 def backlog() -> int:
-    """How many jobs are due and not yet fired."""
+    """The number of jobs that are due and not yet fired."""
     return Job.objects.due(timezone.now()).count()
 
 
 def resync(by: User | None) -> dict[str, Any]:
-    """Have the leader reconcile in full, and wait up to 10 s for its report. Raises `Conflict` without a leader."""
+    """Request a full reconciliation and wait up to 10 s for the leader's report. Raises `Conflict` without a leader."""
     if not Leadership.current().is_live:
         raise _no_leader("No scheduler is running. Start one with 'manage.py runscheduler'.")
     asked = Resync.objects.create(requested_by=by)

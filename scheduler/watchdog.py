@@ -1,7 +1,7 @@
-"""The API's processes watch the scheduler: they are alive when it is not, and tell the admins.
+"""The watchdog: API processes check the scheduler, because they run when it does not, and notify the admins.
 
-Each trouble is one row, whoever sees it first: it is told once when it begins and once when it is over. While nobody leads, nobody else sends
-messages, so the watching process does.
+Each incident is one row, written by the first process that detects it; one notification is sent when it begins and
+one when it ends. While nobody leads, the watchdog's process also sends the outbox.
 """
 
 from __future__ import annotations
@@ -22,16 +22,16 @@ from scheduler.models import Incident, Leadership, LeaderTerm
 
 log = logging.getLogger("cronsched.watchdog")
 LOOK_SECONDS = 10.0
-# How long nobody may lead, and how late the oldest due fire time may be.
+# Limits: seconds without a leader, and the lag of the oldest due fire time.
 NO_LEADER = dt.timedelta(minutes=1)
 LAGGING = dt.timedelta(minutes=1)
-# A backlog that is that long, however young it is, will not be fired in time.
+# A longer backlog cannot be fired in time, even if it has just arisen.
 BACKLOG = 50_000
 Kind = Incident.Kind
 
 
 def look() -> set[str]:
-    """Compare what is with what should be; tell of what began and of what is over. Returns the troubles that there are."""
+    """Check the scheduler; notify about incidents that began or ended. Returns the open incidents."""
     now = timezone.now()
     found = _troubles(now)
     known = {trouble.kind: trouble for trouble in Incident.objects.all()}
@@ -47,7 +47,7 @@ def look() -> set[str]:
 
 
 def _begin(kind: str, words: str, now: dt.datetime) -> None:
-    """Note a trouble and tell of it, in one transaction: of several processes the first does."""
+    """Store an incident and notify about it, in one transaction: of several processes, only the first does."""
     try:
         with transaction.atomic():
             Incident.objects.create(kind=kind, since=now)
@@ -57,7 +57,7 @@ def _begin(kind: str, words: str, now: dt.datetime) -> None:
 
 
 def _end(trouble: Incident, now: dt.datetime) -> None:
-    """Tell that a trouble is over, once."""
+    """Notify once that an incident has ended."""
     minutes = max(1, round((now - trouble.since).total_seconds() / 60))
     with transaction.atomic():
         if Incident.objects.filter(pk=trouble.pk).delete()[0]:
@@ -65,7 +65,9 @@ def _end(trouble: Incident, now: dt.datetime) -> None:
 
 
 def _troubles(now: dt.datetime) -> dict[str, str]:
-    """What is wrong, in words, by its kind. An installation in which no scheduler ever led is being set up."""
+    """The current incidents with a description, by kind. An installation that never had a leader is still being set
+    up.
+    """
     if not LeaderTerm.objects.exists():
         return {}
     found: dict[str, str] = {}
@@ -77,7 +79,7 @@ def _troubles(now: dt.datetime) -> dict[str, str]:
         )
     due = Job.objects.filter(is_active=True, next_run_at__lte=now)
     oldest = due.aggregate(oldest=Min("next_run_at"))["oldest"]
-    # A leader that has just begun catches up on what came due before it.
+    # A new leader catches up first.
     settled = leadership.acquired_at is None or now - leadership.acquired_at > LAGGING
     if Kind.NO_LEADER not in found and settled and oldest is not None and now - oldest > LAGGING:
         found[Kind.LAGGING] = f"The scheduler is late: a fire time of {_when(oldest)} has not been fired."
@@ -91,7 +93,7 @@ def _when(moment: dt.datetime | None) -> str:
 
 
 def watch(over: threading.Event) -> None:
-    """Look every ten seconds until `over`; whatever fails is tried again."""
+    """Check every ten seconds until `over` is set; errors are retried."""
     while not over.wait(LOOK_SECONDS):
         try:
             close_old_connections()
@@ -103,7 +105,7 @@ def watch(over: threading.Event) -> None:
 
 
 def start() -> threading.Event:
-    """RepositoryPoll in a thread of this process; setting the event that is returned ends it."""
+    """Run the watchdog in a thread of this process; set the returned event to end it."""
     over = threading.Event()
     threading.Thread(target=watch, args=(over,), name="watchdog", daemon=True).start()
     return over

@@ -20,7 +20,7 @@ from settings_app.models import PREFERENCE_FLAGS, GitHubCredential, Preferences,
 
 
 class SlackSettingsForm(forms.ModelForm[SlackSettings]):
-    """The URL is never shown again: left empty it stays as it is."""
+    """The URL is not shown again; an empty field keeps the stored one."""
 
     new_webhook_url = forms.CharField(
         label=_("Webhook URL"),
@@ -49,7 +49,7 @@ class SlackSettingsForm(forms.ModelForm[SlackSettings]):
 
 @admin.register(SlackSettings)
 class SlackSettingsAdmin(ProductAdmin):
-    """The one row."""
+    """The single row of Slack settings."""
 
     form = SlackSettingsForm
     list_display = ("__str__", "is_enabled", "channel", "updated_at")
@@ -59,14 +59,14 @@ class SlackSettingsAdmin(ProductAdmin):
     change_form_before_template = "settings_app/slack_tools.html"
 
     def changelist_view(self, request: HttpRequest, extra_context: Any = None) -> Any:
-        """There is one row, so its form is the page."""
+        """There is one row, so the list redirects to its form."""
         if not self.has_view_permission(request):
             raise PermissionDenied
         pk = SlackSettings.current().pk
         return HttpResponseRedirect(reverse("admin:settings_app_slacksettings_change", args=[pk]))
 
     def change_view(self, request: HttpRequest, object_id: str, form_url: str = "", extra_context: Any = None) -> Any:
-        """With the address of the button that sends a test message."""
+        """The form, with the URL of the test button."""
         context = {**(extra_context or {}), "test_url": page_links.path_of("slack_test")}
         return super().change_view(request, object_id, form_url, context)
 
@@ -78,15 +78,22 @@ class SlackSettingsAdmin(ProductAdmin):
 
 
 class GitHubCredentialForm(forms.ModelForm[GitHubCredential]):
-    """Secrets are never shown again: left empty they stay as they are."""
+    """Secrets are not shown again; an empty field keeps the stored one."""
 
     new_token = forms.CharField(
         label=_("Token"), required=False, widget=UnfoldAdminPasswordWidget(attrs={"autocomplete": "off"}),
-        help_text=_("With the permission Actions: read and write. Stored encrypted and not shown again; leave it empty to keep it."),
+        help_text=_(
+            "With the permission Actions: read and write. Stored encrypted and not shown again; "
+            "leave it empty to keep it."
+        ),
     )  # fmt: skip
     new_private_key = forms.CharField(
-        label=_("Private key (PEM)"), required=False, widget=UnfoldAdminTextareaWidget(attrs={"rows": 4, "autocomplete": "off", "spellcheck": "false"}),
-        help_text=_("The whole file, for a GitHub App. Stored encrypted and not shown again; leave it empty to keep it."),
+        label=_("Private key (PEM)"), required=False, widget=UnfoldAdminTextareaWidget(attrs={"rows": 4,
+        "autocomplete": "off", "spellcheck": "false"}),
+        help_text=_(
+            "The whole file, for a GitHub App. Stored encrypted and not shown again; "
+            "leave it empty to keep it."
+        ),
     )  # fmt: skip
 
     class Meta:
@@ -120,7 +127,7 @@ class GitHubCredentialForm(forms.ModelForm[GitHubCredential]):
 
 @admin.register(GitHubCredential)
 class GitHubCredentialAdmin(ProductAdmin):
-    """Named credentials that jobs choose from."""
+    """Named credentials that jobs select."""
 
     form = GitHubCredentialForm
     list_display = ("name", "kind", "problem", "expires_at", "updated_at")
@@ -142,7 +149,7 @@ class GitHubCredentialAdmin(ProductAdmin):
     change_form_before_template = "settings_app/credential_tools.html"
 
     def change_view(self, request: HttpRequest, object_id: str, form_url: str = "", extra_context: Any = None) -> Any:
-        """With the address of the button that asks GitHub what the credential reaches."""
+        """The form, with the URL of the button that checks the credential."""
         context = {**(extra_context or {}), "check_url": page_links.path_of("credential_check", object_id)}
         return super().change_view(request, object_id, form_url, context)
 

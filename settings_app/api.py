@@ -20,7 +20,7 @@ from settings_app.models import JOBS_TABLE_COLUMNS, PREFERENCE_FLAGS, Preference
 
 
 class SlackSettingsSerializer(openapi.Representation[SlackSettings]):
-    """Slack settings, with the URL: its form sends back what it read."""
+    """Slack settings with the URL, because the frontend's form sends it back."""
 
     id = serializers.UUIDField()
     is_enabled = serializers.BooleanField()
@@ -47,7 +47,7 @@ class SlackChanges(serializers.Serializer[Any]):
 
 
 class SlackSettingsView(APIView):
-    """Where Slack messages go."""
+    """The Slack settings."""
 
     permission_classes = (IsAdmin,)
 
@@ -66,7 +66,7 @@ class SlackSettingsView(APIView):
 
 
 class PreferencesSerializer(openapi.Representation[Preferences]):
-    """What a user wants to hear."""
+    """A user's notification preferences."""
 
     id = serializers.UUIDField()
     user_id = serializers.UUIDField()
@@ -102,7 +102,7 @@ _UI_BODY = shape(
 
 
 class PreferencesView(APIView):
-    """What a user wants to hear; one's own or, for admins, anybody's."""
+    """Notification preferences of the caller or, for admins, of any user."""
 
     permission_classes = (NotByApiToken, IsAuthenticated)
 
@@ -123,7 +123,7 @@ def _preferences(verb: str, preferences: Preferences) -> Response:
 
 
 class UiPreferencesView(APIView):
-    """How a user likes the frontend; one's own or, for admins, anybody's."""
+    """Frontend preferences of the caller or, for admins, of any user."""
 
     permission_classes = (NotByApiToken, IsAuthenticated)
 

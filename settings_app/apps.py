@@ -10,7 +10,7 @@ class SettingsAppConfig(AppConfig):
         from settings_app.models import GitHubCredential, Preferences, SlackSettings
 
         listener.register(SlackSettings, "slack_settings", secrets=["webhook_url"])
-        # Preferences are deleted with their account, whose deletion is recorded.
+        # Preferences are deleted with their account, and that deletion is recorded.
         listener.register(Preferences, "preferences", deletions=False)
         listener.register(
             GitHubCredential,

@@ -1,4 +1,4 @@
-"""Secrets at rest: encrypted with Fernet (AES-128-CBC and HMAC-SHA256) under keys of the settings."""
+"""Encryption of secrets in the database: Fernet (AES-128-CBC and HMAC-SHA256), with the keys of the settings."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from core.api.errors import DomainError
 
 
 class UndecryptableError(DomainError):
-    """No key of `CRONSCHED_ENCRYPTION_KEYS` opens what is stored: 503, as only an operator can mend it."""
+    """No key of `CRONSCHED_ENCRYPTION_KEYS` decrypts a stored value: 503, because only an operator can repair it."""
 
     status = 503
 
@@ -30,12 +30,12 @@ def _box_of(keys: tuple[str, ...]) -> MultiFernet:
 
 
 def encrypt(text: str) -> str:
-    """`text` under the first key."""
+    """Encrypt a text with the first key."""
     return _box().encrypt(text.encode()).decode()
 
 
 def decrypt(stored: str) -> str:
-    """The text that `encrypt` was given, under any of the keys. Raises `UndecryptableError`."""
+    """Decrypt a text with any of the keys. Raises `UndecryptableError`."""
     try:
         return _box().decrypt(stored.encode()).decode()
     except InvalidToken:
@@ -46,7 +46,7 @@ def decrypt(stored: str) -> str:
 
 
 class EncryptedTextField(models.TextField[Any, Any]):
-    """Text that is encrypted in the database and plain in Python; '' is stored as it is."""
+    """Text that is encrypted in the database and plain in Python; '' is stored unencrypted."""
 
     def get_prep_value(self, value: Any) -> Any:
         value = super().get_prep_value(value)

@@ -1,4 +1,4 @@
-"""Settings kept in the database: Slack for all, preferences for each user."""
+"""Settings in the database: Slack, GitHub credentials, preferences of users."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ JOBS_TABLE_COLUMNS = {
 
 
 class SlackSettings(models.Model):
-    """One row: where Slack messages go. The webhook's URL is a secret."""
+    """The Slack settings, one row. The webhook's URL is a secret."""
 
     SINGLETON = uuid.UUID(int=1)
 
@@ -50,19 +50,20 @@ class SlackSettings(models.Model):
 
     @classmethod
     def current(cls) -> SlackSettings:
-        """The row, made with defaults at its first read."""
+        """The row; created with defaults at the first read."""
         return cls.objects.get_or_create(pk=cls.SINGLETON)[0]
 
 
 class GitHubCredentialManager(models.Manager["GitHubCredential"]):
-    """Leaves the secrets where they are until they are asked for: one whose key is lost must not close every page that names it."""
+    """Defers the encrypted columns, so that a lost key does not break every page that names a credential."""
 
     def get_queryset(self) -> models.QuerySet[GitHubCredential]:
         return super().get_queryset().defer("token", "private_key")
 
 
 class GitHubCredential(models.Model):
-    """A token, or a GitHub App's installation, by which jobs dispatch and follow workflows. Its secrets are never shown again.
+    """A token, or an installation of a GitHub App, with which jobs dispatch and follow workflows. Its secrets are not
+    shown again.
 
     GitHub: "Managing your personal access tokens"; "Authenticating as a GitHub App installation".
     """
@@ -112,7 +113,7 @@ class GitHubCredential(models.Model):
 
 
 class Preferences(models.Model):
-    """What one user wants to hear, and by which channel."""
+    """A user's notification preferences."""
 
     id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
     user = models.OneToOneField(settings.AUTH_USER_MODEL, on_delete=models.CASCADE, related_name="preferences")
@@ -148,7 +149,7 @@ def _default_columns() -> dict[str, Any]:
 
 
 class UiPreferences(models.Model):
-    """How one user likes the frontend."""
+    """A user's frontend preferences."""
 
     user = models.OneToOneField(settings.AUTH_USER_MODEL, on_delete=models.CASCADE, related_name="ui_preferences")
     jobs_table_columns = models.JSONField(_("jobs table columns"), default=_default_columns)

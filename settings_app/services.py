@@ -1,4 +1,4 @@
-"""What can be done with settings and preferences. Each verb is one transaction, and raises `DomainError`s."""
+"""Operations on settings and preferences. Each is one transaction and raises `DomainError`s."""
 
 from __future__ import annotations
 
@@ -24,10 +24,12 @@ from settings_app.models import (
 
 @transaction.atomic
 def update_slack(data: Mapping[str, Any]) -> SlackSettings:
-    """Change the fields sent. Raises `Invalid settings` when enabled without a URL, or for a URL that is not https."""
+    """Change the given fields. Raises `Invalid settings` if Slack is enabled without a URL, or for a URL that is not
+    https.
+    """
     if not SlackSettings.objects.exists():
         SlackSettings.current()
-    # The stored URL is read only where it counts, so that one whose key is lost can be replaced.
+    # The stored URL is read only if needed, so that it can be replaced after its key was lost.
     slack = SlackSettings.objects.select_for_update().defer("webhook_url").get(pk=SlackSettings.SINGLETON)
     if data.get("is_enabled") is not None:
         slack.is_enabled = payload.boolean(data["is_enabled"], "is_enabled")
@@ -44,7 +46,7 @@ def update_slack(data: Mapping[str, Any]) -> SlackSettings:
 
 
 def slack_url(value: Any) -> str:
-    """A webhook's URL: https with a host; blank is ''."""
+    """Validate a webhook's URL: https with a host; blank is ''."""
     url = payload.text(value, "webhook_url", limit=2048)
     parts = urlsplit(url)
     if url and (parts.scheme != "https" or not parts.hostname or any(char.isspace() for char in url)):
@@ -55,7 +57,7 @@ def slack_url(value: Any) -> str:
 
 
 def user_of_preferences(user_id: str, *, by: User, verb: str = "access") -> User:
-    """The user whose preferences `by` may see or change: oneself or, for admins, anybody."""
+    """The user whose preferences `by` may read or change: the caller or, for admins, any user."""
     if not by.is_admin and user_id.lower() != str(by.pk):
         message = f"Forbidden: Cannot {verb} other users preferences"
         raise Forbidden(message, message)
@@ -63,13 +65,13 @@ def user_of_preferences(user_id: str, *, by: User, verb: str = "access") -> User
 
 
 def preferences_of(user: User) -> Preferences:
-    """A user's preferences, made with defaults at the first read."""
+    """A user's preferences; created with defaults at the first read."""
     return Preferences.objects.get_or_create(user=user)[0]
 
 
 @transaction.atomic
 def update_preferences(user: User, data: Mapping[str, Any]) -> Preferences:
-    """Change the flags sent; other keys are ignored."""
+    """Change the given flags; unknown keys are ignored."""
     preferences_of(user)
     preferences = Preferences.objects.select_for_update().get(user=user)
     for name in PREFERENCE_FLAGS:
@@ -80,14 +82,14 @@ def update_preferences(user: User, data: Mapping[str, Any]) -> Preferences:
 
 
 def columns_of(user: User) -> dict[str, bool]:
-    """Which columns of the job table a user shows."""
+    """The visible columns of a user's job table."""
     stored = UiPreferences.objects.filter(user=user).values_list("jobs_table_columns", flat=True).first()
     return {**JOBS_TABLE_COLUMNS, **(stored or {})}
 
 
 @transaction.atomic
 def update_columns(user: User, data: Mapping[str, Any]) -> dict[str, bool]:
-    """Set the columns: the defaults overlaid with the known keys sent, whatever was stored."""
+    """Set the columns: the defaults with the known keys of the request, independent of the stored ones."""
     if data.get("jobs_table_columns") is None:
         raise Invalid(
             "Missing required fields",
@@ -103,7 +105,7 @@ def update_columns(user: User, data: Mapping[str, Any]) -> dict[str, bool]:
 
 
 def reencrypt() -> int:
-    """Encrypt every secret anew under the first key; returns how many. Run it after a key was put in front."""
+    """Encrypt every secret again with the first key; returns how many. Run it after a new key was put first."""
     count = 0
     for model, name in encrypted_fields():
         with transaction.atomic():

@@ -19,7 +19,7 @@ from taxonomy.models import GENERAL, Category, Label, PicTeam, slug_of
 
 
 class LabelForm(forms.ModelForm[Any]):
-    """A changed name gives a changed slug; the category General stays as it is."""
+    """A new name changes the slug; the category General cannot be changed."""
 
     def clean(self) -> dict[str, Any]:
         data = super().clean() or {}
@@ -41,7 +41,7 @@ class LabelForm(forms.ModelForm[Any]):
 
 
 class LabelAdmin(ProductAdmin):
-    """Disable instead of delete: the jobs keep their label."""
+    """Labels are disabled instead of deleted, because jobs keep their label."""
 
     form = LabelForm
     list_display = ["name", "slug", "is_active", "job_count", "updated_at"]
@@ -62,7 +62,7 @@ class LabelAdmin(ProductAdmin):
 
     @admin.display(description=gettext_lazy("jobs"), ordering="_jobs")
     def job_count(self, label: Any) -> str:
-        """How many jobs have it, with the list of them."""
+        """The number of jobs with this label, with a link to them."""
         field = "category" if isinstance(label, Category) else "pic_team"
         url = page_links.path_of("job_list", **{f"{field}__id__exact": label.pk})
         return format_html('<a href="{}">{}</a>', url, label._jobs)
@@ -77,7 +77,7 @@ class LabelAdmin(ProductAdmin):
         self.message_user(request, _("%(count)d disabled.") % {"count": self._set_active(changed, active=False)})
 
     def _set_active(self, labels: QuerySet[Any], *, active: bool) -> int:
-        """One by one, so that the audit trail tells of each."""
+        """One by one, so that the audit trail records each."""
         changed = list(labels.exclude(is_active=active))
         for label in changed:
             label.is_active = active

@@ -66,7 +66,7 @@ class PicTeamChanges(CategoryChanges):
 
 
 class LabelsView(APIView):
-    """List and create; the subclasses say of which kind."""
+    """List and create labels; subclasses set the model."""
 
     permission_classes = (ReadOrAdmin,)
     kind: ClassVar[Any]
@@ -89,7 +89,7 @@ class LabelsView(APIView):
 
 
 class LabelView(LabelsView):
-    """Change and disable one."""
+    """Change and disable one label."""
 
     http_method_names = ("put", "delete", "options")
 

@@ -1,4 +1,4 @@
-"""Categories and PIC teams: the labels by which teams find their jobs."""
+"""Categories and PIC teams: the labels of jobs."""
 
 from __future__ import annotations
 
@@ -17,18 +17,18 @@ GENERAL = "general"
 
 
 def slug_of(name: str) -> str:
-    """Lower case; runs of anything but a-z and 0-9 become one '-'; ends trimmed. May be ''."""
+    """The slug of a name: lower case; runs of other characters than a-z and 0-9 become one '-'; trimmed. May be ''."""
     return re.sub(r"[^a-z0-9]+", "-", name.lower()).strip("-")
 
 
 class LabelQuerySet(models.QuerySet["Label"]):
-    """Questions asked of categories and PIC teams alike."""
+    """Queries on categories and PIC teams."""
 
     def by_name(self) -> Self:
         return self.order_by(Lower("name"), "slug")
 
     def called(self, name: str) -> Any:
-        """The label with this slug or display name, without case; None if there is none."""
+        """The label with this slug or, ignoring case, this display name; None if there is none."""
         name = name.strip()
         return best_match(
             name, self.filter(Q(slug=name.lower()) | Q(name__iexact=name) | Q(slug=slug_of(name) or name))
@@ -36,7 +36,7 @@ class LabelQuerySet(models.QuerySet["Label"]):
 
 
 def best_match(name: str, labels: Iterable[Label]) -> Any:
-    """Of these labels the one with this slug, else with this display name without case, else with its slug."""
+    """The best match among labels: by slug, else by display name ignoring case, else by the name's slug."""
     name = name.lower()
     ranked = [(label.slug != name, label.name.lower() != name, label) for label in labels]
     fitting = [found for found in ranked if not (found[0] and found[1]) or found[2].slug == (slug_of(name) or name)]
@@ -44,14 +44,14 @@ def best_match(name: str, labels: Iterable[Label]) -> Any:
 
 
 class LabelBook:
-    """All labels of a kind, read once, to look up many names."""
+    """All labels of a kind, read once, for many look-ups."""
 
     def __init__(self, kind: type[Label]) -> None:
         self._labels = list(kind.objects.all())
         self._known: dict[str, Any] = {}
 
     def called(self, name: str) -> Any:
-        """As `LabelQuerySet.called`, without a query."""
+        """Like `LabelQuerySet.called`, without a query."""
         name = name.strip()
         if name not in self._known:
             self._known[name] = best_match(name, self._labels)
@@ -59,7 +59,7 @@ class LabelBook:
 
 
 class Label(models.Model):
-    """A name with a slug that is unique among its kind. Disabled ones stay on the jobs that have them."""
+    """A name with a slug that is unique within its kind. Jobs keep a label that is disabled."""
 
     id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
     name = models.CharField(_("name"), max_length=100)
@@ -86,7 +86,7 @@ class Label(models.Model):
 
 
 class Category(Label):
-    """What a job is for."""
+    """The purpose of a job."""
 
     class Meta:
         verbose_name = _("category")

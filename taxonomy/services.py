@@ -1,4 +1,4 @@
-"""What can be done with categories and PIC teams. Each verb is one transaction, and raises `DomainError`s."""
+"""Operations on categories and PIC teams. Each is one transaction and raises `DomainError`s."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ L = TypeVar("L", Category, PicTeam)
 
 
 def create(kind: type[L], data: dict[str, Any]) -> L:
-    """Make a category or a PIC team from `name`, optional `slug` and, for teams, `slack_handle`."""
+    """Create a category or a PIC team from `name`, an optional `slug` and, for teams, `slack_handle`."""
     name = payload.text(data.get("name"), "name", limit=100)
     handle = payload.text(data.get("slack_handle"), "slack_handle", limit=100)
     missing = [f for f, v in (("name", name), ("slack_handle", handle or kind is Category)) if not v]
@@ -35,9 +35,9 @@ def create(kind: type[L], data: dict[str, Any]) -> L:
 
 @transaction.atomic
 def update(kind: type[L], label_id: str, data: dict[str, Any]) -> tuple[L, int]:
-    """Rename, enable or disable. A new name gives a new slug, and the jobs follow.
+    """Rename, enable or disable a label. A new name changes its slug, also in the API's job list.
 
-    Returns the label and how many jobs have it under a changed slug.
+    Returns the label and the number of jobs whose slug changed.
     """
     label = _get(kind, label_id)
     if "slug" in data:
@@ -58,7 +58,7 @@ def update(kind: type[L], label_id: str, data: dict[str, Any]) -> tuple[L, int]:
 
 @transaction.atomic
 def disable(kind: type[L], label_id: str) -> L:
-    """Disable it; the row stays, as its jobs name it."""
+    """Disable a label. Its row stays, because jobs refer to it."""
     label = _get(kind, label_id)
     label.is_active = False
     _keep_general(label)
@@ -67,7 +67,7 @@ def disable(kind: type[L], label_id: str) -> L:
 
 
 def _get(kind: type[L], label_id: str) -> L:
-    # The API speaks English whatever the client's language.
+    # The API answers in English in every language.
     noun = "category" if kind is Category else "PIC team"
     pk = payload.uuid_or_404(label_id, "Not found", f"There is no {noun} '{label_id}'.")
     label: L | None = kind._default_manager.select_for_update().filter(pk=pk).first()  # type: ignore[assignment]

@@ -159,7 +159,9 @@ def target(_target: Target) -> Target:
 
 @pytest.fixture(scope="session")
 def installation(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Installation]:
-    """The product as an operator runs it: web processes and a scheduler, on a database of their own; with `TEST_CLUSTER` a cluster."""
+    """The product as an operator runs it: web processes and a scheduler, on a database of their own; with
+    `TEST_CLUSTER` a cluster.
+    """
     folder: Path = tmp_path_factory.mktemp("installation")
     if not os.environ.get("TEST_CLUSTER"):
         with Installation(folder) as running:

@@ -1,4 +1,4 @@
-"""Throttling of failed logins, by name and client address; the counters are in the database, shared by all processes."""
+"""Throttles failed logins by name and client address; all processes share the counters in the database."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Jobs and executions in the admin: the pages that look across several apps."""
+"""The pages are in `accounts.second_factor.pages`; the reset is an action on users."""
 
 from django.contrib import admin
 from django_otp.plugins.otp_static.models import StaticDevice

@@ -1,4 +1,4 @@
-"""What can be done to many jobs at once. Each job is taken by itself: what is refused for one is told, and the others are done."""
+"""Bulk actions on jobs. Each job is processed separately: a refused job is reported, and the others are processed."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ _TOLD = 10
 def _each(
     model_admin: Any, request: HttpRequest, jobs: QuerySet[Job], act: Callable[[Job, Any], object], done: str
 ) -> None:
-    """Do something to each job, and tell how many it was done to."""
+    """Call a function for each job, and report how many succeeded."""
     count, refused = 0, 0
     for job in jobs.select_related("pic_team", "category", "created_by"):
         try:
@@ -41,9 +41,10 @@ def _each(
 
 @admin.action(description=gettext_lazy("Run now"), permissions=["change"])
 def run_now(model_admin: Any, request: HttpRequest, queryset: QuerySet[Job]) -> None:
-    """Run the chosen jobs once, also inactive ones."""
+    """Run the selected jobs once, including inactive ones."""
     _each(
-        model_admin, request, queryset, lambda job, user: trigger_now(job.pk, {}, by=user), _("started; see their executions.")
+        model_admin, request, queryset, lambda job, user: trigger_now(job.pk, {}, by=user),
+        _("started; see their executions.")
     )  # fmt: skip
 
 
@@ -92,7 +93,7 @@ def _asked(form: Any, request: HttpRequest) -> Any:
 def _ask(
     model_admin: Any, request: HttpRequest, queryset: QuerySet[Job], form: forms.Form, action: str, title: str
 ) -> HttpResponse:
-    """The page that asks for what the action needs."""
+    """The intermediate page with the action's form."""
     context = {
         **model_admin.admin_site.each_context(request),
         "title": title,

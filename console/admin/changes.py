@@ -15,7 +15,7 @@ from core.admin import ReadOnlyAdmin
 
 @admin.register(ChangeRecord)
 class ChangeRecordAdmin(ReadOnlyAdmin):
-    """The audit trail: who did what to what, from where."""
+    """The audit trail."""
 
     list_display = ("at", "subject", "name", "kind", "by_email", "address", "changes")
     list_filter = ("subject", "kind")
@@ -26,7 +26,7 @@ class ChangeRecordAdmin(ReadOnlyAdmin):
     changes = columns.changes
 
     def get_list_display(self, request: HttpRequest) -> Any:
-        """Addresses are for admins."""
+        """Only admins see IP addresses."""
         user: Any = request.user
         return self.list_display if user.is_admin else [name for name in self.list_display if name != "address"]
 
@@ -35,7 +35,7 @@ class ChangeRecordAdmin(ReadOnlyAdmin):
         return self.fields if user.is_admin else [name for name in self.fields if name != "address"]
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[ChangeRecord]:
-        """Whoever is no admin sees what happened to jobs, which everybody may read."""
+        """Users who are not admins see only the changes of jobs, which everybody may read."""
         records: QuerySet[ChangeRecord] = super().get_queryset(request)
         user: Any = request.user
         return records if user.is_admin else records.filter(subject="job")

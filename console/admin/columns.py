@@ -1,4 +1,4 @@
-"""Cells of the lists: what a person wants to see of a job at a glance."""
+"""Columns of the admin lists."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ def name(self: Any, job: Job) -> str:
 
 @admin.display(description=gettext_lazy("State"), ordering="is_active")
 def state(self: Any, job: Any) -> str:
-    """Whether it is active; a button that changes it, for those who may."""
+    """Whether the job is active, with a button that changes it for users who may."""
     kind = "s-failed" if job.problem else "s-success" if job.is_active else ""
     dot = format_html('<span class="cs-dot {}">{}</span>', kind, _("Active") if job.is_active else _("Inactive"))
     if not getattr(job, "may_touch", False):
@@ -40,7 +40,7 @@ def state(self: Any, job: Any) -> str:
 
 
 def _button(page: str, job: Job, label: str, content: str) -> str:
-    """A button of the form `act` (`console/act.html`)."""
+    """A button that sends a form by POST (`core/act.html`)."""
     return format_html(
         '<button type="submit" class="cs-button cs-small" form="act" formaction="{}" aria-label="{}">{}</button>',
         reverse(page, args=[job.pk]),
@@ -51,7 +51,7 @@ def _button(page: str, job: Job, label: str, content: str) -> str:
 
 @admin.display(description=gettext_lazy("Schedule"), ordering="cron_expression")
 def schedule(self: Any, job: Job) -> str:
-    """In words, with the expression as a hint."""
+    """The schedule in words, with the expression as a tooltip."""
     try:
         words = job.schedule.describe()
     except CronError as exc:
@@ -61,7 +61,7 @@ def schedule(self: Any, job: Job) -> str:
 
 @admin.display(description=gettext_lazy("Next run"), ordering="next_run_at")
 def next_run(self: Any, job: Job) -> str:
-    """How long from now, and when in JST."""
+    """The time until the next fire time, and that time in JST."""
     if job.next_run_at is None:
         return "—"
     there = job.next_run_at.astimezone(settings.SCHEDULER_ZONE)
@@ -100,7 +100,7 @@ def outcome(status: str) -> SafeString:
 
 @admin.display(description=gettext_lazy("Last 20"))
 def recent(self: Any, job: Any) -> str:
-    """A column for each of the latest runs, as high as it took long, coloured by its outcome."""
+    """The latest runs as columns: the height is the duration, the colour the outcome."""
     runs = getattr(job, "runs", [])
     if not runs:
         return "—"
@@ -120,11 +120,15 @@ def recent(self: Any, job: Any) -> str:
 
 @admin.display(description=gettext_lazy("End date"), ordering="end_date")
 def ends(self: Any, job: Job) -> str:
-    """Coloured when it is near or past."""
+    """The end date, coloured if it is near or past."""
     days = (job.end_date - today()).days
     if days > _SOON_DAYS:
         return f"{job.end_date:%Y-%m-%d}"
-    kind, hint = ("cs-over", _("has passed")) if days < 0 else ("cs-soon", ngettext("%(count)d day left", "%(count)d days left", days) % {"count": days})  # fmt: skip
+    kind, hint = (
+        ("cs-over", _("has passed"))
+        if days < 0
+        else ("cs-soon", ngettext("%(count)d day left", "%(count)d days left", days) % {"count": days})
+    )
     return format_html('<span class="{}" title="{}">{}</span>', kind, hint, f"{job.end_date:%Y-%m-%d}")
 
 
@@ -137,7 +141,7 @@ def run_button(self: Any, job: Any) -> str:
 
 @admin.display(description=gettext_lazy("Difference"))
 def changes(self: Any, record: ChangeRecord) -> str:
-    """Each changed field with what it was and what it is."""
+    """Each changed field with its values before and after."""
     lines = ((name, _shown(before), _shown(after)) for name, (before, after) in record.difference.items())
     return format_html_join("", "<div>{}: {} → {}</div>", lines) or "—"
 

@@ -1,4 +1,4 @@
-"""The history in the admin. Totals are not counted, as there may be millions."""
+"""Executions in the admin. The list does not count its rows, because there may be millions."""
 
 from __future__ import annotations
 
@@ -24,13 +24,13 @@ from executions import services
 from executions.models import Execution, Worker
 from jobs.services import get_job, may_touch
 
-# By which the calendar leads here, beside the filters.
+# The parameters of links from the calendar, in addition to the filters.
 _LOOKUPS = {"job", "job__pic_team", "job__pic_team__slug", "job__category__slug", "job__cron_expression", "status__in"}
 
 
 @admin.register(Execution)
 class ExecutionAdmin(ReadOnlyAdmin):
-    """One line for each firing, newest first; its page tells everything that is known."""
+    """One row for each execution, newest first."""
 
     list_display = ("began", "job_name", "outcome", "took", "trigger_type", "response_status", "error")
     list_display_links = ("began",)
@@ -75,7 +75,7 @@ class ExecutionAdmin(ReadOnlyAdmin):
     def change_view(
         self, request: HttpRequest, object_id: str, form_url: str = "", extra_context: Any = None
     ) -> HttpResponse:
-        """Everything that is known of one execution."""
+        """The page of one execution."""
         try:
             execution = services.get_execution(object_id)
         except DomainError:
@@ -95,7 +95,7 @@ class ExecutionAdmin(ReadOnlyAdmin):
         return TemplateResponse(request, "console/execution.html", context)
 
     def again(self, request: HttpRequest, execution_id: str) -> HttpResponseBase:
-        """Run its job once more, with the same overrides."""
+        """Run the execution's job again with the same overrides."""
         if request.method != "POST":
             return HttpResponse(status=405)
         user: Any = request.user

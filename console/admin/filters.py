@@ -1,4 +1,4 @@
-"""Filters of the lists that the dashboard and the calendar link to. All live in the address, so a filtered list can be kept as a link."""
+"""List filters that dashboard and calendar link to. Their state is in the URL, so a filtered list can be bookmarked."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from jobs.targets import kinds
 
 
 class AttentionFilter(SimpleListFilter):
-    """Jobs that somebody should look at."""
+    """Jobs that need attention."""
 
     title = _("attention")
     parameter_name = "attention"
@@ -43,7 +43,7 @@ class AttentionFilter(SimpleListFilter):
 
 
 class TargetFilter(SimpleListFilter):
-    """Webhooks or workflows."""
+    """Jobs by kind of target."""
 
     title = _("target")
     parameter_name = "target"
@@ -57,7 +57,7 @@ class TargetFilter(SimpleListFilter):
 
 
 class ExecutionTypeFilter(SimpleListFilter):
-    """Executions by their kind of target."""
+    """Executions by kind of target."""
 
     title = _("execution type")
     parameter_name = "execution_type__exact"
@@ -70,7 +70,7 @@ class ExecutionTypeFilter(SimpleListFilter):
 
 
 class OwnerFilter(SimpleListFilter):
-    """One's own jobs."""
+    """The user's own jobs."""
 
     title = _("owner")
     parameter_name = "owner"
@@ -83,7 +83,7 @@ class OwnerFilter(SimpleListFilter):
 
 
 class AgeFilter(SimpleListFilter):
-    """How long ago an execution began."""
+    """Executions by the time since they began."""
 
     title = _("began")
     parameter_name = "age"
@@ -98,7 +98,7 @@ class AgeFilter(SimpleListFilter):
 
 
 class DayFilter(SimpleListFilter):
-    """One of the last days, in the scheduler's zone: a drill-down that reads no more of the history than it shows."""
+    """One of the last days in the scheduler's zone. Reads only the rows of that day."""
 
     title = _("day")
     parameter_name = "day"
@@ -118,7 +118,7 @@ class DayFilter(SimpleListFilter):
 
 
 class _MomentFilter(SimpleListFilter):
-    """A bound in the scheduler's zone, such as `2026-11-24T09:00`; shown while it is in the address."""
+    """A bound in the scheduler's zone, such as `2026-11-24T09:00`; shown while it is in the URL."""
 
     lookup = ""
 

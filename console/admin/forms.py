@@ -1,4 +1,4 @@
-"""The form of a job, and those of the bulk actions."""
+"""The forms of a job and of the bulk actions."""
 
 from __future__ import annotations
 
@@ -24,17 +24,17 @@ from taxonomy.models import Category, PicTeam
 
 
 def form_fields() -> tuple[str, ...]:
-    """The columns of a job that the form shows."""
+    """The columns of a job that the form contains."""
     return tuple(field.name for field in declared(Job) if field.traits.section)
 
 
 def numbers() -> tuple[str, ...]:
-    """The whole numbers among them."""
+    """The integer fields among them."""
     return tuple(field.name for field in declared(Job) if field.traits.bounds)
 
 
 class RetryOnField(forms.MultipleChoiceField):
-    """Failures after which another attempt is made."""
+    """The failures after which another attempt is made."""
 
     widget = UnfoldAdminCheckboxSelectMultipleWidget
 
@@ -43,7 +43,7 @@ class RetryOnField(forms.MultipleChoiceField):
 
 
 class EmailsField(forms.CharField):
-    """Addresses, one a line or separated by commas."""
+    """E-mail addresses, one a line or separated by commas."""
 
     def prepare_value(self, value: Any) -> Any:
         return "\n".join(value) if isinstance(value, list) else value
@@ -56,7 +56,9 @@ class EmailsField(forms.CharField):
 
 
 class JobForm(forms.ModelForm[Job]):
-    """Validates with the same rules as the API. Its fields follow from the declared fields of jobs and of kinds of targets."""
+    """The form of a job, with the validation of the API. Its fields are derived from the declared fields of jobs and
+    target kinds.
+    """
 
     target_kind = forms.ChoiceField(label=_("What is called"), widget=UnfoldAdminRadioSelectWidget, required=False)
     retry_on = RetryOnField(
@@ -79,13 +81,13 @@ class JobForm(forms.ModelForm[Job]):
             self._add_target_fields()
         for name in numbers():
             if name in self.fields:
-                # A number that is left out stays as it is.
+                # An empty number leaves the stored value unchanged.
                 self.fields[name].required = False
         if "metadata" in self.fields:
             self.fields["metadata"].widget.attrs.update({"data-json": "", "rows": 6, "spellcheck": "false"})
 
     def _add_target_fields(self) -> None:
-        """The choice of a kind, and a text field for each target field that has no column."""
+        """Add the choice of the kind, and a text field for each target field without a column."""
         kind_choice: Any = self.fields["target_kind"]
         kind_choice.choices = [(kind.short_name, kind.label) for kind in kinds.registered()]
         stored = self.instance.target_kind if self.instance.pk else ""
@@ -98,7 +100,7 @@ class JobForm(forms.ModelForm[Job]):
                 self.initial.setdefault(one.name, self.instance.target_options.get(one.name, ""))
 
     def payload(self) -> dict[str, Any]:
-        """The form as the API's body."""
+        """The form's values as an API request body."""
         data = dict(self.cleaned_data)
         data = {name: value for name, value in data.items() if name not in numbers() or value is not None}
         chosen = data.pop("target_kind", "")
@@ -130,13 +132,13 @@ class JobForm(forms.ModelForm[Job]):
 
 
 class ExtendForm(forms.Form):
-    """A later end date for many jobs."""
+    """The form that extends many jobs."""
 
     end_date = forms.DateField(label=_("New end date"), widget=UnfoldAdminSingleDateWidget)
 
 
 class MoveForm(forms.Form):
-    """Another team or category for many jobs; what is left empty stays."""
+    """The form that moves many jobs to another team or category; an empty field changes nothing."""
 
     pic_team = forms.ModelChoiceField(
         PicTeam.objects.none(), label=_("PIC team"), required=False, widget=UnfoldAdminSelectWidget
@@ -151,5 +153,5 @@ class MoveForm(forms.Form):
         self.fields["category"].queryset = Category.objects.filter(is_active=True)  # type: ignore[attr-defined]
 
     def changes(self) -> dict[str, str]:
-        """The fields to change, as the API takes them."""
+        """The changed fields as in an API request body."""
         return {name: label.slug for name, label in self.cleaned_data.items() if label is not None}

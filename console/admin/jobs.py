@@ -1,4 +1,4 @@
-"""Jobs in the admin: the list, the form, and each daily act in one click. Changes go through the services, like the API's."""
+"""Jobs in the admin: list, form and one-click actions. Changes go through the services, as those of the API do."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ _RUNS = 20
 
 
 class JobChangeList(UnfoldChangeList):  # type: ignore[misc]  # unfold has no types
-    """Each job of the page with its latest runs, by one more query."""
+    """A page of jobs, with their latest runs from one more query."""
 
     def get_results(self, request: HttpRequest) -> None:
         super().get_results(request)
@@ -46,7 +46,7 @@ class JobChangeList(UnfoldChangeList):  # type: ignore[misc]  # unfold has no ty
 
 @admin.register(Job)
 class JobAdmin(ProductAdmin):
-    """Jobs with their next run and last outcome."""
+    """The admin of jobs."""
 
     form = JobForm
     list_display = (
@@ -97,11 +97,11 @@ class JobAdmin(ProductAdmin):
         return ["name", *searched_columns(), "pic_team__name"]
 
     def get_fieldsets(self, request: HttpRequest, obj: Job | None = None) -> Any:
-        """The sections of the declared fields, and what Cronsched itself records of a job."""
+        """The form's sections, and the values that Cronsched records."""
         return [*job_sections(), (_("Record"), {"classes": ("collapse",), "fields": self.readonly_fields})]
 
     def get_form(self, request: HttpRequest, obj: Job | None = None, change: bool = False, **kwargs: Any) -> Any:
-        """The form with a field for each target field that has no column."""
+        """The form class with a field for each target field without a column."""
         form = super().get_form(request, obj, change=change, **{**kwargs, "fields": form_fields()})
         return type(form.__name__, (form,), option_fields())
 
@@ -132,7 +132,7 @@ class JobAdmin(ProductAdmin):
         return obj is None or services.may_touch(obj, user)
 
     def get_changeform_initial_data(self, request: HttpRequest) -> dict[str, Any]:
-        """`?duplicate=ID` begins with a copy of that job, inactive until it is saved as wanted."""
+        """`?duplicate=ID` starts the form with a copy of that job, which is inactive."""
         initial: dict[str, Any] = super().get_changeform_initial_data(request)
         if original := initial.pop("duplicate", ""):
             try:
@@ -144,7 +144,7 @@ class JobAdmin(ProductAdmin):
     def changeform_view(
         self, request: HttpRequest, object_id: str | None = None, form_url: str = "", extra_context: Any = None
     ) -> Any:
-        """What is refused in the last moment, such as a name taken meanwhile, is told on the form's page."""
+        """An error at saving, such as a name that was taken in the meantime, is shown on the form."""
         context = {**(extra_context or {}), **job_page.form_context(object_id)}
         try:
             return super().changeform_view(request, object_id, form_url, context)
@@ -167,7 +167,7 @@ class JobAdmin(ProductAdmin):
         services.remove_jobs(queryset, by=request.user)  # type: ignore[arg-type]
 
     def get_deleted_objects(self, objs: Any, request: HttpRequest) -> Any:
-        """The jobs by name, and how many executions go with them: a list of thousands would tell nobody anything."""
+        """The jobs to delete and the number of their executions, instead of a list of thousands of rows."""
         jobs = list(objs)
         counts = dict(Execution.objects.filter(job__in=jobs).order_by().values_list("job").annotate(count=Count("id")))
         lines = [f"{job.name}: {counts.get(job.pk, 0)} {_('executions')}" for job in jobs]
@@ -175,16 +175,16 @@ class JobAdmin(ProductAdmin):
         return lines, {_("jobs"): len(jobs), _("executions"): sum(counts.values())}, refused, []
 
     def enable(self, request: HttpRequest, job_id: str) -> HttpResponseBase:
-        """Enable one job, from its row or page."""
+        """Enable one job, from the list or its page."""
         return self._set_active(request, job_id, True, _("%(name)s is enabled."))
 
     def disable(self, request: HttpRequest, job_id: str) -> HttpResponseBase:
-        """Disable one job, from its row or page."""
+        """Disable one job, from the list or its page."""
         return self._set_active(request, job_id, False, _("%(name)s is disabled."))
 
     def _set_active(self, request: HttpRequest, job_id: str, active: bool, words: str) -> HttpResponseBase:
         def act(job: Job, user: Any) -> str:
-            # A page may be older than what it shows: only what was asked for is done.
+            # The page may be outdated, so the button's own state decides, not the stored one.
             if job.is_active != active:
                 services.set_active(job, active, by=user)
             return words % {"name": job.name}
@@ -192,7 +192,7 @@ class JobAdmin(ProductAdmin):
         return self._act(request, job_id, act)
 
     def acknowledge(self, request: HttpRequest, job_id: str) -> HttpResponseBase:
-        """Somebody looks after a failing job: no more reminders until it has recovered."""
+        """Acknowledge a failing job: no reminders until it has recovered."""
 
         def act(job: Job, user: Any) -> str:
             acknowledge(job, by=user)
@@ -201,7 +201,7 @@ class JobAdmin(ProductAdmin):
         return self._act(request, job_id, act)
 
     def run(self, request: HttpRequest, job_id: str) -> HttpResponseBase:
-        """Run one job now, from its row."""
+        """Run one job now, from the list."""
 
         def act(job: Job, user: Any) -> str:
             trigger_now(job.pk, {}, by=user)
@@ -210,7 +210,7 @@ class JobAdmin(ProductAdmin):
         return self._act(request, job_id, act)
 
     def _act(self, request: HttpRequest, job_id: str, act: Any) -> HttpResponseBase:
-        """Do something to one job by POST, say what came of it, and go back to where the button was."""
+        """Process one job by POST, report the result, and redirect to the page of the button."""
         if request.method != "POST":
             return HttpResponse(status=405)
         back = job_page.way_back(request, reverse("admin:jobs_job_changelist"))
@@ -224,11 +224,11 @@ class JobAdmin(ProductAdmin):
         return HttpResponseRedirect(back)
 
     def test_run(self, request: HttpRequest) -> HttpResponseBase:
-        """Call the form's target once, before anything is saved; answers as the API's test run does."""
+        """Call the form's target once without saving; answers like the API's test run."""
         return self._try(request, lambda: try_target(job_page.test_body(request.POST)))
 
     def check_workflow(self, request: HttpRequest) -> HttpResponseBase:
-        """Compare the form's metadata with the inputs of its workflow file, before anything is saved."""
+        """Compare the form's metadata with the inputs of its workflow file, without saving."""
         return self._try(request, lambda: job_page.checked_workflow(request.POST))
 
     def _try(self, request: HttpRequest, work: Callable[[], dict[str, Any]]) -> HttpResponseBase:

@@ -1,4 +1,4 @@
-"""The calendar: what ran and what will, a day as tracks of 24 hours and a week as a grid."""
+"""The calendar: past and coming fire times, a day as tracks of 24 hours and a week as a grid."""
 
 from __future__ import annotations
 
@@ -17,15 +17,15 @@ from executions.models import Execution, Status
 from executions.statistics.queries import hour_of, minute_of, read_utc
 from jobs.models import Job, today
 
-# Up to so many jobs each has a track of its own; beyond, each team has one.
+# Up to this number, each job has its own track; above it, each team has one.
 TRACKS = 40
-# Marks within so many minutes are one cluster.
+# Marks within this many minutes are merged.
 _CLUSTER_MINUTES = 10
 _WORST = (Status.FAILED, Status.MISSED, Status.RUNNING, Status.QUEUED, Status.SKIPPED, Status.CANCELLED, Status.SUCCESS)
 
 
 class Filters(NamedTuple):
-    """Which jobs are shown."""
+    """The filters of the calendar."""
 
     team: str = ""
     category: str = ""
@@ -36,14 +36,15 @@ class Filters(NamedTuple):
         return jobs.filter(category__slug=self.category) if self.category else jobs
 
     def lookups(self) -> dict[str, str]:
-        """The same, asked of executions."""
+        """The filters as lookups on executions."""
         return {"job__pic_team__slug": self.team, "job__category__slug": self.category}
 
 
 class Mark(NamedTuple):
-    """Fires that stand together: minutes from midnight, minutes long, what became of them, how many, and where it leads.
+    """Neighbouring fire times: start in minutes after midnight, length in minutes, outcome, count, and the linked
+    page.
 
-    `bad` is the share of failed ones, 0 to 1: of hundreds in an hour a few failures are no red hour.
+    `bad` is the share of failures, 0 to 1, so that a few failures among hundreds do not colour an hour red.
     """
 
     x: int
@@ -56,7 +57,7 @@ class Mark(NamedTuple):
 
 
 class Track(NamedTuple):
-    """One row of a day: a job's or a team's fires; `is_band` for frequent jobs, whose marks are hours."""
+    """One row of a day: the fire times of a job or a team. `is_band`: a frequent job, whose marks are hours."""
 
     label: str
     url: str
@@ -65,12 +66,12 @@ class Track(NamedTuple):
 
 
 def read_day(text: str) -> dt.date:
-    """The day of a query parameter; today for what is none."""
+    """The day of a query parameter; today if it is missing or invalid."""
     return date_params.read_day(text) or today()
 
 
 def day(date: dt.date, filters: Filters) -> dict[str, Any]:
-    """A day's tracks, and where now is on it (minutes from midnight; None on other days)."""
+    """The tracks of a day, and the current time in minutes after midnight (None on other days)."""
     jobs = filters.jobs()
     by_job = jobs.count() <= TRACKS
     lane, label = ("pk", "name") if by_job else ("pic_team_id", "pic_team__name")
@@ -92,7 +93,7 @@ def day(date: dt.date, filters: Filters) -> dict[str, Any]:
 
 
 def week(date: dt.date, filters: Filters) -> dict[str, Any]:
-    """A week's grid, Monday first: for each hour of each day what ran, by outcome, and how many fires are to come."""
+    """The grid of a week, Monday first: for each hour executions by outcome, and the number of coming fire times."""
     monday = date - dt.timedelta(days=date.weekday())
     days = [monday + dt.timedelta(days=number) for number in range(7)]
     jobs = filters.jobs()
@@ -134,17 +135,17 @@ def week(date: dt.date, filters: Filters) -> dict[str, Any]:
 
 
 def worst(counts: dict[str, int]) -> str:
-    """The outcome that a cluster is coloured by."""
+    """The worst outcome, which colours a cluster."""
     return next((status.value for status in _WORST if counts.get(status)), "")
 
 
 def most(counts: dict[str, int]) -> str:
-    """The outcome of most."""
+    """The most frequent outcome."""
     return max(counts, key=lambda status: counts[status]) if counts else ""
 
 
 def bounds(first: dt.date, last: dt.date) -> tuple[dt.datetime, dt.datetime]:
-    """The instants at which a period of days begins and ends, in the scheduler's zone."""
+    """The first and last instant of a period of days in the scheduler's zone."""
     zone = settings.SCHEDULER_ZONE
     return (
         dt.datetime.combine(first, dt.time(), zone),
@@ -155,7 +156,7 @@ def bounds(first: dt.date, last: dt.date) -> tuple[dt.datetime, dt.datetime]:
 def _executions(first: dt.date, last: dt.date, jobs: QuerySet[Job]) -> QuerySet[Execution]:
     start, end = bounds(first, last)
     found = Execution.objects.filter(started_at__gte=start, started_at__lt=end).order_by()
-    # Joining every job costs more than not asking.
+    # Joining every job is slower than a query without the filter.
     return found if jobs.query.where.children == [] else found.filter(job__in=jobs)
 
 
@@ -178,7 +179,7 @@ def _past_hours(
 def _bands(
     date: dt.date, jobs: QuerySet[Job], groups: list[forecast.Group], now: dt.datetime, filters: Filters
 ) -> list[Track]:
-    """One track for each frequent expression: an hour is coloured by what became of it."""
+    """One track for each frequent expression; each hour has the colour of its outcomes."""
     by_expression: defaultdict[str, list[forecast.Group]] = defaultdict(list)
     for group in groups:
         if group.is_frequent:
@@ -224,7 +225,8 @@ def _band_marks(
 
 
 def _tracks(
-    date: dt.date, jobs: QuerySet[Job], groups: list[forecast.Group], frequent: set[str], labels: dict[Any, str], by_job: bool, now: dt.datetime, filters: Filters,
+    date: dt.date, jobs: QuerySet[Job], groups: list[forecast.Group], frequent: set[str], labels: dict[Any, str],
+    by_job: bool, now: dt.datetime, filters: Filters,
 ) -> list[Track]:  # fmt: skip
     lane = "job_id" if by_job else "job__pic_team_id"
     rows = (
@@ -286,7 +288,7 @@ def _coming_marks(date: dt.date, fires: dict[int, int]) -> list[Mark]:
 
 
 def _clusters(fires: list[Any]) -> list[list[Any]]:
-    """Neighbours in time, in groups."""
+    """Groups of neighbouring fire times."""
     found: list[list[Any]] = []
     for fire in fires:
         if found and fire[0] - found[-1][0][0] < _CLUSTER_MINUTES:
@@ -302,7 +304,7 @@ def _title(counts: dict[str, int], at: str) -> str:
 
 
 def _executions_url(date: dt.date, first: int, last: int, **which: str) -> str:
-    """The list of the executions of a mark: its minutes, and whose they are."""
+    """The URL of the executions behind a mark: its minutes, and its job or team."""
     start = dt.datetime.combine(date, dt.time(first // 60, first % 60), settings.SCHEDULER_ZONE)
     end = dt.datetime.combine(date, dt.time(last // 60, last % 60), settings.SCHEDULER_ZONE) + dt.timedelta(minutes=1)
     shape = "%Y-%m-%dT%H:%M"

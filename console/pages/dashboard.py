@@ -1,4 +1,4 @@
-"""Is everything all right? The numbers of the admin's first page, in a constant number of queries."""
+"""The dashboard: the state of the installation, in a constant number of queries."""
 
 from __future__ import annotations
 
@@ -25,7 +25,9 @@ _AHEAD_MINUTES = 60
 
 
 def dashboard(user: User) -> dict[str, Any]:
-    """Everything that the page shows to a user. Each period begins where its chart and the list behind its numbers do."""
+    """The values of the page for a user. Each number covers the same period as its chart and the list that it links
+    to.
+    """
     now = timezone.now()
     zone = settings.SCHEDULER_ZONE
     week_ago = dt.datetime.combine(now.astimezone(zone).date() - dt.timedelta(days=6), dt.time(), zone)
@@ -66,7 +68,7 @@ def _health(now: dt.datetime) -> dict[str, Any]:
 
 
 def _local(moment: dt.datetime) -> str:
-    """A moment as the list of executions takes it."""
+    """A datetime as a parameter of the list of executions."""
     return f"{moment.astimezone(settings.SCHEDULER_ZONE):%Y-%m-%dT%H:%M}"
 
 
@@ -87,7 +89,7 @@ def _named(row: dict[str, Any]) -> dict[str, Any]:
 
 
 def _attention(now: dt.datetime, user: User) -> list[dict[str, Any]]:
-    """What somebody should look at: a label, how many, and the list behind the number."""
+    """What needs attention: a label, a number, and a link to the list."""
     kinds = ("failing", "problem", "ending", "idle", "ended", "unknown_team")
     which = conditions()
     counts = Job.objects.aggregate(**{kind: Count("id", filter=which[kind]) for kind in kinds})

@@ -1,4 +1,4 @@
-"""What the page of one execution shows: its attempts in time, what was sent, what came back."""
+"""The page of one execution: its attempts, the request and the reply."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ _WIDTH, _ROW = 600, 26
 
 
 def context(execution: Execution) -> dict[str, Any]:
-    """Everything beside the row itself."""
+    """The values of the page, except for the row itself."""
     overrides = execution.overrides or {}
     metadata = overrides.get("metadata", execution.job.metadata)
     target = _target(execution)
@@ -37,7 +37,7 @@ def _shown_metadata(metadata: Any) -> str:
 
 
 def timeline(execution: Execution) -> dict[str, Any]:
-    """The attempts as bars from the first one's beginning to the end."""
+    """The attempts as bars from the start of the first to the end of the last."""
     attempts = [
         (dt.datetime.fromisoformat(one["started_at"]), one.get("duration_seconds") or 0.0, one)
         for one in execution.attempts
@@ -66,12 +66,12 @@ def timeline(execution: Execution) -> dict[str, Any]:
 
 
 def pretty(value: Any) -> str:
-    """Indented JSON; halves of characters, which JSON can spell, are shown as question marks."""
+    """Indented JSON; single surrogates, which JSON can contain, are shown as question marks."""
     return json.dumps(value, indent=2, ensure_ascii=False).encode("utf-8", "replace").decode()
 
 
 def _received(output: str) -> str:
-    """The answer, indented if it is JSON; text as it came."""
+    """The reply, indented if it is JSON."""
     try:
         return pretty(masked(json.loads(output)))
     except (ValueError, RecursionError):
@@ -79,7 +79,7 @@ def _received(output: str) -> str:
 
 
 def _target(execution: Execution) -> DeliverableTarget | None:
-    """The target, if what is stored can be read."""
+    """The target; None if the stored text cannot be parsed."""
     try:
         return target_of(execution)
     except ValueError:
@@ -87,7 +87,7 @@ def _target(execution: Execution) -> DeliverableTarget | None:
 
 
 def overrides_of(execution: Execution) -> dict[str, Any]:
-    """What a run again is given: the same metadata and target; a token of a single run is not kept."""
+    """The overrides of a repeated run: the same metadata and target, without the token of a single run."""
     overrides = execution.overrides or {}
     found = {"metadata": overrides["metadata"]} if "metadata" in overrides else {}
     if "target" in overrides:

@@ -1,4 +1,6 @@
-"""Import with a preview: the file is checked, its rows are shown with their reasons, and a second click creates the good ones."""
+"""The import page: the file is validated, its rows are previewed with their errors, and a second click creates the
+valid rows.
+"""
 
 from __future__ import annotations
 
@@ -30,7 +32,7 @@ _FORM_BYTES = 64 * 1024
 
 
 class ImportForm(forms.Form):
-    """The file, or what was read of it the first time."""
+    """The uploaded file, or its validated contents from the preview."""
 
     file = forms.FileField(
         label=gettext_lazy("CSV file"),
@@ -46,7 +48,7 @@ class ImportForm(forms.Form):
 
 
 class ImportView(View):
-    """`GET` shows the form, `POST` with a file the preview, `POST` with a checked file creates the jobs."""
+    """`GET` shows the form, `POST` with a file the preview, `POST` from the preview creates the jobs."""
 
     site: Any = None
 
@@ -120,7 +122,7 @@ def _preview(found: Import) -> dict[str, Any]:
 
 
 def _kept(raw: bytes, owner: str) -> str:
-    """A checked file as the preview's form carries it: compressed, and signed so that nobody changes it."""
+    """A validated file for the preview's form: compressed, and signed against changes."""
     packed = base64.b64encode(zlib.compress(raw)).decode()
     return signing.TimestampSigner(salt=_SALT).sign_object([packed, owner])
 

@@ -1,4 +1,4 @@
-"""What the pages of a job need beside its form: preview of a schedule, copy, test run, the recent past."""
+"""The job page: schedule preview, copy, test run, latest runs."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ _NEXT = 5
 
 
 def preview(request: HttpRequest) -> JsonResponse:
-    """A schedule in words, its next fires in JST, and how many jobs fire with each."""
+    """A schedule in words, its next fire times in JST, and how many other jobs fire at each."""
     try:
         schedule = schedule_of(request.GET.get("cron", ""))
         moments = schedule.upcoming(_NEXT, timezone.now())
@@ -52,7 +52,7 @@ def _uuid(text: str) -> Any:
 
 
 def copy_of(job: Job) -> dict[str, Any]:
-    """The form's first values for a copy."""
+    """The initial values of a copy."""
     found = {name: getattr(job, name) for name in names(having="copied")}
     options, kind = found.pop("target_options"), found.pop("target_kind")
     return {
@@ -65,7 +65,7 @@ def copy_of(job: Job) -> dict[str, Any]:
 
 
 def form_context(object_id: str | None) -> dict[str, Any]:
-    """The recent past of a job, for the foot of its form."""
+    """The latest runs of a job, shown below its form."""
     kinds_of_fields = {
         kind.short_name: [*(one.name for one in kind.fields), *kind.job_fields] for kind in kinds.registered()
     }
@@ -82,7 +82,7 @@ def form_context(object_id: str | None) -> dict[str, Any]:
 
 
 def test_body(form: Mapping[str, str]) -> dict[str, Any]:
-    """A form's target as the API's test run takes it. Raises `ValueError` for metadata that is no JSON."""
+    """The form's target as the body of a test run. Raises `ValueError` for invalid JSON in metadata."""
     try:
         metadata = json.loads(form.get("metadata") or "{}")
     except RecursionError as exc:
@@ -94,7 +94,9 @@ def test_body(form: Mapping[str, str]) -> dict[str, Any]:
 
 
 def checked_workflow(form: Mapping[str, str]) -> dict[str, Any]:
-    """Whether the workflow file takes what a form's metadata gives: `{"ok", "message"}`. Raises as `test_body` does, and `DomainError`."""
+    """The comparison of the form's metadata with the workflow file: `{"ok", "message"}`. Raises like `test_body`, and
+    `DomainError`.
+    """
     body = test_body(form)
     target = parsing.read_target(body, default_owner=settings.DEFAULT_GITHUB_OWNER)
     if not isinstance(target, DeliverableTarget):
@@ -104,7 +106,7 @@ def checked_workflow(form: Mapping[str, str]) -> dict[str, Any]:
 
 
 def way_back(request: HttpRequest, otherwise: str) -> str:
-    """Where a button was pressed, if that is a page of ours."""
+    """The URL of the page on which the button was pressed, if it is on this site."""
     referer = request.headers.get("Referer", "")
     is_ours = url_has_allowed_host_and_scheme(referer, {request.get_host()}, require_https=request.is_secure())
     return referer if is_ours else otherwise

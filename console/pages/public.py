@@ -1,4 +1,4 @@
-"""The page behind a reminder's link: it says what would be done, and does it when confirmed. No account is needed; nothing happens by opening it."""
+"""Pages behind signed links. They need no login, describe the action, and perform it only after confirmation."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from taxonomy.models import PicTeam
 
 @never_cache
 def extension(request: HttpRequest, token: str) -> HttpResponse:
-    """`GET` shows the job and the choices; `POST` extends it or hands it over."""
+    """`GET` shows the job and the choices; `POST` extends the job or hands it over."""
     try:
         job = signed_links.read(token)
         if request.method == "POST":
@@ -31,7 +31,9 @@ def extension(request: HttpRequest, token: str) -> HttpResponse:
 @never_cache
 @csrf_exempt
 def unsubscription(request: HttpRequest, token: str) -> HttpResponse:
-    """`GET` asks; `POST` takes the address off the job's mail, also where a mail program posts by itself (RFC 8058)."""
+    """`GET` asks for confirmation; `POST` removes the address from the job's mail, including one-click requests of
+    mail programs (RFC 8058).
+    """
     try:
         job, address = signed_links.read_address(token)
         if request.method == "POST":
@@ -59,6 +61,7 @@ def _page(request: HttpRequest, job: Job | None, *, status: int = 200, **more: s
         context["until"] = max(job.end_date, today()) + signed_links.EXTENSION
         context["teams"] = PicTeam.objects.filter(is_active=True).exclude(pk=job.pic_team_id)
     answer = render(request, "console/extension.html", context, status=status)
-    # The token is in the address: no other site may learn it. (Without any referrer browsers post as from nowhere, which CSRF checks refuse.)
+    # The URL contains the token, which other sites must not see. (With `no-referrer`, browsers send `Origin: null`,
+    # which the CSRF check refuses.)
     answer["Referrer-Policy"] = "same-origin"
     return answer

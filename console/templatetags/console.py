@@ -1,4 +1,4 @@
-"""How the console's templates write numbers."""
+"""Number formats of the console's templates."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ register = template.Library()
 
 @register.filter
 def svg(number: float) -> str:
-    """A number as SVG reads it, whatever the language."""
+    """A number for an SVG attribute, independent of the language."""
     return f"{number:g}"
 
 
@@ -22,13 +22,13 @@ def times(number: int, factor: int) -> int:
 
 @register.filter
 def of_day(minutes: float) -> str:
-    """Minutes as a share of a day."""
+    """Minutes as a fraction of a day."""
     return f"{minutes / 14.4:.3f}%"
 
 
 @register.filter
 def band_height(share: float) -> str:
-    """How high the failed part of a band is; seen, however small the share."""
+    """The height of a band's failed part, with a visible minimum."""
     return f"{max(2.0, 12 * share):.1f}"
 
 

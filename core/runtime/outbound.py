@@ -1,7 +1,9 @@
-"""The one way out to the network: certificates, proxy, timeout and user agent of every HTTP call that leaves the installation.
+"""The one way out to the network: certificates, proxy, timeout and user agent of every HTTP call that leaves the
+installation.
 
-Settings: `OUTBOUND_CA_FILE` (trusted in addition to the system's certificate authorities), `OUTBOUND_PROXY` (an HTTP proxy;
-`https://` targets are reached through it by CONNECT, RFC 9110 section 9.3.6) and `NO_PROXY` (hosts that are called directly).
+Settings: `OUTBOUND_CA_FILE` (trusted in addition to the system's certificate authorities), `OUTBOUND_PROXY` (an HTTP
+proxy; `https://` targets are reached through it by CONNECT, RFC 9110 section 9.3.6) and `NO_PROXY` (hosts that are
+called directly).
 """
 
 from __future__ import annotations
@@ -74,7 +76,9 @@ def _is_direct(host: str, entries: tuple[str, ...]) -> bool:
 
 
 def session() -> requests.Session:
-    """A session for synchronous calls. Its caller passes `timeout=TIMEOUT`; no environment variable changes what it does."""
+    """A session for synchronous calls. Its caller passes `timeout=TIMEOUT`; no environment variable changes what it
+    does.
+    """
     made = requests.Session()
     made.trust_env = False
     made.headers["User-Agent"] = USER_AGENT

@@ -1,4 +1,6 @@
-"""Backups: of SQLite by its online backup, while everything runs (SQLite, "Online Backup API"); of PostgreSQL by pg_dump in custom format."""
+"""Backups: SQLite by its online backup while processes run (SQLite, "Online Backup API"), PostgreSQL by pg_dump in
+custom format.
+"""
 
 from __future__ import annotations
 
@@ -23,11 +25,11 @@ Progress = Callable[[int, int], object]
 
 
 class CannotBackUp(Exception):
-    """Why nothing was written, and the remedy."""
+    """Why no backup was written, and the remedy."""
 
 
 def backup(file: Path, progress: Progress) -> int:
-    """Write a backup to a new file that only its owner may read; returns its bytes. Raises `CannotBackUp`."""
+    """Write a backup to a new file that only its owner may read; returns its size in bytes. Raises `CannotBackUp`."""
     if file.exists():
         raise CannotBackUp(f"{file} exists already. Name a new file.")
     draft = file.with_name(f".{file.name}.{os.getpid()}")
@@ -38,7 +40,7 @@ def backup(file: Path, progress: Progress) -> int:
             _check_sqlite(draft)
         else:
             _postgres("pg_dump", "--format=custom", "--no-owner", f"--file={draft}")
-        # Whole or not at all.
+        # The file appears only when it is complete.
         draft.rename(file)
     except (OSError, sqlite3.Error) as exc:
         raise CannotBackUp(f"{file} cannot be written: {exc}.") from exc
@@ -48,7 +50,9 @@ def backup(file: Path, progress: Progress) -> int:
 
 
 def restore(file: Path, progress: Progress, *, replace: bool) -> None:
-    """Put a backup in the place of the database. Raises `CannotBackUp`: while a scheduler runs, or, without `replace`, where there is data."""
+    """Replace the database by a backup. Raises `CannotBackUp` while a scheduler runs or, without `replace`, if there
+    is data.
+    """
     try:
         with open(file, "rb") as reader:
             head = reader.read(len(_PLAIN))
@@ -83,7 +87,7 @@ def _has_data() -> bool:
     try:
         return User.objects.exists()
     except DatabaseError:
-        # It has no tables yet.
+        # The database has no tables yet.
         return False
 
 
@@ -92,7 +96,7 @@ def _database_path() -> Path:
 
 
 def _restore_postgres(file: Path) -> None:
-    """Everything that is there goes, also what a newer version has made, and the backup comes, in one transaction."""
+    """In one transaction, drop every table, including those of a newer version, and restore the backup."""
     script = settings.CRONSCHED_DATA_DIR / f".restore.{os.getpid()}.sql"
     try:
         os.close(os.open(script, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600))
@@ -122,7 +126,7 @@ def _check_sqlite(file: Path) -> None:
 
 
 def _postgres(program: str, *arguments: str) -> None:
-    """Run one of PostgreSQL's programs; how to connect is in its environment, where no list of processes shows the password."""
+    """Run a PostgreSQL program. The password is passed in its environment, because process lists show arguments."""
     found = shutil.which(program)
     if found is None:
         raise CannotBackUp(

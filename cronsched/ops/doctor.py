@@ -1,4 +1,4 @@
-"""What is wrong with an installation, in plain words, and how to mend it."""
+"""Findings on an installation: the problem and its remedy in plain words."""
 
 from __future__ import annotations
 
@@ -31,7 +31,9 @@ _FREE_BYTES = 500 * 2**20
 
 
 def examine(*, online: bool = True) -> Iterator[Finding]:
-    """Look at everything; without `online` nothing is asked of mail servers and GitHub. Without a database the rest is left out."""
+    """Run every check; `online` includes mail server and GitHub. Without a database, checks that need it are left
+    out.
+    """
     yield from _settings()
     yield from _disk()
     problem = database_problem()
@@ -76,7 +78,7 @@ def _disk() -> Iterator[Finding]:
 
 
 def _clock() -> Iterator[Finding]:
-    """The database's clock, between two looks at ours."""
+    """Compare the database's clock with ours."""
     if connection.vendor != "postgresql":
         return
     before = timezone.now()
@@ -108,7 +110,12 @@ def _leader() -> Iterator[Finding]:
     hour = timezone.now() - dt.timedelta(hours=1)
     changes = LeaderTerm.objects.filter(started_at__gte=hour).count()
     if changes > 5:
-        yield Finding("leader", "bad", f"The leader changed {changes} times in an hour.", "Read the schedulers' logs: the database or the host is too slow, or they crash.")  # fmt: skip
+        yield Finding(
+            "leader",
+            "bad",
+            f"The leader changed {changes} times in an hour.",
+            "Read the schedulers' logs: the database or the host is too slow, or they crash.",
+        )
 
 
 def _execution() -> Iterator[Finding]:
@@ -185,7 +192,12 @@ def _messages() -> Iterator[Finding]:
     failed = Message.objects.filter(status=MessageStatus.FAILED).count()
     late = Message.objects.filter(status=MessageStatus.PENDING, attempts__gt=2).count()
     if failed or late:
-        yield Finding("messages", "bad", f"{failed} were given up, {late} are tried again and again", "Their last error is in the admin, under Messages.")  # fmt: skip
+        yield Finding(
+            "messages",
+            "bad",
+            f"{failed} were given up, {late} are tried again and again",
+            "Their last error is in the admin, under Messages.",
+        )
     else:
         yield Finding("messages", "ok", "none is stuck")
 
@@ -193,7 +205,12 @@ def _messages() -> Iterator[Finding]:
 def _mail() -> Iterator[Finding]:
     if not settings.MAIL_ENABLED:
         asking = Job.objects.active().filter(enable_email_notifications=True).count()
-        yield Finding("mail", "note" if asking else "ok", f"off; {asking} active jobs ask for it", "Set MAIL_ENABLED=true and MAIL_SERVER." if asking else "")  # fmt: skip
+        yield Finding(
+            "mail",
+            "note" if asking else "ok",
+            f"off; {asking} active jobs ask for it",
+            "Set MAIL_ENABLED=true and MAIL_SERVER." if asking else "",
+        )
         return
     mail = get_connection(fail_silently=False)
     try:

@@ -1,7 +1,8 @@
-"""What Prometheus sees (`/metrics`): read from the database, so that every web process, and every host, tells the same.
+"""Prometheus metrics (`/metrics`), read from the database, so that every web process of every host returns the same
+values.
 
-Names and units follow Prometheus, "Metric and label naming". Process metrics are those of the web process that answers; memory of workers and the scheduler is in
-`cronsched_worker_memory_bytes`, as their heartbeats tell.
+Names and units follow Prometheus, "Metric and label naming". Process metrics describe the web process that answers;
+`cronsched_worker_memory_bytes` is the memory of workers and scheduler, from their heartbeats. See docs/metrics.md.
 """
 
 from __future__ import annotations
@@ -32,7 +33,7 @@ from scheduler.services import backlog
 
 
 class Installation(Collector):
-    """The whole installation, by a dozen queries."""
+    """The metrics of the installation, from a dozen queries."""
 
     def collect(self) -> Iterator[Metric]:
         began = time.perf_counter()
@@ -126,7 +127,7 @@ def _gauge(name: str, words: str, value: Any) -> Metric:
 
 
 def _fire_lag() -> Metric:
-    """Seconds from fire time to first call, without a job's own jitter."""
+    """The histogram of seconds from fire time to first call, without a job's own jitter."""
     counts: defaultdict[float, int] = defaultdict(int)
     total = 0.0
     rows = FireLagBucket.objects.order_by().values_list("bound").annotate(n=Sum("count"), s=Sum("seconds"))
@@ -149,7 +150,9 @@ PlatformCollector(registry=_registry)
 
 
 def metrics(request: HttpRequest) -> HttpResponse:
-    """Prometheus' text format; for who has `METRICS_TOKEN`, or for everybody with `METRICS_PUBLIC`."""
+    """The metrics in Prometheus' text format, for clients with `METRICS_TOKEN`, or for everybody with
+    `METRICS_PUBLIC`.
+    """
     given = request.headers.get("Authorization", "").removeprefix("Bearer ").strip()
     knows = bool(settings.METRICS_TOKEN) and constant_time_compare(given, settings.METRICS_TOKEN)
     if not (knows or settings.METRICS_PUBLIC):

@@ -1,7 +1,7 @@
-"""Moving an installation from one database to another: all rows, in batches, resumable, verified by counts and checksums.
+"""Moves an installation to another database: all rows, in batches, resumable, verified by counts and checksums.
 
-How far it came is kept in the target, in a table of its own that is dropped at the end: an interrupted move goes on where it was, and a target
-that is not empty, and not the half of such a move, is refused.
+The progress is stored in the target, in a table that is dropped at the end. An interrupted move continues; a target
+that contains data but no interrupted move is refused.
 """
 
 from __future__ import annotations
@@ -27,9 +27,9 @@ from scheduler.models import Leadership
 TARGET = "target"
 _BATCH = 2000
 _NOTES = "cronsched_move"
-# Rows that migrations write: they are replaced by the source's.
+# Rows that migrations write; the source's rows replace them.
 _SEEDED = {"django_content_type", "auth_permission", "taxonomy_category"}
-# What only a running process is about.
+# Rows that only matter to running processes.
 _FLEETING = {Worker, LimitAllocation, SharedLimit}
 Model = type[models.Model]
 Progress = Callable[[str, int, int], object]
@@ -40,7 +40,7 @@ class CannotMove(Exception):
 
 
 class Moved(NamedTuple):
-    """One table: how many rows, and their checksum, the same on both sides."""
+    """One table: the number of rows and their checksum, equal in both databases."""
 
     table: str
     rows: int
@@ -48,7 +48,9 @@ class Moved(NamedTuple):
 
 
 def move(url: str, progress: Progress) -> Iterator[Moved]:
-    """Copy everything into the database at this URL; yields each table when it is verified. Raises `CannotMove`, `SettingError`."""
+    """Copy everything into the database at this URL; yields each table when it is verified. Raises `CannotMove`,
+    `SettingError`.
+    """
     _open(database_of("--to", url))
     if Leadership.current().is_live:
         raise CannotMove(
@@ -77,7 +79,9 @@ def _open(configuration: dict[str, Any]) -> None:
 
 
 def _migrate(url: str) -> None:
-    """Make the tables, in a process whose only database is the target: not every library's migrations know of others."""
+    """Create the tables in a process whose only database is the target, because some libraries' migrations know no
+    other.
+    """
     done = subprocess.run(  # noqa: S603
         [sys.executable, str(settings.BASE_DIR / "manage.py"), "migrate", "-v0", "--noinput"],
         env={**os.environ, "DATABASE_URL": url},
@@ -91,7 +95,7 @@ def _migrate(url: str) -> None:
 
 
 def _in_order() -> list[Model]:
-    """Every table of ours, those before others that refer to them."""
+    """Every table, ordered so that referenced tables come first."""
     waiting = [
         model
         for model in apps.get_models(include_auto_created=True)
@@ -137,7 +141,7 @@ def _copy(model: Model, progress: Progress) -> None:
 
 
 def _rows(model: Model, alias: str, after: Any = None) -> Any:
-    """The rows of a table by its key, as tuples of Python values: the key first."""
+    """The rows of a table by primary key, as tuples of Python values with the key first."""
     rows = model._base_manager.using(alias).order_by("pk")
     if after is not None:
         rows = rows.filter(pk__gt=after)
@@ -157,7 +161,8 @@ def _insert(model: Model, rows: Any) -> None:
         [field.get_db_prep_save(value, target) for field, value in zip(fields, row[1:], strict=True)] for row in rows
     ]
     with target.cursor() as cursor:
-        cursor.executemany(f"INSERT INTO {quote(model._meta.db_table)} ({names}) VALUES ({marks})", values)  # noqa: S608
+        table = quote(model._meta.db_table)
+        cursor.executemany(f"INSERT INTO {table} ({names}) VALUES ({marks})", values)  # noqa: S608
 
 
 def _noted(table: str) -> Any:
@@ -170,22 +175,24 @@ def _noted(table: str) -> Any:
 def _note(table: str, last: Any) -> None:
     with connections[TARGET].cursor() as cursor:
         cursor.execute(f"DELETE FROM {_NOTES} WHERE name = %s", [table])  # noqa: S608
-        cursor.execute(f"INSERT INTO {_NOTES} (name, last) VALUES (%s, %s)", [table, json.dumps(last, default=str)])  # noqa: S608
+        position = json.dumps(last, default=str)
+        cursor.execute(f"INSERT INTO {_NOTES} (name, last) VALUES (%s, %s)", [table, position])  # noqa: S608
 
 
 def _verified(model: Model) -> Moved:
-    """Read both sides once more. Raises `CannotMove` where they differ."""
+    """Read both databases once more. Raises `CannotMove` if they differ."""
     here, there = (_checksum(model, alias) for alias in (DEFAULT_DB_ALIAS, TARGET))
     if here != there:
         table = model._meta.db_table
         raise CannotMove(
-            f"{table} differs: {here[0]} rows here, {there[0]} there. Something wrote meanwhile: empty the target and move again."
+            f"{table} differs: {here[0]} rows here, {there[0]} there. Something wrote meanwhile: empty the target "
+            f"and move again."
         )
     return Moved(model._meta.db_table, *here)
 
 
 def _checksum(model: Model, alias: str) -> tuple[int, str]:
-    """Rows, and the sum of their hashes: databases order texts each in their own way."""
+    """The number of rows and the sum of their hashes; a sum, because databases order text differently."""
     count, added = 0, 0
     for row in _rows(model, alias).iterator(chunk_size=_BATCH):
         count += 1

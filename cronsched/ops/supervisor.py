@@ -1,4 +1,4 @@
-"""All processes of an installation under supervisord: started again with backoff when they die, stopped all together."""
+"""Runs all processes of an installation under supervisord: restarted with backoff when they die, stopped together."""
 
 from __future__ import annotations
 
@@ -21,7 +21,8 @@ logfile_maxbytes=0
 pidfile={data}/supervisord.pid
 childlogdir={data}
 """
-# A process that dies within `startsecs` is started again after 1 s, 2 s, 3 s and so on; `startretries` is out of reach.
+# supervisord restarts a process that dies within `startsecs` after 1 s, 2 s, 3 s and so on; `startretries` is never
+# reached.
 _PROGRAM = """
 [program:{name}]
 command={command}
@@ -43,7 +44,7 @@ stderr_logfile_maxbytes=0
 
 @dataclass(frozen=True)
 class Program:
-    """A process to be kept alive."""
+    """A process to keep running."""
 
     name: str
     command: list[str]
@@ -51,7 +52,7 @@ class Program:
 
 
 def programs() -> list[Program]:
-    """What an installation on one machine runs."""
+    """The programs of an installation on one machine."""
     python = sys.executable
     manage = str(settings.BASE_DIR / "manage.py")
     found = [Program("web", [python, "-m", "gunicorn", "-c", "python:cronsched.gunicorn", "cronsched.wsgi"])]
@@ -65,7 +66,7 @@ def programs() -> list[Program]:
 
 
 def write_config(path: Path, chosen: Sequence[Program] | None = None) -> Path:
-    """Write supervisord's configuration for `programs()`, or those that are chosen; returns its path."""
+    """Write supervisord's configuration for these programs (by default `programs()`); returns its path."""
     stop = settings.ENGINE_DRAIN_SECONDS + 10
     text = _HEAD.format(user=_escape(_user()), data=_escape(str(settings.CRONSCHED_DATA_DIR)))
     for program in programs() if chosen is None else chosen:
@@ -81,7 +82,7 @@ def write_config(path: Path, chosen: Sequence[Program] | None = None) -> Path:
 
 
 def run(config: Path) -> None:
-    """Become supervisord; does not return."""
+    """Replace this process by supervisord; does not return."""
     arguments = [sys.executable, "-m", "supervisor.supervisord", "-c", str(config)]
     os.execv(sys.executable, arguments)
 

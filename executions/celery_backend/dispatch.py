@@ -1,7 +1,9 @@
-"""Sends executions to Celery workers: batches of ids on one queue for each kind of target.
+"""Sends executions to Celery workers: batches of ids, with one queue for each kind of target.
 
-The rows are the truth, a message only says where to look: one that is lost is sent again by the leader (`Unclaimed`), one that comes twice finds nothing
-left to claim. So a broker that is down, restarted or emptied loses nothing, and nobody waits for it: messages leave from a thread of their own.
+The database rows are authoritative; a message only tells a worker where to look. The leader sends a lost message
+again (`Unclaimed`), and a duplicate message finds nothing left to claim, so a broker that stops, restarts or loses
+its data loses no execution. Messages are sent by a separate thread, so no caller waits for the broker. See
+docs/decisions/celery-as-a-doorbell.md.
 """
 
 from __future__ import annotations
@@ -25,7 +27,7 @@ from jobs.targets import kinds
 
 log = logging.getLogger("cronsched.queueing")
 TASK = "executions.carry_out"
-# The form of a message; workers drop what is of another.
+# Version of the message format. Workers drop messages of another version.
 VERSION = 1
 BATCH = 300
 _FLUSH_SECONDS = 2.0
@@ -45,7 +47,9 @@ def queues() -> tuple[str, ...]:
 
 
 class Sender:
-    """A thread that sends what is put in. While the broker does not answer, what comes in is dropped: the leader sends it again."""
+    """A thread that sends queued messages. While the broker does not answer, messages are dropped; the leader sends
+    them again.
+    """
 
     def __init__(self) -> None:
         self._waiting: deque[tuple[UUID, str]] = deque()
@@ -56,13 +60,13 @@ class Sender:
         threading.Thread(target=self._run, name="sender", daemon=True).start()
 
     def put(self, kinds: Kinds) -> None:
-        """Send these executions; returns at once."""
+        """Queue executions for sending; returns at once."""
         self._idle.clear()
         self._waiting.extend(kinds.items())
         self._wake.set()
 
     def flush(self, seconds: float) -> None:
-        """Wait until all is sent, for at most so long."""
+        """Wait until every queued message is sent, for at most `seconds`."""
         self._idle.wait(seconds)
 
     def _run(self) -> None:
@@ -99,7 +103,7 @@ _lock = threading.Lock()
 
 
 def send(kinds: Kinds) -> None:
-    """Let workers carry out executions that belong to no worker yet; returns at once."""
+    """Let workers claim executions that belong to no worker yet; returns at once."""
     global _sender
     if not kinds:
         return
@@ -111,7 +115,7 @@ def send(kinds: Kinds) -> None:
 
 
 def waiting_messages() -> int | None:
-    """How many messages no worker has fetched; None while the broker does not answer."""
+    """The number of messages that no worker has fetched; None while the broker does not answer."""
     try:
         with current_app.connection_for_read() as connection:
             connection.ensure_connection(max_retries=1, interval_start=0.1, timeout=2)
@@ -124,12 +128,12 @@ def _count(channel: object, queue: str) -> int:
     try:
         return int(channel.queue_declare(queue, passive=True).message_count)  # type: ignore[attr-defined]
     except ChannelError:
-        # Nothing was ever sent to it.
+        # No message was ever sent to this queue.
         return 0
 
 
 class Unclaimed:
-    """Sends again what no worker has claimed: soon where no message is waiting, later where they may just be busy."""
+    """Sends unclaimed executions again: soon if no message is waiting, later if the workers may only be busy."""
 
     SOON = dt.timedelta(seconds=2)
     BUSY = dt.timedelta(seconds=30)
@@ -140,7 +144,7 @@ class Unclaimed:
         self._sent: dict[UUID, tuple[float, float]] = {}
 
     def look(self) -> int:
-        """Send what is due; returns how many. For one process, the leader."""
+        """Send every execution that is due again; returns how many. One process calls it, the leader."""
         rows = Execution.objects.unclaimed().filter(started_at__lt=timezone.now() - self.SOON).order_by("started_at")
         found = list(rows.values_list("pk", "execution_type", "started_at")[: self._MOST])
         self._sent = {pk: self._sent[pk] for pk, _, _ in found if pk in self._sent}
@@ -162,12 +166,14 @@ class Unclaimed:
 
 
 def kinds_of(executions: Iterable[Execution]) -> dict[UUID, str]:
-    """What `send` needs of stored executions."""
+    """The id and the kind of target of stored executions: the arguments of `send`."""
     return {execution.pk: execution.execution_type for execution in executions}
 
 
 def claim(ids: Iterable[UUID], worker_id: UUID) -> list[UUID]:
-    """Make these executions this worker's, but those that are another's already, or over; in the caller's transaction."""
+    """Claim these executions for this worker, except those that another worker holds or that have ended. Call it in a
+    transaction.
+    """
     free = Execution.objects.unclaimed().filter(pk__in=list(ids))
     claimed = list(free.select_for_update(skip_locked=True, of=("self",)).order_by().values_list("pk", flat=True))
     Execution.objects.filter(pk__in=claimed).update(worker_id=worker_id)

@@ -1,4 +1,4 @@
-"""What a Celery worker does with a message: claim the executions that are still free, and give them to its engine."""
+"""The Celery task: claim the executions of a message that are still free, and submit them to this process's engine."""
 
 from __future__ import annotations
 
@@ -24,16 +24,16 @@ _stopping = threading.Event()
 
 @shared_task(name=dispatch.TASK, ignore_result=True)  # type: ignore[untyped-decorator]  # celery has no types
 def carry_out(*arguments: Any, **more: Any) -> int:
-    """Carry out the executions of one message, `(VERSION, [ids])`; returns how many were still free.
+    """Claim and submit the executions of one message, `(VERSION, [ids])`; returns how many were still free.
 
-    What cannot be read or stored now is dropped: the leader sends again what nobody has claimed.
+    A message that cannot be read or stored is dropped: the leader sends unclaimed executions again.
     """
     ids = _read(arguments, more)
     if not ids:
         return 0
     delivery = engine.local_engine()
     while delivery.is_full and not _stopping.is_set():
-        # What this process cannot hold is left on the queue to others.
+        # If this process is full, the message stays on the queue for other workers.
         _stopping.wait(_FULL_SECONDS)
     if _stopping.is_set():
         return 0
@@ -53,7 +53,7 @@ def _carry_out(ids: list[UUID], worker_id: UUID) -> int:
         executions = list(Execution.objects.filter(pk__in=claimed).select_related("job"))
         limits = team_limits()
     for execution in executions:
-        # No call of it has begun.
+        # No call of these executions has begun.
         execution.worker_id = None
     carry_out_stored(executions, limits)
     return len(executions)

@@ -1,4 +1,4 @@
-"""From a stored execution to a delivery: the policies of its job applied, and handed to this process's engine."""
+"""Turns a stored execution into a delivery under its job's policies, and submits it to this process's engine."""
 
 from __future__ import annotations
 
@@ -72,7 +72,9 @@ def delivery_of(
 
 
 def carry_out(executions: Sequence[Execution], limits: TeamLimits) -> int:
-    """Carry out stored executions that belong to this worker, and end those that cannot be; returns how many were ended."""
+    """Submit stored executions that belong to this worker, and end those that cannot be delivered; returns how many
+    it ended.
+    """
     ended: list[Finished] = []
     deliveries: list[Delivery] = []
     for execution in executions:
@@ -90,7 +92,7 @@ def carry_out(executions: Sequence[Execution], limits: TeamLimits) -> int:
 
 
 def why_not(execution: Execution) -> str:
-    """Why an execution that its worker left behind is not carried out again; '' if it is."""
+    """Why an execution of a dead worker is not repeated; '' if it is repeated."""
     overrides = execution.overrides or {}
     if execution.takeovers >= MOST_TAKEOVERS:
         return f"given up: {execution.takeovers} processes ended while they carried it out"

@@ -23,8 +23,8 @@ class Limiter:
 
     `size` is the limit on all calls together. The limiter lives in one event loop; other threads may only read.
 
-    `allowed(limit)` is the number of concurrent calls that this process may make under a limit. It defaults to the whole limit;
-    with Celery it is this worker's allocation (`executions.delivery.shared_limits`).
+    `allowed(limit)` is the number of concurrent calls that this process may make under a limit. It defaults to the
+    whole limit; with Celery it is this worker's allocation (`executions.delivery.shared_limits`).
     """
 
     def __init__(self, size: int) -> None:

@@ -1,4 +1,4 @@
-"""When a failed attempt is followed by another."""
+"""Decides whether a failed attempt is followed by another, and when."""
 
 from __future__ import annotations
 
@@ -16,7 +16,9 @@ _LONGEST_BACKOFF = 3600.0
 
 
 class RetryPolicy(NamedTuple):
-    """A job's rules: attempts in all, the first wait, the deadline (both in seconds), the failures after which another is made."""
+    """A job's retry policy: maximum attempts, first backoff and deadline (both in seconds), and the failures that are
+    retried.
+    """
 
     max_attempts: int = 1
     backoff_seconds: float = 10
@@ -24,9 +26,10 @@ class RetryPolicy(NamedTuple):
     retry_on: frozenset[str] = frozenset()
 
     def wait(self, outcome: Outcome, attempt: int, elapsed: float) -> float | None:
-        """Seconds from now to the next attempt after `attempt` attempts and `elapsed` seconds; None if there is none.
+        """Seconds until the next attempt, after `attempt` attempts and `elapsed` seconds; None if there is none.
 
-        The wait doubles, give or take a fifth; a `Retry-After` that is longer counts (RFC 9110 section 10.2.3).
+        The backoff doubles with each attempt, with a jitter of 20 %. A longer `Retry-After` takes precedence (RFC
+        9110 section 10.2.3).
         """
         if outcome.ok or attempt >= self.max_attempts or reason(outcome) not in self.retry_on:
             return None
@@ -39,19 +42,19 @@ NO_RETRY = RetryPolicy()
 
 
 def reason(outcome: Outcome) -> str:
-    """Which of the failures in `jobs.models.RetryOn` an outcome is; '' for one that no other attempt would change."""
+    """The failure class of an outcome, one of `jobs.models.RetryOn`; '' if another attempt cannot help."""
     if not outcome.repeatable:
         return ""
     if outcome.response_status is None:
         return outcome.failure
-    # GitHub answers 403 with Retry-After where it limits the rate.
+    # GitHub answers 403 with Retry-After when a rate limit is reached.
     if outcome.response_status == 429 or (outcome.response_status == 403 and outcome.retry_after):
         return "429"
     return "5xx" if outcome.response_status >= 500 else ""
 
 
 def retry_after(value: str) -> float:
-    """Seconds that a `Retry-After` header asks for, as a number or as an HTTP date; 0 for what cannot be read."""
+    """Seconds that a `Retry-After` header asks for, given as a number or an HTTP date; 0 if it cannot be read."""
     value = value.strip()
     if value.isascii() and value.isdigit() and len(value) < 9:
         return float(value)

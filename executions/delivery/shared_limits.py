@@ -1,8 +1,8 @@
 """Concurrency limits of a host or a team that several Celery workers share.
 
-A shared limit is divided: a worker asks for as many slots as it has calls for, and gives back the slots that it does not
-use. Allocations are rows, so their sum never exceeds the limit, whichever workers ask and when. The allocations of a dead
-worker are deleted with its row.
+A shared limit is divided: a worker asks for as many slots as it has calls for, and gives back the slots that it does
+not use. Allocations are rows, so their sum never exceeds the limit, whichever workers ask and when. The allocations
+of a dead worker are deleted with its row.
 """
 
 from __future__ import annotations
@@ -30,8 +30,8 @@ _STARVED_SECONDS = 0.05
 class SharedLimits:
     """This process's allocations. Its limiter asks `allowed`; a thread keeps the rows.
 
-    During a refresh of a limit the local allowance is 0, so no call starts between reading our usage and writing it to the
-    database. `run_in_loop` runs a function in the limiter's event loop and returns its result.
+    During a refresh of a limit the local allowance is 0, so no call starts between reading our usage and writing it
+    to the database. `run_in_loop` runs a function in the limiter's event loop and returns its result.
     """
 
     def __init__(
@@ -55,7 +55,7 @@ class SharedLimits:
         self._thread.join()
 
     def allowed(self, limit: Limit) -> int:
-        """The number of concurrent calls that this process may make under a limit; requests more slots if calls wait."""
+        """Concurrent calls that this process may make under a limit; requests more slots if calls wait."""
         allowed = self._allowed.get(limit.name, 0)
         if allowed < limit.size and self._limiter.demand(limit.name) > allowed:
             self._limits[limit.name] = limit.size
@@ -115,8 +115,8 @@ class Demand(NamedTuple):
 def allocate(worker_id: UUID, demands: Mapping[str, Demand]) -> dict[str, int]:
     """The number of concurrent calls that this worker may make under each limit from now on.
 
-    A running call keeps its slot until it ends. If other workers are waiting, a worker is cut to an equal share. If the limit
-    is smaller than the number of workers, slots rotate between them.
+    A running call keeps its slot until it ends. If other workers are waiting, a worker is cut to an equal share. If
+    the limit is smaller than the number of workers, slots rotate between them.
     """
     names = sorted(demands)
     SharedLimit.objects.bulk_create([SharedLimit(pk=name) for name in names], ignore_conflicts=True)

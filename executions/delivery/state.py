@@ -14,8 +14,8 @@ from executions.targets import Deliverable
 class Delivery(NamedTuple):
     """A stored execution that the worker `worker_id` carries out; None: any Celery worker may claim it.
 
-    `timeout` and `connect_timeout` apply to each call, `delay` comes before the first call; all in seconds. Calls wait while a
-    limit of `limits` is reached. `attempts` are those that were made before.
+    `timeout` and `connect_timeout` apply to each call, `delay` comes before the first call; all in seconds. Calls
+    wait while a limit of `limits` is reached. `attempts` are those that were made before.
     """
 
     execution_id: UUID

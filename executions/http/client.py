@@ -1,6 +1,7 @@
-"""The HTTP/1.1 client of the engine: pooled connections, bounded time and bytes, addresses judged by the target policy.
+"""The HTTP/1.1 client of the engine: pooled connections, limits on time and size, addresses checked by the target
+policy.
 
-What it does not do, and why it is our own: docs/decisions/http-client.md.
+What it does not do, and why it exists: docs/decisions/http-client.md.
 """
 
 from __future__ import annotations
@@ -26,7 +27,9 @@ _KEEP_IDLE_SECONDS = 15.0
 
 
 class Request(NamedTuple):
-    """A call to be made. `trusted` calls go to the operator's own settings (GitHub's API), whatever their address."""
+    """One request. `trusted` requests go to a server that the operator configured (GitHub's API) and skip the target
+    policy.
+    """
 
     method: str
     url: str
@@ -36,7 +39,7 @@ class Request(NamedTuple):
 
 
 class HttpClient:
-    """Makes calls over HTTP/1.1 (RFC 9112) within one event loop. Redirects are answers like any other."""
+    """Sends requests over HTTP/1.1 (RFC 9112) within one event loop. It does not follow redirects."""
 
     def __init__(self, *, policy: TargetPolicy | None = None, resolve: Resolve = resolve_by_system) -> None:
         policy = policy or address_policy.current()
@@ -46,9 +49,10 @@ class HttpClient:
         self._swept_at = 0.0
 
     async def send(self, request: Request, timeout: float, connect_timeout: float | None = None) -> Reply:
-        """Make one call within `timeout` seconds, `connect_timeout` of them to connect.
+        """Send one request and return its reply within `timeout` seconds, of which `connect_timeout` are for the
+        connection.
 
-        Raises `DeliveryError` if no answer comes.
+        Raises `DeliveryError` if there is no reply.
         """
         address = _address(request.url, request.trusted)
         origin = address.origin
@@ -62,14 +66,15 @@ class HttpClient:
             try:
                 return await self._exchange(origin, kept, message, timeout, deadline)
             except DeliveryError as exc:
-                # The target closed the idle connection while the call was on its way. A call with a key may be repeated.
+                # The target closed the idle connection while the request was sent. A request with an Idempotency-Key
+                # may be repeated.
                 if exc.failure != "broken" or kept.has_answered or "Idempotency-Key" not in request.headers:
                     raise
         connection = await self._connector.connect(origin, min(timeout, connect_timeout or timeout))
         return await self._exchange(origin, connection, message, timeout, deadline)
 
     async def close(self) -> None:
-        """Close the kept connections."""
+        """Close all pooled connections."""
         for waiting in self._idle.values():
             for _, connection in waiting:
                 connection.close()
@@ -95,7 +100,7 @@ class HttpClient:
         return None
 
     def _sweep(self, now: float) -> None:
-        """Close what nobody has used for a while."""
+        """Close connections that have been idle for too long."""
         self._swept_at = now
         for origin, waiting in list(self._idle.items()):
             while waiting and now - waiting[0][0] >= _KEEP_IDLE_SECONDS:
@@ -105,7 +110,7 @@ class HttpClient:
 
 
 class _Address(NamedTuple):
-    """What a URL says: its origin, authority (`host:port` as written in Host), request target, and Authorization."""
+    """The parts of a URL: origin, authority (`host:port` as in the Host header), request target, and Authorization."""
 
     origin: Origin
     authority: str

@@ -1,7 +1,7 @@
 """From an origin to a connection: resolve the name, judge its addresses by the target policy, connect to one of them.
 
-With an outbound proxy (`core.runtime.outbound`) the connection leads to the proxy. Names that resolve here are still judged by
-the target policy; names that only the proxy can resolve cannot be.
+With an outbound proxy (`core.runtime.outbound`) the connection leads to the proxy. Names that resolve here are still
+judged by the target policy; names that only the proxy can resolve cannot be.
 """
 
 from __future__ import annotations

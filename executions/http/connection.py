@@ -1,4 +1,4 @@
-"""One connection to a target: a request out, its answer in, within bounds. The parser is llhttp's, by httptools."""
+"""One HTTP/1.1 connection: sends a request and reads the reply within limits. httptools (llhttp) parses the reply."""
 
 from __future__ import annotations
 
@@ -11,16 +11,17 @@ from typing import NamedTuple, cast
 from httptools import HttpParserError, HttpParserUpgrade, HttpResponseParser
 
 KEPT_CHARACTERS = 1000
-# Up to four bytes a character in UTF-8.
+# A character takes up to four bytes in UTF-8.
 _KEPT_BYTES = 4 * KEPT_CHARACTERS
 LARGEST_ANSWER = 1024 * 1024
 _LARGEST_HEAD = 64 * 1024
 
 
 class DeliveryError(Exception):
-    """A call that got no usable answer; the text is the reason in words.
+    """A request without a usable reply; the message says why.
 
-    `failure`: connect (the target cannot have acted on it), timeout, broken, or '' where no other attempt would help.
+    `failure`: connect (the request cannot have reached the target), timeout, broken, or '' if another attempt cannot
+    help.
     """
 
     def __init__(self, reason: str, failure: str = "broken") -> None:
@@ -29,7 +30,7 @@ class DeliveryError(Exception):
 
 
 class Reply(NamedTuple):
-    """An answer: its status, the first `KEPT_CHARACTERS` characters of its body, and its `Retry-After`."""
+    """A reply: its status, the first `KEPT_CHARACTERS` characters of its body, and its `Retry-After`."""
 
     status: int
     text: str
@@ -37,13 +38,15 @@ class Reply(NamedTuple):
 
 
 class Connection(asyncio.Protocol):
-    """A connection that carries one exchange at a time. `has_answered`: a byte of the answer under way has come."""
+    """A connection that carries one exchange at a time. `has_answered`: whether a byte of the current reply has
+    arrived.
+    """
 
     def __init__(self) -> None:
         self._loop = asyncio.get_running_loop()
         self._transport: asyncio.Transport | None = None
         self._parser = HttpResponseParser(self)
-        # What RFC 9112 lets or makes a client take: folded lines (5.2), lines that end in LF alone (2.2).
+        # RFC 9112 requires or allows a client to accept folded lines (5.2) and lines that end in LF alone (2.2).
         self._parser.set_dangerous_leniencies(lenient_headers=True, lenient_optional_cr_before_lf=True)
         self._answer: asyncio.Future[Reply] | None = None
         self.is_closed = False
@@ -51,13 +54,14 @@ class Connection(asyncio.Protocol):
 
     @property
     def can_go_on(self) -> bool:
-        """Whether another exchange may follow."""
+        """Whether the connection can be used for another exchange."""
         return not self.is_closed and self._answer is None and self._reusable
 
     async def exchange(self, message: bytes, timeout: float, deadline: float) -> Reply:
-        """Send a request and return its answer, which must be whole by `deadline` on the loop's clock, `timeout` seconds in all.
+        """Send a request and return the whole reply before `deadline` (loop time); `timeout` is the number of seconds
+        to report.
 
-        Raises `DeliveryError`; the connection is closed then.
+        Raises `DeliveryError` and closes the connection if there is no usable reply.
         """
         if self.is_closed or self._transport is None:
             raise DeliveryError("the target closed the connection without an answer")
@@ -75,7 +79,7 @@ class Connection(asyncio.Protocol):
                 self.close()
 
     def close(self) -> None:
-        """Give the connection up at once."""
+        """Close the connection at once."""
         self.is_closed = True
         if self._transport is not None:
             self._transport.abort()
@@ -85,7 +89,7 @@ class Connection(asyncio.Protocol):
 
     def data_received(self, data: bytes) -> None:
         if self._answer is None:
-            # Nobody asked.
+            # Data arrived that was not requested.
             self.close()
             return
         self.has_answered = True
@@ -115,7 +119,7 @@ class Connection(asyncio.Protocol):
     def on_message_begin(self) -> None:
         self._retry_after = self._content_type = ""
         if self._answer is None:
-            # Nobody asked for a second answer.
+            # A second reply arrived that was not requested.
             self.close()
         self._in_body, self._until_end = False, True
 
@@ -129,7 +133,7 @@ class Connection(asyncio.Protocol):
             self._content_type = value.decode("latin-1")
 
     def on_headers_complete(self) -> None:
-        # Answers of the 1xx kind come before the one that counts (RFC 9110 section 15.2).
+        # Informational replies (1xx) precede the final one (RFC 9110 section 15.2).
         self._in_body = self._parser.get_status_code() >= 200
 
     def on_body(self, chunk: bytes) -> None:
@@ -165,7 +169,7 @@ class Connection(asyncio.Protocol):
         self.close()
 
     def _forget(self) -> None:
-        """Make ready for the next answer."""
+        """Reset the parser state before the next reply."""
         self.has_answered = self._in_body = self._reusable = False
         self._until_end = True
         self._received = self._size = 0
@@ -188,12 +192,12 @@ def _decoded(raw: bytes, charset: str | None) -> str:
         text = raw.decode("utf-8", errors="replace")
     if text.isascii() and "\x00" not in text:
         return text[:KEPT_CHARACTERS]
-    # Some charsets can spell halves of characters, which no database stores.
+    # Some charsets can encode single surrogates, which no database stores.
     whole = text.encode("utf-8", errors="replace").decode("utf-8")
     return whole.replace("\x00", "\N{REPLACEMENT CHARACTER}")[:KEPT_CHARACTERS]
 
 
 def os_reason(exc: OSError) -> str:
-    """What the operating system says of an error."""
+    """The operating system's description of an error."""
     text = exc.strerror if exc.errno is None or not exc.strerror else os.strerror(exc.errno)
     return (text or type(exc).__name__).lower()

@@ -1,4 +1,4 @@
-"""The tables of the first release. It replaces every migration before it: databases that have them all are unchanged."""
+"""The tables of the first release. Replaces all earlier migrations; databases that applied them stay unchanged."""
 
 import uuid
 

@@ -1,4 +1,4 @@
-"""Questions asked of the whole history by the pages that show it: counts in time, the latest runs of many jobs, fire lag."""
+"""Read queries for pages and metrics: counts by hour, the latest runs of jobs, fire lag."""
 
 from __future__ import annotations
 
@@ -17,9 +17,9 @@ _SAMPLE = 2000
 
 
 class UtcText(models.Func):
-    """The beginning of a timestamp as UTC text: `2026-11-24 09` for hours, `2026-11-24 09:30` for minutes.
+    """The first characters of a timestamp as UTC text: `2026-11-24 09` for hours, `2026-11-24 09:30` for minutes.
 
-    Plain text functions: grouping a million rows by Django's own truncation takes seconds on SQLite.
+    Plain text functions, because Django's truncation takes seconds for a million rows on SQLite.
     """
 
     output_field = models.CharField()
@@ -49,13 +49,13 @@ def minute_of(expression: str) -> UtcText:
 
 
 def read_utc(text: str) -> dt.datetime:
-    """What `hour_of` and `minute_of` wrote, as an aware datetime."""
+    """Parse the text of `hour_of` or `minute_of` into an aware datetime."""
     shape = "%Y-%m-%d %H:%M" if len(text) == 16 else "%Y-%m-%d %H"
     return dt.datetime.strptime(text, shape).replace(tzinfo=dt.UTC)
 
 
 class Lag(NamedTuple):
-    """Seconds from fire time to record, of the latest executions of a period; None where there are none."""
+    """Seconds from fire time to record, over the latest executions of a period; None without any."""
 
     p50: float | None
     p99: float | None
@@ -63,7 +63,7 @@ class Lag(NamedTuple):
 
 
 def fire_lag(since: dt.datetime) -> Lag:
-    """The fire lag since then, of at most the latest 2,000 scheduled executions that ran."""
+    """The fire lag since `since`, over at most the latest 2,000 scheduled executions that ran."""
     rows = (
         Execution.objects.filter(started_at__gte=since, trigger_type=TriggerType.SCHEDULED)
         .exclude(status__in=[Status.MISSED, Status.SKIPPED])
@@ -77,12 +77,12 @@ def fire_lag(since: dt.datetime) -> Lag:
 
 
 def open_count() -> int:
-    """How many executions are queued or running."""
+    """The number of executions that are queued or running."""
     return Execution.objects.filter(status__in=OPEN).count()
 
 
 class Run(NamedTuple):
-    """One execution in a row of the latest."""
+    """One of a job's latest executions."""
 
     id: UUID
     status: str
@@ -91,18 +91,22 @@ class Run(NamedTuple):
 
 
 def latest_runs(job_ids: Sequence[UUID], count: int = 20) -> dict[UUID, list[Run]]:
-    """The latest executions of each of these jobs, oldest first, in one query that reads no more of the history than it returns."""
+    """The latest executions of each of these jobs, oldest first. One query, which reads only the rows that it
+    returns.
+    """
     if not job_ids:
         return {}
     field = Job._meta.pk
     keys = [field.get_db_prep_value(pk, connection) for pk in job_ids]
     marks = ", ".join(["%s"] * len(keys))
     executions, jobs = Execution._meta.db_table, Job._meta.db_table
-    # Only table names and marks are written into the statement.
+    # Only table names and placeholders are put into the statement.
     sql = (
-        f"SELECT e.id, e.job_id, e.status, e.started_at, e.duration_seconds FROM {jobs} j JOIN {executions} e ON e.id IN"  # noqa: S608
-        f" (SELECT x.id FROM {executions} x WHERE x.job_id = j.id ORDER BY x.started_at DESC, x.id DESC LIMIT {int(count)})"
-        f" WHERE j.id IN ({marks})"
+        "SELECT e.id, e.job_id, e.status, e.started_at, e.duration_seconds "  # noqa: S608
+        f"FROM {jobs} j JOIN {executions} e ON e.id IN "
+        f"(SELECT x.id FROM {executions} x WHERE x.job_id = j.id "
+        f"ORDER BY x.started_at DESC, x.id DESC LIMIT {int(count)}) "
+        f"WHERE j.id IN ({marks})"
     )
     found: dict[UUID, list[Run]] = {pk: [] for pk in job_ids}
     for one in Execution.objects.raw(sql, keys):
@@ -113,12 +117,12 @@ def latest_runs(job_ids: Sequence[UUID], count: int = 20) -> dict[UUID, list[Run
 
 
 def since_hours(hours: int) -> dt.datetime:
-    """That many hours ago, at the beginning of the hour."""
+    """The start of the hour `hours` hours ago."""
     return timezone.now().replace(minute=0, second=0, microsecond=0) - dt.timedelta(hours=hours)
 
 
 def total(counts: Iterable[dict[str, int]]) -> dict[str, int]:
-    """Counts by status, added up."""
+    """The sum of counts by status."""
     added: dict[str, int] = {}
     for one in counts:
         for status, count in one.items():

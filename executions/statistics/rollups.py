@@ -1,7 +1,8 @@
-"""Counts of the history by hour, for each job and for all: statistics and charts read these, however long the history is.
+"""Rollups: counts of executions by hour, for each job and for all jobs. Statistics and charts read them, so their
+cost does not grow with the history.
 
-They are kept right by whoever ends executions, in the same transaction, and outlive the executions that retention deletes. `rebuild` makes them anew
-from the executions that there are.
+Every transaction that ends executions updates the rollups too. They remain when retention deletes executions.
+`rebuild` computes them again from the stored executions. See docs/decisions/rollups.md.
 """
 
 from __future__ import annotations
@@ -27,18 +28,18 @@ from jobs.models import Job
 from jobs.targets import kinds
 
 ENDED = (Status.SUCCESS, Status.FAILED, Status.CANCELLED, Status.SKIPPED, Status.MISSED)
-# Upper bounds of fire lag in seconds; the last stands for all above.
+# Upper bounds of the fire lag buckets in seconds; the last bucket has no bound.
 BOUNDS = (0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0, 300.0, 1e9)
 _COUNTS = tuple(status.value for status in ENDED)
 _COLUMNS = (*_COUNTS, "seconds", "success_seconds")
 _SHARDS = 8
-# Where the counts of deleted jobs are: those who watch see no counter go back.
+# The shard for the counts of deleted jobs, so that exported counters never decrease.
 FORGOTTEN = 99
 _HOUR = dt.timedelta(hours=1)
 
 
 class Ended(NamedTuple):
-    """An execution that has ended. `lateness`: seconds from fire time to first call, where there were both."""
+    """An execution that has ended. `fire_lag`: seconds from fire time to first call, if both exist."""
 
     job_id: UUID
     kind: str
@@ -49,12 +50,12 @@ class Ended(NamedTuple):
 
 
 def hour_of(moment: dt.datetime) -> dt.datetime:
-    """The beginning of a moment's hour, in UTC."""
+    """The start of the hour of a datetime, in UTC."""
     return moment.astimezone(dt.UTC).replace(minute=0, second=0, microsecond=0)
 
 
 def count(ended: Iterable[Ended]) -> None:
-    """Count executions that have just ended; in the transaction that ends them."""
+    """Count executions that have just ended. Call it in the transaction that ends them."""
     jobs: defaultdict[tuple[UUID, dt.datetime, str], _Sum] = defaultdict(_Sum)
     totals: defaultdict[tuple[dt.datetime, str], _Sum] = defaultdict(_Sum)
     late: defaultdict[tuple[dt.datetime, float], list[float]] = defaultdict(list)
@@ -69,7 +70,7 @@ def count(ended: Iterable[Ended]) -> None:
     if is_past:
         bump_history_version()
     shard = os.getpid() % _SHARDS
-    # Sorted, so that no two transactions wait for each other.
+    # Sorted, so that concurrent transactions cannot deadlock.
     add_up(
         Rollup,
         ("job", "hour", "kind"),
@@ -112,9 +113,9 @@ class _Sum:
 
 
 def forget_jobs(job_ids: Sequence[UUID]) -> None:
-    """Take jobs that are about to be deleted, with their executions, out of the totals, into a shard that statistics leave out.
+    """Move the counts of jobs that are about to be deleted to the shard that statistics leave out.
 
-    Locks what those who end executions lock, in the same order.
+    It takes the same locks in the same order as the transactions that end executions.
     """
     for rows, order in (
         (Execution.objects.filter(job__in=job_ids, status__in=OPEN), ("pk",)),
@@ -131,9 +132,10 @@ def forget_jobs(job_ids: Sequence[UUID]) -> None:
 
 
 class Counts(NamedTuple):
-    """Totals of a period by outcome. `average` and `success_average` are mean seconds of what ended and of the successes; None without any.
+    """Totals of a period by outcome. `average` and `success_average`: mean seconds of ended and of successful
+    executions, None without any.
 
-    Fire times that were skipped or missed do not count.
+    Fire times that were skipped or missed are not counted.
     """
 
     total: int
@@ -145,7 +147,9 @@ class Counts(NamedTuple):
 
 
 def counts(span: DateRange, job_id: UUID | None = None) -> Counts:
-    """The totals of a range of time, of all jobs or one. Hours that lie whole in it are read from here, its edges from the executions."""
+    """The totals of a period, of all jobs or of one. Whole hours come from the rollups, the partial hours at both
+    ends from executions.
+    """
     whole = _whole_hours(span)
     rows = Rollup.objects.filter(job=job_id) if job_id else Total.objects.exclude(shard=FORGOTTEN)
     sums = _summed(rows.filter(**whole.lookup("hour")))
@@ -185,12 +189,14 @@ def _edges(span: DateRange, whole: DateRange) -> Iterator[DateRange]:
 
 
 def _summed(rows: Any) -> dict[str, Any]:
-    found: dict[str, Any] = rows.order_by().aggregate(**{f"sum_{name}": Coalesce(Sum(name), 0) if name in _COUNTS else Coalesce(Sum(name), 0.0) for name in _COLUMNS})  # fmt: skip
+    found: dict[str, Any] = rows.order_by().aggregate(
+        **{f"sum_{name}": Coalesce(Sum(name), 0) if name in _COUNTS else Coalesce(Sum(name), 0.0) for name in _COLUMNS}
+    )
     return {name: found[f"sum_{name}"] for name in _COLUMNS}
 
 
 def _measures() -> dict[str, Any]:
-    """How executions are counted, as aggregates."""
+    """The aggregates that count executions."""
     by_status: dict[str, Any] = {f"n_{name}": Count("id", filter=Q(status=name)) for name in _COUNTS}
     ran = ~Q(status__in=[Status.SKIPPED, Status.MISSED])
     return by_status | {
@@ -205,7 +211,7 @@ def _aggregated(executions: Any) -> dict[str, Any]:
 
 
 def by_hour(since: dt.datetime) -> dict[dt.datetime, dict[str, int]]:
-    """How many executions began in each hour since then, by status."""
+    """The number of executions that began in each hour since `since`, by status."""
     found: defaultdict[dt.datetime, dict[str, int]] = defaultdict(dict)
     rows = Total.objects.filter(hour__gte=hour_of(since)).exclude(shard=FORGOTTEN).order_by().values_list("hour")
     for hour, *values in rows.annotate(**{f"sum_{name}": Sum(name) for name in _COUNTS}):
@@ -219,16 +225,16 @@ def by_hour(since: dt.datetime) -> dict[dt.datetime, dict[str, int]]:
 
 
 def most_failing(since: dt.datetime, count: int = 5) -> list[Any]:
-    """The jobs with most failed executions since then, by whole hours: id, name, how many, the latest's hour."""
+    """The jobs with the most failed executions since `since` (whole hours): id, name, number, hour of the latest."""
     failed = Rollup.objects.filter(failed__gt=0, hour__gte=hour_of(since)).order_by()
     rows = failed.values("job_id", job__name=F("job__name")).annotate(failed_runs=Sum("failed"), latest=Max("hour"))
     return [{**row, "failed": row["failed_runs"]} for row in rows.order_by("-failed_runs", "job__name")[:count]]
 
 
 def slowest(since: dt.datetime, count: int = 5) -> list[Any]:
-    """The jobs with the longest successful execution since then, by whole hours: id, name, its seconds."""
+    """The jobs with the longest successful execution since `since` (whole hours): id, name, seconds."""
     done = Rollup.objects.filter(longest__gt=0, hour__gte=hour_of(since))
-    # So many rows hold so many jobs, and nothing has to be grouped: a job has one an hour for each kind.
+    # A job has at most one row an hour and status, so this many rows contain enough jobs without grouping.
     hours = int((timezone.now() - hour_of(since)) / _HOUR) + 1
     most = len(kinds.registered()) * hours * count
     found: dict[UUID, Any] = {}
@@ -239,15 +245,16 @@ def slowest(since: dt.datetime, count: int = 5) -> list[Any]:
 
 
 def is_lacking() -> bool:
-    """Whether there is a history of which nothing was ever counted."""
+    """Whether executions exist but no rollup does."""
     return not Total.objects.exists() and Execution.objects.exclude(status__in=OPEN).exists()
 
 
 def rebuild(since: dt.datetime | None = None) -> Iterator[tuple[dt.datetime, dt.datetime]]:
-    """Count the executions that there are anew, hour by hour; yields each hour and the last.
+    """Compute the rollups again from the stored executions, hour by hour; yields each finished hour and the last
+    hour.
 
-    `since` leaves earlier hours as they are, as does retention: hours before the oldest execution are not touched. What is recorded
-    meanwhile waits for the hour at hand.
+    Hours before `since`, and hours before the oldest stored execution, are left unchanged. Outcomes that are recorded
+    meanwhile wait for the current hour.
     """
     bounds = Execution.objects.aggregate(first=Min("started_at"), last=Max("started_at"))
     if bounds["first"] is None:

@@ -1,7 +1,7 @@
-"""How many executions there are, exactly, without counting all of them each time.
+"""The exact number of executions without counting the table for each request.
 
-Those of past days change only when executions are deleted, or when fire times of past days are recorded as missed: then `HistoryVersion` grows. So each process counts the past
-once, and after that only what is new.
+The number of executions of past days changes only when executions are deleted or recorded as missed; `HistoryVersion`
+is incremented then. So each process counts the past once, and afterwards only counts executions of the last day.
 """
 
 from __future__ import annotations
@@ -21,18 +21,20 @@ _known: dict[tuple[str, ...], Known] = {}
 
 
 def recent_begins() -> dt.datetime:
-    """What began before this moment, a midnight in UTC at least a day ago, is past."""
+    """Executions that began before this time, a UTC midnight at least a day ago, belong to the past."""
     return (timezone.now() - _DAY).replace(hour=0, minute=0, second=0, microsecond=0)
 
 
 def bump_history_version() -> None:
-    """Note it; in the transaction that changes the past."""
+    """Increment the history version. Call it in the transaction that changes the past."""
     if not HistoryVersion.objects.filter(pk=1).update(changes=F("changes") + 1):
         HistoryVersion.objects.get_or_create(pk=1)
 
 
 def total(executions: Any, key: tuple[str, ...]) -> int:
-    """How many these are; `key` names the filter, which must be by what never changes (kind, trigger)."""
+    """The number of executions in `executions`; `key` names the filter, which may only use columns that never change
+    (kind, trigger).
+    """
     border = recent_begins()
     changes = HistoryVersion.objects.filter(pk=1).values_list("changes", flat=True).first() or 0
     known = _known.get(key)

@@ -1,4 +1,4 @@
-"""What a kind of target answers about delivery: what is sent, what the answer means, how it is shown and checked."""
+"""The base class of target kinds: what is sent, what the answer means, how it is shown and checked."""
 
 from __future__ import annotations
 
@@ -27,9 +27,9 @@ class Run(NamedTuple):
 class Outcome(NamedTuple):
     """How a delivery ended.
 
-    `error` is '' on success. `target` is what was called, if it differs from what was asked. `failure`: why there is no status
-    code: 'connect', 'timeout' or 'broken'. `repeatable`: whether another attempt can do no harm. `retry_after`: that header.
-    `run`: the run that was started; the outcome is known when it ends.
+    `error` is '' on success. `target` is what was called, if it differs from what was asked. `failure`: why there is
+    no status code: 'connect', 'timeout' or 'broken'. `repeatable`: whether another attempt can do no harm.
+    `retry_after`: that header. `run`: the run that was started; the outcome is known when it ends.
     """
 
     ok: bool
@@ -46,7 +46,8 @@ class Outcome(NamedTuple):
 class Deliverable(Protocol):
     """One delivery: a target with everything that its calls need.
 
-    `repeatable`: whether a call that may have arrived may be made again (webhooks, by their Idempotency-Key) or not (dispatches).
+    `repeatable`: whether a call that may have arrived may be made again (webhooks, by their Idempotency-Key) or not
+    (dispatches).
     """
 
     @property
@@ -63,12 +64,12 @@ class Deliverable(Protocol):
 class DeliverableTarget(Target):
     """A target that can be delivered: the base class of every kind."""
 
-    # Whether a call that may have arrived may be made again, and why not.
+    # Whether a call that may have arrived may be repeated; if not, why.
     repeatable: ClassVar[bool]
     not_repeated: ClassVar[str] = ""
-    # Whether a single run may bring a token of its own.
+    # Whether a single run may bring its own token.
     accepts_token: ClassVar[bool] = False
-    # What a test run that could not be sent is called, and what one that succeeded says.
+    # The message of a test run that could not be sent, and of one that succeeded.
     unsent: ClassVar[str] = "Request failed"
 
     @property
@@ -93,19 +94,19 @@ class DeliverableTarget(Target):
         return {"ok": False, "message": ""}
 
     def shown(self) -> str:
-        """The target without what may be secret."""
+        """The target with secret parts masked."""
         return str(self)
 
     def page(self) -> str:
-        """The address of a page about the target; '' if there is none."""
+        """The URL of a web page about the target; '' if there is none."""
         return ""
 
     @classmethod
     def findings(cls) -> Iterator[Finding]:
-        """What the doctor says about the active jobs of this kind, without leaving the machine."""
+        """Doctor findings on the active jobs of this kind that need no network."""
         return iter(())
 
     @classmethod
     def online_findings(cls) -> Iterator[Finding]:
-        """What the doctor says after asking the network."""
+        """Doctor findings on the active jobs of this kind that need the network."""
         return iter(())

@@ -1,7 +1,7 @@
-"""What crontab(5) allows in the five fields of a schedule, and why the rest is refused.
+"""Parser for the five fields of a cron expression (crontab(5)), with reasons for what it refuses.
 
-Follows Debian's cron: lists, ranges, steps, names, 0 and 7 as Sunday. Two things that Debian reads silently in a surprising
-way are refused: a range that runs backwards, and a step without a range (`5/15`).
+It follows Debian's cron: lists, ranges, steps, names, 0 and 7 as Sunday. It refuses two forms that Debian accepts
+with surprising results: a reversed range, and a step without a range (`5/15`).
 """
 
 from __future__ import annotations
@@ -29,12 +29,12 @@ _ITEM = re.compile(r"(?:(\*)|([0-9]{1,3}|[a-z]+)(?:-([0-9]{1,3}|[a-z]+))?)(?:/([
 
 
 class CronError(ValueError):
-    """An expression that is refused; the text says why, and what to write."""
+    """An invalid cron expression; the message says why, and what to write."""
 
 
 @dataclass(frozen=True)
 class Field:
-    """One field: the values that match, and whether it begins with `*` (which decides the day rule)."""
+    """One field: its matching values, and whether it begins with `*` (which decides how the two day fields combine)."""
 
     values: frozenset[int]
     starred: bool
@@ -53,12 +53,12 @@ class Crontab:
 
     @property
     def either_day(self) -> bool:
-        """Whether day of month and day of week are joined by "or": when neither begins with `*`."""
+        """Whether a day matches if either day field matches: neither begins with `*`."""
         return not (self.day.starred or self.weekday.starred)
 
     @cached_property
     def minutes(self) -> tuple[int, ...]:
-        """The minutes of a matching day, counted from midnight, in order."""
+        """The minutes of a matching day, counted from midnight, in ascending order."""
         return tuple(60 * hour + minute for hour in sorted(self.hour.values) for minute in sorted(self.minute.values))
 
     def matches_day(self, day: dt.date) -> bool:
@@ -74,7 +74,7 @@ class Crontab:
 
 
 def parse(expression: str) -> Crontab:
-    """Read an expression; raises `CronError` with the reason."""
+    """Parse an expression. Raises `CronError` with the reason."""
     text = " ".join(expression.split()).lower()
     if text.startswith("@"):
         if text not in MACROS:
@@ -96,7 +96,8 @@ def parse(expression: str) -> Crontab:
     )
     if not tab.either_day and not any(min(tab.day.values) <= _LONGEST_MONTHS[month] for month in tab.month.values):
         raise CronError(
-            f"It can never fire: day {min(tab.day.values)} does not exist in month {', '.join(map(str, sorted(tab.month.values)))}."
+            f"It can never fire: day {min(tab.day.values)} does not exist in month "
+            f"{', '.join(map(str, sorted(tab.month.values)))}."
         )
     return tab
 
@@ -116,11 +117,12 @@ def _item(name: str, item: str, low: int, high: int, names: dict[str, int]) -> r
     match = _ITEM.fullmatch(item)
     if match is None:
         raise CronError(
-            f"'{item[:40]}' is not a value of the {name} field: write *, a number, a range such as 1-5, or a step such as */15."
+            f"'{item[:40]}' is not a value of the {name} field: write *, a number, a range such as 1-5, or a step "
+            f"such as */15."
         )
     star, first, last, step = match.groups()
     start = low if star else _value(name, first, low, high, names)
-    # `*` in the day of week is Sunday to Saturday: 7 is but another name for 0.
+    # `*` in the day of week means Sunday to Saturday, 0 to 6, because 7 repeats Sunday.
     end = min(high, 6) if star and high == 7 else high if star else start
     if last is not None:
         end = _value(name, last, low, high, names)

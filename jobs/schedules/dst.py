@@ -1,4 +1,4 @@
-"""When a time zone's offset changes."""
+"""Changes of a time zone's UTC offset."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ MINUTE = dt.timedelta(minutes=1)
 
 
 def offset(moment: dt.datetime, zone: ZoneInfo) -> dt.timedelta:
-    """The zone's offset at an aware instant."""
+    """The zone's UTC offset at an aware datetime."""
     return moment.astimezone(zone).utcoffset() or dt.timedelta()
 
 
@@ -37,7 +37,7 @@ def _bisect(before: dt.datetime, after: dt.datetime, zone: ZoneInfo) -> dt.datet
 
 
 def first_after(moment: dt.datetime, until: dt.datetime, zone: ZoneInfo) -> dt.datetime | None:
-    """The zone's first change of offset in (moment, until], in UTC; None if there is none."""
+    """The first change of the offset in (moment, until], in UTC; None without one."""
     for year in range(moment.year, until.year + 1):
         for change in _of_year(zone, year):
             if moment < change <= until:
@@ -46,7 +46,7 @@ def first_after(moment: dt.datetime, until: dt.datetime, zone: ZoneInfo) -> dt.d
 
 
 def last_until(moment: dt.datetime, zone: ZoneInfo) -> dt.datetime | None:
-    """The zone's last change of offset in the day up to and including `moment`, in UTC."""
+    """The last change of the offset in the 24 hours up to `moment`, in UTC; None without one."""
     for year in {moment.year, (moment - DAY).year}:
         for change in _of_year(zone, year):
             if moment - DAY < change <= moment:

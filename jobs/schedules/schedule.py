@@ -1,4 +1,4 @@
-"""`Schedule`: when a cron expression fires in a time zone."""
+"""`Schedule`: the fire times of a cron expression in a time zone."""
 
 from __future__ import annotations
 
@@ -24,16 +24,17 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
 MINUTE = dt.timedelta(minutes=1)
-# The largest leap that Debian's cron takes for daylight saving and not for a correction of the clock.
+# Debian's cron treats a clock change up to this size as daylight saving, a larger one as a correction.
 LARGEST_LEAP = dt.timedelta(hours=3)
 
 
 @dataclass(frozen=True)
 class Schedule:
-    """A cron expression (crontab(5), see `jobs.schedules.crontab`) in a zone. Fire times are aware UTC datetimes on whole minutes.
+    """A cron expression (crontab(5), see `jobs.schedules.crontab`) in a zone. Fire times are aware UTC datetimes on
+    whole minutes.
 
-    Daylight saving is as in Debian's cron(8): times that the clock leaps over run right after the leap, times in a repeated hour
-    run once; expressions with `*` for minute or hour follow the wall clock. Make one with `schedule_of`.
+    Daylight saving follows Debian's cron(8): skipped times fire right after the change, times in a repeated hour fire
+    once; expressions with `*` for minute or hour follow the wall clock. Create one with `schedule_of`.
     """
 
     expression: str
@@ -69,7 +70,7 @@ class Schedule:
             yield moment
 
     def minutes_of(self, day: dt.date) -> list[int]:
-        """The minutes of a day, counted from midnight on the zone's clock, at which it fires, in order."""
+        """The minutes of a day on the zone's clock, counted from midnight, at which it fires, in ascending order."""
         midnight = dt.datetime.combine(day, dt.time(), self.zone)
         following = dt.datetime.combine(day + dt.timedelta(days=1), dt.time(), self.zone)
         if midnight.utcoffset() != following.utcoffset():
@@ -78,7 +79,7 @@ class Schedule:
         return list(self.tab.minutes) if self.tab.matches_day(day) else []
 
     def describe(self) -> str:
-        """The schedule in words, in the active language where cron-descriptor knows it."""
+        """The schedule in words, in the active language if cron-descriptor supports it."""
         return _describe(self.tab, translation.get_language() or "en")
 
     def _from(self, after: dt.datetime) -> Iterator[dt.datetime]:
@@ -89,7 +90,7 @@ class Schedule:
 
 @lru_cache(maxsize=20_000)
 def schedule_of(expression: str, zone: ZoneInfo | None = None) -> Schedule:
-    """The schedule of an expression, in the scheduler's zone by default. Raises `CronError` with the reason."""
+    """The schedule of an expression, by default in the scheduler's zone. Raises `CronError` with the reason."""
     return Schedule(expression, zone or settings.SCHEDULER_ZONE, crontab.parse(expression))
 
 
@@ -99,13 +100,13 @@ def _floor(moment: dt.datetime) -> dt.datetime:
 
 @lru_cache(maxsize=50_000)
 def _next(schedule: Schedule, after: dt.datetime) -> dt.datetime:
-    """One computation a minute for all jobs of an expression: every `after` within a minute has the same answer."""
+    """Cached: every `after` within a minute has the same result, so all jobs of an expression share one computation."""
     zone, fixed_time = schedule.zone, not schedule.tab.follows_clock
     offset = dst.offset(after, zone)
     wall = after.replace(tzinfo=None) + offset
     behind = dst.last_until(after, zone)
     if behind and fixed_time:
-        # Within an hour that is being repeated, a fixed time has had its turn already.
+        # A fixed time in the repeated hour has fired already.
         lost = dst.offset(behind - MINUTE, zone) - offset
         if dt.timedelta() < lost <= LARGEST_LEAP:
             wall = max(wall, behind.replace(tzinfo=None) + offset + lost - MINUTE)
@@ -131,13 +132,13 @@ def _next_wall(tab: Crontab, wall: dt.datetime) -> dt.datetime:
     return found
 
 
-# A croniter keeps its position, so it serves one thread at a time.
+# A croniter object keeps its position, so one thread uses it at a time.
 _ITERATORS = threading.Lock()
 
 
 @lru_cache(maxsize=5_000)
 def _iterator(tab: Crontab) -> croniter:
-    # Plain lists of values: croniter takes a range such as 5-5 for the whole week.
+    # Plain lists of values, because croniter reads a range such as 5-5 as the whole week.
     every_day = tab.either_day and (len(tab.day.values) == 31 or len(tab.weekday.values) == 7)
     days = ["*", "*"] if every_day else [_listed(tab.day, 31), _listed(tab.weekday, 7)]
     text = " ".join([_listed(tab.minute, 60), _listed(tab.hour, 24), days[0], _listed(tab.month, 12), days[1]])
@@ -161,9 +162,9 @@ def _describe(tab: Crontab, language: str) -> str:
     options.locale_code = {"ja": "ja_JP"}.get(language[:2], "en_US")
     words = str(get_description(tab.text, options))
     if options.locale_code == "ja_JP":
-        # cron-descriptor takes these names from the process's locale.
+        # cron-descriptor takes these names from the locale of the process.
         words = _NAMES.sub(lambda match: _IN_JAPANESE[match[0]], words)
-    # cron-descriptor says "or" for every pair of day fields; crontab(5) joins them by "and" when one begins with `*`.
+    # cron-descriptor joins the day fields by "or" always; crontab(5) joins them by "and" if one begins with `*`.
     return words if tab.either_day else words.replace(", or on ", ", only on ")
 
 

@@ -1,9 +1,10 @@
-"""Which addresses a webhook may reach.
+"""The target policy: which addresses a webhook may reach.
 
-Public addresses only, unless `CRONSCHED_ALLOWED_TARGETS` names a network, an address or a host (`*.example.com` for all below it).
-Literal addresses are judged when a URL is given, in any spelling that the C library's inet_aton(3) understands; names when they are
-resolved to be dialled (`executions.http.connect`). Special ranges: RFC 6890 and the IANA registries, as Python's `ipaddress` knows
-them; IPv6 addresses that carry an IPv4 one (mapped, compatible, NAT64 of RFC 6052 and RFC 8215, 6to4, Teredo) are judged by both.
+Only public addresses, unless `CRONSCHED_ALLOWED_TARGETS` names a network, an address or a host (`*.example.com` for
+every host below it). Literal addresses, in any spelling that inet_aton(3) accepts, are checked when a URL is saved;
+names are checked after they are resolved for a connection (`executions.http.connect`). Special ranges: RFC 6890 and
+the IANA registries, as in Python's `ipaddress`. IPv6 addresses that embed an IPv4 address (mapped, compatible, NAT64
+of RFC 6052 and RFC 8215, 6to4, Teredo) are checked by both.
 """
 
 from __future__ import annotations
@@ -29,14 +30,14 @@ _NUMERIC = re.compile(r"(0x[0-9a-f]*|[0-9]+)(\.(0x[0-9a-f]*|[0-9]+)){0,3}\.?", r
 
 @dataclass(frozen=True)
 class TargetPolicy:
-    """What `CRONSCHED_ALLOWED_TARGETS` allows beyond the public addresses."""
+    """The entries of `CRONSCHED_ALLOWED_TARGETS`."""
 
     networks: tuple[Network, ...] = ()
     hosts: frozenset[str] = field(default_factory=frozenset)
 
     @classmethod
     def read(cls, entries: list[str]) -> TargetPolicy:
-        """Sort entries into networks (an address is a network of one) and host names."""
+        """Parse entries into networks (an address is a network of one) and host names."""
         networks, hosts = [], set()
         for entry in entries:
             try:
@@ -46,7 +47,7 @@ class TargetPolicy:
         return cls(tuple(networks), frozenset(hosts))
 
     def allows_name(self, host: str) -> bool:
-        """Whether a host is allowed whatever its address."""
+        """Whether a host is allowed independently of its address."""
         host = host.lower().rstrip(".")
         parents = host.split(".")
         return host in self.hosts or any(
@@ -54,7 +55,7 @@ class TargetPolicy:
         )
 
     def allows_address(self, address: Address) -> bool:
-        """Whether an address may be dialled."""
+        """Whether a connection to an address is allowed."""
         faces = [address, *_carried(address)]
         if any(face in network for face in faces for network in self.networks if face.version == network.version):
             return True
@@ -62,13 +63,15 @@ class TargetPolicy:
         return not reserved and all(face.is_global and not face.is_multicast for face in faces)
 
     def allows(self, host: str) -> bool:
-        """Whether a URL's host may be stored: a name, or an allowed literal address. Names are judged again when dialled."""
+        """Whether a URL's host may be saved: a name, or an allowed literal address. Names are checked again after
+        resolution.
+        """
         address = literal_address(host)
         return address is None or self.allows_name(host) or self.allows_address(address)
 
 
 def current() -> TargetPolicy:
-    """The policy of the settings."""
+    """The policy of the current settings."""
     return _policy(tuple(settings.CRONSCHED_ALLOWED_TARGETS))
 
 
@@ -78,7 +81,7 @@ def _policy(entries: tuple[str, ...]) -> TargetPolicy:
 
 
 def literal_address(host: str) -> Address | None:
-    """The address that a host spells in digits (decimal, octal, hexadecimal, short forms, IPv6), or None for a name."""
+    """The address that a host spells as a number (decimal, octal, hexadecimal, short forms, IPv6); None for a name."""
     host = host.strip("[]").partition("%")[0]
     try:
         return ipaddress.ip_address(host)
@@ -89,7 +92,7 @@ def literal_address(host: str) -> Address | None:
     try:
         return ipaddress.IPv4Address(socket.inet_aton(host.rstrip(".")))
     except OSError:
-        # Digits that are no address would be asked of the resolver, whose reading may differ: none is allowed.
+        # Numeric hosts that are no valid address are refused, because resolvers read them differently.
         return ipaddress.IPv4Address(0)
 
 
@@ -104,9 +107,9 @@ def _carried(address: Address) -> list[ipaddress.IPv4Address]:
 
 
 def check_url(text: str, *, limit: int = 2048) -> str:
-    """A webhook's URL, if it may be called: http or https, a host, no address that the policy forbids.
+    """The URL of a webhook, if it is allowed: http or https, with a host, not an address that the policy refuses.
 
-    Raises `Invalid target_url` with what is wrong.
+    Raises `Invalid target_url` with the reason.
     """
     if len(text) > limit:
         raise _refused(f"The URL is too long: {len(text)} characters, at most {limit} are allowed.")

@@ -1,8 +1,8 @@
-"""Kinds of targets, and what the jobs app asks of each.
+"""Kinds of targets, and what the jobs app needs from each.
 
-A kind is one subclass of `Target` in a folder of its own under `executions/targets/`, which registers it here when the app
-starts. An instance is a target: the values of its fields. What a kind sends, and what the answer means, is asked by
-`executions.targets.base.DeliverableTarget`. See docs/adding-a-target.md.
+A kind is one subclass of `Target` in a folder under `executions/targets/`, registered here when the app starts. An
+instance is a target: the values of its fields. `executions.targets.base.DeliverableTarget` adds what delivery needs.
+See docs/adding-a-target.md.
 """
 
 from __future__ import annotations
@@ -18,9 +18,9 @@ from jobs.fields import Column
 class TargetField(NamedTuple):
     """One field of a kind of target.
 
-    `column`: whether `Job` has a column of that name; else the value is kept in `Job.target_options`. `limit`: the longest value,
-    in characters. `csv`: its column in the CSV file. `searched`: whether searching the job list looks at it. `label` and `help` are
-    shown by the admin's form where there is no column that has its own.
+    `column`: whether `Job` has a column of that name; otherwise the value is stored in `Job.target_options`. `limit`:
+    the maximum length in characters. `csv`: its column in the CSV file. `searched`: whether the search of the job
+    list includes it. `label` and `help` are shown in the admin form if there is no column that has its own.
     """
 
     name: str
@@ -33,19 +33,19 @@ class TargetField(NamedTuple):
 
 
 class Target(ABC):
-    """A target of one kind, and the answers that the kind gives about itself."""
+    """A target of one kind."""
 
-    # Its name in `Job.target_kind`, in `execution_type` of the API and of executions, and as a Celery queue.
+    # The name in `Job.target_kind`, in `execution_type` of the API and of executions, and of its Celery queue.
     kind: ClassVar[str]
-    # Its name in forms and in the answer of a test run.
+    # The name in forms and in the answer of a test run.
     short_name: ClassVar[str]
-    # What the form and the lists call it.
+    # The label in forms and lists.
     label: ClassVar[Any]
     noun: ClassVar[Any]
     fields: ClassVar[tuple[TargetField, ...]]
-    # Fields of a job that mean something for this kind alone, shown by the form beside the kind's own.
+    # Fields of a job that apply to this kind only; the form shows them beside the kind's own.
     job_fields: ClassVar[tuple[str, ...]] = ()
-    # Columns of the CSV file that are read and never written.
+    # CSV columns that are read but never written.
     csv_only: ClassVar[dict[str, tuple[str, ...]]] = {}
 
     @abstractmethod
@@ -54,12 +54,12 @@ class Target(ABC):
 
     @abstractmethod
     def __str__(self) -> str:
-        """The target in one line, as executions store it; `parse` reads it."""
+        """The target in one line, as executions store it; `parse` is the inverse."""
 
     @classmethod
     @abstractmethod
     def parse(cls, text: str) -> Self:
-        """The target that `str` wrote. Raises `ValueError`."""
+        """The target of a text that `str` wrote. Raises `ValueError`."""
 
     @classmethod
     @abstractmethod
@@ -68,12 +68,16 @@ class Target(ABC):
 
     @classmethod
     def read_text(cls, text: str) -> Self | None:
-        """The target that a text in place of `target_url` means; None if it means another kind. Raises `Invalid target_url`."""
+        """The target that a text in place of `target_url` denotes; None if it denotes another kind. Raises `Invalid
+        target_url`.
+        """
         return None
 
     @classmethod
     def read_first(cls, cells: Mapping[str, str]) -> Self | None:
-        """The target in CSV cells that win over all others and are validated before them; None without such cells."""
+        """The target in CSV cells that take precedence over all others and are validated first; None without such
+        cells.
+        """
         return None
 
     @classmethod
@@ -99,7 +103,7 @@ class Target(ABC):
         return cls(**found)
 
     def columns(self) -> dict[str, Any]:
-        """The columns of a job that has this target; those of other kinds are emptied."""
+        """The columns of a job that has this target; columns of other kinds are emptied."""
         empty: dict[str, Any] = {one.name: "" for kind in registered() for one in kind.fields if one.column}
         values = self.values()
         return {
@@ -114,12 +118,12 @@ _kinds: dict[str, type[Target]] = {}
 
 
 def register(kind: type[Target]) -> None:
-    """Make a kind known. Forms, lists and CSV columns follow the order of registration."""
+    """Register a kind. Forms, lists and CSV columns follow the order of registration."""
     _kinds[kind.kind] = kind
 
 
 def unregister(kind: type[Target]) -> None:
-    """Forget a kind that was registered."""
+    """Remove a registered kind."""
     _kinds.pop(kind.kind, None)
 
 
@@ -136,7 +140,7 @@ def kind_named(name: str) -> type[Target]:
 
 
 def choices() -> list[tuple[str, Any]]:
-    """Names of kinds with what lists call them, as Django's `choices`."""
+    """Names and labels of kinds, as Django's `choices`."""
     return [(kind.kind, kind.noun) for kind in registered()]
 
 
@@ -146,7 +150,7 @@ def fields() -> list[TargetField]:
 
 
 def text_of(data: Mapping[str, Any], field: TargetField, *, error: str = "Invalid payload") -> str:
-    """The trimmed text of a field in a body. Raises `Invalid` for what is no text or too long."""
+    """The trimmed text of a field in a body. Raises `Invalid` if it is not text or too long."""
     return payload.text(data.get(field.name), field.name, limit=field.limit, error=error)
 
 

@@ -1,4 +1,4 @@
-"""Reading the target of a job from a request, whatever its kind. Exactly one target results, or none."""
+"""Parses the target of a job from a request, for every kind. The result is exactly one target, or none."""
 
 from __future__ import annotations
 
@@ -14,10 +14,10 @@ _URL = "target_url"
 
 
 def read_target(data: Mapping[str, Any], *, default_owner: str) -> Target | None:
-    """The target that a request asks for; None if it names none, or only a part of one.
+    """The target of a request; None if it is missing or incomplete.
 
-    `target_url` decides if it is given; text of another kind in its place, such as `owner/repo/workflow`, is read as that kind.
-    A missing GitHub owner is `default_owner`. Raises `Invalid target_url`, or `Invalid payload` naming a field.
+    `target_url` takes precedence; text of another kind in its place, such as `owner/repo/workflow`, is parsed as that
+    kind. A missing GitHub owner is `default_owner`. Raises `Invalid target_url`, or `Invalid payload` naming a field.
     """
     url = payload.text(data.get(_URL), _URL, limit=2048, error="Invalid target_url")
     if url:
@@ -30,9 +30,9 @@ def read_target(data: Mapping[str, Any], *, default_owner: str) -> Target | None
 
 
 def read_text(text: str) -> Target:
-    """The target that a text in place of a URL means. Raises `Invalid target_url`.
+    """The target that a text in place of a URL denotes. Raises `Invalid target_url`.
 
-    The kinds registered last are asked first: the first one, webhooks, takes any text for a URL.
+    Kinds that were registered later are asked first, because the first one, webhooks, reads any text as a URL.
     """
     for kind in reversed(kinds.registered()):
         found = kind.read_text(text)
@@ -44,7 +44,7 @@ def read_text(text: str) -> Target:
 
 
 def read_row(cells: Mapping[str, str], *, default_owner: str) -> Target:
-    """The target in the cells of a CSV row. Raises `Missing target configuration` without one."""
+    """The target of a CSV row. Raises `Missing target configuration` without one."""
     if cells.get(_URL):
         return read_text(cells[_URL])
     for kind in kinds.registered():
@@ -55,7 +55,7 @@ def read_row(cells: Mapping[str, str], *, default_owner: str) -> Target:
 
 
 def changed_target(stored: Target, data: Mapping[str, Any], *, default_owner: str) -> Target | None:
-    """The target of a job, `stored` until now, after an update; None if the request removes the only one."""
+    """The target of a job after an update, `stored` before it; None if the request removes the only one."""
     own = stored.values()
     sent = {one.name: data[one.name] for one in kinds.fields() if one.name in data}
     url = sent.get(_URL)
@@ -63,7 +63,7 @@ def changed_target(stored: Target, data: Mapping[str, Any], *, default_owner: st
         return stored
     if not url and _URL not in own and not sent.keys() - {_URL}:
         return stored
-    # The other fields of a target stay as they are; the fields of another kind replace all of them.
+    # Other fields of the same kind stay unchanged; fields of another kind replace the whole target.
     kept = own if _URL not in own and not _names_another_kind(stored, sent) else {}
     asked = read_target({**kept, **sent}, default_owner=default_owner)
     if asked is None and _URL in own and _URL not in data:
@@ -79,6 +79,7 @@ def _names_another_kind(stored: Target, sent: Mapping[str, Any]) -> bool:
 def missing_target() -> Invalid:
     return Invalid(
         "Missing target configuration",
-        "Send 'target_url' for a webhook, or 'github_owner', 'github_repo' and 'github_workflow_name' for GitHub Actions.",
+        "Send 'target_url' for a webhook, or 'github_owner', 'github_repo' and 'github_workflow_name' for GitHub "
+        "Actions.",
         fields={_URL: ["A target is required."]},
     )

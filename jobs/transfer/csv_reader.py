@@ -1,4 +1,4 @@
-"""Reading a spreadsheet saved as CSV, whatever program and country it comes from."""
+"""Reads CSV files as spreadsheet programs of different countries write them."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ class SheetRow:
     cells: dict[str, list[str]]
 
     def get(self, *headers: str) -> tuple[str, str]:
-        """The first value under any of these headers that is not blank, and its header; '' and '' without one."""
+        """The first non-blank value under any of these headers, and that header; two empty strings without one."""
         for header in headers:
             for value in self.cells.get(header, ()):
                 if value:
@@ -35,7 +35,7 @@ class SheetRow:
 
 @dataclass(frozen=True)
 class Sheet:
-    """Headers in lower case, rows without the empty ones, and counts of what was left out."""
+    """Lower-case headers, the non-empty rows, and the numbers of rows left out."""
 
     headers: list[str]
     rows: list[SheetRow]
@@ -56,7 +56,7 @@ class Sheet:
 def read(raw: bytes) -> Sheet:
     """Read a CSV file (RFC 4180) in UTF-8, UTF-16 or Shift_JIS, separated by commas, tabs or semicolons.
 
-    Raises `Invalid CSV` for what is not one.
+    Raises `Invalid CSV`.
     """
     text = decode(raw)
     first_line = text.lstrip().partition("\n")[0]
@@ -83,7 +83,7 @@ def read(raw: bytes) -> Sheet:
 
 
 def decode(raw: bytes) -> str:
-    """The text of a file. Raises `Invalid CSV` for a file that is no text."""
+    """Decode a file. Raises `Invalid CSV` for a file that is not text."""
     encodings = [name for bom, name in _BOMS if raw.startswith(bom)] or ["utf-8", "cp932"]
     for encoding in encodings:
         try:

@@ -1,4 +1,4 @@
-"""Jobs as files that `importjobs` and the bulk upload read again."""
+"""Exports jobs as files that `importjobs` and the bulk upload accept."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from jobs.transfer.importing import dumps, quoted
 
 
 def write_csv(jobs: Iterable[Job], out: TextIO) -> int:
-    """Write jobs under the template's titles; returns how many. Mail settings, policies and owners are not part of it."""
+    """Write jobs under the template's titles; returns how many. Mail settings, policies and owners are not included."""
     writer = csv.writer(out)
     writer.writerow(template_titles())
     count = 0
@@ -35,7 +35,7 @@ def _cells(job: Job) -> list[str]:
 
 
 def _text(field: JobField, job: Job) -> str:
-    """The value of a field as the bulk upload reads it."""
+    """The value of a field in the form that the bulk upload accepts."""
     value = _exported(field, job)
     if isinstance(value, bool):
         return "enable" if value else "disable"
@@ -43,7 +43,7 @@ def _text(field: JobField, job: Job) -> str:
 
 
 def write_json(jobs: Iterable[Job], out: TextIO) -> int:
-    """Write a list of bodies as `POST /jobs` takes them; returns how many."""
+    """Write a list of bodies in the form of `POST /jobs`; returns how many."""
     bodies = [body_of(job) for job in jobs]
     json.dump(bodies, out, ensure_ascii=False, indent=2)
     out.write("\n")
@@ -51,7 +51,7 @@ def write_json(jobs: Iterable[Job], out: TextIO) -> int:
 
 
 def body_of(job: Job) -> dict[str, Any]:
-    """A job as the body that creates it again."""
+    """The request body that creates this job again."""
     target = {name: value for name, value in job.target.values().items() if value}
     return {field.name: _exported(field, job) for field in job_fields() if field.traits.exported} | target
 

@@ -1,4 +1,4 @@
-"""Jobs from a sheet: every row is checked, and all good rows are created in one transaction."""
+"""Imports jobs from a sheet: every row is validated, and all valid rows are created in one transaction."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ _TRIES = 3
 
 @dataclass
 class Import:
-    """What came of a sheet: the jobs to create or created, and an error for each row that was refused."""
+    """The result of an import: the jobs, and one error for each refused row."""
 
     sheet: Sheet
     titles: dict[str, tuple[str, ...]] = field(default_factory=titles)
@@ -36,7 +36,7 @@ class Import:
     errors: list[dict[str, Any]] = field(default_factory=list)
 
     def refuse(self, row: SheetRow, name: str, exc: DomainError) -> None:
-        """Note the row's error, with the column it is about."""
+        """Record a row's error and its column."""
         about = next(iter(exc.fields), "")
         _, column = row.get(*self.titles.get(about, ()))
         self.errors.append(
@@ -60,10 +60,10 @@ def import_jobs(
     default_owner: str = "",
     progress: Callable[[int, int], None] | None = None,
 ) -> Import:
-    """Check every row of a CSV file and, unless it is a dry run, create the jobs of the good ones.
+    """Validate every row of a CSV file and, unless it is a dry run, create the jobs of the valid rows.
 
-    Created jobs have their mail off and belong to `by`. `progress` is called with rows done and rows in all. Raises
-    `Invalid CSV` for a file that cannot be read; errors of rows are in the result.
+    Created jobs belong to `by` and send no mail. `progress` is called with the number of validated rows and of all
+    rows. Raises `Invalid CSV` for a file that cannot be read; errors of rows are part of the result.
     """
     found = Import(csv_reader.read(raw))
     known = {title for accepted in found.titles.values() for title in accepted}
@@ -85,7 +85,7 @@ def import_jobs(
 def import_json(
     raw: bytes, *, by: User | None, dry_run: bool, progress: Callable[[int, int], None] | None = None
 ) -> Import:
-    """The same from a JSON list of bodies as `POST /jobs` takes them; `row` counts them from 1."""
+    """Import a JSON list of bodies in the form of `POST /jobs`; `row` counts them from 1."""
     try:
         bodies = json.loads(csv_reader.decode(raw))
     except ValueError as exc:
@@ -113,7 +113,7 @@ def import_json(
 
 
 def _create(found: Import, by: User | None) -> None:
-    """Store the jobs; rows whose name was taken meanwhile become errors."""
+    """Store the jobs. A row whose name was taken in the meantime becomes an error."""
     for _ in range(_TRIES):
         try:
             add_jobs([job for _, job in found.jobs], by=by, bulk=True)
@@ -130,7 +130,7 @@ def _create(found: Import, by: User | None) -> None:
 
 
 class _Checker:
-    """Checks rows one by one, knowing the names in the sheet and in the database, and all labels."""
+    """Validates rows, with the names of the sheet, of the database, and all labels in memory."""
 
     def __init__(self, found: Import, by: User | None, default_owner: str) -> None:
         self._found = found
@@ -142,7 +142,7 @@ class _Checker:
         self._teams = LabelBook(PicTeam)
 
     def check(self, row: SheetRow) -> None:
-        """Add the row's job, or the first error found in the contract's order."""
+        """Add the row's job, or the first error in the contract's order."""
         cells = {meaning: _plain(row.get(*titles)[0]) for meaning, titles in self._found.titles.items()}
         try:
             _refuse_formulas(row, self._found.titles)
@@ -229,7 +229,7 @@ def _refuse_formulas(row: SheetRow, titles: dict[str, tuple[str, ...]]) -> None:
 
 
 def quoted(text: str) -> str:
-    """A text as it stands in a cell that no spreadsheet program takes for a formula: with an apostrophe in front."""
+    """Text for a cell: with a leading apostrophe if a spreadsheet program would evaluate it as a formula."""
     return f"'{text}" if text.lstrip("'")[:1] in {"=", "+", "-", "@"} else text
 
 
@@ -247,5 +247,5 @@ def _taken(names: Iterable[str]) -> set[str]:
 
 
 def dumps(metadata: dict[str, Any]) -> str:
-    """Metadata as it stands in a cell; '' for none."""
+    """Metadata as JSON for a cell; '' without metadata."""
     return json.dumps(metadata, ensure_ascii=False) if metadata else ""

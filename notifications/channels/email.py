@@ -15,8 +15,8 @@ def send(message: Message) -> None:
         "List-Unsubscribe": f"<{message.unsubscribe}>",
         "List-Unsubscribe-Post": "List-Unsubscribe=One-Click",
     }
-    # The same Message-ID at each attempt: if this process died before it recorded the server's answer, mail programs
-    # show one message.
+    # Every attempt has the same Message-ID, so mail programs show one message even if this process dies before it
+    # records the server's answer.
     headers = {"Message-ID": f"<{message.pk}@cronsched>", **(unsubscribe if message.unsubscribe else {})}
     mail = EmailMultiAlternatives(message.subject, message.text, to=[message.recipient], headers=headers)
     if message.html:

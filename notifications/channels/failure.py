@@ -4,4 +4,4 @@ from __future__ import annotations
 
 
 class SendingFailed(Exception):
-    """The mail server or Slack did not accept a message; the text is the reason, without secrets."""
+    """The mail server or Slack did not accept a message; the reason contains no secret."""

@@ -135,7 +135,8 @@ def test_a_file_is_previewed_before_it_is_imported(
     name = f"imported {uuid.uuid4()}"
     text = (
         "Job Name,Cron Schedule (JST),Target URL,End Date,PIC Team\r\n"
-        f"{name},0 9 * * *,{target.url}/ok,2099-12-31,contract\r\nbad one,nonsense,{target.url}/ok,2099-12-31,contract\r\n"
+        f"{name},0 9 * * *,{target.url}/ok,2099-12-31,contract\r\nbad "
+        f"one,nonsense,{target.url}/ok,2099-12-31,contract\r\n"
     )
     page = open_page()
     page.goto("import/")

@@ -12,7 +12,8 @@ def test_a_job_is_extended_by_a_click(chromium: Browser, installation: Installat
     team(installation.admin)
     job = make_job(installation.admin, end_date="2098-01-01")
     token = installation.python(
-        f"from jobs import signed_links; from jobs.services import get_job; print(signed_links.sign(get_job('{job['id']}')))"
+        f"from jobs import signed_links; from jobs.services import get_job; "
+        f"print(signed_links.sign(get_job('{job['id']}')))"
     )
     context = chromium.new_context(locale="en")
     page = context.new_page()

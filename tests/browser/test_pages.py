@@ -13,8 +13,10 @@ from tests.support.installation import Installation
 from tests.support.target import Target, wait_until
 
 PAGES = [
-    "", "calendar/", "calendar/?view=week", "jobs/job/", "jobs/job/add/", "executions/execution/", "import/", "taxonomy/category/",
-    "taxonomy/picteam/", "accounts/user/", "settings_app/slacksettings/", "notifications/message/", "notifications/event/",
+    "", "calendar/", "calendar/?view=week", "jobs/job/", "jobs/job/add/", "executions/execution/", "import/",
+    "taxonomy/category/",
+    "taxonomy/picteam/", "accounts/user/", "settings_app/slacksettings/", "notifications/message/",
+    "notifications/event/",
     "audit/changerecord/", "scheduler/leadership/",
 ]  # fmt: skip
 
@@ -31,7 +33,13 @@ def seen(installation: Installation, _target: Target) -> dict[str, Any]:
 
 def pages_of(seen: dict[str, Any]) -> list[str]:
     job, execution = seen["job"], seen["execution"]
-    return [*PAGES, f"jobs/job/{job}/change/", f"jobs/job/{job}/explain/?at=2026-11-24T09:00", f"executions/execution/{execution}/change/", f"jobs/job/{job}/delete/"]  # fmt: skip
+    return [
+        *PAGES,
+        f"jobs/job/{job}/change/",
+        f"jobs/job/{job}/explain/?at=2026-11-24T09:00",
+        f"executions/execution/{execution}/change/",
+        f"jobs/job/{job}/delete/",
+    ]
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])

@@ -41,7 +41,9 @@ def test_any_text(browser: Client, text: str) -> None:
 
 @pytest.mark.parametrize("output", ["[" * 1000, "[" * 499 + "]" * 499, "{", "9" * 5000, '"\\ud800"'])
 def test_answers_that_are_hard_to_read(browser: Client, make_job: Callable[..., Job], output: str) -> None:
-    execution = Execution.objects.create(job=make_job(), trigger_type="manual", execution_type="webhook", target="x", output=output)  # fmt: skip
+    execution = Execution.objects.create(
+        job=make_job(), trigger_type="manual", execution_type="webhook", target="x", output=output
+    )
     page = browser.get(reverse("admin:executions_execution_change", args=[execution.pk]))
     assert page.status_code == 200
 
@@ -61,7 +63,12 @@ def test_secrets_are_masked_in_whole_and_in_cut_answers(make_job: Callable[..., 
     for number, output in enumerate(
         (text, text[:-3] + "…", "token=s3cr3t; name=shown", "Authorization: Bearer s3cr3t")
     ):
-        execution = Execution(job=make_job(name=f"job {number}"), execution_type="webhook", target="https://x.example.com/?key=s3cr3t", output=output)  # fmt: skip
+        execution = Execution(
+            job=make_job(name=f"job {number}"),
+            execution_type="webhook",
+            target="https://x.example.com/?key=s3cr3t",
+            output=output,
+        )
         shown = context(execution)
         assert "s3cr3t" not in shown["received"] or output.startswith("Authorization"), shown["received"]
         assert MASK in shown["received"]

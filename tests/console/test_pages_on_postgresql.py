@@ -13,8 +13,10 @@ from tests.support.postgres import Postgres
 from tests.support.target import Target, wait_until
 
 PAGES = [
-    "", "dashboard/", "calendar/", "calendar/?view=week", "jobs/job/", "jobs/job/?attention=failing", "jobs/job/preview/?cron=0+9+*+*+*",
-    "executions/execution/", "executions/execution/?day=2026-11-24", "audit/changerecord/", "accounts/user/", "taxonomy/picteam/",
+    "", "dashboard/", "calendar/", "calendar/?view=week", "jobs/job/", "jobs/job/?attention=failing",
+    "jobs/job/preview/?cron=0+9+*+*+*",
+    "executions/execution/", "executions/execution/?day=2026-11-24", "audit/changerecord/", "accounts/user/",
+    "taxonomy/picteam/",
 ]  # fmt: skip
 
 

@@ -168,7 +168,8 @@ def test_every_header_alias(admin: Client, number: int) -> None:
     ]
     job = created(admin, sheet(cells, header=header))
     assert {k: job[k] for k in ("name", "is_active", "category", "metadata", "target_url")} == {
-        "name": name, "is_active": False, "category": "refund", "metadata": {"a": 1, "branchDetails": "main"}, "target_url": "https://x.example.com/",
+        "name": name, "is_active": False, "category": "refund", "metadata": {"a": 1, "branchDetails": "main"},
+        "target_url": "https://x.example.com/",
     }  # fmt: skip
 
 
@@ -206,7 +207,8 @@ def test_all_else_is_active(admin: Client, word: str) -> None:
     "url",
     [
         "acme/shop/ci.yml", "/acme/shop/actions/workflows/ci.yml", "github.com/acme/shop/actions/workflows/ci.yml",
-        "https://github.com/acme/shop/actions/workflows/ci.yml", "https://api.github.com/repos/acme/shop/actions/workflows/ci.yml/dispatches",
+        "https://github.com/acme/shop/actions/workflows/ci.yml",
+        "https://api.github.com/repos/acme/shop/actions/workflows/ci.yml/dispatches",
     ],
 )  # fmt: skip
 def test_dispatch_urls_win(admin: Client, url: str) -> None:
@@ -317,7 +319,16 @@ def test_the_first_error_in_the_contracts_order(admin: Client) -> None:
     header = [*HEADER, "Dispatch URL", "Category", "Request Body"]
     cells = [*row(name="", cron="x", url="nowhere", end="x", team="No"), "bad url", "No", "{"]
     right = [unique("order"), "0 3 * * *", "https://x.example.com/", "2099-01-01", "contract", "", "", ""]
-    order = [(5, "Invalid dispatch_url"), (6, "Invalid category"), (3, "Invalid end_date"), (4, "Invalid PIC team"), (0, "Missing required fields"), (1, "Invalid cron expression"), (7, "Invalid JSON in Request Body"), (2, "Invalid target_url")]  # fmt: skip
+    order = [
+        (5, "Invalid dispatch_url"),
+        (6, "Invalid category"),
+        (3, "Invalid end_date"),
+        (4, "Invalid PIC team"),
+        (0, "Missing required fields"),
+        (1, "Invalid cron expression"),
+        (7, "Invalid JSON in Request Body"),
+        (2, "Invalid target_url"),
+    ]
     for column, error in order:
         assert only_error(admin, sheet(cells, header=header))["error"] == error
         cells[column] = right[column]
@@ -354,11 +365,16 @@ class TestCommands:
                 "from jobs.services import create_job; from taxonomy.models import PicTeam\n"
                 "PicTeam.objects.create(slug='t', name='T', slack_handle='@t')\n"
                 "common = {'cron_expression': '@daily', 'end_date': '2099-01-01', 'pic_team': 't'}\n"
-                "create_job({**common, 'name': '=1+1', 'target_url': 'https://x.example.com/', 'metadata': {'a': 'x\\ny'}, 'is_active': False}, by=None)\n"
-                "create_job({**common, 'name': \"'-quote\", 'target_url': 'a/b/c', 'category': 'Refund', 'enable_email_notifications': True,"
+                "create_job({**common, 'name': '=1+1', 'target_url': 'https://x.example.com/', 'metadata': {'a': "
+                "'x\\ny'}, 'is_active': False}, by=None)\n"
+                "create_job({**common, 'name': \"'-quote\", 'target_url': 'a/b/c', 'category': 'Refund', "
+                "'enable_email_notifications': True,"
                 " 'notification_emails': ['a@example.com']}, by=None)"
             )
-            read = "from jobs.transfer.exporting import *; import io; o = io.StringIO(); write_json(Job.objects.order_by('name'), o); print(o.getvalue())"
+            read = (
+                "from jobs.transfer.exporting import *; import io; o = io.StringIO(); "
+                "write_json(Job.objects.order_by('name'), o); print(o.getvalue())"
+            )
             before = json.loads(installation.python(read))
             for kind in ("csv", "json"):
                 file = str(tmp_path / f"jobs.{kind}")
@@ -374,7 +390,9 @@ class TestCommands:
                         body.update(enable_email_notifications=False, notification_emails=[])
                     assert after == before
                     installation.python(
-                        "from jobs.models import Job; Job.objects.filter(name__startswith=\"'\").update(enable_email_notifications=True, notification_emails=['b@example.com'])"
+                        "from jobs.models import Job; "
+                        'Job.objects.filter(name__startswith="\'").update(enable_email_notifications=True, '
+                        "notification_emails=['b@example.com'])"
                     )
                     before = json.loads(installation.python(read))
                 else:

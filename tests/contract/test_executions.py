@@ -13,7 +13,8 @@ from tests.support.installation import Client
 from tests.support.target import Target, wait_until
 
 FIELDS = {
-    "id", "job_id", "status", "trigger_type", "started_at", "completed_at", "duration_seconds", "execution_type", "target",
+    "id", "job_id", "status", "trigger_type", "started_at", "completed_at", "duration_seconds", "execution_type",
+    "target",
     "response_status", "error_message", "output",
 }  # fmt: skip
 
@@ -99,7 +100,8 @@ class TestList:
     @pytest.mark.parametrize(
         ("query", "found"),
         [
-            ({"status": "failed"}, 1), ({"status": "failed,success"}, 3), ({"status": "nonsense"}, 0), ({"trigger_type": "manual"}, 3),
+            ({"status": "failed"}, 1), ({"status": "failed,success"}, 3), ({"status": "nonsense"}, 0),
+            ({"trigger_type": "manual"}, 3),
             ({"trigger_type": "scheduled"}, 0), ({"execution_type": "webhook"}, 3), ({"execution_type": "other"}, 0),
         ],
     )  # fmt: skip
@@ -137,8 +139,10 @@ class TestList:
     @pytest.mark.parametrize(
         ("query", "error"),
         [
-            ("from=2026-01-02&to=2026-01-01", "Invalid date range"), ("from=2026-01-01T00:00:00&to=2026-01-01T00:00:00", "Invalid date range"),
-            ("from=yesterday", "Invalid date"), ("to=2026-13-01", "Invalid date"), ("from=2026-01-01&tz=Mars/Base", "Invalid date"),
+            ("from=2026-01-02&to=2026-01-01", "Invalid date range"),
+            ("from=2026-01-01T00:00:00&to=2026-01-01T00:00:00", "Invalid date range"),
+            ("from=yesterday", "Invalid date"), ("to=2026-13-01", "Invalid date"),
+            ("from=2026-01-01&tz=Mars/Base", "Invalid date"),
             ("to=9999-12-31", "Invalid date"),
         ],
     )  # fmt: skip
@@ -149,7 +153,8 @@ class TestList:
 
 def test_statistics(admin: Client, history: tuple[dict[str, Any], Any]) -> None:
     answer = ok(admin.get("/executions/statistics", params={"job_id": history[0]["id"]}))
-    assert {k: answer[k] for k in ("total_executions", "successful_executions", "failed_executions", "running_executions")} == {
+    assert {k: answer[k] for k in ("total_executions", "successful_executions", "failed_executions",
+    "running_executions")} == {
         "total_executions": 3, "successful_executions": 2, "failed_executions": 1, "running_executions": 0,
     }  # fmt: skip
     assert answer["success_rate"] == pytest.approx(66.67, abs=0.01)
@@ -184,7 +189,8 @@ def test_a_jobs_statistics(admin: Client, history: tuple[dict[str, Any], list[di
     job, runs = history
     answer = ok(admin.get(f"/jobs/{job['id']}/executions/stats"))
     assert answer["statistics"]["success_rate"] == 66.67
-    assert {k: answer["statistics"][k] for k in ("total_executions", "success_count", "failed_count", "running_count")} == {
+    assert {k: answer["statistics"][k] for k in ("total_executions", "success_count", "failed_count",
+    "running_count")} == {
         "total_executions": 3, "success_count": 2, "failed_count": 1, "running_count": 0,
     }  # fmt: skip
     assert answer["latest_execution"]["id"] == runs[2]["id"]

@@ -58,7 +58,8 @@ def test_a_dispatch_to_the_letter(github: Client, target: Target) -> None:
     assert call.headers["X-GitHub-Api-Version"]
     assert call.json["ref"] == "release/1"
     assert call.json["inputs"] == {
-        "branchDetails": "release/1", "n": "5", "half": "0.5", "yes": "true", "no": "null", "list": '[1, "あ"]', "map": '{"a": 1}', "text": "as it is",
+        "branchDetails": "release/1", "n": "5", "half": "0.5", "yes": "true", "no": "null", "list": '[1, "あ"]',
+        "map": '{"a": 1}', "text": "as it is",
     }  # fmt: skip
     assert (execution["status"], execution["response_status"]) == ("success", 204)
     assert execution["output"] == "Workflow triggered successfully on branch release/1"

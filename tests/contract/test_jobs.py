@@ -16,8 +16,10 @@ from tests.support.target import Target
 
 JST = ZoneInfo("Asia/Tokyo")
 FIELDS = {
-    "id", "name", "cron_expression", "target_url", "github_owner", "github_repo", "github_workflow_name", "metadata", "category",
-    "end_date", "pic_team", "enable_email_notifications", "notification_emails", "notify_on_success", "created_by", "is_active",
+    "id", "name", "cron_expression", "target_url", "github_owner", "github_repo", "github_workflow_name", "metadata",
+    "category",
+    "end_date", "pic_team", "enable_email_notifications", "notification_emails", "notify_on_success", "created_by",
+    "is_active",
     "created_at", "updated_at", "last_execution_at", "next_execution_at",
 }  # fmt: skip
 GITHUB = {"github_owner": "acme", "github_repo": "shop", "github_workflow_name": "nightly.yml"}
@@ -85,8 +87,10 @@ class TestCreate:
         }  # fmt: skip
         right = body()
         order = [
-            ("name", "Job name cannot be empty"), ("cron_expression", "Invalid cron expression"), ("target_url", "Invalid target_url"),
-            ("category", "Invalid category"), ("metadata", "Invalid metadata"), ("notification_emails", "Invalid notification_emails"),
+            ("name", "Job name cannot be empty"), ("cron_expression", "Invalid cron expression"),
+            ("target_url", "Invalid target_url"),
+            ("category", "Invalid category"), ("metadata", "Invalid metadata"),
+            ("notification_emails", "Invalid notification_emails"),
             ("end_date", "Invalid end_date"), ("pic_team", "Invalid PIC team"),
         ]  # fmt: skip
         for field, error in order:
@@ -190,12 +194,18 @@ class TestTarget:
     @pytest.mark.parametrize(
         "url",
         [
-            "http://169.254.169.254/latest/meta-data", "http://10.0.0.1/", "http://192.168.1.1/", "http://[::1]/", "http://[::]/", "http://0.0.0.0/",
-            "http://2852039166/", "http://0xa9fea9fe/", "http://0251.0376.0251.0376/", "http://0xa9.254.43518/", "http://[::ffff:169.254.169.254]/",
-            "http://[::ffff:a9fe:a9fe]/", "http://[64:ff9b::a9fe:a9fe]/", "http://[64:ff9b:1::a00:1]/", "http://[2002:a9fe:a9fe::1]/",
-            "http://[fe80::1%25eth0]/", "http://[fd00::1]/", "http://224.0.0.1/", "http://[ff02::1]/", "http://100.64.0.1/", "http://255.255.255.255/",
-            "http://192.0.2.1/", "http://169.254.169.254./", "http://１６９.254.169.254/", "http://user@10.0.0.1/", "http://10.1/",
-            "http://999.1.1.1/", "http://exa mple.com/", "http://example.com:99999/", "http://example.com:0/", "javascript:alert(1)", "file:///etc/passwd",
+            "http://169.254.169.254/latest/meta-data", "http://10.0.0.1/", "http://192.168.1.1/", "http://[::1]/",
+            "http://[::]/", "http://0.0.0.0/",
+            "http://2852039166/", "http://0xa9fea9fe/", "http://0251.0376.0251.0376/", "http://0xa9.254.43518/",
+            "http://[::ffff:169.254.169.254]/",
+            "http://[::ffff:a9fe:a9fe]/", "http://[64:ff9b::a9fe:a9fe]/", "http://[64:ff9b:1::a00:1]/",
+            "http://[2002:a9fe:a9fe::1]/",
+            "http://[fe80::1%25eth0]/", "http://[fd00::1]/", "http://224.0.0.1/", "http://[ff02::1]/",
+            "http://100.64.0.1/", "http://255.255.255.255/",
+            "http://192.0.2.1/", "http://169.254.169.254./", "http://１６９.254.169.254/", "http://user@10.0.0.1/",
+            "http://10.1/",
+            "http://999.1.1.1/", "http://exa mple.com/", "http://example.com:99999/", "http://example.com:0/",
+            "javascript:alert(1)", "file:///etc/passwd",
         ],
     )  # fmt: skip
     def test_addresses_that_may_not_be_called(self, admin: Client, url: str) -> None:

@@ -32,7 +32,8 @@ def make(admin: Client, kind: Kind, **sent: Any) -> dict[str, Any]:
 def test_seeded_categories(viewer: Client) -> None:
     found = {c["slug"]: c["name"] for c in ok(viewer.get("/job-categories"))["categories"]}
     seeded = {
-        "general": "General", "regression": "Regression", "dr-testing": "DR Testing", "feature-testing": "Feature Testing",
+        "general": "General", "regression": "Regression", "dr-testing": "DR Testing",
+        "feature-testing": "Feature Testing",
         "prod-canary": "Prod/Canary", "refund": "Refund", "backward-compatibility": "Backward Compatibility",
     }  # fmt: skip
     assert seeded.items() <= found.items()

@@ -58,10 +58,14 @@ class TestRegister:
     @pytest.mark.parametrize(
         ("changes", "field"),
         [
-            ({"username": "ab"}, "username"), ({"username": "x" * 81}, "username"), ({"username": "with space"}, "username"),
-            ({"username": "名前です"}, "username"), ({"username": ""}, "username"), ({"username": 5}, "username"), ({"email": "no address"}, "email"),
-            ({"email": ""}, "email"), ({"role": "root"}, "role"), ({"is_active": "yes"}, "is_active"), ({"password": "short"}, "password"),
-            ({"password": "password"}, "password"), ({"password": "1234567890123"}, "password"), ({"password": "x" * 129}, "password"),
+            ({"username": "ab"}, "username"), ({"username": "x" * 81}, "username"),
+            ({"username": "with space"}, "username"),
+            ({"username": "名前です"}, "username"), ({"username": ""}, "username"), ({"username": 5}, "username"),
+            ({"email": "no address"}, "email"),
+            ({"email": ""}, "email"), ({"role": "root"}, "role"), ({"is_active": "yes"}, "is_active"),
+            ({"password": "short"}, "password"),
+            ({"password": "password"}, "password"), ({"password": "1234567890123"}, "password"),
+            ({"password": "x" * 129}, "password"),
             ({"password": None}, "password"), ({"username": "samename", "password": "samename1"}, "password"),
         ],
     )  # fmt: skip
@@ -177,7 +181,8 @@ def test_delete_keeps_the_jobs_and_takes_the_preferences(installation: Installat
 
 class TestPreferences:
     defaults = {
-        "email_on_job_success": True, "email_on_job_failure": True, "email_on_job_disabled": False, "browser_notifications": False,
+        "email_on_job_success": True, "email_on_job_failure": True, "email_on_job_disabled": False,
+        "browser_notifications": False,
         "daily_digest": False, "weekly_report": False,
     }  # fmt: skip
     columns = {

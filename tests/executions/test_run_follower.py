@@ -140,7 +140,10 @@ def test_the_runs_of_a_repository_are_asked_for_together_and_conditionally(
 def test_the_rate_limit_is_kept(dispatch: Callable[..., Execution], github: GitHub) -> None:
     execution = dispatch("success-0.yml")
     github.calls.clear()
-    github.fail_next = [(403, {"Retry-After": "1"}), (429, {"X-RateLimit-Remaining": "0", "X-RateLimit-Reset": str(int(time.time()) + 3)})]  # fmt: skip
+    github.fail_next = [
+        (403, {"Retry-After": "1"}),
+        (429, {"X-RateLimit-Remaining": "0", "X-RateLimit-Reset": str(int(time.time()) + 3)}),
+    ]
     started = time.monotonic()
     assert followed(execution).status == Status.SUCCESS
     assert time.monotonic() - started > 1.9
@@ -280,7 +283,10 @@ def test_a_dispatch_waits_out_a_database_that_is_away_for_a_moment(
 
 
 def test_the_ref_of_the_job_wins(dispatch: Callable[..., Execution]) -> None:
-    assert "on branch release/2" in dispatch(github_ref="release/2", metadata={"branchDetails": "x"}, wait_for_run=False).output  # fmt: skip
+    assert (
+        "on branch release/2"
+        in dispatch(github_ref="release/2", metadata={"branchDetails": "x"}, wait_for_run=False).output
+    )
 
 
 def test_an_app_dispatches_with_its_installations_token(dispatch: Callable[..., Execution], github: GitHub) -> None:

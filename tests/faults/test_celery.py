@@ -1,4 +1,6 @@
-"""Celery workers on PostgreSQL and Redis, each of them killed under load: nothing is lost, nothing doubled, nothing `running` for ever."""
+"""Celery workers on PostgreSQL and Redis, each of them killed under load: nothing is lost, nothing doubled, nothing
+`running` for ever.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,6 @@
-"""Jumps of the system's clock under a scheduler process, by libfaketime where the system has it (Debian: `libfaketime`)."""
+"""Jumps of the system's clock under a scheduler process, by libfaketime where the system has it (Debian:
+`libfaketime`).
+"""
 
 from __future__ import annotations
 

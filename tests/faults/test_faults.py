@@ -1,6 +1,8 @@
-"""Faults over real processes. The target's own record of arrivals decides: executions = fire times, calls >= executions.
+"""Faults over real processes. The target's own record of arrivals decides: executions = fire times, calls >=
+executions.
 
-`FAULT_ROUNDS` sets how often each fault is repeated (2; `make faults`: 100), `FAULT_SEED` the moments at which it strikes.
+`FAULT_ROUNDS` sets how often each fault is repeated (2; `make faults`: 100), `FAULT_SEED` the moments at which it
+strikes.
 """
 
 from __future__ import annotations

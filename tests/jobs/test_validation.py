@@ -12,8 +12,10 @@ pytestmark = pytest.mark.django_db
 @pytest.mark.parametrize(
     ("field", "value"),
     [
-        ("misfire_policy", "sometimes"), ("overlap_policy", 5), ("misfire_grace_seconds", 0), ("timeout_seconds", 3601), ("max_attempts", "3"),
-        ("max_attempts", True), ("retry_on", "5xx"), ("retry_on", ["404"]), ("jitter_seconds", -1), ("start_date", "soon"), ("start_date", "2100-01-01"),
+        ("misfire_policy", "sometimes"), ("overlap_policy", 5), ("misfire_grace_seconds", 0),
+        ("timeout_seconds", 3601), ("max_attempts", "3"),
+        ("max_attempts", True), ("retry_on", "5xx"), ("retry_on", ["404"]), ("jitter_seconds", -1),
+        ("start_date", "soon"), ("start_date", "2100-01-01"),
     ],
 )  # fmt: skip
 def test_a_bad_policy_is_named(api: Any, job_body: dict[str, Any], field: str, value: Any) -> None:

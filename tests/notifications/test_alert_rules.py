@@ -246,7 +246,9 @@ def test_mail_says_how_to_end_it(make_job: Callable[..., Job], settings: Any) ->
 def test_alerts_are_those_of_a_simple_model(
     make_job: Callable[..., Job], outcomes: str, after: int, window: int
 ) -> None:
-    """However outcomes are cut into batches, the alerts are the same: one when the rule is first met, one when it is well again."""
+    """However outcomes are cut into batches, the alerts are the same: one when the rule is first met, one when it is
+    well again.
+    """
     Message.objects.all().delete()
     Job.objects.all().delete()
     job = make_job(**MAIL, alert_after_failures=after, alert_window=window, notify_on_recovery=True)

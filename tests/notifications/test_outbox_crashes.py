@@ -1,4 +1,4 @@
-"""Each person hears of an event once for each channel, and at least once where asked for, whatever process dies when."""
+"""Each recipient gets a message once for each channel, and at least once if a process dies while it sends."""
 
 from __future__ import annotations
 

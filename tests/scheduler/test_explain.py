@@ -54,7 +54,8 @@ def answer(job: Job, moment: dt.datetime, now: dt.datetime = NOON + 12 * HOUR) -
 @pytest.mark.parametrize(
     ("status", "said"),
     [
-        (Status.SUCCESS, "succeeded"), (Status.FAILED, "It failed: reason"), (Status.RUNNING, "running"), (Status.SKIPPED, "It was reason"),
+        (Status.SUCCESS, "succeeded"), (Status.FAILED, "It failed: reason"), (Status.RUNNING, "running"),
+        (Status.SKIPPED, "It was reason"),
         (Status.MISSED, "It was reason"), (Status.QUEUED, "waits"), (Status.CANCELLED, "cancelled"),
     ],
 )  # fmt: skip

@@ -35,7 +35,9 @@ EXPRESSIONS = st.sampled_from(["* * * * *", "*/2 * * * *", "*/5 * * * *", "3-50/
 
 @dataclass
 class Model:
-    """One job as anybody would describe it: from its next fire time on, the latest due one runs, those before it are missed."""
+    """One job as anybody would describe it: from its next fire time on, the latest due one runs, those before it are
+    missed.
+    """
 
     expression: str
     active: bool
@@ -67,7 +69,9 @@ class Model:
 
 
 class Schedulers(RuleBasedStateMachine):
-    """Jobs are created, edited, paused, resumed and deleted; schedulers fire, are away, fail over; the clock goes on or back."""
+    """Jobs are created, edited, paused, resumed and deleted; schedulers fire, are away, fail over; the clock goes on
+    or back.
+    """
 
     @initialize()
     def begin(self) -> None:

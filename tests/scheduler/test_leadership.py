@@ -1,7 +1,8 @@
 """A model of leadership, firing and recovery, explored in full for two schedulers and two fire times.
 
-Steps are as small as the product's transactions: taking over, firing (check of the fence and inserts together), storing an outcome,
-recovering. In between, anything may happen: a process is killed or stopped and goes on, the lease runs out, a fire time comes due.
+Steps are as small as the product's transactions: taking over, firing (check of the fence and inserts together),
+storing an outcome, recovering. In between, anything may happen: a process is killed or stopped and goes on, the lease
+runs out, a fire time comes due.
 """
 
 from __future__ import annotations
@@ -18,7 +19,9 @@ MOST_KILLS = 2
 
 @dataclass(frozen=True)
 class Process:
-    """What one scheduler is and believes: the token it leads with (0: standby), and which fire times it has calls for."""
+    """What one scheduler is and believes: the token it leads with (0: standby), and which fire times it has calls
+    for.
+    """
 
     life: Life = "up"
     token: int = 0

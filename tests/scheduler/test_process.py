@@ -33,7 +33,8 @@ def make_due_job(installation: Installation, url: str) -> None:
         "from jobs.models import Job, Revision; from django.utils import timezone\n"
         "from jobs.services import create_job; from taxonomy.models import PicTeam\n"
         "PicTeam.objects.get_or_create(slug='t', defaults={'name': 'T', 'slack_handle': '@t'})\n"
-        f"create_job({{'name': 'every minute', 'cron_expression': '* * * * *', 'end_date': '2099-01-01', 'pic_team': 't', 'target_url': '{url}'}}, by=None)\n"
+        f"create_job({{'name': 'every minute', 'cron_expression': '* * * * *', 'end_date': '2099-01-01', "
+        f"'pic_team': 't', 'target_url': '{url}'}}, by=None)\n"
         "Job.objects.update(next_run_at=timezone.now().replace(second=0, microsecond=0)); Revision.bump()"
     )
 
@@ -97,8 +98,10 @@ def test_a_stop_finishes_calls_under_way_and_leaves_no_execution_running(tmp_pat
 @pytest.mark.parametrize(
     ("name", "value"),
     [
-        ("PORT", "http"), ("PORT", "99999"), ("SCHEDULER_TIMEZONE", "Mars/Base"), ("DATABASE_URL", "mysql://x"), ("SECRET_KEY", "short"),
-        ("DEBUG", "perhaps"), ("GITHUB_API_URL", "api.github.com"), ("CSRF_TRUSTED_ORIGINS", "example.com"), ("CRONSCHED_DATA_DIR", "/proc/none"),
+        ("PORT", "http"), ("PORT", "99999"), ("SCHEDULER_TIMEZONE", "Mars/Base"), ("DATABASE_URL", "mysql://x"),
+        ("SECRET_KEY", "short"),
+        ("DEBUG", "perhaps"), ("GITHUB_API_URL", "api.github.com"), ("CSRF_TRUSTED_ORIGINS", "example.com"),
+        ("CRONSCHED_DATA_DIR", "/proc/none"),
     ],
 )  # fmt: skip
 def test_a_bad_setting_stops_the_start_with_one_line_that_names_it(tmp_path: Path, name: str, value: str) -> None:

@@ -39,7 +39,9 @@ def matches(expression: str, moment: dt.datetime) -> bool:
 
 
 def upcoming(expression: str, after: dt.datetime, count: int, days: int) -> list[dt.datetime]:
-    """Up to `count` matching wall-clock minutes after `after`, within `days` days. Whole days that cannot match are passed over."""
+    """Up to `count` matching wall-clock minutes after `after`, within `days` days. Whole days that cannot match are
+    passed over.
+    """
     found: list[dt.datetime] = []
     moment = after.replace(second=0, microsecond=0) + dt.timedelta(minutes=1)
     end = after + dt.timedelta(days=days)

@@ -31,9 +31,12 @@ class Ledger:
         self.rounds = 0
         installation.python(
             "import datetime as dt\n"
-            "from jobs.models import Job; from jobs.services import add_jobs; from taxonomy.models import Category, PicTeam\n"
-            "team = PicTeam.objects.create(name='T', slug='t', slack_handle='@t'); general = Category.objects.get(slug='general')\n"
-            f"add_jobs([Job(name=f'job {{n}}', cron_expression='{SCHEDULE}', target_url='{target.url}{path}', category=general, pic_team=team,"
+            "from jobs.models import Job; from jobs.services import add_jobs; from taxonomy.models import "
+            "Category, PicTeam\n"
+            "team = PicTeam.objects.create(name='T', slug='t', slack_handle='@t'); general = "
+            "Category.objects.get(slug='general')\n"
+            f"add_jobs([Job(name=f'job {{n}}', cron_expression='{SCHEDULE}', target_url='{target.url}{path}', "
+            f"category=general, pic_team=team,"
             f" end_date=dt.date(2099, 12, 31)) for n in range({jobs})], by=None)"
         )
 
@@ -57,7 +60,9 @@ class Ledger:
         return f"{moment:%Y-%m-%d %H:%M:%S}{'+00' if self._url else ''}"
 
     def stop_leader(self, pid: int) -> None:
-        """SIGSTOP the leader, but not while it holds SQLite's one write lock: then nobody could write before it goes on."""
+        """SIGSTOP the leader, but not while it holds SQLite's one write lock: then nobody could write before it goes
+        on.
+        """
         while True:
             os.kill(pid, signal.SIGSTOP)
             if self._url:

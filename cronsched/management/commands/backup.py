@@ -12,7 +12,10 @@ from cronsched.ops.backups import CannotBackUp, backup
 
 
 class Command(BaseCommand):
-    help = "Writes a backup of the database to a new file, while everything runs. Keep the data directory's secret_key as well: it opens the stored secrets."
+    help = (
+        "Writes a backup of the database to a new file, while everything runs. Keep the data directory's "
+        "secret_key as well: it opens the stored secrets."
+    )
 
     def add_arguments(self, parser: Any) -> None:
         parser.add_argument("file", type=Path)
@@ -27,4 +30,8 @@ class Command(BaseCommand):
         except CannotBackUp as exc:
             raise CommandError(str(exc)) from exc
         told = {"file": str(file), "bytes": size}
-        self.stdout.write(json.dumps(told) if options["json"] else f"{file}: {size} bytes. Keep SECRET_KEY (or secret_key in the data directory) beside it.")  # fmt: skip
+        self.stdout.write(
+            json.dumps(told)
+            if options["json"]
+            else f"{file}: {size} bytes. Keep SECRET_KEY (or secret_key in the data directory) beside it."
+        )

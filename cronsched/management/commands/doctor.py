@@ -1,4 +1,4 @@
-"""Say what is wrong with this installation."""
+"""Check this installation for problems."""
 
 from __future__ import annotations
 

@@ -14,7 +14,8 @@ from cronsched.ops.move_database import CannotMove, move
 
 class Command(BaseCommand):
     help = (
-        "Copies everything to another, empty database, from SQLite to PostgreSQL or back, and verifies it by counts and checksums. Stop every"
+        "Copies everything to another, empty database, from SQLite to PostgreSQL or back, and verifies it by "
+        "counts and checksums. Stop every"
         " process of Cronsched first. Interrupted, it goes on where it was."
     )
 
@@ -40,7 +41,8 @@ class Command(BaseCommand):
         for one in moved:
             self.stdout.write(f"{one.table:40} {one.rows:>10} rows  {one.checksum}")
         self.stdout.write(
-            "Moved and verified. Set DATABASE_URL to it, and start Cronsched with the same SECRET_KEY and encryption keys."
+            "Moved and verified. Set DATABASE_URL to it, and start Cronsched with the same SECRET_KEY and "
+            "encryption keys."
         )
 
     def _progress(self, table: str, done: int, total: int) -> None:

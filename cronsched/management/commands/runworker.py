@@ -19,7 +19,8 @@ log = logging.getLogger("cronsched.worker")
 
 class Command(BaseCommand):
     help = (
-        "Carries out executions that the scheduler sends through the broker (EXECUTION_BACKEND=celery). Run as many as wanted, on any"
+        "Carries out executions that the scheduler sends through the broker (EXECUTION_BACKEND=celery). Run as "
+        "many as wanted, on any"
         " hosts. SIGTERM and Ctrl-C let calls under way finish, and leave the rest to others."
     )
     requires_system_checks: list[str] = []
@@ -46,8 +47,8 @@ class Command(BaseCommand):
             shut_down()
 
     def _serve(self, app: Any, names: list[str]) -> bool:
-        """Work until told to stop; returns whether something on a queue ended it instead."""
-        # Threads share this process's engine; two of them claim while one waits for room.
+        """Run until stopped; returns whether an error ended the worker."""
+        # The threads share this process's engine; with two, one claims while the other waits for a free slot.
         worker = app.Worker(
             hostname=f"cronsched@{socket.gethostname()}-{engine.worker_id().hex[:8]}",
             pool_cls="threads",

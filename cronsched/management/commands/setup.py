@@ -1,4 +1,4 @@
-"""Set up without serving, for installations whose processes are started by something else."""
+"""Set up the installation without serving, for processes that are started separately."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Write the documents that are made from the code: OpenAPI, a collection for API clients, and the notification routes."""
+"""Write the documents that are generated from the code: OpenAPI, a Postman collection, and the notification routes."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ class Command(BaseCommand):
 
 
 def documents(folder: Path) -> dict[str, str]:
-    """Every document that is made from the code, by its name in docs/."""
+    """Every generated document, by its name in docs/."""
     openapi = openapi_document()
     return {
         "openapi.json": written(openapi),
@@ -37,7 +37,7 @@ def documents(folder: Path) -> dict[str, str]:
 
 
 def written(content: Any) -> str:
-    """JSON as it stands in the repository."""
+    """JSON in the format of the repository."""
     return json.dumps(content, indent=2, ensure_ascii=False, default=str) + "\n"
 
 
@@ -85,7 +85,7 @@ def _request(document: dict[str, Any], path: str, method: str, operation: dict[s
 
 
 def _example(document: dict[str, Any], schema: dict[str, Any]) -> Any:
-    """A value that shows what a schema is about."""
+    """An example value of a schema."""
     if "$ref" in schema:
         return _example(document, document["components"]["schemas"][schema["$ref"].rsplit("/", 1)[1]])
     if "example" in schema or "default" in schema:

@@ -1,4 +1,4 @@
-"""The product with sample data, in a data directory of its own."""
+"""Create sample data in a separate data directory."""
 
 from __future__ import annotations
 
@@ -13,7 +13,10 @@ from jobs.models import Job
 
 
 class Command(BaseCommand):
-    help = "Fills an empty installation with sample jobs and three months of history. `make demo` calls it and serves the result."
+    help = (
+        "Fills an empty installation with sample jobs and three months of history. `make demo` calls it and "
+        "serves the result."
+    )
     requires_system_checks: list[str] = []
 
     def add_arguments(self, parser: CommandParser) -> None:

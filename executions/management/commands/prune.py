@@ -1,4 +1,4 @@
-"""Delete executions that are kept no longer."""
+"""Delete executions that are past retention."""
 
 from __future__ import annotations
 
@@ -12,7 +12,8 @@ from executions import retention
 
 class Command(BaseCommand):
     help = (
-        "Deletes the executions that EXECUTIONS_KEPT_DAYS, _SUCCESS, _FAILED and _UNRUN keep no longer, in small steps. The scheduler does so"
+        "Deletes the executions that EXECUTIONS_KEPT_DAYS, _SUCCESS, _FAILED and _UNRUN keep no longer, in small "
+        "steps. The scheduler does so"
         " each hour. Statistics stay."
     )
 

@@ -1,4 +1,4 @@
-"""Count the history anew."""
+"""Rebuild the rollups from the stored executions."""
 
 from __future__ import annotations
 
@@ -13,7 +13,10 @@ from executions.statistics import rollups
 
 
 class Command(BaseCommand):
-    help = "Counts the executions that there are anew, hour by hour, while everything runs. Hours whose executions were deleted stay."
+    help = (
+        "Counts the executions that there are anew, hour by hour, while everything runs. Hours whose "
+        "executions were deleted stay."
+    )
 
     def add_arguments(self, parser: Any) -> None:
         parser.add_argument("--days", type=int, default=0, help="Only the last days (all).")

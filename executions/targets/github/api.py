@@ -1,4 +1,6 @@
-"""GitHub's REST API as this product needs it: tokens, and the state of workflow runs (GitHub REST: "Workflow runs")."""
+"""The parts of GitHub's REST API that Cronsched uses: tokens, and the state of workflow runs (GitHub REST: "Workflow
+runs").
+"""
 
 from __future__ import annotations
 
@@ -23,7 +25,7 @@ from settings_app.models import GitHubCredential
 
 log = logging.getLogger("cronsched.github")
 VERSION = "2022-11-28"
-# An installation's token lives an hour; it is renewed well before.
+# An installation token lives for an hour and is renewed well before it expires.
 _RENEW_BEFORE = 300.0
 _APP_TOKEN_SECONDS = 540
 _tokens: dict[UUID, tuple[float, str]] = {}
@@ -34,15 +36,15 @@ T = TypeVar("T")
 
 
 class Unreachable(Exception):
-    """The database did not answer; nothing was sent."""
+    """The database did not answer; no request was sent."""
 
 
 class NoToken(Exception):
-    """No token could be had; the text says why, without secrets."""
+    """No token is available; the message says why and contains no secret."""
 
 
 def headers(token: str) -> dict[str, str]:
-    """What every request carries."""
+    """The headers of every request."""
     return {
         "Authorization": f"Bearer {token}",
         "Accept": "application/vnd.github+json",
@@ -50,14 +52,17 @@ def headers(token: str) -> dict[str, str]:
     }
 
 
-# Tokens are looked up here, so that neither the event loop nor the look-up of names waits for GitHub or the database.
+# Tokens are looked up in these threads, so that neither the event loop nor DNS look-ups wait for GitHub or the
+# database.
 THREADS = ThreadPoolExecutor(4, thread_name_prefix="github")
 _KEEP_SECONDS = 30.0
 _TRIES = 3
 
 
 def in_thread(work: Callable[[UUID | None], T], credential_id: UUID | None) -> T:
-    """Do something with the database in one of `THREADS`, with a connection of its own that is not kept. Raises `Unreachable`."""
+    """Run a function that uses the database in one of `THREADS`, with its own connection, which is closed afterwards.
+    Raises `Unreachable`.
+    """
     for left in reversed(range(_TRIES)):
         try:
             close_old_connections()
@@ -72,7 +77,7 @@ def in_thread(work: Callable[[UUID | None], T], credential_id: UUID | None) -> T
 
 
 def token_of(credential_id: UUID | None) -> str:
-    """The token of a credential; the environment's without one, which may be ''. Raises `NoToken`."""
+    """The token of a credential; without one, the token of the environment, which may be ''. Raises `NoToken`."""
     if credential_id is None:
         return str(settings.GITHUB_TOKEN)
     with _lock:
@@ -99,16 +104,16 @@ def token_of(credential_id: UUID | None) -> str:
 
 
 def forget(credential_id: UUID) -> None:
-    """Drop a kept token, after it was refused or its credential was changed."""
+    """Drop a cached token after it was refused or its credential changed."""
     with _lock:
         _tokens.pop(credential_id, None)
 
 
 def installation_token(credential: GitHubCredential) -> tuple[str, float]:
-    """A new token of a GitHub App's installation, and its seconds to live. Raises `NoToken`."""
+    """A new installation token of a GitHub App and its lifetime in seconds. Raises `NoToken`."""
     now = int(time.time())
     try:
-        # A minute back, for clocks that differ (GitHub: "Generating a JSON Web Token").
+        # Issued a minute in the past to allow for clock skew (GitHub: "Generating a JSON Web Token").
         claims = {"iat": now - 60, "exp": now + _APP_TOKEN_SECONDS, "iss": credential.app_id}
         signed = jwt.encode(claims, credential.private_key, algorithm="RS256")
     except (ValueError, TypeError, jwt.PyJWTError) as exc:
@@ -126,7 +131,7 @@ def installation_token(credential: GitHubCredential) -> tuple[str, float]:
 
 
 def get(path: str, token: str, *, etag: str = "", accept: str = "") -> requests.Response:
-    """A conditional GET: 304 costs nothing of the rate limit. Raises `requests.RequestException`."""
+    """A conditional GET; a 304 reply does not count against the rate limit. Raises `requests.RequestException`."""
     more = {"If-None-Match": etag} if etag else {}
     more |= {"Accept": accept} if accept else {}
     return _request("GET", f"{settings.GITHUB_API_URL}{path}", token, **more)
@@ -154,7 +159,7 @@ def _request(method: str, url: str, token: str, **more: str) -> requests.Respons
 
 
 def note_refusal(credential_id: UUID) -> None:
-    """Remember that GitHub refused a credential (401), so that its admins are told."""
+    """Store that GitHub refused a credential (401); the admins are notified."""
     forget(credential_id)
     GitHubCredential.objects.filter(pk=credential_id, problem="").update(
         problem="GitHub refused it: it has expired or was revoked. Store another one.", warned_at=None
@@ -162,7 +167,7 @@ def note_refusal(credential_id: UUID) -> None:
 
 
 def note_success(credential_id: UUID, answer: requests.Response) -> None:
-    """Remember that a credential works, and when it ends."""
+    """Store that a credential works, and its expiry."""
     ends = read_expiry(answer.headers.get("github-authentication-token-expiration", ""))
     GitHubCredential.objects.filter(pk=credential_id).exclude(problem="", expires_at=ends).update(
         problem="", expires_at=ends, warned_at=None
@@ -170,10 +175,10 @@ def note_success(credential_id: UUID, answer: requests.Response) -> None:
 
 
 def read_expiry(text: str) -> dt.datetime | None:
-    """When a token ends, as GitHub tells it: `2026-12-31 23:59:59 UTC` or with an offset."""
+    """Parse GitHub's token expiry: `2026-12-31 23:59:59 UTC` or with an offset."""
     for shape in ("%Y-%m-%d %H:%M:%S %z", "%Y-%m-%dT%H:%M:%S%z"):
         try:
-            # Both shapes hold an offset.
+            # Both formats contain an offset.
             return dt.datetime.strptime(text.strip().replace(" UTC", " +0000"), shape)  # noqa: DTZ007
         except ValueError:
             continue
@@ -181,7 +186,9 @@ def read_expiry(text: str) -> dt.datetime | None:
 
 
 def check(credential: GitHubCredential) -> dict[str, Any]:
-    """What a credential can do: `{"repositories": [...], "permissions": {...}}`. Raises `NoToken` where GitHub refuses it."""
+    """The access of a credential: `{"repositories": [...], "permissions": {...}}`. Raises `NoToken` if GitHub refuses
+    it.
+    """
     forget(credential.pk)
     token = token_of(credential.pk)
     is_app = credential.kind == GitHubCredential.Kind.APP

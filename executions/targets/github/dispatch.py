@@ -23,10 +23,11 @@ DEFAULT_REF = "master"
 
 @dataclass(frozen=True)
 class GitHubDispatch:
-    """One dispatch. The token never shows in a repr, a log or an outcome.
+    """One dispatch. The token is never part of a repr, a log line or an outcome.
 
-    With `follow`, GitHub is asked for the run that it begins (`return_run_details`, since 2026-02-19: 200 in place of 204). A server
-    that does not know the parameter refuses it with 400 or 422; then it is dispatched without, once.
+    With `follow`, GitHub is asked to return the started run (`return_run_details`, since 2026-02-19: 200 instead of
+    204). A server that does not know the parameter refuses it with 400 or 422; the dispatch is then sent once without
+    it.
     """
 
     repeatable: ClassVar[bool] = False
@@ -85,11 +86,11 @@ class GitHubDispatch:
 
     @property
     def ref(self) -> str:
-        """The branch or tag: the job's own, `metadata.branchDetails`, else `master`."""
+        """The branch or tag: the job's own, else `metadata.branchDetails`, else `master`."""
         return self.branch or str(self.metadata.get("branchDetails") or DEFAULT_REF)
 
     def names(self) -> list[str]:
-        """The file names that the workflow may have, the likeliest first."""
+        """The possible file names of the workflow, the most likely first."""
         name = self.workflow
         return [name] if "." in name or name.isdigit() else [name, f"{name}.yml", f"{name}.yaml"]
 
@@ -99,32 +100,32 @@ class GitHubDispatch:
             said = f"Workflow triggered successfully on branch {self.ref}"
             return Outcome(True, reply.status, said, target=called, run=_run(reply) if self.follow else None)
         error = f"GitHub Actions dispatch failed. Status: {reply.status}, Response: {reply.text}"
-        # None of the names was found: say so of the one that the job has.
+        # None of the names was found: the error names the job's own.
         return Outcome(
             False,
             reply.status,
             reply.text,
             error,
             f"{self.owner}/{self.repo}/{self.workflow}" if reply.status == 404 else called,
-            # After a refusal nothing has started; a server error may come after the start.
+            # A refusal (4xx) means that nothing started; after a server error a run may have started.
             repeatable=reply.status < 500,
             retry_after=reply.retry_after,
         )
 
 
 def _run(reply: Reply) -> Run | None:
-    """The run that a dispatch began; None from servers that do not tell."""
+    """The run that a dispatch started; None if the server does not return it."""
     try:
         told = orjson.loads(reply.text)
         run_id, url = int(told["workflow_run_id"]), str(told.get("html_url") or "")
-        # What no column holds is no run that could be followed.
+        # A run whose values do not fit the columns cannot be followed.
         return Run(run_id, url.replace("\x00", "")[:500]) if 0 < run_id < 2**63 else None
     except (ValueError, TypeError, KeyError, AttributeError):
         return None
 
 
 def inputs(metadata: dict[str, Any]) -> dict[str, str]:
-    """Metadata as workflow inputs: text as it is, all else as JSON writes it, for GitHub takes text only."""
+    """Metadata as workflow inputs: strings unchanged, other values as JSON, because GitHub accepts strings only."""
     return {
         name: value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
         for name, value in metadata.items()

@@ -60,7 +60,8 @@ class GitHubTarget(DeliverableTarget):
     }
     repeatable: ClassVar[bool] = False
     not_repeated: ClassVar[str] = (
-        "the process that dispatched it ended before GitHub's answer; it is not repeated, as the workflow may have started"
+        "the process that dispatched it ended before GitHub's answer; it is not repeated, as the workflow may "
+        "have started"
     )
     accepts_token: ClassVar[bool] = True
     unsent: ClassVar[str] = "GitHub token not configured"
@@ -71,7 +72,7 @@ class GitHubTarget(DeliverableTarget):
 
     @classmethod
     def checked(cls, owner: str, repo: str, workflow: str, *, error: str = "Invalid payload") -> Self:
-        """A target whose parts can stand in a path. Raises `Invalid` naming the part that cannot."""
+        """A target whose parts are valid path segments. Raises `Invalid` naming the part that is not."""
         for field, part in zip(cls.fields, (owner, repo, workflow), strict=True):
             if not _NAME.fullmatch(part) or part in {".", ".."} or len(part) > _LONGEST:
                 raise invalid_field(
@@ -109,7 +110,7 @@ class GitHubTarget(DeliverableTarget):
 
     @classmethod
     def read_dispatch_url(cls, text: str, *, error: str = "Invalid payload") -> Self:
-        """A workflow in any of the forms in which people copy it; see the contract, section 5."""
+        """Parse a workflow URL or path in any of the accepted forms; see the contract, section 5."""
         match = _DISPATCH.fullmatch(text) or _OWNER_REPO_WORKFLOW.fullmatch(text)
         if match is None:
             raise invalid_field(
@@ -191,7 +192,7 @@ class GitHubTarget(DeliverableTarget):
 
     @classmethod
     def online_findings(cls) -> Iterator[Finding]:
-        """Whether GitHub accepts the credentials that jobs use."""
+        """Doctor findings: credentials of active jobs that GitHub refuses."""
         jobs = Job.objects.active().filter(target_kind=cls.kind)
         names: dict[UUID | None, str] = dict(GitHubCredential.objects.values_list("pk", "name"))
         if jobs.filter(github_credential=None).exists():

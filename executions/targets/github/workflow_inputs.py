@@ -1,7 +1,8 @@
-"""Whether a workflow takes what a job gives it: the job's metadata against the inputs that the workflow file declares.
+"""Compares a job's metadata with the inputs that its workflow file declares.
 
-GitHub refuses unknown inputs, missing ones that are required, and values that are not of an input's type, with 422 at each dispatch (GitHub, "Workflow
-syntax: on.workflow_dispatch.inputs"); this says so before. A file that the token may not read is no fault of the job.
+GitHub refuses unknown inputs, missing required inputs and values of the wrong type with 422 at each dispatch (GitHub,
+"Workflow syntax: on.workflow_dispatch.inputs"). This check reports them when the job is saved. A file that the token
+may not read is not reported as a fault of the job.
 """
 
 from __future__ import annotations
@@ -17,24 +18,24 @@ from executions.targets.github import api as github_api
 from executions.targets.github.dispatch import GitHubDispatch, inputs
 
 _RAW = "application/vnd.github.raw+json"
-# GitHub: at most 25 top-level inputs.
+# GitHub allows at most 25 top-level inputs.
 _LARGEST = 512 * 1024
 
 
 class Unreadable(Exception):
-    """The workflow file could not be read; the text says why."""
+    """The workflow file could not be read; the message says why."""
 
 
 def check(dispatch: GitHubDispatch, credential_id: UUID | None) -> list[str]:
-    """What GitHub would refuse, a sentence each. Raises `Unreadable`."""
+    """The differences that GitHub would refuse, one sentence each. Raises `Unreadable`."""
     return differences(declared(_file(dispatch, credential_id)), inputs(dispatch.metadata))
 
 
 def declared(text: str) -> dict[str, dict[str, Any]]:
-    """The inputs that a workflow file declares, by name. Raises `Unreadable` for a file that cannot be dispatched."""
+    """The declared inputs of a workflow file, by name. Raises `Unreadable` if the workflow cannot be dispatched."""
     try:
         document = yaml.safe_load(text)
-        # YAML 1.1 reads the key `on` as true.
+        # YAML 1.1 parses the key `on` as true.
         events = document.get("on", document.get(True))
     except (yaml.YAMLError, AttributeError, RecursionError) as exc:
         raise Unreadable("The workflow file is not valid YAML.") from exc
@@ -46,7 +47,7 @@ def declared(text: str) -> dict[str, dict[str, Any]]:
 
 
 def differences(specs: dict[str, dict[str, Any]], given: dict[str, str]) -> list[str]:
-    """How given inputs differ from the declared ones, a sentence each."""
+    """How the given inputs differ from the declared ones, one sentence each."""
     wrong = [f"The workflow has no input '{name}'." for name in given if name not in specs]
     for name, spec in specs.items():
         if name not in given:

@@ -52,7 +52,7 @@ class WebhookTarget(DeliverableTarget):
 
     @classmethod
     def read(cls, data: Mapping[str, Any], *, default_owner: str) -> Self | None:
-        # `target_url` wins over all fields: `jobs.targets.parsing` has read it before.
+        # `jobs.targets.parsing` reads `target_url` before all other fields, because it takes precedence.
         return None
 
     @classmethod
@@ -115,7 +115,7 @@ class WebhookTarget(DeliverableTarget):
 
 @dataclass(frozen=True)
 class Webhook:
-    """One call of a URL. `always_post`: also without metadata, as test runs do."""
+    """One call of a URL. `always_post`: use POST even without metadata, as test runs do."""
 
     repeatable: ClassVar[bool] = WebhookTarget.repeatable
     kind: ClassVar[str] = WebhookTarget.kind
@@ -132,7 +132,9 @@ class Webhook:
         return Outcome(False, reply.status, reply.text, error, retry_after=reply.retry_after)
 
     def request(self, execution_id: UUID) -> Request:
-        """The call. `Idempotency-Key` lets a receiver tell a repeated delivery (IETF draft idempotency-key-header)."""
+        """The request. `Idempotency-Key` lets a receiver recognise a repeated delivery (IETF draft
+        idempotency-key-header).
+        """
         headers = {"Idempotency-Key": str(execution_id)}
         if not self.metadata and not self.always_post:
             return Request("GET", self.url, headers)

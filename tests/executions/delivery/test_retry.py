@@ -47,9 +47,12 @@ class TestPolicy:
     @pytest.mark.parametrize(
         ("outcome", "found"),
         [
-            (Outcome(False, 500), "5xx"), (Outcome(False, 599), "5xx"), (Outcome(False, 429), "429"), (Outcome(False, 403, retry_after="5"), "429"),
-            (Outcome(False, 403), ""), (Outcome(False, 404), ""), (Outcome(False, 302), ""), (Outcome(False, failure="connect"), "connect"),
-            (Outcome(False, failure="timeout"), "timeout"), (Outcome(False, failure="timeout", repeatable=False), ""), (Outcome(False, 502, repeatable=False), ""),
+            (Outcome(False, 500), "5xx"), (Outcome(False, 599), "5xx"), (Outcome(False, 429), "429"),
+            (Outcome(False, 403, retry_after="5"), "429"),
+            (Outcome(False, 403), ""), (Outcome(False, 404), ""), (Outcome(False, 302), ""),
+            (Outcome(False, failure="connect"), "connect"),
+            (Outcome(False, failure="timeout"), "timeout"), (Outcome(False, failure="timeout", repeatable=False), ""),
+            (Outcome(False, 502, repeatable=False), ""),
         ],
     )  # fmt: skip
     def test_reasons(self, outcome: Outcome, found: str) -> None:

@@ -25,7 +25,9 @@ KEYED = {"Idempotency-Key": "k"}
 
 @dataclass
 class Script:
-    """Answers in order, one a request; each is the pieces that are written, and whether the connection is closed after them."""
+    """Answers in order, one a request; each is the pieces that are written, and whether the connection is closed
+    after them.
+    """
 
     answers: list[tuple[Sequence[bytes], bool]]
     requests: list[bytes] = field(default_factory=list)
@@ -85,7 +87,8 @@ def one(*pieces: bytes, closes: bool = False) -> Reply:
         (OK, False, Reply(200, "ok")),
         (b"HTTP/1.1 204 No Content\r\n\r\n", False, Reply(204, "")),
         (b"HTTP/1.1 304 Not Modified\r\nContent-Length: 9\r\n\r\n", False, Reply(304, "")),
-        (b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n3\r\nabc\r\n2;x=y\r\nde\r\n0\r\n\r\n", False, Reply(200, "abcde")),
+        (b"HTTP/1.1 200 OK\r\nTransfer-Encoding: " b"chunked\r\n\r\n3\r\nabc\r\n2;x=y\r\nde\r\n0\r\n\r\n", False,
+        Reply(200, "abcde")),
         (b"HTTP/1.0 200 OK\r\n\r\nuntil the end", True, Reply(200, "until the end")),
         (b"HTTP/1.1 200 OK\r\nTransfer-Encoding: identity\r\n\r\nuntil the end", True, Reply(200, "until the end")),
         (b"HTTP/1.1 200 OK\nContent-Length: 2\n\nok", False, Reply(200, "ok")),
@@ -95,8 +98,10 @@ def one(*pieces: bytes, closes: bool = False) -> Reply:
         (b"HTTP/1.1 103 Early Hints\r\nLink: </x>\r\n\r\n" + OK, False, Reply(200, "ok")),
         (b"HTTP/1.1 429 Slow down\r\nRETRY-AFTER: 7\r\nContent-Length: 0\r\n\r\n", False, Reply(429, "", "7")),
         (b"HTTP/1.1 302 Found\r\nLocation: http://10.0.0.1/\r\nContent-Length: 0\r\n\r\n", False, Reply(302, "")),
-        (b"HTTP/1.1 200 OK\r\nContent-Type: text/plain; charset=Shift_JIS\r\nContent-Length: 4\r\n\r\n\x8c\x8e\x93\xfa", False, Reply(200, "月日")),
-        (b"HTTP/1.1 200 OK\r\nContent-Type: text/plain; charset=nonsense\r\nContent-Length: 3\r\n\r\n\xe6\x9c\x88", False, Reply(200, "月")),
+        (b"HTTP/1.1 200 OK\r\nContent-Type: text/plain; charset=Shift_JIS\r\n"
+         b"Content-Length: 4\r\n\r\n\x8c\x8e\x93\xfa", False, Reply(200, "月日")),
+        (b"HTTP/1.1 200 OK\r\nContent-Type: text/plain; charset=nonsense\r\n"
+         b"Content-Length: 3\r\n\r\n\xe6\x9c\x88", False, Reply(200, "月")),
     ],
 )  # fmt: skip
 def test_answers(raw: bytes, closes: bool, reply: Reply) -> None:
