@@ -32,7 +32,7 @@ class ChangeRecord(models.Model):
         help_text=_("Who made the change; empty for Cronsched itself."),
     )
     address = models.GenericIPAddressField(
-        _("address"), null=True, help_text=_("Where the request came from; empty outside a request.")
+        _("address"), null=True, help_text=_("The client's IP address; empty outside a request.")
     )
     difference = models.JSONField(
         _("difference"), default=dict, help_text=_("Changed fields with their values before and after.")

@@ -64,11 +64,11 @@ from django_apscheduler.jobstores import DjangoJobStore
 from jobs.models import Job
 def work(): pass
 import builtins
-from scheduler.clock import look
+from scheduler.clock import wake
 scheduler = BackgroundScheduler(); scheduler.add_jobstore(DjangoJobStore(), "default"); scheduler.start(paused=True)
 started = time.perf_counter()
 for pk, expression in Job.objects.values_list("pk", "cron_expression")[:1000]:
-    scheduler.add_job(look, CronTrigger.from_crontab(expression), id=str(pk), replace_existing=True)
+    scheduler.add_job(wake, CronTrigger.from_crontab(expression), id=str(pk), replace_existing=True)
 print(json.dumps({"peer_add_1000_jobs_ms": round(1000 * (time.perf_counter() - started), 1)}))
 scheduler.shutdown(wait=False)
 """

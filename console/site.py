@@ -85,7 +85,7 @@ class CronschedAdminSite(UnfoldAdminSite):  # type: ignore[misc]  # unfold has n
             raise PermissionDenied
         slack = SlackSettings.current()
         try:
-            answer = slack_channel.post(slack, _("A test message from Cronsched: it works."))
+            answer = slack_channel.post(slack, _("A test message from Cronsched."))
             messages.success(request, _("Slack answered: %(answer)s") % {"answer": answer})
         except SendingFailed as exc:
             messages.error(request, str(exc))

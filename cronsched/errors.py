@@ -37,7 +37,7 @@ def handle(exc: Exception, context: dict[str, Any]) -> Response:
             503,
             headers={"Retry-After": "2"},
         )
-    return Response(unforeseen(exc), 500)
+    return Response(unexpected(exc), 500)
 
 
 def _translated(exc: Exception) -> DomainError | None:
@@ -74,7 +74,7 @@ def _method_not_allowed(method: str) -> dict[str, str]:
     return {"error": "Method not allowed", "message": f"{method} is not possible at this address."}
 
 
-def unforeseen(exc: BaseException | None) -> dict[str, str]:
+def unexpected(exc: BaseException | None) -> dict[str, str]:
     """The body of a 500 response; the details are logged."""
     error_id = uuid4().hex[:12]
     log.error("error %s", error_id, exc_info=exc or True)
@@ -106,4 +106,4 @@ def server_error(request: HttpRequest) -> HttpResponse:
     """500 outside a view."""
     if _is_page(request):
         return defaults.server_error(request)
-    return JsonResponse(unforeseen(None), status=500)
+    return JsonResponse(unexpected(None), status=500)

@@ -88,13 +88,16 @@ class Execution(models.Model):
     run_conclusion = models.CharField(_("run's conclusion"), max_length=40, blank=True, db_default="")
     run_seconds = models.FloatField(_("run's seconds"), null=True)
     overrides = models.JSONField(
-        _("overrides"), null=True, help_text=_("What a manual run was given in place of the job's settings.")
+        _("overrides"), null=True, help_text=_("Overrides of the job's settings for a manual run.")
     )
     worker_id = models.UUIDField(
-        _("worker id"), null=True, help_text=_("The worker that carries it out; none if its call has not begun.")
+        _("worker id"), null=True, help_text=_("The worker that delivers it; empty before a worker has claimed it.")
     )
     takeovers = models.PositiveSmallIntegerField(
-        _("takeovers"), default=0, db_default=0, help_text=_("How often it was taken over from a worker that died.")
+        _("takeovers"),
+        default=0,
+        db_default=0,
+        help_text=_("The number of times that it was taken over from a dead worker."),
     )
 
     objects: ClassVar[models.Manager[Execution]] = ExecutionQuerySet.as_manager()
@@ -239,8 +242,8 @@ class FireLagBucket(models.Model):
     seconds = models.FloatField(_("seconds"), default=0)
 
     class Meta:
-        verbose_name = _("lateness")
-        verbose_name_plural = _("lateness")
+        verbose_name = _("fire lag")
+        verbose_name_plural = _("fire lag")
         constraints = [models.UniqueConstraint(fields=["hour", "bound", "shard"], name="lateness_once")]
 
     def __str__(self) -> str:

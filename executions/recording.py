@@ -327,11 +327,11 @@ def _held(batch: list[Finished]) -> dict[UUID, _Held]:
 
 def _ended(one: Finished, held: _Held) -> Ended:
     return Ended(
-        one.job_id, held.kind, one.started_at, one.status, one.duration_seconds, _lateness(one, held.scheduled_for)
+        one.job_id, held.kind, one.started_at, one.status, one.duration_seconds, _fire_lag(one, held.scheduled_for)
     )
 
 
-def _lateness(one: Finished, fire_time: datetime | None) -> float | None:
+def _fire_lag(one: Finished, fire_time: datetime | None) -> float | None:
     """Seconds from the fire time to the first call, without the job's own jitter; None for a manual run or if no call
     was made.
     """

@@ -37,8 +37,8 @@ _KEPT = ("id", "status", "conclusion", "html_url", "run_attempt", "run_started_a
 _PAGE = 50
 _MOST = 2000
 # The description of each conclusion that is a failure; success, neutral and skipped are none (GitHub, "check runs").
-WELL = {"success", "neutral", "skipped"}
-WORDS = {
+SUCCESSFUL = {"success", "neutral", "skipped"}
+FAILURES = {
     "failure": "failed",
     "cancelled": "was cancelled",
     "timed_out": "ran out of GitHub's time limit",
@@ -70,7 +70,7 @@ class RunFollower:
         self._watches: dict[Key, RepositoryPoll] = {}
         self._left_alone_until: dict[UUID | None, float] = {}
 
-    def look(self) -> int:
+    def poll(self) -> int:
         """Poll every repository that is due, and end the executions whose run has ended; returns how many."""
         groups = self._groups()
         self._watches = {key: watch for key, watch in self._watches.items() if key in groups}
@@ -204,12 +204,14 @@ def _finished(execution: Execution, run: dict[str, Any]) -> Finished:
     Execution.objects.filter(pk=execution.pk).update(
         run_conclusion=conclusion, run_url=url, run_attempt=run.get("run_attempt"), run_seconds=seconds
     )
-    if conclusion in WELL:
+    if conclusion in SUCCESSFUL:
         return _ended(
             execution, Outcome(True, execution.response_status, f"The workflow run ended: {conclusion}. {url}")
         )
     words = (
-        "is gone from GitHub" if conclusion == "gone" else WORDS.get(conclusion, f"ended as {conclusion or 'unknown'}")
+        "is gone from GitHub"
+        if conclusion == "gone"
+        else FAILURES.get(conclusion, f"ended as {conclusion or 'unknown'}")
     )
     error = f"The workflow run {words}. {url}"
     return _ended(execution, Outcome(False, execution.response_status, execution.output, error))

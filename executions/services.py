@@ -116,7 +116,7 @@ def get_execution(execution_id: Any, *, job: Job | None = None) -> Execution:
 def _token(data: Mapping[str, Any]) -> str:
     token = payload.text(data.get("github_token"), "github_token", limit=_TOKEN_LIMIT)
     if not (token.isascii() and token.isprintable()):
-        raise invalid_field("github_token", "The token holds characters that no token has: copy it again.")
+        raise invalid_field("github_token", "The token contains invalid characters: copy it again.")
     return token
 
 

@@ -98,8 +98,8 @@ class JobSettings(models.Model):
             _("jitter seconds"),
             default=0,
             help_text=_(
-                "Calls leave up to this much after the fire time, each job always by the same offset, so that many jobs"
-                " of one minute do not strike at once. 0 to 3600 seconds."
+                "Delays the calls after the fire time by up to this, each job by a fixed part, so "
+                "that jobs with the same schedule do not call at once. 0 to 3600 seconds."
             ),
         ),
         section=Section.WHEN,
@@ -185,7 +185,7 @@ class JobSettings(models.Model):
         models.BooleanField(
             _("wait for the run"),
             default=True,
-            help_text=_("Whether the workflow's own conclusion decides the outcome."),
+            help_text=_("The conclusion of the workflow run decides the outcome."),
         ),
         section=Section.TARGET,
         row="run",
@@ -195,7 +195,7 @@ class JobSettings(models.Model):
         models.PositiveIntegerField(
             _("longest run (minutes)"),
             default=360,
-            help_text=_("A run that takes longer is no longer waited for. 1 to 50400."),
+            help_text=_("The execution fails if the run takes longer. 1 to 50400 minutes."),
         ),
         section=Section.TARGET,
         row="run",
@@ -259,7 +259,7 @@ class JobSettings(models.Model):
         models.BooleanField(
             _("alert in Slack"),
             default=False,
-            help_text=_("The same alerts go to Slack, with the team's mention."),
+            help_text=_("Sends the alerts to Slack as well, and mentions the team."),
         ),
         section=Section.NOTIFICATIONS,
     )
@@ -267,7 +267,10 @@ class JobSettings(models.Model):
         models.PositiveSmallIntegerField(
             _("alert after failures"),
             default=1,
-            help_text=_("1: of each failure. More: when so many have failed, then daily until it passes. 1 to 100."),
+            help_text=_(
+                "1: an alert for each failure. N: an alert after N failures, then a daily "
+                "reminder until the job recovers. 1 to 100."
+            ),
         ),
         section=Section.NOTIFICATIONS,
         row="alert",
@@ -277,9 +280,7 @@ class JobSettings(models.Model):
         models.PositiveSmallIntegerField(
             _("of the last runs"),
             default=0,
-            help_text=_(
-                "0: that many failures in a row. Else: that many of so many runs, for jobs that flap. 0 to 100."
-            ),
+            help_text=_("0: failures in a row. M: failures among the last M runs, for jobs that alternate. 0 to 100."),
         ),
         section=Section.NOTIFICATIONS,
         row="alert",
@@ -289,7 +290,7 @@ class JobSettings(models.Model):
         models.BooleanField(
             _("notify on recovery"),
             default=False,
-            help_text=_("When it succeeds again after an alert: how long it was failing."),
+            help_text=_("An alert when the job succeeds again, with the length of the failing period."),
         ),
         section=Section.NOTIFICATIONS,
     )
@@ -308,7 +309,7 @@ class JobSettings(models.Model):
         models.PositiveIntegerField(
             _("slow after (seconds)"),
             default=0,
-            help_text=_("0: never. A run that took longer is told of, though it succeeded. 0 to 86400."),
+            help_text=_("An alert if a successful run takes longer. 0: never. 0 to 86400 seconds."),
         ),
         section=Section.NOTIFICATIONS,
         bounds=(0, 86_400),
@@ -318,7 +319,7 @@ class JobSettings(models.Model):
             _("slow by its own history"),
             default=False,
             db_default=False,
-            help_text=_("A run that took three times as long as the latest ones, and five seconds more, is told of."),
+            help_text=_("An alert if a run takes three times the median of the latest runs and five seconds more."),
         ),
         section=Section.NOTIFICATIONS,
     )
@@ -326,7 +327,7 @@ class JobSettings(models.Model):
         models.PositiveIntegerField(
             _("timeout seconds"),
             default=10,
-            help_text=_("How long one call may take in all. 1 to 3600 seconds."),
+            help_text=_("The timeout of one call. 1 to 3600 seconds."),
         ),
         section=Section.FAILURE,
         row="timeouts",
@@ -337,7 +338,7 @@ class JobSettings(models.Model):
         models.PositiveIntegerField(
             _("connect timeout seconds"),
             default=10,
-            help_text=_("How long connecting may take. 1 to 3600 seconds."),
+            help_text=_("The timeout of the connection. 1 to 3600 seconds."),
         ),
         section=Section.FAILURE,
         row="timeouts",
@@ -348,7 +349,7 @@ class JobSettings(models.Model):
         models.PositiveSmallIntegerField(
             _("max attempts"),
             default=1,
-            help_text=_("How often a call is tried in all. 1 to 20; 1 is no retry."),
+            help_text=_("The maximum number of attempts. 1 to 20; 1 is no retry."),
         ),
         section=Section.FAILURE,
         row="retries",
@@ -360,8 +361,8 @@ class JobSettings(models.Model):
             _("retry backoff seconds"),
             default=10,
             help_text=_(
-                "The wait before the second attempt; it doubles before each further one, give or take a fifth."
-                " 1 to 3600 seconds."
+                "The wait before the second attempt; it doubles with each attempt, with a jitter of "
+                "20 percent. 1 to 3600 seconds."
             ),
         ),
         section=Section.FAILURE,
@@ -386,9 +387,8 @@ class JobSettings(models.Model):
             default=default_retry_on,
             blank=True,
             help_text=_(
-                "After which failures: connect, timeout, broken, 5xx, 429. A workflow is dispatched again only "
-                "where nothing"
-                " can have started."
+                "The failures that are retried: connect, timeout, broken, 5xx, 429. A dispatch is "
+                "only repeated if no run can have started."
             ),
         ),
         section=Section.FAILURE,
@@ -402,8 +402,8 @@ class JobSettings(models.Model):
             choices=MisfirePolicy.choices,
             default=MisfirePolicy.RUN_ONCE,
             help_text=_(
-                "For fire times that no scheduler fired in time, such as after downtime. What is not run is "
-                "recorded as missed."
+                "For fire times that no scheduler fired in time, such as after downtime. Those that "
+                "do not run are recorded as missed."
             ),
         ),
         section=Section.FAILURE,
@@ -414,7 +414,7 @@ class JobSettings(models.Model):
         models.PositiveIntegerField(
             _("misfire grace seconds"),
             default=60,
-            help_text=_("A fire time that is late by no more than this is run as usual. 1 to 86400 seconds."),
+            help_text=_("A fire time with a shorter delay runs as usual. 1 to 86400 seconds."),
         ),
         section=Section.FAILURE,
         row="misfire",
@@ -427,7 +427,7 @@ class JobSettings(models.Model):
             max_length=10,
             choices=OverlapPolicy.choices,
             default=OverlapPolicy.ALLOW,
-            help_text=_("For a fire time at which the execution before is still under way."),
+            help_text=_("For a fire time while an execution of the job is still running."),
         ),
         section=Section.FAILURE,
         fired=True,

@@ -80,7 +80,7 @@ def _digest(token: str) -> str:
     return hashlib.sha256(token.encode()).hexdigest()
 
 
-def forget_old() -> None:
+def delete_old() -> None:
     """Delete records of used links that have expired."""
     SpentLink.objects.filter(spent_at__lt=timezone.now() - _MAX_AGE).delete()
 

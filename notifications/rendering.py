@@ -41,7 +41,7 @@ def identity(alert: Alert) -> str:
     return f"{alert.kind.name.lower()} {alert.job.pk} {timezone.now():%Y-%m-%d}"
 
 
-def words(alert: Alert) -> str:
+def summary(alert: Alert) -> str:
     """An alert in one line."""
     kind, finished = alert.kind, alert.finished
     if kind is AlertKind.FAILED and finished:
@@ -79,7 +79,7 @@ def _email(alert: Alert, address: str) -> Message:
     finished = alert.finished
     context: dict[str, Any] = {
         "job": alert.job,
-        "words": words(alert),
+        "words": summary(alert),
         "bad": alert.kind in _BAD,
         "finished": finished,
         "completed_at": finished.completed_at.astimezone(settings.SCHEDULER_ZONE) if finished else None,
@@ -133,7 +133,7 @@ def _line(alert: Alert) -> dict[str, Any]:
         "id": identity(alert),
         "job": job.name,
         "team": job.pic_team.name,
-        "words": words(alert),
+        "words": summary(alert),
         "link": job_link(job),
         "bad": alert.kind in {AlertKind.FAILED, AlertKind.STILL_FAILING},
     }
@@ -145,7 +145,7 @@ def _slack(alert: Alert) -> Message:
         key=f"slack {identity(alert)}",
         channel=Channel.SLACK,
         subject=f"{job.name} {alert.kind.value}"[:300],
-        text=f"{mention(job.pic_team.slack_handle)} Job *{escaped(job.name)}* {escaped(words(alert))} "
+        text=f"{mention(job.pic_team.slack_handle)} Job *{escaped(job.name)}* {escaped(summary(alert))} "
         f"<{job_link(job)}|Open the job>",
         blocks=_blocks(alert),
     )
@@ -156,7 +156,7 @@ def _blocks(alert: Alert) -> list[dict[str, Any]]:
     execution.
     """
     job, bad = alert.job, alert.kind in _BAD
-    said = f"{':red_circle:' if bad else ':large_green_circle:'} *{escaped(job.name)}* {escaped(words(alert))}"
+    said = f"{':red_circle:' if bad else ':large_green_circle:'} *{escaped(job.name)}* {escaped(summary(alert))}"
     buttons = [("Open the job", job_link(job))]
     if alert.finished:
         buttons.append(("Open the execution", _public("execution", alert.finished.execution_id)))

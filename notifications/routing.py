@@ -201,7 +201,7 @@ def _store(events: list[Event], outgoing: Iterable[Message]) -> None:
     Message.objects.bulk_create(outgoing, batch_size=_BATCH, ignore_conflicts=True)
 
 
-def forget_old(days: int) -> int:
+def delete_old(days: int) -> int:
     """Delete events and messages older than `days`, in steps; returns how many events."""
     limit = timezone.now() - dt.timedelta(days=days)
     deleted = 0

@@ -23,7 +23,7 @@ from jobs import signed_links
 from jobs.schedules.schedule import schedule_of
 from jobs.services import pause_expired
 from notifications.reports import send_daily, send_weekly
-from notifications.routing import forget_old, notify_credential_problems, remind_of_ending_jobs, remind_of_failing_jobs
+from notifications.routing import delete_old, notify_credential_problems, remind_of_ending_jobs, remind_of_failing_jobs
 from scheduler.clock import ScheduleTrigger
 from scheduler.models import Resync
 
@@ -45,8 +45,8 @@ def tidy() -> None:
     now = timezone.now()
     LoginSession.objects.filter(expires_at__lte=now).delete()
     ApiToken.objects.filter(expires_at__lte=now - _KEPT).delete()
-    forget_old(settings.NOTIFICATIONS_KEPT_DAYS)
-    signed_links.forget_old()
+    delete_old(settings.NOTIFICATIONS_KEPT_DAYS)
+    signed_links.delete_old()
     delete_unused()
     Resync.objects.filter(requested_at__lt=now - _KEPT).delete()
     Worker.objects.filter(heartbeat_at__lt=now - _KEPT).delete()
@@ -71,7 +71,7 @@ def remind() -> None:
 
 
 @util.close_old_connections  # type: ignore[untyped-decorator]
-def look_at_credentials() -> None:
+def check_credentials() -> None:
     """Notify about GitHub credentials that are refused or expire soon."""
     notify_credential_problems()
 
@@ -98,7 +98,7 @@ JOBS = {
     "daily digest": (report_daily, "0 8 * * *"),
     "weekly report": (report_weekly, "0 8 * * 1"),
     "remind of failing jobs": (remind_of_failing, "*/10 * * * *"),
-    "look at credentials": (look_at_credentials, "*/5 * * * *"),
+    "look at credentials": (check_credentials, "*/5 * * * *"),
     "pause ended jobs": (pause_ended_jobs, "0 0 * * *"),
     "remind of ending jobs": (remind, "0 9 * * 1"),
     "tidy": (tidy, "30 3 * * *"),

@@ -48,7 +48,7 @@ class FiringExecutor(BaseExecutor):  # type: ignore[misc]
         self._due.set()
 
 
-def look() -> None:
+def wake() -> None:
     """The function that APScheduler stores for an entry. `FiringExecutor` never calls it."""
 
 
@@ -81,7 +81,7 @@ class Clock:
                 self._scheduler.remove_job(expression)
             for expression in added:
                 self._scheduler.add_job(
-                    look, ScheduleTrigger(wanted[expression]), id=expression, coalesce=True, misfire_grace_time=None
+                    wake, ScheduleTrigger(wanted[expression]), id=expression, coalesce=True, misfire_grace_time=None
                 )
             self._scheduler.resume()
             self._held = set(wanted)

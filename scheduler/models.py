@@ -21,12 +21,12 @@ class Leadership(models.Model):
     id = models.PositiveSmallIntegerField(primary_key=True, default=1)
     fencing_token = models.BigIntegerField(_("fencing token"), default=0)
     leader_id = models.CharField(
-        _("leader id"), max_length=300, blank=True, help_text=_("host:pid of the leader; empty when it left.")
+        _("leader id"), max_length=300, blank=True, help_text=_("host:pid of the leader; empty after it stepped down.")
     )
     acquired_at = models.DateTimeField(_("acquired at"), null=True)
     heartbeat_at = models.DateTimeField(_("heartbeat at"), null=True)
     has_lock = models.BooleanField(
-        _("has lock"), default=False, help_text=_("Whether its death would set the lock file free.")
+        _("has lock"), default=False, help_text=_("Whether it holds the lock file, which is released at its death.")
     )
     schedules = models.PositiveIntegerField(_("schedules"), default=0, help_text=_("Entries on the clock."))
     last_resync_at = models.DateTimeField(_("last resync at"), null=True)

@@ -204,7 +204,7 @@ class Term:
                 close_old_connections()
                 recover()
                 if unclaimed:
-                    unclaimed.look()
+                    unclaimed.resend()
             except Exception as exc:
                 log.warning("executions could not be recovered, trying again: %s", exc, exc_info=not _is_database(exc))
                 connection.close()
@@ -226,7 +226,7 @@ class Term:
         while not self._over.wait(_FOLLOWING_SECONDS):
             try:
                 close_old_connections()
-                follower.look()
+                follower.poll()
             except Exception:
                 log.exception("following workflow runs failed, trying again")
                 connection.close()

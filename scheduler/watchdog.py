@@ -30,7 +30,7 @@ BACKLOG = 50_000
 Kind = Incident.Kind
 
 
-def look() -> set[str]:
+def check() -> set[str]:
     """Check the scheduler; notify about incidents that began or ended. Returns the open incidents."""
     now = timezone.now()
     found = _troubles(now)
@@ -97,7 +97,7 @@ def watch(over: threading.Event) -> None:
     while not over.wait(LOOK_SECONDS):
         try:
             close_old_connections()
-            look()
+            check()
         except Exception:
             log.exception("the scheduler could not be watched, trying again")
             connection.close()

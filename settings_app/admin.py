@@ -113,7 +113,7 @@ class GitHubCredentialForm(forms.ModelForm[GitHubCredential]):
             if not (data.get("new_token") or stored.exclude(token="").exists()):
                 raise ValidationError({"new_token": _("Paste the token.")})
             if not (data.get("new_token", "").isascii() and data.get("new_token", "").strip().isprintable()):
-                raise ValidationError({"new_token": _("The token holds characters that no token has: copy it again.")})
+                raise ValidationError({"new_token": _("The token contains invalid characters: copy it again.")})
         elif not (
             data.get("app_id")
             and data.get("installation_id")

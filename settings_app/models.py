@@ -33,7 +33,7 @@ class SlackSettings(models.Model):
         "webhook URL", blank=True, help_text=_("Slack's incoming webhook, https only. Stored encrypted.")
     )
     channel = models.CharField(
-        _("channel"), max_length=100, blank=True, help_text=_("Only for webhooks that may choose a channel.")
+        _("channel"), max_length=100, blank=True, help_text=_("Only for webhooks that allow a choice of channel.")
     )
     created_at = models.DateTimeField(_("created at"), default=timezone.now, editable=False)
     updated_at = models.DateTimeField(_("updated at"), auto_now=True)
@@ -80,14 +80,14 @@ class GitHubCredential(models.Model):
     installation_id = models.CharField(_("installation id"), max_length=40, blank=True)
     private_key = EncryptedTextField(_("private key"), blank=True)
     expires_at = models.DateTimeField(
-        _("expires at"), null=True, editable=False, help_text=_("When the token ends, as GitHub told last.")
+        _("expires at"), null=True, editable=False, help_text=_("The expiry of the token, as last reported by GitHub.")
     )
     problem = models.CharField(
         _("problem"),
         max_length=300,
         blank=True,
         editable=False,
-        help_text=_("Why GitHub refuses it; empty if it does not."),
+        help_text=_("Why GitHub refuses the credential; empty if it is accepted."),
     )
     warned_at = models.DateTimeField(_("warned at"), null=True, editable=False)
     created_at = models.DateTimeField(_("created at"), default=timezone.now, editable=False)

@@ -30,7 +30,7 @@ class LabelForm(forms.ModelForm[Any]):
             return data
         slug = slug_of(data.get("slug") or name) if label._state.adding else self._renamed(name)
         if not slug:
-            raise ValidationError({"name": _("No slug can be made of this name: use letters a-z or digits.")})
+            raise ValidationError({"name": _("This name has no slug: use letters a-z or digits.")})
         if type(label)._default_manager.filter(slug=slug).exclude(pk=label.pk).exists():
             raise ValidationError({"name": _("The slug '%(slug)s' is taken: choose another name.") % {"slug": slug}})
         label.slug = data["slug"] = slug

@@ -71,7 +71,7 @@ class Label(models.Model):
         help_text=_("Made from the name when left empty. a-z, 0-9 and '-'."),
     )
     is_active = models.BooleanField(
-        _("is active"), default=True, help_text=_("A disabled one is kept by its jobs but cannot be chosen.")
+        _("is active"), default=True, help_text=_("Jobs keep a disabled label, but it cannot be selected.")
     )
     created_at = models.DateTimeField(_("created at"), default=timezone.now, editable=False)
     updated_at = models.DateTimeField(_("updated at"), auto_now=True)
@@ -101,13 +101,15 @@ class PicTeam(Label):
     """The team in charge of a job."""
 
     slack_handle = models.CharField(
-        _("slack handle"), max_length=100, help_text=_("Whom Slack messages mention, such as @qa-team or S0123ABC.")
+        _("slack handle"),
+        max_length=100,
+        help_text=_("The Slack handle that messages mention, such as @qa-team or S0123ABC."),
     )
     max_concurrent = models.PositiveIntegerField(
         _("max concurrent"),
         null=True,
         blank=True,
-        help_text=_("How many calls of the team's jobs may be under way at once. Empty: no limit."),
+        help_text=_("The maximum number of concurrent calls of the team's jobs. Empty: no limit."),
     )
 
     class Meta:

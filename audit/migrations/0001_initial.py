@@ -50,7 +50,7 @@ class Migration(migrations.Migration):
                             "by_email",
                             models.CharField(
                                 blank=True,
-                                help_text="Who did it; empty for the product itself.",
+                                help_text="Who made the change; empty for Cronsched itself.",
                                 max_length=254,
                                 verbose_name="by email",
                             ),
@@ -58,7 +58,7 @@ class Migration(migrations.Migration):
                         (
                             "address",
                             models.GenericIPAddressField(
-                                help_text="Where the request came from; empty outside a request.",
+                                help_text="The client's IP address; empty outside a request.",
                                 null=True,
                                 verbose_name="address",
                             ),
@@ -67,14 +67,14 @@ class Migration(migrations.Migration):
                             "difference",
                             models.JSONField(
                                 default=dict,
-                                help_text="Changed fields: what before, what after.",
+                                help_text="Changed fields with their values before and after.",
                                 verbose_name="difference",
                             ),
                         ),
                         (
                             "schedule",
                             models.JSONField(
-                                help_text="What decides when the job fires, as it was from then on.",
+                                help_text="The fields that decide when the job fires, after the change.",
                                 null=True,
                                 verbose_name="schedule",
                             ),

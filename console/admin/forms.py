@@ -61,9 +61,7 @@ class JobForm(forms.ModelForm[Job]):
     """
 
     target_kind = forms.ChoiceField(label=_("What is called"), widget=UnfoldAdminRadioSelectWidget, required=False)
-    retry_on = RetryOnField(
-        label=_("Retry on"), required=False, help_text=_("After which failures another attempt is made.")
-    )
+    retry_on = RetryOnField(label=_("Retry on"), required=False, help_text=_("The failures that are retried."))
     notification_emails = EmailsField(
         label=_("E-mail addresses"),
         required=False,

@@ -17,7 +17,7 @@ _TITLES: dict[Section, dict[str, Any]] = {
     Section.WHAT: {"title": _("What")},
     Section.WHEN: {
         "title": _("When"),
-        "description": _("Times are Japan Standard Time. The words and the next fires are shown as you type."),
+        "description": _("Times are Japan Standard Time. The description and the next fire times update as you type."),
     },
     Section.TARGET: {"title": _("Where to")},
     Section.PERIOD: {"title": _("From when, until when")},

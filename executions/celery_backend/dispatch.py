@@ -143,7 +143,7 @@ class Unclaimed:
     def __init__(self) -> None:
         self._sent: dict[UUID, tuple[float, float]] = {}
 
-    def look(self) -> int:
+    def resend(self) -> int:
         """Send every execution that is due again; returns how many. One process calls it, the leader."""
         rows = Execution.objects.unclaimed().filter(started_at__lt=timezone.now() - self.SOON).order_by("started_at")
         found = list(rows.values_list("pk", "execution_type", "started_at")[: self._MOST])

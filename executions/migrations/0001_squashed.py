@@ -65,8 +65,8 @@ class Migration(migrations.Migration):
                 ("seconds", models.FloatField(default=0, verbose_name="seconds")),
             ],
             options={
-                "verbose_name": "lateness",
-                "verbose_name_plural": "lateness",
+                "verbose_name": "fire lag",
+                "verbose_name_plural": "fire lag",
                 "constraints": [models.UniqueConstraint(fields=("hour", "bound", "shard"), name="lateness_once")],
             },
         ),
@@ -187,7 +187,7 @@ class Migration(migrations.Migration):
                 (
                     "overrides",
                     models.JSONField(
-                        help_text="What a manual run was given in place of the job's settings.",
+                        help_text="Overrides of the job's settings for a manual run.",
                         null=True,
                         verbose_name="overrides",
                     ),
@@ -195,7 +195,7 @@ class Migration(migrations.Migration):
                 (
                     "worker_id",
                     models.UUIDField(
-                        help_text="The worker that carries it out; none if its call has not begun.",
+                        help_text="The worker that delivers it; empty before a worker has claimed it.",
                         null=True,
                         verbose_name="worker id",
                     ),
@@ -205,7 +205,7 @@ class Migration(migrations.Migration):
                     models.PositiveSmallIntegerField(
                         db_default=0,
                         default=0,
-                        help_text="How often it was taken over from a worker that died.",
+                        help_text="The number of times that it was taken over from a dead worker.",
                         verbose_name="takeovers",
                     ),
                 ),

@@ -46,7 +46,7 @@ class Ended(NamedTuple):
     started_at: dt.datetime
     status: Status
     seconds: float | None
-    lateness: float | None = None
+    fire_lag: float | None = None
 
 
 def hour_of(moment: dt.datetime) -> dt.datetime:
@@ -65,8 +65,8 @@ def count(ended: Iterable[Ended]) -> None:
         is_past |= hour < border
         jobs[one.job_id, hour, one.kind].add(one)
         totals[hour, one.kind].add(one)
-        if one.lateness is not None:
-            late[hour, BOUNDS[bisect_left(BOUNDS, one.lateness)]].append(one.lateness)
+        if one.fire_lag is not None:
+            late[hour, BOUNDS[bisect_left(BOUNDS, one.fire_lag)]].append(one.fire_lag)
     if is_past:
         bump_history_version()
     shard = os.getpid() % _SHARDS

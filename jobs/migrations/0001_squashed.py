@@ -88,7 +88,7 @@ class Migration(migrations.Migration):
                 (
                     "address",
                     models.GenericIPAddressField(
-                        help_text="Where the request came from; empty outside a request.",
+                        help_text="The client's IP address; empty outside a request.",
                         null=True,
                         verbose_name="address",
                     ),
@@ -164,7 +164,7 @@ class Migration(migrations.Migration):
                     "wait_for_run",
                     models.BooleanField(
                         default=True,
-                        help_text="Whether the workflow's own conclusion decides the outcome.",
+                        help_text="The conclusion of the workflow run decides the outcome.",
                         verbose_name="wait for the run",
                     ),
                 ),
@@ -172,7 +172,7 @@ class Migration(migrations.Migration):
                     "run_limit_minutes",
                     models.PositiveIntegerField(
                         default=360,
-                        help_text="A run that takes longer is no longer waited for. 1 to 50400.",
+                        help_text="The execution fails if the run takes longer. 1 to 50400 minutes.",
                         verbose_name="longest run (minutes)",
                     ),
                 ),
@@ -198,7 +198,7 @@ class Migration(migrations.Migration):
                             ("run_all", "Run each of them (the latest 100)"),
                         ],
                         default="run_once",
-                        help_text="For fire times that no scheduler fired in time, such as after downtime. What is not run is recorded as missed.",
+                        help_text="For fire times that no scheduler fired in time, such as after downtime. Those that do not run are recorded as missed.",
                         max_length=10,
                         verbose_name="misfire policy",
                     ),
@@ -207,7 +207,7 @@ class Migration(migrations.Migration):
                     "misfire_grace_seconds",
                     models.PositiveIntegerField(
                         default=60,
-                        help_text="A fire time that is late by no more than this is run as usual. 1 to 86400 seconds.",
+                        help_text="A fire time with a shorter delay runs as usual. 1 to 86400 seconds.",
                         verbose_name="misfire grace seconds",
                     ),
                 ),
@@ -220,7 +220,7 @@ class Migration(migrations.Migration):
                             ("queue_one", "Run after it (one waits, further ones are skipped)"),
                         ],
                         default="allow",
-                        help_text="For a fire time at which the execution before is still under way.",
+                        help_text="For a fire time while an execution of the job is still running.",
                         max_length=10,
                         verbose_name="overlap policy",
                     ),
@@ -229,7 +229,7 @@ class Migration(migrations.Migration):
                     "timeout_seconds",
                     models.PositiveIntegerField(
                         default=10,
-                        help_text="How long one call may take in all. 1 to 3600 seconds.",
+                        help_text="The timeout of one call. 1 to 3600 seconds.",
                         verbose_name="timeout seconds",
                     ),
                 ),
@@ -237,7 +237,7 @@ class Migration(migrations.Migration):
                     "connect_timeout_seconds",
                     models.PositiveIntegerField(
                         default=10,
-                        help_text="How long connecting may take. 1 to 3600 seconds.",
+                        help_text="The timeout of the connection. 1 to 3600 seconds.",
                         verbose_name="connect timeout seconds",
                     ),
                 ),
@@ -245,7 +245,7 @@ class Migration(migrations.Migration):
                     "max_attempts",
                     models.PositiveSmallIntegerField(
                         default=1,
-                        help_text="How often a call is tried in all. 1 to 20; 1 is no retry.",
+                        help_text="The maximum number of attempts. 1 to 20; 1 is no retry.",
                         verbose_name="max attempts",
                     ),
                 ),
@@ -253,7 +253,7 @@ class Migration(migrations.Migration):
                     "retry_backoff_seconds",
                     models.PositiveIntegerField(
                         default=10,
-                        help_text="The wait before the second attempt; it doubles before each further one, give or take a fifth. 1 to 3600 seconds.",
+                        help_text="The wait before the second attempt; it doubles with each attempt, with a jitter of 20 percent. 1 to 3600 seconds.",
                         verbose_name="retry backoff seconds",
                     ),
                 ),
@@ -270,7 +270,7 @@ class Migration(migrations.Migration):
                     models.JSONField(
                         blank=True,
                         default=jobs.policies.default_retry_on,
-                        help_text="After which failures: connect, timeout, broken, 5xx, 429. A workflow is dispatched again only where nothing can have started.",
+                        help_text="The failures that are retried: connect, timeout, broken, 5xx, 429. A dispatch is only repeated if no run can have started.",
                         verbose_name="retry on",
                     ),
                 ),
@@ -278,7 +278,7 @@ class Migration(migrations.Migration):
                     "jitter_seconds",
                     models.PositiveIntegerField(
                         default=0,
-                        help_text="Calls leave up to this much after the fire time, each job always by the same offset, so that many jobs of one minute do not strike at once. 0 to 3600 seconds.",
+                        help_text="Delays the calls after the fire time by up to this, each job by a fixed part, so that jobs with the same schedule do not call at once. 0 to 3600 seconds.",
                         verbose_name="jitter seconds",
                     ),
                 ),
@@ -292,7 +292,7 @@ class Migration(migrations.Migration):
                     "alert_after_failures",
                     models.PositiveSmallIntegerField(
                         default=1,
-                        help_text="1: of each failure. More: when so many have failed, then daily until it passes. 1 to 100.",
+                        help_text="1: an alert for each failure. N: an alert after N failures, then a daily reminder until the job recovers. 1 to 100.",
                         verbose_name="alert after failures",
                     ),
                 ),
@@ -300,7 +300,7 @@ class Migration(migrations.Migration):
                     "alert_window",
                     models.PositiveSmallIntegerField(
                         default=0,
-                        help_text="0: that many failures in a row. Else: that many of so many runs, for jobs that flap. 0 to 100.",
+                        help_text="0: failures in a row. M: failures among the last M runs, for jobs that alternate. 0 to 100.",
                         verbose_name="of the last runs",
                     ),
                 ),
@@ -308,7 +308,7 @@ class Migration(migrations.Migration):
                     "notify_on_recovery",
                     models.BooleanField(
                         default=False,
-                        help_text="When it succeeds again after an alert: how long it was failing.",
+                        help_text="An alert when the job succeeds again, with the length of the failing period.",
                         verbose_name="notify on recovery",
                     ),
                 ),
@@ -324,7 +324,7 @@ class Migration(migrations.Migration):
                     "slow_after_seconds",
                     models.PositiveIntegerField(
                         default=0,
-                        help_text="0: never. A run that took longer is told of, though it succeeded. 0 to 86400.",
+                        help_text="An alert if a successful run takes longer. 0: never. 0 to 86400 seconds.",
                         verbose_name="slow after (seconds)",
                     ),
                 ),
@@ -333,7 +333,7 @@ class Migration(migrations.Migration):
                     models.BooleanField(
                         db_default=False,
                         default=False,
-                        help_text="A run that took three times as long as the latest ones, and five seconds more, is told of.",
+                        help_text="An alert if a run takes three times the median of the latest runs and five seconds more.",
                         verbose_name="slow by its own history",
                     ),
                 ),
@@ -341,7 +341,7 @@ class Migration(migrations.Migration):
                     "alert_slack",
                     models.BooleanField(
                         default=False,
-                        help_text="The same alerts go to Slack, with the team's mention.",
+                        help_text="Sends the alerts to Slack as well, and mentions the team.",
                         verbose_name="alert in Slack",
                     ),
                 ),

@@ -20,5 +20,46 @@ class Migration(migrations.Migration):
             "target_kind",
             models.CharField("what is called", max_length=20, default="webhook", db_default="webhook"),
         ),
+        migrations.AddField(
+            model_name="job",
+            name="target_options",
+            field=models.JSONField(
+                blank=True,
+                db_default=models.Value({}, models.JSONField()),
+                default=dict,
+                help_text="Fields of kinds of targets that have no column of their own.",
+                verbose_name="target options",
+            ),
+        ),
         migrations.RunPython(name_kinds, migrations.RunPython.noop),
+        migrations.AddConstraint(
+            model_name="job",
+            constraint=models.CheckConstraint(
+                condition=models.Q(
+                    models.Q(
+                        ("target_kind", "webhook"),
+                        models.Q(("target_url", ""), _negated=True),
+                        ("github_owner", ""),
+                        ("github_repo", ""),
+                        ("github_workflow_name", ""),
+                    ),
+                    models.Q(
+                        ("target_kind", "github_actions"),
+                        ("target_url", ""),
+                        models.Q(("github_owner", ""), _negated=True),
+                        models.Q(("github_repo", ""), _negated=True),
+                        models.Q(("github_workflow_name", ""), _negated=True),
+                    ),
+                    models.Q(
+                        models.Q(("target_kind__in", ["webhook", "github_actions"]), _negated=True),
+                        ("target_url", ""),
+                        ("github_owner", ""),
+                        ("github_repo", ""),
+                        ("github_workflow_name", ""),
+                    ),
+                    _connector="OR",
+                ),
+                name="job_has_exactly_one_target",
+            ),
+        ),
     ]

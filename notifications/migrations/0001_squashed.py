@@ -136,7 +136,7 @@ class Migration(migrations.Migration):
                     "recipient",
                     models.CharField(
                         blank=True,
-                        help_text="An e-mail address; of Slack the team's handle.",
+                        help_text="An e-mail address, or the team's handle for Slack.",
                         max_length=254,
                         verbose_name="recipient",
                     ),
@@ -155,7 +155,7 @@ class Migration(migrations.Migration):
                 (
                     "alerts",
                     models.JSONField(
-                        help_text="What a message about alerts tells, a line each.", null=True, verbose_name="alerts"
+                        help_text="The alerts of the message, one line each.", null=True, verbose_name="alerts"
                     ),
                 ),
                 (

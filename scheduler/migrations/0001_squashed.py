@@ -55,7 +55,7 @@ class Migration(migrations.Migration):
                     "leader_id",
                     models.CharField(
                         blank=True,
-                        help_text="host:pid of the leader; empty when it left.",
+                        help_text="host:pid of the leader; empty after it stepped down.",
                         max_length=300,
                         verbose_name="leader id",
                     ),
@@ -66,7 +66,7 @@ class Migration(migrations.Migration):
                     "has_lock",
                     models.BooleanField(
                         default=False,
-                        help_text="Whether its death would set the lock file free.",
+                        help_text="Whether it holds the lock file, which is released at its death.",
                         verbose_name="has lock",
                     ),
                 ),

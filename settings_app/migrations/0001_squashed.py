@@ -48,7 +48,7 @@ class Migration(migrations.Migration):
                     "expires_at",
                     models.DateTimeField(
                         editable=False,
-                        help_text="When the token ends, as GitHub told last.",
+                        help_text="The expiry of the token, as last reported by GitHub.",
                         null=True,
                         verbose_name="expires at",
                     ),
@@ -58,7 +58,7 @@ class Migration(migrations.Migration):
                     models.CharField(
                         blank=True,
                         editable=False,
-                        help_text="Why GitHub refuses it; empty if it does not.",
+                        help_text="Why GitHub refuses the credential; empty if it is accepted.",
                         max_length=300,
                         verbose_name="problem",
                     ),
@@ -146,7 +146,7 @@ class Migration(migrations.Migration):
                     "channel",
                     models.CharField(
                         blank=True,
-                        help_text="Only for webhooks that may choose a channel.",
+                        help_text="Only for webhooks that allow a choice of channel.",
                         max_length=100,
                         verbose_name="channel",
                     ),

@@ -56,7 +56,7 @@ class Migration(migrations.Migration):
                     "is_active",
                     models.BooleanField(
                         default=True,
-                        help_text="A disabled one is kept by its jobs but cannot be chosen.",
+                        help_text="Jobs keep a disabled label, but it cannot be selected.",
                         verbose_name="is active",
                     ),
                 ),
@@ -96,7 +96,7 @@ class Migration(migrations.Migration):
                     "is_active",
                     models.BooleanField(
                         default=True,
-                        help_text="A disabled one is kept by its jobs but cannot be chosen.",
+                        help_text="Jobs keep a disabled label, but it cannot be selected.",
                         verbose_name="is active",
                     ),
                 ),
@@ -108,7 +108,7 @@ class Migration(migrations.Migration):
                 (
                     "slack_handle",
                     models.CharField(
-                        help_text="Whom Slack messages mention, such as @qa-team or S0123ABC.",
+                        help_text="The Slack handle that messages mention, such as @qa-team or S0123ABC.",
                         max_length=100,
                         verbose_name="slack handle",
                     ),
@@ -117,7 +117,7 @@ class Migration(migrations.Migration):
                     "max_concurrent",
                     models.PositiveIntegerField(
                         blank=True,
-                        help_text="How many calls of the team's jobs may be under way at once. Empty: no limit.",
+                        help_text="The maximum number of concurrent calls of the team's jobs. Empty: no limit.",
                         null=True,
                         verbose_name="max concurrent",
                     ),

@@ -65,7 +65,7 @@ def followed(execution: Execution, follower: RunFollower | None = None) -> Execu
     follower = follower or RunFollower()
 
     def look() -> Execution | None:
-        follower.look()
+        follower.poll()
         found = Execution.objects.get(pk=execution.pk)
         return found if found.status != Status.RUNNING else None
 
@@ -75,7 +75,7 @@ def followed(execution: Execution, follower: RunFollower | None = None) -> Execu
 
 def test_an_accepted_dispatch_is_not_yet_a_success(dispatch: Callable[..., Execution]) -> None:
     execution = dispatch("success-60.yml")
-    RunFollower().look()
+    RunFollower().poll()
     execution.refresh_from_db()
     assert (execution.status, execution.response_status) == (Status.RUNNING, 200)
     assert execution.run_url == f"https://github.com/acme/shop/actions/runs/{execution.run_id}"
@@ -129,7 +129,7 @@ def test_the_runs_of_a_repository_are_asked_for_together_and_conditionally(
     github.calls.clear()
     follower = RunFollower()
     for _ in range(6):
-        follower.look()
+        follower.poll()
         time.sleep(0.2)
     listings = [status for method, path, status in github.calls if path.endswith("/actions/runs")]
     assert len(listings) == len(github.calls) <= 6
@@ -158,7 +158,7 @@ def test_server_errors_are_waited_out(dispatch: Callable[..., Execution], github
 
 def test_another_leader_goes_on(dispatch: Callable[..., Execution]) -> None:
     execution = dispatch("success-1.yml")
-    RunFollower().look()
+    RunFollower().poll()
     assert recover() == 0
     assert followed(execution, RunFollower()).status == Status.SUCCESS
 
@@ -191,7 +191,7 @@ def test_a_run_that_is_deleted_is_gone_but_not_at_the_first_404(
     github.runs.clear()
     follower = RunFollower()
     for _ in range(20):
-        follower.look()
+        follower.poll()
         time.sleep(0.05)
     execution.refresh_from_db()
     assert execution.status == Status.RUNNING
@@ -261,7 +261,7 @@ def test_an_apps_token_that_ends_early_is_renewed(dispatch: Callable[..., Execut
     execution = dispatch("success-0.yml", github_credential="CI")
     github.revoked.add("first")
     follower = RunFollower()
-    follower.look()
+    follower.poll()
     GitHubCredential.objects.update(token=encrypt("second"))
     assert followed(execution, follower).status == Status.SUCCESS
 
@@ -335,5 +335,5 @@ def test_a_tokens_rate_limit_counts_for_all_its_repositories(
     github.fail_next = [(403, {"Retry-After": "30"})]
     follower = RunFollower()
     for _ in range(3):
-        follower.look()
+        follower.poll()
     assert [status for _, path, status in github.calls if "/actions/runs" in path] == [403]

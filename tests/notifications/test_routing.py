@@ -15,7 +15,7 @@ from executions.models import Execution
 from executions.recording import store
 from jobs.models import Job
 from notifications.models import Event, Message
-from notifications.routing import forget_old, on_executions_finished, remind_of_ending_jobs
+from notifications.routing import delete_old, on_executions_finished, remind_of_ending_jobs
 from settings_app.models import SlackSettings
 from tests.support.executions import finished
 from tests.support.target import Target
@@ -57,7 +57,7 @@ class TestEvents:
         make_job()
         Event.objects.update(created_at=timezone.now() - dt.timedelta(days=91))
         make_job(name="New")
-        assert forget_old(90) == 1
+        assert delete_old(90) == 1
         assert Event.objects.count() == 1
 
 

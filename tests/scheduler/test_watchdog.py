@@ -29,7 +29,7 @@ def led(ago: float) -> None:
 
 
 def test_a_new_installation_is_no_trouble() -> None:
-    assert watchdog.look() == set()
+    assert watchdog.check() == set()
 
 
 def test_no_leader_is_told_once_and_so_is_its_end(admin: User, settings: Any, target: Target) -> None:
@@ -38,10 +38,10 @@ def test_no_leader_is_told_once_and_so_is_its_end(admin: User, settings: Any, ta
     slack.webhook_url, slack.is_enabled = target.url + "/text?t=ok", True
     slack.save()
     led(30)
-    assert watchdog.look() == set()
+    assert watchdog.check() == set()
     led(61)
     for _ in range(3):
-        assert watchdog.look() == {"no_leader"}
+        assert watchdog.check() == {"no_leader"}
     assert list(Event.objects.values_list("title", "audience")) == [("Scheduler in trouble", "owner_and_admins")]
     # Nobody leads, so nobody else would send it.
     assert [one.to for one in mail.outbox] == [["ada@example.com"]]
@@ -49,7 +49,7 @@ def test_no_leader_is_told_once_and_so_is_its_end(admin: User, settings: Any, ta
     assert "No scheduler leads" in target.arrivals[0].json["text"]
     led(0)
     for _ in range(2):
-        assert watchdog.look() == set()
+        assert watchdog.check() == set()
     assert Event.objects.filter(title="Scheduler is well again").count() == 1
     assert Message.objects.count() == 4
     assert not Incident.objects.exists()
@@ -59,9 +59,9 @@ def test_a_late_clock_is_told(make_job: Callable[..., Job]) -> None:
     led(0)
     job = make_job()
     Job.objects.filter(pk=job.pk).update(next_run_at=timezone.now() - dt.timedelta(seconds=30))
-    assert watchdog.look() == set()
+    assert watchdog.check() == set()
     Job.objects.filter(pk=job.pk).update(next_run_at=timezone.now() - dt.timedelta(seconds=90))
-    assert watchdog.look() == {"lagging"}
+    assert watchdog.check() == {"lagging"}
 
 
 def test_a_long_backlog_is_told(make_job: Callable[..., Job], monkeypatch: pytest.MonkeyPatch) -> None:
@@ -70,14 +70,14 @@ def test_a_long_backlog_is_told(make_job: Callable[..., Job], monkeypatch: pytes
     for number in range(3):
         make_job(name=f"job {number}")
     Job.objects.update(next_run_at=timezone.now() - dt.timedelta(seconds=5))
-    assert watchdog.look() == {"backlog"}
+    assert watchdog.check() == {"backlog"}
 
 
 def test_of_two_processes_one_tells(monkeypatch: pytest.MonkeyPatch) -> None:
     led(61)
     monkeypatch.setattr(Incident.objects, "all", list)
-    watchdog.look()
-    watchdog.look()
+    watchdog.check()
+    watchdog.check()
     assert Event.objects.count() == 1
 
 
@@ -93,8 +93,8 @@ def test_what_could_not_be_told_is_told_later(monkeypatch: pytest.MonkeyPatch) -
 
     monkeypatch.setattr(watchdog, "notify_scheduler_incident", tell)
     with pytest.raises(RuntimeError):
-        watchdog.look()
-    watchdog.look()
+        watchdog.check()
+    watchdog.check()
     assert Event.objects.filter(title="Scheduler in trouble").count() == 1
 
 
@@ -107,7 +107,7 @@ def test_it_looks_again_and_again(monkeypatch: pytest.MonkeyPatch) -> None:
             raise RuntimeError("the first look fails")
 
     monkeypatch.setattr(watchdog, "LOOK_SECONDS", 0.01)
-    monkeypatch.setattr(watchdog, "look", look)
+    monkeypatch.setattr(watchdog, "check", look)
     over = watchdog.start()
     wait_until(lambda: len(looks) > 2)
     over.set()

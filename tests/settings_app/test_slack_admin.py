@@ -28,7 +28,7 @@ def test_a_test_message_shows_what_slack_answers(browser: Client, target: Target
     slack.webhook_url, slack.channel = target.url + "/text?t=ok", "#qa"
     slack.save()
     assert "Slack answered: ok" in send(browser)
-    assert target.arrivals[0].json == {"text": "A test message from Cronsched: it works.", "channel": "#qa"}
+    assert target.arrivals[0].json == {"text": "A test message from Cronsched.", "channel": "#qa"}
     slack.webhook_url = target.url + "/status/404"
     slack.save()
     page = send(browser)

@@ -83,11 +83,11 @@ def test_what_nobody_claims_is_sent_again_ever_less_often(
     for second in range(40):
         clock[0] += 1
         with time_machine.travel(now + dt.timedelta(seconds=second), tick=False):
-            if unclaimed.look():
+            if unclaimed.resend():
                 sent_at.append(second)
     assert sent_at == [2, 4, 8, 16, 32]
     Execution.objects.filter(pk=execution.pk).update(worker_id=uuid.uuid4())
-    assert unclaimed.look() == 0
+    assert unclaimed.resend() == 0
 
 
 def test_workers_that_are_busy_are_given_time(
@@ -98,7 +98,7 @@ def test_workers_that_are_busy_are_given_time(
     monkeypatch.setattr(dispatch, "waiting_messages", lambda: 12)
     for seconds, count in [(20, 0), (31, 1)]:
         with time_machine.travel(now + dt.timedelta(seconds=seconds), tick=False):
-            assert dispatch.Unclaimed().look() == count
+            assert dispatch.Unclaimed().resend() == count
     monkeypatch.setattr(dispatch, "waiting_messages", lambda: None)
     with time_machine.travel(now + dt.timedelta(hours=1), tick=False):
-        assert dispatch.Unclaimed().look() == 0
+        assert dispatch.Unclaimed().resend() == 0
