@@ -18,7 +18,8 @@ import re
 import sys
 import threading
 import time
-from dataclasses import dataclass, field
+from collections.abc import Callable
+from dataclasses import dataclass
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any, Self
 
@@ -40,10 +41,14 @@ class Run:
     conclusion: str
     seconds: float
     base: str
-    began: float = field(default_factory=time.time)
+    now: Callable[[], float] = time.time
+    began: float = 0.0
+
+    def __post_init__(self) -> None:
+        self.began = self.now()
 
     def body(self) -> dict[str, Any]:
-        age = time.time() - self.began
+        age = self.now() - self.began
         over = age >= self.seconds
         stamp = dt.datetime.fromtimestamp
         return {
@@ -62,10 +67,11 @@ class Run:
 
 class GitHub:
     """The server. `knows_run_details` is False for an older Enterprise server; `fail_next` holds the next answers;
-    `files` holds workflow files by name.
+    `files` holds workflow files by name. `now` gives Unix time.
     """
 
-    def __init__(self, port: int = 0) -> None:
+    def __init__(self, port: int = 0, now: Callable[[], float] = time.time) -> None:
+        self._now = now
         self.knows_run_details = True
         self.revoked = {"revoked"}
         self.fail_next: list[tuple[int, dict[str, str]]] = []
@@ -134,7 +140,7 @@ class GitHub:
         if wants and not self.knows_run_details:
             return 422, {"message": 'Invalid request. "return_run_details" is not a permitted key.'}, {}
         seconds = float(found[2]) if found[2] else _DEFAULT_SECONDS
-        run = Run(next(self._ids), f"{owner}/{repo}", workflow, found[1], seconds, self.url)
+        run = Run(next(self._ids), f"{owner}/{repo}", workflow, found[1], seconds, self.url, self._now)
         self.runs[run.id] = run
         if not (wants and body["return_run_details"]):
             return 204, None, {}

@@ -11,6 +11,7 @@ import datetime as dt
 import logging
 import time
 from collections import Counter, defaultdict
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 from uuid import UUID
@@ -66,30 +67,31 @@ class RepositoryPoll:
 class RunFollower:
     """Follows all open runs. One thread calls `poll` about once a second; errors of GitHub do not raise."""
 
-    def __init__(self) -> None:
-        self._watches: dict[Key, RepositoryPoll] = {}
+    def __init__(self, monotonic: Callable[[], float] = time.monotonic) -> None:
+        self._monotonic = monotonic
+        self._polls: dict[Key, RepositoryPoll] = {}
         self._left_alone_until: dict[UUID | None, float] = {}
 
     def poll(self) -> int:
         """Poll every repository that is due, and end the executions whose run has ended; returns how many."""
         groups = self._groups()
-        self._watches = {key: watch for key, watch in self._watches.items() if key in groups}
+        self._polls = {key: polled for key, polled in self._polls.items() if key in groups}
         ended = 0
         for key, executions in groups.items():
-            watch = self._watches.setdefault(key, RepositoryPoll(SOONEST_SECONDS))
+            polled = self._polls.setdefault(key, RepositoryPoll(SOONEST_SECONDS))
             try:
-                ended += self._look_at(key, executions, watch)
+                ended += self._poll_repository(key, executions, polled)
             except Exception:
-                log.exception("the runs of %s/%s could not be looked at, trying again", *key[:2])
-                _later(watch)
+                log.exception("the runs of %s/%s could not be read, trying again", *key[:2])
+                self._later(polled)
         return ended
 
-    def _look_at(self, key: Key, executions: list[Execution], watch: RepositoryPoll) -> int:
+    def _poll_repository(self, key: Key, executions: list[Execution], polled: RepositoryPoll) -> int:
         late, alive = _split(executions)
         if late:
             store([_given_up(execution) for execution in late])
-        if alive and time.monotonic() >= max(watch.next_at, self._left_alone_until.get(key[2], 0.0)):
-            return len(late) + self._ask(key, alive, watch)
+        if alive and self._monotonic() >= max(polled.next_at, self._left_alone_until.get(key[2], 0.0)):
+            return len(late) + self._ask(key, alive, polled)
         return len(late)
 
     def _groups(self) -> dict[Key, list[Execution]]:
@@ -102,18 +104,19 @@ class RunFollower:
             groups[target.github_owner, target.github_repo, execution.job.github_credential_id].append(execution)
         return groups
 
-    def _ask(self, key: Key, executions: list[Execution], watch: RepositoryPoll) -> int:
+    def _ask(self, key: Key, executions: list[Execution], polled: RepositoryPoll) -> int:
         owner, repo, credential_id = key
         try:
             token = github_api.token_of(credential_id)
-            runs, answer = _runs(owner, repo, token, executions, watch)
+            runs, answer = _runs(owner, repo, token, executions, polled)
         except (github_api.NoToken, requests.RequestException, ValueError) as exc:
             log.warning("the runs of %s/%s could not be asked for: %s", owner, repo, type(exc).__name__)
-            _later(watch)
+            self._later(polled)
             return 0
         if answer.status_code == 401:
-            return _refused(executions, credential_id, watch)
-        watch.refusals = 0
+            self._later(polled)
+            return _refused(executions, credential_id, polled)
+        polled.refusals = 0
         if answer.status_code not in {200, 304}:
             log.warning("GitHub answered %d about the runs of %s/%s", answer.status_code, owner, repo)
         elif credential_id:
@@ -122,13 +125,18 @@ class RunFollower:
         if over:
             with transaction.atomic():
                 store([_finished(execution, runs[execution.run_id]) for execution in over])
-            watch.wait = SOONEST_SECONDS
+            polled.wait = SOONEST_SECONDS
         asked = _asked_to_wait(answer)
         if asked:
             # A rate limit applies to the token, so it delays every repository of that token.
-            self._left_alone_until[credential_id] = time.monotonic() + asked
-        _later(watch, slower=not over)
+            self._left_alone_until[credential_id] = self._monotonic() + asked
+        self._later(polled, slower=not over)
         return len(over)
+
+    def _later(self, polled: RepositoryPoll, *, slower: bool = True) -> None:
+        polled.next_at = self._monotonic() + polled.wait
+        if slower:
+            polled.wait = min(polled.wait * 1.5, LATEST_SECONDS)
 
 
 def _split(executions: list[Execution]) -> tuple[list[Execution], list[Execution]]:
@@ -143,28 +151,28 @@ def _split(executions: list[Execution]) -> tuple[list[Execution], list[Execution
 
 
 def _runs(
-    owner: str, repo: str, token: str, executions: list[Execution], watch: RepositoryPoll
+    owner: str, repo: str, token: str, executions: list[Execution], polled: RepositoryPoll
 ) -> tuple[dict[int | None, dict[str, Any]], requests.Response]:
     """The state of runs by id: one request lists the newest runs of the repository, older runs take a request each.
     Also returns the worst reply.
     """
     listing = f"/repos/{owner}/{repo}/actions/runs"
-    answer = github_api.get(f"{listing}?event=workflow_dispatch&per_page={_PAGE}", token, etag=watch.etag)
+    answer = github_api.get(f"{listing}?event=workflow_dispatch&per_page={_PAGE}", token, etag=polled.etag)
     if answer.status_code == 200:
         told = answer.json()["workflow_runs"]
-        watch.listed = {int(run["id"]): {name: run.get(name) for name in _KEPT} for run in told}
-        watch.etag = answer.headers.get("ETag", "")
+        polled.listed = {int(run["id"]): {name: run.get(name) for name in _KEPT} for run in told}
+        polled.etag = answer.headers.get("ETag", "")
     elif answer.status_code != 304:
         return {}, answer
-    found = dict(watch.listed)
+    found = dict(polled.listed)
     for execution in executions:
         if execution.run_id not in found:
             single = github_api.get(f"{listing}/{execution.run_id}", token)
             if single.status_code == 200:
-                watch.missing.pop(execution.run_id, None)
+                polled.missing.pop(execution.run_id, None)
                 found[execution.run_id] = single.json()
             elif single.status_code == 404:
-                if _is_gone(execution, watch):
+                if _is_gone(execution, polled):
                     found[execution.run_id] = {"status": "completed", "conclusion": "gone"}
             else:
                 answer = single
@@ -172,15 +180,9 @@ def _runs(
     return found, answer
 
 
-def _is_gone(execution: Execution, watch: RepositoryPoll) -> bool:
-    watch.missing[execution.run_id] += 1
-    return watch.missing[execution.run_id] >= MISSING and timezone.now() - execution.started_at > MISSING_AFTER
-
-
-def _later(watch: RepositoryPoll, *, slower: bool = True) -> None:
-    watch.next_at = time.monotonic() + watch.wait
-    if slower:
-        watch.wait = min(watch.wait * 1.5, LATEST_SECONDS)
+def _is_gone(execution: Execution, polled: RepositoryPoll) -> bool:
+    polled.missing[execution.run_id] += 1
+    return polled.missing[execution.run_id] >= MISSING and timezone.now() - execution.started_at > MISSING_AFTER
 
 
 def _asked_to_wait(answer: requests.Response) -> float:
@@ -231,16 +233,15 @@ def _given_up(execution: Execution) -> Finished:
     return _ended(execution, Outcome(False, execution.response_status, execution.output, error))
 
 
-def _refused(executions: list[Execution], credential_id: UUID | None, watch: RepositoryPoll) -> int:
+def _refused(executions: list[Execution], credential_id: UUID | None, polled: RepositoryPoll) -> int:
     """The token was revoked. After repeated refusals the executions end, because the outcome of their runs cannot be
     known.
     """
     if credential_id:
         # A GitHub App can issue a new token.
         github_api.forget(credential_id)
-    watch.refusals += 1
-    if watch.refusals < REFUSALS:
-        _later(watch)
+    polled.refusals += 1
+    if polled.refusals < REFUSALS:
         return 0
     if credential_id:
         github_api.note_refusal(credential_id)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterator
 from typing import Any
+from uuid import uuid4
 
 import pytest
 from django.db import OperationalError
@@ -22,6 +23,7 @@ from jobs.models import Job
 from notifications.models import Event
 from settings_app.encryption import encrypt
 from settings_app.models import GitHubCredential
+from tests.support.clock import HandClock
 from tests.support.executions import ended
 from tests.support.target import wait_until
 
@@ -29,9 +31,18 @@ pytestmark = pytest.mark.django_db(transaction=True)
 
 
 @pytest.fixture
-def github(settings: Any, monkeypatch: pytest.MonkeyPatch) -> Iterator[GitHub]:
-    monkeypatch.setattr(run_follower, "SOONEST_SECONDS", 0.05)
-    with GitHub() as server:
+def clock() -> HandClock:
+    return HandClock()
+
+
+@pytest.fixture
+def follower(clock: HandClock) -> RunFollower:
+    return RunFollower(clock.monotonic)
+
+
+@pytest.fixture
+def github(settings: Any, clock: HandClock) -> Iterator[GitHub]:
+    with GitHub(now=clock.now) as server:
         settings.GITHUB_API_URL, settings.GITHUB_TOKEN = server.url, "the environment's"
         yield server
 
@@ -42,7 +53,7 @@ def dispatch(make_job: Callable[..., Job], admin: User, github: GitHub) -> Calla
 
     def make(workflow: str = "success-0.yml", **fields: Any) -> Execution:
         job = make_job(
-            name=f"{workflow} {time.monotonic()}",
+            name=f"{workflow} {uuid4()}",
             github_owner="acme",
             github_repo="shop",
             github_workflow_name=workflow,
@@ -60,22 +71,25 @@ def dispatch(make_job: Callable[..., Job], admin: User, github: GitHub) -> Calla
     return make
 
 
-def followed(execution: Execution, follower: RunFollower | None = None) -> Execution:
-    """The execution at the end of its run."""
-    follower = follower or RunFollower()
+@pytest.fixture
+def followed(clock: HandClock, follower: RunFollower) -> Callable[[Execution], Execution]:
+    """Polls until the run has ended; returns the execution."""
 
-    def look() -> Execution | None:
-        follower.poll()
-        found = Execution.objects.get(pk=execution.pk)
-        return found if found.status != Status.RUNNING else None
+    def follow(execution: Execution) -> Execution:
+        for _ in range(1000):
+            follower.poll()
+            execution = Execution.objects.get(pk=execution.pk)
+            if execution.status != Status.RUNNING:
+                return execution
+            clock.advance(0.5)
+        raise AssertionError("the run was not followed to its end")
 
-    found: Execution = wait_until(look)
-    return found
+    return follow
 
 
-def test_an_accepted_dispatch_is_not_yet_a_success(dispatch: Callable[..., Execution]) -> None:
+def test_an_accepted_dispatch_is_not_yet_a_success(dispatch: Callable[..., Execution], follower: RunFollower) -> None:
     execution = dispatch("success-60.yml")
-    RunFollower().poll()
+    follower.poll()
     execution.refresh_from_db()
     assert (execution.status, execution.response_status) == (Status.RUNNING, 200)
     assert execution.run_url == f"https://github.com/acme/shop/actions/runs/{execution.run_id}"
@@ -95,7 +109,7 @@ def test_an_accepted_dispatch_is_not_yet_a_success(dispatch: Callable[..., Execu
     ],
 )
 def test_the_conclusion_decides(
-    dispatch: Callable[..., Execution], conclusion: str, status: Status, words: str
+    dispatch: Callable[..., Execution], conclusion: str, status: Status, words: str, followed: Callable[..., Execution]
 ) -> None:
     execution = followed(dispatch(f"{conclusion}-1.yml"))
     assert (execution.status, execution.run_conclusion) == (status, conclusion)
@@ -123,47 +137,54 @@ def test_a_job_need_not_wait(dispatch: Callable[..., Execution], github: GitHub)
 
 
 def test_the_runs_of_a_repository_are_asked_for_together_and_conditionally(
-    dispatch: Callable[..., Execution], github: GitHub
+    dispatch: Callable[..., Execution], github: GitHub, follower: RunFollower, clock: HandClock
 ) -> None:
     executions = [dispatch("success-60.yml") for _ in range(3)]
     github.calls.clear()
-    follower = RunFollower()
     for _ in range(6):
         follower.poll()
-        time.sleep(0.2)
+        clock.advance(2)
     listings = [status for method, path, status in github.calls if path.endswith("/actions/runs")]
     assert len(listings) == len(github.calls) <= 6
     assert listings[-1] == 304
     assert {Execution.objects.get(pk=one.pk).status for one in executions} == {Status.RUNNING}
 
 
-def test_the_rate_limit_is_kept(dispatch: Callable[..., Execution], github: GitHub) -> None:
+def test_the_rate_limit_is_kept(
+    dispatch: Callable[..., Execution], github: GitHub, followed: Callable[..., Execution], clock: HandClock
+) -> None:
     execution = dispatch("success-0.yml")
     github.calls.clear()
     github.fail_next = [
-        (403, {"Retry-After": "1"}),
-        (429, {"X-RateLimit-Remaining": "0", "X-RateLimit-Reset": str(int(time.time()) + 3)}),
+        (403, {"Retry-After": "30"}),
+        (429, {"X-RateLimit-Remaining": "0", "X-RateLimit-Reset": str(int(time.time()) + 60)}),
     ]
-    started = time.monotonic()
+    started = clock.monotonic()
     assert followed(execution).status == Status.SUCCESS
-    assert time.monotonic() - started > 1.9
+    assert 85 <= clock.monotonic() - started <= 100
     assert [status for *_, status in github.calls] == [403, 429, 200]
 
 
-def test_server_errors_are_waited_out(dispatch: Callable[..., Execution], github: GitHub) -> None:
+def test_server_errors_are_waited_out(
+    dispatch: Callable[..., Execution], github: GitHub, followed: Callable[..., Execution]
+) -> None:
     execution = dispatch("failure-0.yml")
     github.fail_next = [(502, {}), (500, {})]
     assert followed(execution).error_message.startswith("The workflow run failed")
 
 
-def test_another_leader_goes_on(dispatch: Callable[..., Execution]) -> None:
+def test_another_leader_goes_on(
+    dispatch: Callable[..., Execution], followed: Callable[..., Execution], clock: HandClock
+) -> None:
     execution = dispatch("success-1.yml")
-    RunFollower().poll()
+    RunFollower(clock.monotonic).poll()
     assert recover() == 0
-    assert followed(execution, RunFollower()).status == Status.SUCCESS
+    assert followed(execution).status == Status.SUCCESS
 
 
-def test_a_token_that_is_revoked_half_way_is_told(dispatch: Callable[..., Execution], github: GitHub) -> None:
+def test_a_token_that_is_revoked_half_way_is_told(
+    dispatch: Callable[..., Execution], github: GitHub, followed: Callable[..., Execution]
+) -> None:
     credential = GitHubCredential.objects.create(name="CI", token="short-lived")
     execution = dispatch("success-60.yml", github_credential="CI")
     github.revoked.add("short-lived")
@@ -176,7 +197,9 @@ def test_a_token_that_is_revoked_half_way_is_told(dispatch: Callable[..., Execut
     assert "expired or was revoked" in credential.problem
 
 
-def test_a_run_that_takes_too_long_is_given_up(dispatch: Callable[..., Execution]) -> None:
+def test_a_run_that_takes_too_long_is_given_up(
+    dispatch: Callable[..., Execution], followed: Callable[..., Execution]
+) -> None:
     execution = dispatch("success-60.yml", run_limit_minutes=5)
     Execution.objects.filter(pk=execution.pk).update(started_at=timezone.now() - timezone.timedelta(minutes=6))
     execution = followed(execution)
@@ -185,14 +208,18 @@ def test_a_run_that_takes_too_long_is_given_up(dispatch: Callable[..., Execution
 
 
 def test_a_run_that_is_deleted_is_gone_but_not_at_the_first_404(
-    dispatch: Callable[..., Execution], github: GitHub, monkeypatch: pytest.MonkeyPatch
+    dispatch: Callable[..., Execution],
+    github: GitHub,
+    monkeypatch: pytest.MonkeyPatch,
+    followed: Callable[..., Execution],
+    follower: RunFollower,
+    clock: HandClock,
 ) -> None:
     execution = dispatch("success-60.yml")
     github.runs.clear()
-    follower = RunFollower()
     for _ in range(20):
         follower.poll()
-        time.sleep(0.05)
+        clock.advance(2)
     execution.refresh_from_db()
     assert execution.status == Status.RUNNING
     monkeypatch.setattr(run_follower, "MISSING_AFTER", timezone.timedelta(0))
@@ -200,7 +227,10 @@ def test_a_run_that_is_deleted_is_gone_but_not_at_the_first_404(
 
 
 def test_the_end_of_a_run_is_not_lost_behind_an_unchanged_listing(
-    dispatch: Callable[..., Execution], github: GitHub, monkeypatch: pytest.MonkeyPatch
+    dispatch: Callable[..., Execution],
+    github: GitHub,
+    monkeypatch: pytest.MonkeyPatch,
+    followed: Callable[..., Execution],
 ) -> None:
     """The outcome cannot be stored when GitHub tells it first; every later answer is 304."""
     execution = dispatch("success-0.yml")
@@ -220,7 +250,7 @@ def test_the_end_of_a_run_is_not_lost_behind_an_unchanged_listing(
 
 
 def test_an_older_run_that_cannot_be_asked_for_holds_up_no_other(
-    dispatch: Callable[..., Execution], github: GitHub
+    dispatch: Callable[..., Execution], github: GitHub, followed: Callable[..., Execution]
 ) -> None:
     old, new = dispatch("success-0.yml"), dispatch("success-0.yml")
     Execution.objects.filter(pk=old.pk).update(run_id=5)
@@ -231,7 +261,11 @@ def test_an_older_run_that_cannot_be_asked_for_holds_up_no_other(
 
 @pytest.mark.parametrize("body", ['{"workflow_runs": null}', "[]", '{"workflow_runs": [{}]}', "nonsense"])
 def test_odd_answers_about_one_repository_hold_up_no_other(
-    dispatch: Callable[..., Execution], github: GitHub, monkeypatch: pytest.MonkeyPatch, body: str
+    dispatch: Callable[..., Execution],
+    github: GitHub,
+    monkeypatch: pytest.MonkeyPatch,
+    body: str,
+    followed: Callable[..., Execution],
 ) -> None:
     odd, good = dispatch("success-0.yml"), dispatch("success-0.yml")
     Execution.objects.filter(pk=odd.pk).update(target="acme/odd/success-0.yml")
@@ -256,14 +290,15 @@ def test_a_runs_own_token_is_not_followed_with_another(
     assert ended(execution).status == Status.SUCCESS
 
 
-def test_an_apps_token_that_ends_early_is_renewed(dispatch: Callable[..., Execution], github: GitHub) -> None:
+def test_an_apps_token_that_ends_early_is_renewed(
+    dispatch: Callable[..., Execution], github: GitHub, followed: Callable[..., Execution], follower: RunFollower
+) -> None:
     GitHubCredential.objects.create(name="CI", token="first")
     execution = dispatch("success-0.yml", github_credential="CI")
     github.revoked.add("first")
-    follower = RunFollower()
     follower.poll()
     GitHubCredential.objects.update(token=encrypt("second"))
-    assert followed(execution, follower).status == Status.SUCCESS
+    assert followed(execution).status == Status.SUCCESS
 
 
 def test_a_dispatch_waits_out_a_database_that_is_away_for_a_moment(
@@ -289,7 +324,9 @@ def test_the_ref_of_the_job_wins(dispatch: Callable[..., Execution]) -> None:
     )
 
 
-def test_an_app_dispatches_with_its_installations_token(dispatch: Callable[..., Execution], github: GitHub) -> None:
+def test_an_app_dispatches_with_its_installations_token(
+    dispatch: Callable[..., Execution], github: GitHub, followed: Callable[..., Execution]
+) -> None:
     from cryptography.hazmat.primitives import serialization
     from cryptography.hazmat.primitives.asymmetric import rsa
 
@@ -325,7 +362,7 @@ def test_a_check_tells_repositories_and_the_end_of_the_token(github: GitHub) -> 
 
 
 def test_a_tokens_rate_limit_counts_for_all_its_repositories(
-    dispatch: Callable[..., Execution], github: GitHub, make_job: Callable[..., Job], admin: User
+    dispatch: Callable[..., Execution], github: GitHub, make_job: Callable[..., Job], admin: User, follower: RunFollower
 ) -> None:
     dispatch("success-0.yml")
     other = make_job(name="other", github_owner="acme", github_repo="docs", github_workflow_name="success-0.yml")
@@ -333,7 +370,6 @@ def test_a_tokens_rate_limit_counts_for_all_its_repositories(
     wait_until(lambda: Execution.objects.get(pk=execution.pk).run_id)
     github.calls.clear()
     github.fail_next = [(403, {"Retry-After": "30"})]
-    follower = RunFollower()
     for _ in range(3):
         follower.poll()
     assert [status for _, path, status in github.calls if "/actions/runs" in path] == [403]

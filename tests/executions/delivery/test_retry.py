@@ -12,13 +12,15 @@ import pytest
 import time_machine
 from django.utils import timezone
 
+from executions.delivery import engine
 from executions.delivery.retry import RetryPolicy, reason, retry_after
 from executions.models import Execution, Status
 from executions.services import trigger_now
 from executions.targets import Outcome
 from jobs.models import Job
+from tests.support.clock import HandClock
 from tests.support.executions import ended
-from tests.support.target import Arrival, Target
+from tests.support.target import Arrival, Target, wait_until
 
 EVERYTHING = frozenset({"connect", "timeout", "broken", "5xx", "429"})
 FAILED = Outcome(False, 503)
@@ -81,35 +83,56 @@ def failing(target: Target, times: int, status: int = 503, **headers: str) -> No
     target.answers["/retry"] = answer
 
 
-def run(job: Job) -> Execution:
+@pytest.fixture
+def clock(monkeypatch: pytest.MonkeyPatch) -> HandClock:
+    clock = HandClock()
+    monkeypatch.setattr(engine, "new_clock", lambda: clock)
+    return clock
+
+
+def start(job: Job) -> Execution:
     assert job.created_by is not None
-    return ended(trigger_now(job.pk, {}, by=job.created_by), 15)
+    return trigger_now(job.pk, {}, by=job.created_by)
 
 
-def test_a_failed_call_is_tried_again_with_the_same_key(make_job: Callable[..., Job], target: Target) -> None:
+def test_a_failed_call_is_tried_again_with_the_same_key(
+    make_job: Callable[..., Job], target: Target, clock: HandClock
+) -> None:
     failing(target, 1)
-    execution = run(make_job(target_url=target.url + "/retry", max_attempts=3, retry_backoff_seconds=1))
+    execution = start(make_job(target_url=target.url + "/retry", max_attempts=3, retry_backoff_seconds=60))
+    wait = clock.next_timer()
+    assert 48 <= wait <= 72
+    clock.advance(wait)
+    execution = ended(execution)
     assert (execution.status, execution.output) == (Status.SUCCESS, "at last")
     assert [attempt["status"] for attempt in execution.attempts] == [503, 200]
-    assert 0.8 <= execution.attempts[0]["next_in_seconds"] <= 1.2
+    assert execution.attempts[0]["next_in_seconds"] == pytest.approx(wait, abs=0.01)
     assert {arrival.headers["Idempotency-Key"] for arrival in target.arrivals} == {str(execution.pk)}
-    assert 0.8 <= target.arrivals[1].at - target.arrivals[0].at < 2.5
 
 
-def test_retry_after_is_honoured(make_job: Callable[..., Job], target: Target) -> None:
-    failing(target, 1, 429, **{"Retry-After": "2"})
-    run(make_job(target_url=target.url + "/retry", max_attempts=2, retry_backoff_seconds=1))
-    assert target.arrivals[1].at - target.arrivals[0].at >= 1.95
+def test_no_attempt_is_made_before_its_time(make_job: Callable[..., Job], target: Target, clock: HandClock) -> None:
+    failing(target, 1)
+    execution = start(make_job(target_url=target.url + "/retry", max_attempts=3, retry_backoff_seconds=60))
+    clock.advance(clock.next_timer() - 0.01)
+    assert clock.next_timer() == pytest.approx(0.01)
+    assert len(target.arrivals) == 1
+    clock.advance(0.01)
+    assert ended(execution).status == Status.SUCCESS
 
 
-def test_attempts_are_on_record_while_it_waits(make_job: Callable[..., Job], target: Target) -> None:
-    from tests.support.target import wait_until
+def test_retry_after_is_honoured(make_job: Callable[..., Job], target: Target, clock: HandClock) -> None:
+    failing(target, 1, 429, **{"Retry-After": "20"})
+    execution = start(make_job(target_url=target.url + "/retry", max_attempts=2, retry_backoff_seconds=1))
+    assert clock.next_timer() == pytest.approx(20)
+    clock.advance(20)
+    assert ended(execution).status == Status.SUCCESS
 
+
+def test_attempts_are_on_record_while_it_waits(make_job: Callable[..., Job], target: Target, clock: HandClock) -> None:
     job = make_job(
         target_url=target.url + "/status/500", max_attempts=5, retry_backoff_seconds=3600, retry_deadline_seconds=86_400
     )
-    assert job.created_by is not None
-    execution = trigger_now(job.pk, {}, by=job.created_by)
+    execution = start(job)
     wait_until(lambda: len(Execution.objects.get(pk=execution.pk).attempts) == 1)
     assert Execution.objects.get(pk=execution.pk).status == Status.RUNNING
 
@@ -119,11 +142,11 @@ def test_what_is_not_retried_ends_at_once(make_job: Callable[..., Job], target: 
         job = make_job(
             name=f"job {number}", target_url=target.url + path, max_attempts=5, retry_backoff_seconds=1, retry_on=on
         )
-        assert len(run(job).attempts) == 1
+        assert len(ended(start(job)).attempts) == 1
 
 
 def test_a_dispatch_is_repeated_only_where_nothing_can_have_started(
-    make_job: Callable[..., Job], target: Target, settings: Any
+    make_job: Callable[..., Job], target: Target, clock: HandClock, settings: Any
 ) -> None:
     settings.GITHUB_API_URL, settings.GITHUB_TOKEN = target.url, "token"
     path = "/repos/acme/shop/actions/workflows/ci.yml/dispatches"
@@ -131,7 +154,9 @@ def test_a_dispatch_is_repeated_only_where_nothing_can_have_started(
     target.answers[path] = lambda _: answers.pop(0)
     job = make_job(target_url="acme/shop/ci.yml", max_attempts=3, retry_backoff_seconds=1)
     answers[:] = [(429, {"Retry-After": "0"}, b""), (204, {}, b"")]
-    assert run(job).status == Status.SUCCESS
+    execution = start(job)
+    clock.advance(clock.next_timer())
+    assert ended(execution).status == Status.SUCCESS
     answers[:] = [(502, {}, json.dumps({"message": "Server Error"}).encode())]
-    execution = run(job)
+    execution = ended(start(job))
     assert (execution.status, len(execution.attempts), answers) == (Status.FAILED, 1, [])

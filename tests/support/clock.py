@@ -1,0 +1,48 @@
+"""A clock that stands still until a test advances it."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Callable
+from threading import Lock
+from typing import Any
+
+from tests.support.target import wait_until
+
+
+class HandClock:
+    """Monotonic seconds, Unix time (`now`), and the engine's timers (`executions.delivery.clock.Clock`)."""
+
+    def __init__(self) -> None:
+        self._began = time.time()
+        self._passed = 0.0
+        self._timers: list[tuple[float, asyncio.AbstractEventLoop, Callable[..., object], tuple[Any, ...]]] = []
+        self._lock = Lock()
+
+    def monotonic(self) -> float:
+        return 1000 + self._passed
+
+    def now(self) -> float:
+        return self._began + self._passed
+
+    def call_later(
+        self, loop: asyncio.AbstractEventLoop, seconds: float, callback: Callable[..., object], *args: Any
+    ) -> None:
+        with self._lock:
+            self._timers.append((self._passed + seconds, loop, callback, args))
+
+    def next_timer(self) -> float:
+        """Seconds until the next timer; waits until one is set."""
+        wait_until(lambda: self._timers)
+        with self._lock:
+            return min(at for at, *_ in self._timers) - self._passed
+
+    def advance(self, seconds: float) -> None:
+        """Let time pass, and run the timers that are due."""
+        with self._lock:
+            self._passed += seconds
+            due = [timer for timer in self._timers if timer[0] <= self._passed]
+            self._timers = [timer for timer in self._timers if timer[0] > self._passed]
+        for _, loop, callback, args in sorted(due, key=lambda timer: timer[0]):
+            loop.call_soon_threadsafe(callback, *args)
