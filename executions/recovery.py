@@ -9,7 +9,7 @@ import logging
 import os
 import socket
 import time
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from uuid import UUID
 
 from django.db.models import F, QuerySet
@@ -74,7 +74,7 @@ def _reason(execution: Execution) -> str:
 def delete_dead_workers() -> int:
     """Delete the rows of workers whose heartbeat has stopped, and of workers on this host whose process is gone."""
     workers = list(Worker.objects.all())
-    stopped = _heartbeats.stopped(workers)
+    stopped = heartbeats.stopped(workers)
     dead = [worker.pk for worker in workers if worker.pk in stopped or _is_gone(worker)]
     if dead:
         Worker.objects.filter(pk__in=dead).delete()
@@ -84,13 +84,14 @@ def delete_dead_workers() -> int:
 class Heartbeats:
     """Detects workers whose heartbeat has stopped, by this process's monotonic clock: no wall clock is compared."""
 
-    def __init__(self) -> None:
+    def __init__(self, monotonic: Callable[[], float] = time.monotonic) -> None:
+        self._monotonic = monotonic
         self._seen: dict[UUID, tuple[dt.datetime, float]] = {}
         self._looked_at = 0.0
 
     def stopped(self, workers: Sequence[Worker]) -> set[UUID]:
         """The workers whose heartbeat has not changed for `STALE_SECONDS` since it was first seen."""
-        now = time.monotonic()
+        now = self._monotonic()
         if now - self._looked_at > _GAP_SECONDS:
             # This process was suspended. Heartbeats that it missed prove nothing about other workers, so observation
             # starts again.
@@ -104,7 +105,7 @@ class Heartbeats:
         return known if known is not None and known[0] == worker.heartbeat_at else (worker.heartbeat_at, now)
 
 
-_heartbeats = Heartbeats()
+heartbeats = Heartbeats()
 
 
 def _is_gone(worker: Worker) -> bool:

@@ -45,11 +45,11 @@ class Engine:
         self._recorder = recorder
         self._clock = clock or SystemClock()
         self._loop = uvloop.new_event_loop()
-        self._limiter = Limiter(settings.ENGINE_CONCURRENCY)
+        self.limiter = Limiter(settings.ENGINE_CONCURRENCY)
         self._shared_limits: SharedLimits | None = None
         if settings.EXECUTION_BACKEND == "celery":
-            self._shared_limits = SharedLimits(self._limiter, lambda: recorder.worker_id, self._run_in_loop)
-            self._limiter.allowed = self._shared_limits.allowed
+            self._shared_limits = SharedLimits(self.limiter, lambda: recorder.worker_id, self.run_in_loop)
+            self.limiter.allowed = self._shared_limits.allowed
         self._known: dict[UUID, Delivery] = {}
         self._claiming: set[UUID] = set()
         recorder.known = self.known
@@ -91,7 +91,7 @@ class Engine:
     @property
     def is_full(self) -> bool:
         """Whether other workers should take further executions: every slot is used, or the backlog here is long."""
-        return self._limiter.is_full or len(self._known) > _BACKLOG_FACTOR * settings.ENGINE_CONCURRENCY
+        return self.limiter.is_full or len(self._known) > _BACKLOG_FACTOR * settings.ENGINE_CONCURRENCY
 
     def known(self) -> set[UUID]:
         """The executions that this process claims or carries out, or whose outcomes it has yet to store."""
@@ -136,7 +136,7 @@ class Engine:
         self._loop.run_forever()
         self._loop.close()
 
-    def _run_in_loop(self, work: Callable[[], Any]) -> Any:
+    def run_in_loop(self, work: Callable[[], Any]) -> Any:
         async def done() -> Any:
             return work()
 
@@ -148,7 +148,7 @@ class Engine:
 
     async def _stop_starting(self) -> None:
         self._closing = True
-        self._limiter.clear()
+        self.limiter.clear()
         # Let tasks that were just created take their first step: a task cancelled before it would leave no outcome.
         await asyncio.sleep(0)
 
@@ -170,7 +170,7 @@ class Engine:
 
     def _enqueue(self, state: DeliveryState) -> None:
         if not self._closing:
-            self._limiter.acquire(state.delivery.limits, partial(self._start, state))
+            self.limiter.acquire(state.delivery.limits, partial(self._start, state))
 
     def _start(self, state: DeliveryState) -> None:
         task = self._loop.create_task(self._carry_out(state))
@@ -187,7 +187,7 @@ class Engine:
                 return
             outcome = await self._outcome(state)
         finally:
-            self._limiter.release(delivery.limits)
+            self.limiter.release(delivery.limits)
         state.tries += 1
         wait = self._wait(state, outcome)
         if wait is None:

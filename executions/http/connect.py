@@ -21,7 +21,7 @@ from core.runtime.outbound import Proxy
 from executions.http.connection import Connection, DeliveryError, os_reason
 from jobs.targets.address_policy import TargetPolicy
 
-_KEEP_NAMES_SECONDS = 10.0
+KEEP_NAMES_SECONDS = 10.0
 # RFC 8305 section 5: when the next address is tried beside one that has not answered.
 _NEXT_ADDRESS_SECONDS = 0.25
 # The longest answer of a proxy to CONNECT, in bytes.
@@ -110,9 +110,9 @@ class Connector:
         """The addresses of a name; concurrent calls share one look-up."""
         loop = asyncio.get_running_loop()
         asked_at, answer = self._names.get((host, port), (0.0, None))
-        if answer is None or loop.time() - asked_at > _KEEP_NAMES_SECONDS or _has_failed(answer):
+        if answer is None or loop.time() - asked_at > KEEP_NAMES_SECONDS or _has_failed(answer):
             self._names = {
-                name: entry for name, entry in self._names.items() if loop.time() - entry[0] <= _KEEP_NAMES_SECONDS
+                name: entry for name, entry in self._names.items() if loop.time() - entry[0] <= KEEP_NAMES_SECONDS
             }
             answer = asyncio.ensure_future(self._resolve(host, port))
             answer.add_done_callback(_has_failed)

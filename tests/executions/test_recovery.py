@@ -14,15 +14,16 @@ from typing import Any
 import pytest
 from django.utils import timezone
 
-from executions import recovery
+from executions import recording, recovery
 from executions.delivery import engine
 from executions.delivery.carry_out import MOST_TAKEOVERS
 from executions.models import Execution, Status, TriggerType, Worker
 from executions.recording import STALE_SECONDS
 from executions.recovery import delete_dead_workers, recover
 from jobs.models import Job
+from tests.support.clock import HandClock
 from tests.support.executions import ended
-from tests.support.target import Target
+from tests.support.target import Target, wait_until
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -87,25 +88,31 @@ def test_what_is_not_repeated_is_ended_with_the_reason(
     assert target.arrivals == []
 
 
-def test_executions_of_living_workers_are_left_alone(make_job: Callable[..., Job], target: Target) -> None:
+def test_executions_of_living_workers_are_left_alone(
+    make_job: Callable[..., Job], target: Target, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    clock = HandClock()
+    monkeypatch.setattr(recovery, "heartbeats", recovery.Heartbeats(clock.monotonic))
     other = Worker.objects.create(host="another host", pid=1)
     execution = left_running(make_job(target_url=target.url + "/ok"), worker_id=other.pk)
     assert recover() == 0
     # The other host's clock may be wrong by hours: what counts is that the heartbeat goes on.
     Worker.objects.filter(pk=other.pk).update(heartbeat_at=timezone.now() - dt.timedelta(hours=5))
     assert recover() == 0
-    heartbeat, since = recovery._heartbeats._seen[other.pk]
-    recovery._heartbeats._seen[other.pk] = (heartbeat, since - STALE_SECONDS)
+    for _ in range(int(STALE_SECONDS) - 1):
+        clock.advance(1)
+        assert recover() == 0
+    clock.advance(1)
     assert recover() == 1
     ended(execution)
 
 
-def test_who_was_frozen_itself_judges_nobody(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_who_was_frozen_itself_judges_nobody() -> None:
     other = Worker.objects.create(host="another host", pid=1)
-    heartbeats, clock = recovery.Heartbeats(), [1000.0]
-    monkeypatch.setattr(recovery.time, "monotonic", lambda: clock[0])
+    clock = HandClock()
+    heartbeats = recovery.Heartbeats(clock.monotonic)
     for seconds, stopped in ((0, set()), (3, set()), (18, set()), (3, set()), (6, set()), (6, {other.pk})):
-        clock[0] += seconds
+        clock.advance(seconds)
         assert heartbeats.stopped([other]) == stopped
 
 
@@ -122,13 +129,11 @@ def test_a_row_of_our_own_that_the_engine_does_not_know_is_carried_out(
     make_job: Callable[..., Job], target: Target, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The database may store a transaction and lose the connection before it says so."""
-    from tests.support.target import wait_until
-
     job = make_job(target_url=target.url + "/ok")
+    monkeypatch.setattr(recording, "SWEEP_SECONDS", 0.05)
     old = timezone.now() - dt.timedelta(seconds=11)
     execution, claiming = (left_running(job, worker_id=engine.worker_id(), started_at=old) for _ in range(2))
     with engine.local_engine().claiming([claiming.pk]):
-        engine.local_engine()._recorder._swept_at = 0.0
         wait_until(lambda: Execution.objects.get(pk=execution.pk).worker_id is None, 12)
         assert Execution.objects.get(pk=claiming.pk).worker_id == engine.worker_id()
     assert recover() == 1
@@ -138,10 +143,8 @@ def test_a_row_of_our_own_that_the_engine_does_not_know_is_carried_out(
 def test_a_worker_that_was_stopped_leaves_what_it_did_not_begin_to_others(
     make_job: Callable[..., Job], target: Target, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from executions import recording
     from executions.backends import submit
     from executions.delivery.carry_out import delivery_of, team_limits
-    from tests.support.target import wait_until
 
     job = make_job(target_url=target.url + "/ok")
     before = engine.worker_id()

@@ -91,7 +91,7 @@ def test_a_hanging_target_delays_no_other_job(job: Job, target: Target) -> None:
 
 def test_no_more_calls_than_allowed_go_to_one_host(job: Job, target: Target, settings: Any) -> None:
     settings.ENGINE_CONCURRENCY_PER_HOST = 3
-    executions = submit(job, *[f"{target.url}/hang"] * 6)
+    executions = submit(job, *[f"{target.url}/hang"] * 6, timeout=0.5)
     target.wait_for(3)
     time.sleep(0.2)
     assert len(target.arrivals) == 3

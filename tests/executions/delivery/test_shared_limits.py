@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import asyncio
 import threading
 import uuid
+from functools import partial
 from typing import Any
 
 import pytest
@@ -12,7 +14,7 @@ from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 
 from executions.delivery import shared_limits
-from executions.delivery.concurrency import Limit
+from executions.delivery.concurrency import Limit, Limiter
 from executions.delivery.engine import Engine
 from executions.models import Execution, LimitAllocation, SharedLimit, Status, Worker
 from executions.recording import Recorder
@@ -90,12 +92,12 @@ def test_a_limit_of_one_holds_between_two_engines_and_both_get_their_turn(
     engines = [Engine(Recorder()) for _ in range(2)]
     under_way: list[int] = []
 
-    def enter(number: int, limiter: Any, loop: Any) -> None:
+    def enter(number: int, limiter: Limiter) -> None:
         def begin() -> None:
             with lock:
                 under_way.append(number)
                 most[0] = max(most[0], len(under_way))
-            loop.call_later(0.1, end)
+            asyncio.get_running_loop().call_later(0.1, end)
 
         def end() -> None:
             with lock:
@@ -110,7 +112,7 @@ def test_a_limit_of_one_holds_between_two_engines_and_both_get_their_turn(
     try:
         for _ in range(8):
             for number, one in enumerate(engines):
-                one._loop.call_soon_threadsafe(enter, number, one._limiter, one._loop)
+                one.run_in_loop(partial(enter, number, one.limiter))
         wait_until(lambda: len(log) == 16, 30)
     finally:
         for one in engines:

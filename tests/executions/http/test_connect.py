@@ -10,6 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from executions.http import connect
 from executions.http.client import HttpClient, Request
 from executions.http.connect import Connector, Resolve
 from executions.http.connection import DeliveryError, Reply
@@ -64,7 +65,8 @@ def test_of_several_records_only_the_allowed_are_dialled() -> None:
     assert dialler.allowed("several.example.com", records) == ["93.184.216.34", "2606:2800:220:1::1"]
 
 
-def test_a_name_is_judged_again_at_each_look_up(target: Target) -> None:
+def test_a_name_is_judged_again_at_each_look_up(target: Target, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(connect, "KEEP_NAMES_SECONDS", -1.0)
     port = target.url.rsplit(":", 1)[1]
     policy = TargetPolicy.read(["127.0.0.1"])
     answers = Answers(["127.0.0.1"], ["127.0.0.2"])
@@ -73,7 +75,6 @@ def test_a_name_is_judged_again_at_each_look_up(target: Target) -> None:
         client = HttpClient(policy=policy, resolve=answers)
         assert (await client.send(Request("GET", f"http://rebind.example.com:{port}/ok", {}), 2)).status == 200
         await client.close()
-        client._connector._names.clear()
         with pytest.raises(DeliveryError, match=r"resolves to 127\.0\.0\.2, which is not allowed"):
             await client.send(Request("GET", f"http://rebind.example.com:{port}/ok", {}), 2)
 
