@@ -4,13 +4,16 @@ VENV := .venv
 PY := $(VENV)/bin/python
 PIP := $(PY) -m pip install --quiet --disable-pip-version-check --require-hashes
 
-.PHONY: run demo demo-github demo-clean cluster test test-cluster faults fuzz docs lint types imports checks bench lock clean
+.PHONY: run demo demo-github demo-clean cluster test test-cluster faults fuzz docs lint types imports checks bench
+.PHONY: lock clean
 
 run: $(VENV)/runtime.stamp
 	@exec $(PY) manage.py serve
 
-# Sample data in a data directory of its own, with a target on this machine whose jobs really fire; `make demo-clean` removes it.
-DEMO := CRONSCHED_DATA_DIR=var/demo PORT=$${PORT:-5001} DEMO_ECHO_PORT=$${DEMO_ECHO_PORT:-5099} CRONSCHED_ALLOWED_TARGETS=127.0.0.1 \
+# Sample data in a data directory of its own, with a target on this machine whose jobs really fire; `make demo-clean`
+# removes it.
+DEMO := CRONSCHED_DATA_DIR=var/demo PORT=$${PORT:-5001} DEMO_ECHO_PORT=$${DEMO_ECHO_PORT:-5099} \
+	CRONSCHED_ALLOWED_TARGETS=127.0.0.1 \
 	CRONSCHED_ADMIN_PASSWORD=$${CRONSCHED_ADMIN_PASSWORD:-demo-password}
 
 demo: $(VENV)/runtime.stamp
@@ -25,7 +28,8 @@ demo-github: $(VENV)/runtime.stamp
 demo-clean:
 	rm -rf var/demo
 
-# PostgreSQL, Redis, two web processes, two schedulers and two workers on this machine; Ctrl-C stops all. Data stays in var/cluster.
+# PostgreSQL, Redis, two web processes, two schedulers and two workers on this machine; Ctrl-C stops all. Data stays
+# in var/cluster.
 cluster: $(VENV)/dev.stamp
 	@exec $(PY) -m deploy.cluster
 
@@ -73,7 +77,8 @@ clean:
 	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .hypothesis
 
 $(VENV)/created.stamp:
-	@$(PYTHON) -c 'import sys; sys.exit("Cronsched needs Python 3.11 or newer; this is " + sys.version.split()[0] if sys.version_info < (3, 11) else 0)'
+	@$(PYTHON) -c 'import sys; ok = sys.version_info >= (3, 11); \
+	    sys.exit(0 if ok else "Cronsched needs Python 3.11 or newer; this is " + sys.version.split()[0])'
 	@echo "Making the virtual environment in $(VENV) ..."
 	@$(PYTHON) -m venv $(VENV)
 	@touch $@

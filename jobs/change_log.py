@@ -8,7 +8,7 @@ from typing import Any
 from audit.listener import plain
 from audit.models import ChangeRecord
 from core.runtime import request_context
-from jobs.fields import JobField, job_fields, names
+from jobs.field_traits import JobField, job_fields, names
 from jobs.models import Job
 from jobs.signals import JobChange
 

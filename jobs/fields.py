@@ -1,133 +1,437 @@
-"""Traits of a job's field: the single source of every list of a job's fields.
-
-`jobs.policies` declares each field once. Model constraints, API, OpenAPI document, validation, CSV and JSON transfer,
-audit trail, admin form, *Duplicate* and the columns that firing reads are derived from these declarations. See
-docs/adding-a-job-field.md.
-"""
+"""The settings of a job: each field is declared here, and only here (docs/adding-a-job-field.md)."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass
-from enum import Enum
-from functools import cache
-from typing import Any, NamedTuple, TypeVar
+from typing import Any
 
-from django.apps import apps
 from django.db import models
-from django.db.models import Q
+from django.utils.translation import gettext_lazy as _
+from yarl import URL
 
-C = TypeVar("C", bound="models.Field[Any, Any]")
-
-
-class Section(Enum):
-    """The sections of the admin form, in their order."""
-
-    WHAT = "what"
-    WHEN = "when"
-    TARGET = "target"
-    PERIOD = "period"
-    NOTIFICATIONS = "notifications"
-    FAILURE = "failure"
+from jobs.field_traits import Column, Section, declare
+from settings_app.models import GitHubCredential
+from taxonomy.models import Category, PicTeam
 
 
-class Column(NamedTuple):
-    """A column of the CSV file: its title in the template and other accepted titles, in lower case.
+class MisfirePolicy(models.TextChoices):
+    """What happens to fire times that were missed by more than the grace period."""
 
-    `place` orders the columns. `quoted`: cells that a spreadsheet program would evaluate as a formula get a leading
-    apostrophe.
+    SKIP = "skip", _("Skip them")
+    RUN_ONCE = "run_once", _("Run the latest one")
+    RUN_ALL = "run_all", _("Run each of them (the latest 100)")
+
+
+class OverlapPolicy(models.TextChoices):
+    """What happens to a fire time while an execution of the job is still running."""
+
+    ALLOW = "allow", _("Run beside it")
+    SKIP = "skip", _("Skip the fire time")
+    QUEUE_ONE = "queue_one", _("Run after it (one waits, further ones are skipped)")
+
+
+class RetryOn(models.TextChoices):
+    """The failures after which another attempt is made."""
+
+    CONNECT = "connect", _("No connection")
+    TIMEOUT = "timeout", _("No answer in time")
+    BROKEN = "broken", _("The connection broke")
+    SERVER_ERROR = "5xx", _("Status 500 to 599")
+    TOO_MANY = "429", _("Status 429")
+
+
+def default_retry_on() -> list[str]:
+    return [reason.value for reason in RetryOn]
+
+
+def _url_without_secrets(url: Any) -> Any:
+    return str(URL(url).with_query(None).with_user(None)) if url else url
+
+
+class JobSettings(models.Model):
+    """The settings of a job.
+
+    Exactly one target is set: the fields of the kind `target_kind`. `start_date` and `end_date` are the first and the
+    last day, in the scheduler's zone, on which the job may fire.
     """
 
-    title: str
-    aliases: tuple[str, ...] = ()
-    place: int = 4
-    quoted: bool = True
+    name = declare(
+        models.CharField(_("name"), max_length=255, unique=True),
+        section=Section.WHAT,
+        rule=True,
+        fired=True,
+        copied=False,
+        csv=Column("Job Name", ("name",), 1),
+    )
+    category = declare(
+        models.ForeignKey(Category, on_delete=models.PROTECT, related_name="jobs", verbose_name=_("category")),
+        section=Section.WHAT,
+        row="category",
+        rule=True,
+        lookup="category__slug",
+        csv=Column("Category", ("job category", "job_category"), 5),
+        help="Slug of the category.",
+    )
+    is_active = declare(
+        models.BooleanField(_("is active"), default=True),
+        section=Section.WHAT,
+        row="category",
+        rule=True,
+        schedule=True,
+        copied=False,
+        csv=Column("Status", ("is_active", "active"), 3),
+    )
+    cron_expression = declare(
+        models.CharField(
+            _("schedule"),
+            max_length=255,
+            help_text=_("Five fields as in crontab(5), such as 0 9 * * 1-5, or @daily and the like."),
+        ),
+        section=Section.WHEN,
+        rule=True,
+        schedule=True,
+        fired=True,
+        # A schedule such as @daily only looks like a formula.
+        csv=Column("Cron Schedule (JST)", ("cron expression", "cron", "cron_expression"), 2, quoted=False),
+    )
+    jitter_seconds = declare(
+        models.PositiveIntegerField(
+            _("jitter seconds"),
+            default=0,
+            help_text=_(
+                "Delays the calls after the fire time by up to this, each job by a fixed part, so "
+                "that jobs with the same schedule do not call at once. 0 to 3600 seconds."
+            ),
+        ),
+        section=Section.WHEN,
+        bounds=(0, 3600),
+        fired=True,
+    )
+    target_kind = declare(
+        models.CharField(_("what is called"), max_length=20, default="webhook", db_default="webhook"),
+        rule=True,
+        fired=True,
+        exported=False,
+        audited=False,
+    )
+    target_url = declare(
+        models.CharField(_("webhook URL"), max_length=2048, blank=True),
+        section=Section.TARGET,
+        rule=True,
+        fired=True,
+        exported=False,
+        outline=_url_without_secrets,
+        help="A URL given decides: a webhook.",
+    )
+    github_owner = declare(
+        models.CharField(_("GitHub owner"), max_length=100, blank=True),
+        section=Section.TARGET,
+        rule=True,
+        fired=True,
+        exported=False,
+    )
+    github_repo = declare(
+        models.CharField(_("GitHub repository"), max_length=100, blank=True),
+        section=Section.TARGET,
+        rule=True,
+        fired=True,
+        exported=False,
+    )
+    github_workflow_name = declare(
+        models.CharField(_("GitHub workflow"), max_length=100, blank=True),
+        section=Section.TARGET,
+        rule=True,
+        fired=True,
+        exported=False,
+    )
+    target_options = declare(
+        models.JSONField(
+            _("target options"),
+            default=dict,
+            blank=True,
+            db_default=models.Value({}, models.JSONField()),
+            help_text=_("Fields of kinds of targets that have no column of their own."),
+        ),
+        rule=True,
+        fired=True,
+        exported=False,
+    )
+    github_ref = declare(
+        models.CharField(
+            _("branch or tag"),
+            max_length=255,
+            blank=True,
+            help_text=_("Empty: branchDetails of the metadata, else master."),
+        ),
+        section=Section.TARGET,
+        fired=True,
+    )
+    github_credential = declare(
+        models.ForeignKey(
+            GitHubCredential,
+            on_delete=models.PROTECT,
+            null=True,
+            blank=True,
+            related_name="jobs",
+            verbose_name=_("GitHub credential"),
+            help_text=_("Empty: the installation's GITHUB_TOKEN."),
+        ),
+        section=Section.TARGET,
+        rule=True,
+        lookup="github_credential__name",
+        fired=True,
+        help="Its name; null for the installation's own token.",
+    )
+    wait_for_run = declare(
+        models.BooleanField(
+            _("wait for the run"),
+            default=True,
+            help_text=_("The conclusion of the workflow run decides the outcome."),
+        ),
+        section=Section.TARGET,
+        row="run",
+        fired=True,
+    )
+    run_limit_minutes = declare(
+        models.PositiveIntegerField(
+            _("longest run (minutes)"),
+            default=360,
+            help_text=_("The execution fails if the run takes longer. 1 to 50400 minutes."),
+        ),
+        section=Section.TARGET,
+        row="run",
+        bounds=(1, 50_400),
+    )
+    metadata = declare(
+        models.JSONField(
+            _("metadata"),
+            default=dict,
+            blank=True,
+            help_text=_("A JSON object: the webhook's body, or the workflow's inputs."),
+        ),
+        section=Section.TARGET,
+        rule=True,
+        fired=True,
+        outline=sorted,
+        csv=Column("Request Body", ("request_body", "metadata"), 9),
+    )
+    start_date = declare(
+        models.DateField(
+            _("start date"),
+            null=True,
+            blank=True,
+            help_text=_("The first day on which the job may fire. Empty: at once."),
+        ),
+        section=Section.PERIOD,
+        row="period",
+        rule=True,
+        schedule=True,
+        fired=True,
+    )
+    end_date = declare(
+        models.DateField(_("end date"), help_text=_("The last day on which the job may fire.")),
+        section=Section.PERIOD,
+        row="period",
+        rule=True,
+        schedule=True,
+        fired=True,
+        csv=Column("End Date", ("end_date",), 6),
+    )
+    pic_team = declare(
+        models.ForeignKey(PicTeam, on_delete=models.PROTECT, related_name="jobs", verbose_name=_("PIC team")),
+        section=Section.NOTIFICATIONS,
+        rule=True,
+        lookup="pic_team__slug",
+        fired=True,
+        csv=Column("PIC Team", ("pic_team", "pic team slug", "pic_team_slug"), 7),
+        help="Slug of the PIC team.",
+    )
+    enable_email_notifications = declare(
+        models.BooleanField(_("enable email notifications"), default=False),
+        section=Section.NOTIFICATIONS,
+        rule=True,
+    )
+    notification_emails = declare(
+        models.JSONField(_("notification emails"), default=list, blank=True),
+        section=Section.NOTIFICATIONS,
+        rule=True,
+    )
+    alert_slack = declare(
+        models.BooleanField(
+            _("alert in Slack"),
+            default=False,
+            help_text=_("Sends the alerts to Slack as well, and mentions the team."),
+        ),
+        section=Section.NOTIFICATIONS,
+    )
+    alert_after_failures = declare(
+        models.PositiveSmallIntegerField(
+            _("alert after failures"),
+            default=1,
+            help_text=_(
+                "1: an alert for each failure. N: an alert after N failures, then a daily "
+                "reminder until the job recovers. 1 to 100."
+            ),
+        ),
+        section=Section.NOTIFICATIONS,
+        row="alert",
+        bounds=(1, 100),
+    )
+    alert_window = declare(
+        models.PositiveSmallIntegerField(
+            _("of the last runs"),
+            default=0,
+            help_text=_("0: failures in a row. M: failures among the last M runs, for jobs that alternate. 0 to 100."),
+        ),
+        section=Section.NOTIFICATIONS,
+        row="alert",
+        bounds=(0, 100),
+    )
+    notify_on_recovery = declare(
+        models.BooleanField(
+            _("notify on recovery"),
+            default=False,
+            help_text=_("An alert when the job succeeds again, with the length of the failing period."),
+        ),
+        section=Section.NOTIFICATIONS,
+    )
+    notify_on_missed = declare(
+        models.BooleanField(
+            _("notify when missed or skipped"), default=False, help_text=_("When fire times were not run.")
+        ),
+        section=Section.NOTIFICATIONS,
+    )
+    notify_on_success = declare(
+        models.BooleanField(_("notify on success"), default=False),
+        section=Section.NOTIFICATIONS,
+        rule=True,
+    )
+    slow_after_seconds = declare(
+        models.PositiveIntegerField(
+            _("slow after (seconds)"),
+            default=0,
+            help_text=_("An alert if a successful run takes longer. 0: never. 0 to 86400 seconds."),
+        ),
+        section=Section.NOTIFICATIONS,
+        bounds=(0, 86_400),
+    )
+    slow_by_history = declare(
+        models.BooleanField(
+            _("slow by its own history"),
+            default=False,
+            db_default=False,
+            help_text=_("An alert if a run takes three times the median of the latest runs and five seconds more."),
+        ),
+        section=Section.NOTIFICATIONS,
+    )
+    timeout_seconds = declare(
+        models.PositiveIntegerField(
+            _("timeout seconds"),
+            default=10,
+            help_text=_("The timeout of one call. 1 to 3600 seconds."),
+        ),
+        section=Section.FAILURE,
+        row="timeouts",
+        bounds=(1, 3600),
+        fired=True,
+    )
+    connect_timeout_seconds = declare(
+        models.PositiveIntegerField(
+            _("connect timeout seconds"),
+            default=10,
+            help_text=_("The timeout of the connection. 1 to 3600 seconds."),
+        ),
+        section=Section.FAILURE,
+        row="timeouts",
+        bounds=(1, 3600),
+        fired=True,
+    )
+    max_attempts = declare(
+        models.PositiveSmallIntegerField(
+            _("max attempts"),
+            default=1,
+            help_text=_("The maximum number of attempts. 1 to 20; 1 is no retry."),
+        ),
+        section=Section.FAILURE,
+        row="retries",
+        bounds=(1, 20),
+        fired=True,
+    )
+    retry_backoff_seconds = declare(
+        models.PositiveIntegerField(
+            _("retry backoff seconds"),
+            default=10,
+            help_text=_(
+                "The wait before the second attempt; it doubles with each attempt, with a jitter of "
+                "20 percent. 1 to 3600 seconds."
+            ),
+        ),
+        section=Section.FAILURE,
+        row="retries",
+        bounds=(1, 3600),
+        fired=True,
+    )
+    retry_deadline_seconds = declare(
+        models.PositiveIntegerField(
+            _("retry deadline seconds"),
+            default=3600,
+            help_text=_("No attempt begins later than this after the first. 1 to 86400 seconds."),
+        ),
+        section=Section.FAILURE,
+        row="retries",
+        bounds=(1, 86_400),
+        fired=True,
+    )
+    retry_on = declare(
+        models.JSONField(
+            _("retry on"),
+            default=default_retry_on,
+            blank=True,
+            help_text=_(
+                "The failures that are retried: connect, timeout, broken, 5xx, 429. A dispatch is "
+                "only repeated if no run can have started."
+            ),
+        ),
+        section=Section.FAILURE,
+        choices=RetryOn,
+        fired=True,
+    )
+    misfire_policy = declare(
+        models.CharField(
+            _("misfire policy"),
+            max_length=10,
+            choices=MisfirePolicy.choices,
+            default=MisfirePolicy.RUN_ONCE,
+            help_text=_(
+                "For fire times that no scheduler fired in time, such as after downtime. Those that "
+                "do not run are recorded as missed."
+            ),
+        ),
+        section=Section.FAILURE,
+        row="misfire",
+        fired=True,
+    )
+    misfire_grace_seconds = declare(
+        models.PositiveIntegerField(
+            _("misfire grace seconds"),
+            default=60,
+            help_text=_("A fire time with a shorter delay runs as usual. 1 to 86400 seconds."),
+        ),
+        section=Section.FAILURE,
+        row="misfire",
+        bounds=(1, 86_400),
+        fired=True,
+    )
+    overlap_policy = declare(
+        models.CharField(
+            _("overlap policy"),
+            max_length=10,
+            choices=OverlapPolicy.choices,
+            default=OverlapPolicy.ALLOW,
+            help_text=_("For a fire time while an execution of the job is still running."),
+        ),
+        section=Section.FAILURE,
+        fired=True,
+    )
 
-    @property
-    def titles(self) -> tuple[str, ...]:
-        return (self.title.lower(), *self.aliases)
-
-
-@dataclass(frozen=True)
-class Traits:
-    """The traits of one field.
-
-    `section`: its section of the admin form; None: it is not in the form. `row`: fields of a section with the same
-    row are on one line. `bounds`: minimum and maximum of an integer. `choices`: the allowed values of a list. `rule`:
-    `jobs.validation` has a function for it; other fields are validated by their column and bounds. `lookup`: the
-    column that the API shows instead of the field. `schedule`: it determines the fire times. `fired`: firing reads
-    it. `exported`: it is part of the JSON export. `audited`: its changes are recorded; `outline` returns what is
-    recorded of a value that may hold secrets. `copied`: *Duplicate* copies it. `csv`: its column in the CSV file.
-    `help`: its text in the OpenAPI document.
-    """
-
-    section: Section | None = None
-    row: str = ""
-    bounds: tuple[int, int] | None = None
-    choices: type[models.TextChoices] | None = None
-    rule: bool = False
-    lookup: str = ""
-    schedule: bool = False
-    fired: bool = False
-    exported: bool = True
-    audited: bool = True
-    copied: bool = True
-    outline: Callable[[Any], Any] | None = None
-    csv: Column | None = None
-    help: str = ""
-
-
-class JobField(NamedTuple):
-    """A declared field: its name, its column and its traits."""
-
-    name: str
-    column: models.Field[Any, Any]
-    traits: Traits
-
-
-def declare(column: C, **traits: Any) -> C:
-    """Attach traits to a column of `jobs.policies.JobSettings`; see `Traits`."""
-    column.job_traits = Traits(**traits)  # type: ignore[attr-defined]
-    return column
-
-
-def declared(model: type[models.Model]) -> Iterator[JobField]:
-    """The declared fields of a model, in the order of their declaration."""
-    for column in model._meta.local_fields:
-        traits = getattr(column, "job_traits", None)
-        if traits is not None:
-            yield JobField(column.name, column, traits)
-
-
-@cache
-def job_fields() -> tuple[JobField, ...]:
-    """Every declared field of a job."""
-    return tuple(declared(apps.get_model("jobs", "Job")))
-
-
-def names(*, having: str) -> tuple[str, ...]:
-    """The names of the fields for which a trait holds, such as `names(having="audited")`."""
-    return tuple(field.name for field in job_fields() if getattr(field.traits, having))
-
-
-def range_constraints(model: type[models.Model]) -> list[models.CheckConstraint]:
-    """A check constraint for each integer field of an abstract model, from its bounds."""
-    found = []
-    for field in declared(model):
-        if field.traits.bounds:
-            least, most = field.traits.bounds
-            inside = Q(**{f"{field.name}__gte": least, f"{field.name}__lte": most})
-            found.append(models.CheckConstraint(name=f"job_{field.name}_in_range", condition=inside))
-    return found
-
-
-def choice_constraints(model: type[models.Model]) -> list[models.CheckConstraint]:
-    """A check constraint for each field with choices of an abstract model."""
-    return [
-        models.CheckConstraint(
-            name=f"job_{field.name}_known",
-            condition=Q(**{f"{field.name}__in": [value for value, _ in field.column.choices]}),
-        )
-        for field in declared(model)
-        if field.column.choices
-    ]
+    class Meta:
+        abstract = True

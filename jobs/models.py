@@ -12,8 +12,8 @@ from django.db.models import F, Q
 from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 
-from jobs.fields import choice_constraints, range_constraints
-from jobs.policies import JobSettings
+from jobs.field_traits import choice_constraints, range_constraints
+from jobs.fields import JobSettings
 from jobs.schedules.schedule import Schedule, schedule_of
 from jobs.targets import kinds
 from jobs.targets.kinds import Target

@@ -19,7 +19,7 @@ from rest_framework import serializers
 
 from core.api import openapi
 from core.api.timestamps import local_iso, utc_ms
-from jobs.fields import JobField, job_fields
+from jobs.field_traits import JobField, job_fields
 from jobs.models import Job, fire_within, not_before
 from jobs.schedules.schedule import CronError, schedule_of
 from jobs.targets import kinds

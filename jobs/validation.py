@@ -13,7 +13,7 @@ from django.db import models
 
 from core.api import payload
 from core.api.errors import Invalid, invalid_field
-from jobs.fields import JobField, job_fields
+from jobs.field_traits import JobField, job_fields
 from jobs.models import Job, today
 from jobs.schedules.schedule import CronError, schedule_of
 from settings_app.models import GitHubCredential

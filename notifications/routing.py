@@ -1,4 +1,4 @@
-"""Turns events into notifications in the app and messages to people, by the table in `notifications.routes`.
+"""Turns events into notifications in the app and messages to people, by the table in `notifications.routing_table`.
 
 Alerts about single jobs follow the job's alert rules (`notifications.alert_rules`) and may be combined into digests
 (`notifications.digests`).
@@ -27,7 +27,7 @@ from notifications import alert_rules, rendering
 from notifications.alert_rules import Alert
 from notifications.digests import queue_alerts
 from notifications.models import Event, Message
-from notifications.routes import Kind, in_app
+from notifications.routing_table import Kind, in_app
 from settings_app.models import GitHubCredential
 
 _BATCH = 500

@@ -25,12 +25,12 @@ from executions.models import OPEN, Execution, Status, TriggerType
 from executions.statistics import rollups
 from executions.statistics.rollups import Ended
 from executions.targets import deliverable
-from jobs.fields import names
+from jobs.field_traits import names
+from jobs.fields import OverlapPolicy
 from jobs.models import Job, Revision
-from jobs.policies import OverlapPolicy
 from notifications.routing import notify_unrun, notify_unschedulable
 from scheduler.leadership import Leader
-from scheduler.planning import Planned, plan
+from scheduler.policies import Planned, plan
 
 log = logging.getLogger("cronsched.firing")
 CHUNK = 500

@@ -16,9 +16,9 @@ from unfold.widgets import (
 
 from core.api.errors import DomainError
 from jobs import services
-from jobs.fields import declared
+from jobs.field_traits import declared
+from jobs.fields import RetryOn
 from jobs.models import Job
-from jobs.policies import RetryOn
 from jobs.targets import kinds
 from taxonomy.models import Category, PicTeam
 

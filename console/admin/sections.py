@@ -1,4 +1,4 @@
-"""The sections of a job's form, made from the declared fields (`jobs.fields`)."""
+"""The sections of a job's form, made from the declared fields (`jobs.field_traits`)."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from django import forms
 from django.utils.translation import gettext_lazy as _
 from unfold.widgets import UnfoldAdminTextInputWidget
 
-from jobs.fields import JobField, Section, declared
+from jobs.field_traits import JobField, Section, declared
 from jobs.models import Job
 from jobs.targets import kinds
 

@@ -18,7 +18,7 @@ from console import forecast
 from executions.models import Execution
 from executions.targets import DeliverableTarget
 from jobs import validation
-from jobs.fields import names
+from jobs.field_traits import names
 from jobs.models import Job
 from jobs.schedules.schedule import CronError, schedule_of
 from jobs.targets import kinds, parsing

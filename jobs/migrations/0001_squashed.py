@@ -8,7 +8,7 @@ import uuid_utils.compat
 from django.conf import settings
 from django.db import migrations, models
 
-import jobs.policies
+import jobs.fields
 
 
 class Migration(migrations.Migration):
@@ -269,7 +269,7 @@ class Migration(migrations.Migration):
                     "retry_on",
                     models.JSONField(
                         blank=True,
-                        default=jobs.policies.default_retry_on,
+                        default=jobs.fields.default_retry_on,
                         help_text="The failures that are retried: connect, timeout, broken, 5xx, 429. A dispatch is only repeated if no run can have started.",
                         verbose_name="retry on",
                     ),

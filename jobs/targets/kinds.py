@@ -12,7 +12,7 @@ from collections.abc import Mapping
 from typing import Any, ClassVar, NamedTuple, Self
 
 from core.api import payload
-from jobs.fields import Column
+from jobs.field_traits import Column
 
 
 class TargetField(NamedTuple):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from jobs.fields import Column, job_fields
+from jobs.field_traits import Column, job_fields
 from jobs.targets import kinds
 
 # The branch of a workflow is written into the metadata: it is a column without a field of its own.

@@ -9,7 +9,7 @@ from collections.abc import Iterable
 from operator import attrgetter
 from typing import Any, TextIO
 
-from jobs.fields import JobField, job_fields
+from jobs.field_traits import JobField, job_fields
 from jobs.models import Job
 from jobs.transfer.columns import columns, template_titles
 from jobs.transfer.importing import dumps, quoted

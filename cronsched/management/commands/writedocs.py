@@ -10,7 +10,7 @@ from django.conf import settings
 from django.core.management.base import BaseCommand
 
 from cronsched.openapi_views import openapi_document
-from notifications.routes_document import with_routes
+from notifications.routing_document import with_routes
 
 _COLLECTION = "https://schema.getpostman.com/json/collection/v2.1.0/collection.json"
 

@@ -20,7 +20,7 @@ from core.findings import Finding
 from executions.targets.base import Deliverable, DeliverableTarget, Outcome
 from executions.targets.github import api, workflow_inputs
 from executions.targets.github.dispatch import GitHubDispatch
-from jobs.fields import Column
+from jobs.field_traits import Column
 from jobs.models import Job
 from jobs.targets.kinds import Target, TargetField, text_of
 from settings_app.models import GitHubCredential

@@ -19,7 +19,7 @@ from core.findings import Finding
 from core.masking import MASK
 from executions.http.client import Request
 from executions.targets.base import Deliverable, DeliverableTarget, Outcome, Send
-from jobs.fields import Column
+from jobs.field_traits import Column
 from jobs.models import Job
 from jobs.targets import address_policy, parsing
 from jobs.targets.kinds import Target, TargetField

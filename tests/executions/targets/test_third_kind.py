@@ -22,7 +22,7 @@ from cronsched.ops import doctor
 from executions.http.client import Request
 from executions.models import Execution, Status
 from executions.targets import Deliverable, DeliverableTarget, Outcome, Send
-from jobs.fields import Column
+from jobs.field_traits import Column
 from jobs.models import Job
 from jobs.services import create_job
 from jobs.targets import kinds

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import textwrap
 
-from notifications.routes import ROUTES, Route
+from notifications.routing_table import ROUTES, Route
 
 _BEGIN, _END = "<!-- routes: made by `make docs` -->", "<!-- end of routes -->"
 _WIDTH = 118

@@ -11,8 +11,8 @@ from typing import NamedTuple
 from django.conf import settings
 
 from executions.models import Status
+from jobs.fields import MisfirePolicy, OverlapPolicy
 from jobs.models import Job, fire_within, not_before
-from jobs.policies import MisfirePolicy, OverlapPolicy
 
 # Of many missed fire times, only the latest ones are run or recorded individually.
 MOST_MOMENTS = 100
