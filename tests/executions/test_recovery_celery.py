@@ -4,37 +4,16 @@ from __future__ import annotations
 
 import uuid
 from collections.abc import Callable
-from typing import Any
 
 import pytest
 
 from executions import recovery
-from executions.celery_backend import dispatch
 from executions.delivery.carry_out import MOST_TAKEOVERS
 from executions.models import Execution, Status, Worker
 from jobs.models import Job
+from tests.support.executions import left
 
 pytestmark = pytest.mark.django_db
-
-
-@pytest.fixture
-def sent(settings: Any, monkeypatch: Any) -> dict[uuid.UUID, str]:
-    """The executions that were sent to workers, with their kinds."""
-    settings.EXECUTION_BACKEND = "celery"
-    kinds: dict[uuid.UUID, str] = {}
-    monkeypatch.setattr(dispatch, "send", kinds.update)
-    monkeypatch.setattr(dispatch, "waiting_messages", lambda: 0)
-    return kinds
-
-
-def left(job: Job, worker: uuid.UUID | None = None, **fields: Any) -> Execution:
-    values = {
-        "status": Status.RUNNING,
-        "trigger_type": "scheduled",
-        "execution_type": "webhook",
-        "target": "http://127.0.0.1:1/",
-    }
-    return Execution.objects.create(job=job, worker_id=worker, **{**values, **fields})
 
 
 def test_what_a_dead_worker_held_is_released_or_ended(sent: dict[uuid.UUID, str], make_job: Callable[..., Job]) -> None:

@@ -10,29 +10,14 @@ import pytest
 from django.db import connection
 from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
-from hypothesis import strategies as st
 
-from core.api.timestamps import DateRange
 from executions import retention
 from executions.models import Execution, Status
 from executions.statistics import rollups
 from jobs.models import Job
+from tests.support.rollups import ALL, ran, rebuild
 
 pytestmark = pytest.mark.django_db
-BASE = dt.datetime(2026, 3, 1, tzinfo=dt.UTC)
-ALL = DateRange(None, None)
-minutes = st.integers(0, 600)
-
-
-def ran(job: Job, minute: int, status: Status, seconds: float | None = 1.0, kind: str = "webhook") -> Execution:
-    return Execution.objects.create(
-        job=job, status=status, trigger_type="manual", execution_type=kind, target="x", duration_seconds=seconds,
-        started_at=BASE + dt.timedelta(minutes=minute, seconds=minute % 60),
-    )  # fmt: skip
-
-
-def rebuild() -> int:
-    return sum(1 for _ in rollups.rebuild())
 
 
 class TestRetention:

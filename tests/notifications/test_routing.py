@@ -16,17 +16,9 @@ from executions.recording import store
 from jobs.models import Job
 from notifications.models import Event, Message
 from notifications.routing import delete_old, on_executions_finished, remind_of_ending_jobs
-from settings_app.models import SlackSettings
 from tests.support.executions import finished
-from tests.support.target import Target
 
 pytestmark = pytest.mark.django_db
-
-
-@pytest.fixture
-def slack(target: Target) -> str:
-    SlackSettings.objects.create(is_enabled=True, webhook_url=target.url + "/slack", channel="#qa")
-    return "/slack"
 
 
 class TestEvents:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -14,18 +13,9 @@ from jobs.models import Job
 from jobs.services import set_active, update_job
 from scheduler.firing import fire
 from scheduler.leadership import Leader, NotLeading
+from tests.support.firing import MINUTE, NOON, MakeJob
 
 pytestmark = pytest.mark.django_db
-NOON = dt.datetime(2026, 11, 24, 3, 0, tzinfo=dt.UTC)  # 12:00 JST
-MINUTE = dt.timedelta(minutes=1)
-MakeJob = Callable[..., Job]
-
-
-@pytest.fixture
-def leader() -> Leader:
-    leader = Leader()
-    leader.take_over()
-    return leader
 
 
 def times(job: Job, status: str | None = None) -> list[dt.datetime | None]:

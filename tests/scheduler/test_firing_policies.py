@@ -3,45 +3,18 @@
 from __future__ import annotations
 
 import datetime as dt
-from collections import Counter
-from collections.abc import Callable
 from typing import Any
 
 import pytest
-import time_machine
 from django.db.models import JSONField, Value
 
 from executions.models import Execution, Status
 from jobs.models import Job
 from notifications.models import Event
-from scheduler.firing import fire
 from scheduler.leadership import Leader
+from tests.support.firing import MINUTE, NOON, MakeJob, fire_at, made_at_noon, statuses
 
 pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("handed")]
-NOON = dt.datetime(2026, 11, 24, 3, 0, tzinfo=dt.UTC)  # 12:00 JST
-MINUTE = dt.timedelta(minutes=1)
-MakeJob = Callable[..., Job]
-
-
-@pytest.fixture
-def leader() -> Leader:
-    leader = Leader()
-    leader.take_over()
-    return leader
-
-
-def fire_at(leader: Leader, moment: dt.datetime) -> None:
-    with time_machine.travel(moment, tick=False):
-        fire(leader)
-
-
-def made_at_noon(make_job: MakeJob, **changes: Any) -> Job:
-    with time_machine.travel(NOON, tick=False):
-        return make_job(cron_expression="* * * * *", **changes)
-
-
-def statuses(job: Job) -> dict[str, int]:
-    return dict(Counter(Execution.objects.filter(job=job).values_list("status", flat=True)))
 
 
 def test_jitter_is_a_stable_offset_before_the_call(make_job: MakeJob, leader: Leader, handed: list[Any]) -> None:

@@ -2,32 +2,14 @@
 
 from __future__ import annotations
 
-import datetime as dt
-from collections.abc import Callable
-from typing import Any
-
 import pytest
-import time_machine
 
 from jobs.models import Job
 from scheduler.leadership import Leader
 from scheduler.reconcile import repair
+from tests.support.firing import MakeJob, made_at_noon
 
 pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("handed")]
-NOON = dt.datetime(2026, 11, 24, 3, 0, tzinfo=dt.UTC)  # 12:00 JST
-MakeJob = Callable[..., Job]
-
-
-@pytest.fixture
-def leader() -> Leader:
-    leader = Leader()
-    leader.take_over()
-    return leader
-
-
-def made_at_noon(make_job: MakeJob, **changes: Any) -> Job:
-    with time_machine.travel(NOON, tick=False):
-        return make_job(cron_expression="* * * * *", **changes)
 
 
 def test_a_row_that_cannot_be_read_does_not_end_a_full_pass(make_job: MakeJob, leader: Leader) -> None:

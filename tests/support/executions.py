@@ -30,6 +30,17 @@ def ended(execution: Execution, within: float = 10) -> Execution:
     return found
 
 
+def left(job: Job, worker: uuid.UUID | None = None, **fields: Any) -> Execution:
+    """An execution that runs and belongs to `worker`."""
+    values = {
+        "status": Status.RUNNING,
+        "trigger_type": "scheduled",
+        "execution_type": "webhook",
+        "target": "http://127.0.0.1:1/",
+    }
+    return Execution.objects.create(job=job, worker_id=worker, **{**values, **fields})
+
+
 class IdleEngine:
     """Takes deliveries and keeps them in `deliveries`."""
 

@@ -2,24 +2,17 @@
 
 from __future__ import annotations
 
-import json
 import re
 import time
-from collections.abc import Callable, Iterator
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from threading import Thread
+from collections.abc import Callable
 from typing import Any
-from urllib.parse import parse_qs
 
-import jwt
 import pytest
-from cryptography.hazmat.primitives.asymmetric import rsa
 from django.test import Client
 from django_otp.oath import TOTP
 from django_otp.plugins.otp_totp.models import TOTPDevice
 
 from accounts.models import User
-from tests.support.installation import free_port
 
 PAGE = "/second-factor/"
 
@@ -94,63 +87,3 @@ class TestSecondFactor:
 
     def test_strangers_are_sent_to_the_login(self) -> None:
         assert Client().get(PAGE).headers["Location"].startswith("/admin/login/")
-
-
-class Provider:
-    """An OpenID provider on loopback that admits whoever `claims` says."""
-
-    def __init__(self) -> None:
-        self.claims: dict[str, Any] = {}
-        self.key = rsa.generate_private_key(public_exponent=65537, key_size=2048)
-        self.nonce = ""
-        self.challenge = ""
-        provider = self
-
-        class Handler(BaseHTTPRequestHandler):
-            def do_GET(self) -> None:
-                public = json.loads(jwt.algorithms.RSAAlgorithm.to_jwk(provider.key.public_key()))
-                self.answer(
-                    provider.claims if self.path == "/user" else {"keys": [{**public, "kid": "k", "alg": "RS256"}]}
-                )
-
-            def do_POST(self) -> None:
-                sent = parse_qs(self.rfile.read(int(self.headers["Content-Length"])).decode())
-                assert sent["client_secret"] == ["the secret"]
-                assert sent["code_verifier"]
-                now = int(time.time())
-                told = {
-                    **provider.claims,
-                    "aud": "cronsched",
-                    "nonce": provider.nonce,
-                    "iat": now,
-                    "exp": now + 60,
-                    "iss": "p",
-                }
-                token = jwt.encode(told, provider.key, algorithm="RS256", headers={"kid": "k"})
-                self.answer({"access_token": "a", "id_token": token, "token_type": "Bearer"})
-
-            def answer(self, body: Any) -> None:
-                raw = json.dumps(body).encode()
-                self.send_response(200)
-                self.send_header("Content-Type", "application/json")
-                self.send_header("Content-Length", str(len(raw)))
-                self.end_headers()
-                self.wfile.write(raw)
-
-            def log_message(self, *_: Any) -> None:
-                return
-
-        self._server = ThreadingHTTPServer(("127.0.0.1", free_port()), Handler)
-        self.url = f"http://127.0.0.1:{self._server.server_address[1]}"
-        Thread(target=self._server.serve_forever, kwargs={"poll_interval": 0.05}, daemon=True).start()
-
-    def close(self) -> None:
-        self._server.shutdown()
-        self._server.server_close()
-
-
-@pytest.fixture(scope="module")
-def provider() -> Iterator[Provider]:
-    found = Provider()
-    yield found
-    found.close()

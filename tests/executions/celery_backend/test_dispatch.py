@@ -17,28 +17,9 @@ from executions.delivery import engine
 from executions.models import Execution, Status
 from executions.services import trigger_now
 from jobs.models import Job
+from tests.support.executions import left
 
 pytestmark = pytest.mark.django_db
-
-
-@pytest.fixture
-def sent(settings: Any, monkeypatch: Any) -> dict[uuid.UUID, str]:
-    """The executions that were sent to workers, with their kinds."""
-    settings.EXECUTION_BACKEND = "celery"
-    kinds: dict[uuid.UUID, str] = {}
-    monkeypatch.setattr(dispatch, "send", kinds.update)
-    monkeypatch.setattr(dispatch, "waiting_messages", lambda: 0)
-    return kinds
-
-
-def left(job: Job, worker: uuid.UUID | None = None, **fields: Any) -> Execution:
-    values = {
-        "status": Status.RUNNING,
-        "trigger_type": "scheduled",
-        "execution_type": "webhook",
-        "target": "http://127.0.0.1:1/",
-    }
-    return Execution.objects.create(job=job, worker_id=worker, **{**values, **fields})
 
 
 def test_a_run_is_sent_and_belongs_to_nobody_yet(

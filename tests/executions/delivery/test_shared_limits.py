@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import threading
-import uuid
 from functools import partial
 from typing import Any
 
@@ -16,22 +15,11 @@ from hypothesis import strategies as st
 from executions.delivery import shared_limits
 from executions.delivery.concurrency import Limit, Limiter
 from executions.delivery.engine import Engine
-from executions.models import Execution, LimitAllocation, SharedLimit, Status, Worker
+from executions.models import LimitAllocation, SharedLimit, Worker
 from executions.recording import Recorder
-from jobs.models import Job
 from tests.support.target import wait_until
 
 pytestmark = pytest.mark.django_db
-
-
-def left(job: Job, worker: uuid.UUID | None = None, **fields: Any) -> Execution:
-    values = {
-        "status": Status.RUNNING,
-        "trigger_type": "scheduled",
-        "execution_type": "webhook",
-        "target": "http://127.0.0.1:1/",
-    }
-    return Execution.objects.create(job=job, worker_id=worker, **{**values, **fields})
 
 
 @hypothesis_settings(max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture])

@@ -24,22 +24,9 @@ from jobs.models import Job
 from jobs.services import remove_jobs
 from scheduler.firing import fire
 from scheduler.leadership import Leader
+from tests.support.rollups import ALL, BASE, minutes, ran, rebuild
 
 pytestmark = pytest.mark.django_db
-BASE = dt.datetime(2026, 3, 1, tzinfo=dt.UTC)
-ALL = DateRange(None, None)
-minutes = st.integers(0, 600)
-
-
-def ran(job: Job, minute: int, status: Status, seconds: float | None = 1.0, kind: str = "webhook") -> Execution:
-    return Execution.objects.create(
-        job=job, status=status, trigger_type="manual", execution_type=kind, target="x", duration_seconds=seconds,
-        started_at=BASE + dt.timedelta(minutes=minute, seconds=minute % 60),
-    )  # fmt: skip
-
-
-def rebuild() -> int:
-    return sum(1 for _ in rollups.rebuild())
 
 
 def by_hand(span: DateRange, job: Job | None) -> tuple[Any, ...]:

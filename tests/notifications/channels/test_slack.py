@@ -18,12 +18,6 @@ from tests.support.target import Target
 pytestmark = pytest.mark.django_db
 
 
-@pytest.fixture
-def slack(target: Target) -> str:
-    SlackSettings.objects.create(is_enabled=True, webhook_url=target.url + "/slack", channel="#qa")
-    return "/slack"
-
-
 class TestSlack:
     def test_an_ended_job_is_told_with_the_teams_mention_and_a_link(
         self, make_job: Callable[..., Job], slack: str, target: Target
