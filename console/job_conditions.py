@@ -10,9 +10,8 @@ from django.db.models import Q
 from django.utils import timezone
 
 from executions.models import Status
-from jobs.models import today
+from jobs.models import ENDING_SOON, today
 
-_SOON = dt.timedelta(days=30)
 _LATE = dt.timedelta(seconds=10)
 
 
@@ -22,7 +21,7 @@ def conditions() -> dict[str, Q]:
     return {
         "failing": active & Q(last_status=Status.FAILED),
         "problem": ~Q(problem=""),
-        "ending": active & Q(end_date__gte=day, end_date__lte=day + _SOON),
+        "ending": active & Q(end_date__gte=day, end_date__lte=day + ENDING_SOON),
         "idle": active & Q(next_run_at__isnull=True),
         "ended": Q(is_active=False, end_date__lt=day),
         "unknown_team": active & Q(pic_team__is_active=False),

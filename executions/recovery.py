@@ -52,7 +52,7 @@ def _release(orphans: Iterable[Execution]) -> int:
     released: list[Execution] = []
     ended: list[Finished] = []
     for execution in orphans:
-        reason = _reason(execution)
+        reason = why_not(execution)
         if reason:
             ended.append(Finished.of(execution, Outcome(False, error=reason), execution.worker_id))
         elif _give_to(None, execution):
@@ -62,13 +62,6 @@ def _release(orphans: Iterable[Execution]) -> int:
     if released or ended:
         log.warning("released %d executions of dead workers, and ended %d", len(released), len(ended))
     return len(released) + len(ended)
-
-
-def _reason(execution: Execution) -> str:
-    try:
-        return why_not(execution)
-    except ValueError as exc:
-        return f"what is stored of the job cannot be carried out: {exc}"
 
 
 def delete_dead_workers() -> int:

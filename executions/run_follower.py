@@ -36,6 +36,8 @@ MISSING = 3
 MISSING_AFTER = dt.timedelta(minutes=2)
 _KEPT = ("id", "status", "conclusion", "html_url", "run_attempt", "run_started_at", "updated_at")
 _PAGE = 50
+# Our own conclusion of a run that GitHub no longer knows.
+_GONE = "gone"
 _MOST = 2000
 # The description of each conclusion that is a failure; success, neutral and skipped are none (GitHub, "check runs").
 SUCCESSFUL = {"success", "neutral", "skipped"}
@@ -46,6 +48,7 @@ FAILURES = {
     "action_required": "waits for an approval that is required",
     "startup_failure": "could not be started: look at the workflow file",
     "stale": "was given up by GitHub as stale",
+    _GONE: "is gone from GitHub",
 }
 Key = tuple[str, str, UUID | None]
 
@@ -173,7 +176,7 @@ def _runs(
                 found[execution.run_id] = single.json()
             elif single.status_code == 404:
                 if _is_gone(execution, polled):
-                    found[execution.run_id] = {"status": "completed", "conclusion": "gone"}
+                    found[execution.run_id] = {"status": "completed", "conclusion": _GONE}
             else:
                 answer = single
                 break
@@ -210,12 +213,8 @@ def _finished(execution: Execution, run: dict[str, Any]) -> Finished:
         return _ended(
             execution, Outcome(True, execution.response_status, f"The workflow run ended: {conclusion}. {url}")
         )
-    words = (
-        "is gone from GitHub"
-        if conclusion == "gone"
-        else FAILURES.get(conclusion, f"ended as {conclusion or 'unknown'}")
-    )
-    error = f"The workflow run {words}. {url}"
+    reason = FAILURES.get(conclusion, f"ended as {conclusion or 'unknown'}")
+    error = f"The workflow run {reason}. {url}"
     return _ended(execution, Outcome(False, execution.response_status, execution.output, error))
 
 

@@ -18,6 +18,9 @@ from jobs.schedules.schedule import Schedule, schedule_of
 from jobs.targets import kinds
 from jobs.targets.kinds import Target
 
+# A job whose end date is at most this far away ends soon.
+ENDING_SOON = dt.timedelta(days=30)
+
 
 def today() -> dt.date:
     """The current day in the scheduler's zone."""
@@ -33,6 +36,10 @@ class JobQuerySet(models.QuerySet["Job"]):
     def due(self, at: dt.datetime) -> Self:
         """Active jobs whose next fire time is at or before `at`, oldest first."""
         return self.active().filter(next_run_at__lte=at).order_by("next_run_at", "id")
+
+    def ending_soon(self) -> Self:
+        """Active jobs whose end date is within `ENDING_SOON` from today."""
+        return self.active().filter(end_date__range=(today(), today() + ENDING_SOON))
 
     def expired(self) -> Self:
         """Jobs whose end date has passed (in the scheduler's zone)."""

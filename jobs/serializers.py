@@ -32,6 +32,10 @@ def _parsed(text: str) -> Any:
     return orjson.loads(text)
 
 
+# Declared fields that the API shows as the fields of the target.
+_HIDDEN = {"target_kind", "target_options"}
+
+
 class _Shown(NamedTuple):
     """A key of the API's job: the column or relation that it reads, and the conversion of its value (None:
     unchanged).
@@ -64,11 +68,10 @@ def _writer(field: JobField) -> Callable[[Any], Any] | None:
 @cache
 def _shown() -> tuple[_Shown, ...]:
     """The values that the API shows of a job, except `next_execution_at` and target fields without a column."""
-    hidden = {"target_kind", "target_options"}
     settings_of_job = [
         _Shown(field.name, field.traits.lookup or field.name, _writer(field))
         for field in job_fields()
-        if field.name not in hidden
+        if field.name not in _HIDDEN
     ]
     return (
         _Shown("id", "id", str),
@@ -84,8 +87,10 @@ def _shown() -> tuple[_Shown, ...]:
     )
 
 
-def _json_sources() -> list[str]:
-    return [one.source for one in _shown() if isinstance(_column(one.source), models.JSONField)]
+@cache
+def _json_places() -> tuple[int, ...]:
+    """The places in a row of the values that are JSON."""
+    return tuple(place for place, one in enumerate(_shown()) if isinstance(_column(one.source), models.JSONField))
 
 
 def _column(source: str) -> Any:
@@ -107,12 +112,12 @@ class JobRow(NamedTuple):
     @classmethod
     def all_of(cls, jobs: QuerySet[Job]) -> Iterator[JobRow]:
         """The rows of a queryset, in one query. JSON columns are read as text and each distinct text is parsed once."""
-        json_sources = set(_json_sources())
-        columns = [Cast(one.source, TextField()) if one.source in json_sources else one.source for one in _shown()]
-        places = [place for place, one in enumerate(_shown()) if one.source in json_sources]
+        columns: list[Any] = [one.source for one in _shown()]
+        for place in _json_places():
+            columns[place] = Cast(columns[place], TextField())
         for values in jobs.values_list(*columns):
             row = list(values)
-            for place in places:
+            for place in _json_places():
                 row[place] = _parsed(row[place])
             yield cls(tuple(row))
 
@@ -163,9 +168,6 @@ def _serializer_field(field: JobField, **kwargs: Any) -> serializers.Field[Any, 
         label = serializers.CharField if column.null or is_sent else serializers.SlugField
         return label(allow_null=column.null or is_sent, max_length=100, **kwargs)
     return serializers.CharField(allow_null=column.blank, max_length=column.max_length, **kwargs)
-
-
-_HIDDEN = {"target_kind", "target_options"}
 
 
 def _declared_fields(**kwargs: Any) -> dict[str, Any]:

@@ -16,7 +16,6 @@ from notifications.models import Channel, Message
 from settings_app.models import Preferences
 
 _LISTED = 20
-_SOON = dt.timedelta(days=30)
 
 
 def send_daily() -> int:
@@ -53,7 +52,7 @@ def _queue(flag: str, name: str, period: str, span: dt.timedelta) -> int:
 def _context(name: str, span: dt.timedelta) -> dict[str, Any]:
     since = timezone.now() - span
     counts = queries.total(rollups.by_hour(since).values())
-    ending = Job.objects.filter(is_active=True, end_date__range=(today(), today() + _SOON)).select_related("pic_team")
+    ending = Job.objects.ending_soon().select_related("pic_team")
     return {
         "name": name,
         "succeeded": counts.get(Status.SUCCESS, 0),

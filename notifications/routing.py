@@ -31,7 +31,6 @@ from notifications.routing_table import Kind, in_app
 from settings_app.models import GitHubCredential
 
 _BATCH = 500
-REMIND_DAYS = 30
 _CREDENTIAL_ENDS = dt.timedelta(days=7)
 
 
@@ -167,11 +166,7 @@ def _outcome(finished: Finished) -> tuple[Any, ...]:
 def remind_of_ending_jobs() -> int:
     """Notify about active jobs that end within 30 days, at most once a week for each job. Returns how many jobs."""
     day = today()
-    jobs = list(
-        Job.objects.active()
-        .filter(end_date__range=(day, day + dt.timedelta(days=REMIND_DAYS)))
-        .select_related("pic_team", "created_by")
-    )
+    jobs = list(Job.objects.ending_soon().select_related("pic_team", "created_by"))
     year, week, _ = day.isocalendar()
     name = f"{year}-W{week:02}"
     reminders = rendering.to_slack(f"ending {name}", jobs) + rendering.of_ending(name, jobs)

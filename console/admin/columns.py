@@ -16,11 +16,10 @@ from django.utils.translation import gettext_lazy, ngettext
 from audit.models import ChangeRecord
 from console.templatetags.console import duration
 from executions.models import Status
-from jobs.models import Job, today
+from jobs.models import ENDING_SOON, Job, today
 from jobs.schedules.schedule import CronError
 
 _SPARK_HEIGHT = 20
-_SOON_DAYS = 30
 
 
 @admin.display(description=gettext_lazy("Name"), ordering="name")
@@ -122,7 +121,7 @@ def recent(self: Any, job: Any) -> str:
 def ends(self: Any, job: Job) -> str:
     """The end date, coloured if it is near or past."""
     days = (job.end_date - today()).days
-    if days > _SOON_DAYS:
+    if days > ENDING_SOON.days:
         return f"{job.end_date:%Y-%m-%d}"
     kind, hint = (
         ("cs-over", _("has passed"))

@@ -82,7 +82,7 @@ def carry_out(executions: Sequence[Execution], limits: TeamLimits) -> int:
             reason = why_not(execution)
             deliveries += [] if reason else [_stored_delivery(execution, limits)]
         except (ValueError, TypeError, IndexError, AttributeError) as exc:
-            reason = f"what is stored of the job cannot be carried out: {exc}"
+            reason = _unreadable(exc)
         if reason:
             ended.append(Finished.of(execution, Outcome(False, error=reason), engine.worker_id()))
     store(ended)
@@ -98,8 +98,15 @@ def why_not(execution: Execution) -> str:
         return f"given up: {execution.takeovers} processes ended while they carried it out"
     if overrides.get("github_token"):
         return "the process that held this run's GitHub token ended; run it again"
-    kind = target_kind(execution.execution_type)
+    try:
+        kind = target_kind(execution.execution_type)
+    except ValueError as exc:
+        return _unreadable(exc)
     return kind.not_repeated if execution.worker_id is not None and not kind.repeatable else ""
+
+
+def _unreadable(exc: Exception) -> str:
+    return f"what is stored of the job cannot be carried out: {exc}"
 
 
 def _stored_delivery(execution: Execution, limits: TeamLimits) -> Delivery:

@@ -37,8 +37,16 @@ def deliverable(target: Target) -> DeliverableTarget:
 
 
 __all__ = [
-    "Deliverable", "DeliverableTarget", "GitHubDispatch", "GitHubTarget", "Outcome", "Send", "Webhook", "WebhookTarget",
+    "Deliverable",
+    "DeliverableTarget",
+    "GitHubDispatch",
+    "GitHubTarget",
+    "Outcome",
+    "Send",
+    "Webhook",
+    "WebhookTarget",
     "deliverable",
     "installed_kinds",
-    "register_kinds", "target_kind",
-]  # fmt: skip
+    "register_kinds",
+    "target_kind",
+]

@@ -48,9 +48,9 @@ class Target(ABC):
     # CSV columns that are read but never written.
     csv_only: ClassVar[dict[str, tuple[str, ...]]] = {}
 
-    @abstractmethod
     def values(self) -> dict[str, str]:
         """The values of its fields."""
+        return {field.name: getattr(self, field.name) for field in self.fields}
 
     @abstractmethod
     def __str__(self) -> str:

@@ -82,9 +82,6 @@ class GitHubTarget(DeliverableTarget):
                 )
         return cls(owner, repo, workflow)
 
-    def values(self) -> dict[str, str]:
-        return {field.name: getattr(self, field.name) for field in self.fields}
-
     @property
     def _parts(self) -> tuple[str, str, str]:
         return self.github_owner, self.github_repo, self.github_workflow_name

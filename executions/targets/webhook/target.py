@@ -40,9 +40,6 @@ class WebhookTarget(DeliverableTarget):
 
     target_url: str
 
-    def values(self) -> dict[str, str]:
-        return {"target_url": self.target_url}
-
     def __str__(self) -> str:
         return self.target_url
 
@@ -67,7 +64,7 @@ class WebhookTarget(DeliverableTarget):
         return asked
 
     def as_overrides(self) -> dict[str, str]:
-        return {"target_url": self.target_url}
+        return self.values()
 
     @property
     def host(self) -> str:

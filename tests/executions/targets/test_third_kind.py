@@ -52,9 +52,6 @@ class TopicTarget(DeliverableTarget):
 
     topic_name: str
 
-    def values(self) -> dict[str, str]:
-        return {"topic_name": self.topic_name}
-
     def __str__(self) -> str:
         return f"topic:{self.topic_name}"
 
