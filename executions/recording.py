@@ -168,7 +168,7 @@ class Recorder:
                 )
                 connection.close()
                 if self._stopping.is_set() and not foreseen:
-                    log.error("%d outcomes are left to whoever takes this process's executions over", len(self._queue))
+                    log.error("%d outcomes are not stored: recovery takes these executions over", len(self._queue))
                     break
                 time.sleep(backoff)
                 backoff = min(2 * backoff, _LONGEST_BACKOFF_SECONDS)
@@ -193,7 +193,7 @@ class Recorder:
     def _beat(self) -> None:
         now = time.monotonic()
         if not self.is_current:
-            log.warning("no heartbeat for %.0f s: going on as a new worker", now - self._beat_at)
+            log.warning("no heartbeat for %.0f s: continuing as a new worker", now - self._beat_at)
             Worker.objects.filter(pk=self.worker_id).delete()
             self.worker_id = uuid4()
             self._register()
@@ -213,7 +213,7 @@ class Recorder:
         settled = mine.filter(started_at__lt=timezone.now() - timedelta(seconds=SWEEP_SECONDS))
         stray = [pk for pk in settled.order_by().values_list("pk", flat=True) if pk not in known]
         if stray:
-            log.warning("%d executions of this worker are not known here: left to others", len(stray))
+            log.warning("%d executions of this worker are unknown to its engine: released", len(stray))
             for start in range(0, len(stray), _BATCH):
                 mine.filter(pk__in=stray[start : start + _BATCH]).update(worker_id=None)
 
@@ -228,7 +228,7 @@ class Recorder:
         try:
             Worker.objects.filter(pk=self.worker_id).delete()
         except DatabaseError as exc:
-            log.warning("the worker row could not be given up: %s", exc)
+            log.warning("the worker row could not be deleted: %s", exc)
         connection.close()
 
 
@@ -254,7 +254,7 @@ def _write_or_end(item: Item) -> None:
     except (OperationalError, InterfaceError):
         raise
     except Exception:
-        log.exception("what came of an execution cannot be stored", extra={"execution": str(item.execution_id)})
+        log.exception("the outcome of an execution cannot be stored", extra={"execution": str(item.execution_id)})
         if isinstance(item, Finished):
             outcome = Outcome(
                 False, item.outcome.response_status, error="internal error: its outcome could not be stored"
@@ -301,7 +301,7 @@ def store(batch: list[Finished]) -> None:
         # The whole batch is retried, including its signal.
         raise
     except Exception:
-        log.exception("telling of %d finished executions failed", len(batch))
+        log.exception("the signal about %d finished executions failed", len(batch))
 
 
 def lock_jobs(job_ids: Iterable[UUID]) -> None:

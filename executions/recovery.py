@@ -43,7 +43,7 @@ def recover() -> int:
     with engine.local_engine().claiming(execution.pk for execution in orphans):
         mine = [execution for execution in orphans if _give_to(engine.worker_id(), execution)]
         ended = carry_out(mine, team_limits())
-    log.warning("took over %d executions of dead workers; %d of them are ended", len(mine), ended)
+    log.warning("took over %d executions of dead workers and ended %d of them", len(mine), ended)
     return len(mine)
 
 

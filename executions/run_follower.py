@@ -113,7 +113,7 @@ class RunFollower:
             token = github_api.token_of(credential_id)
             runs, answer = _runs(owner, repo, token, executions, polled)
         except (github_api.NoToken, requests.RequestException, ValueError) as exc:
-            log.warning("the runs of %s/%s could not be asked for: %s", owner, repo, type(exc).__name__)
+            log.warning("the runs of %s/%s could not be requested: %s", owner, repo, type(exc).__name__)
             self._later(polled)
             return 0
         if answer.status_code == 401:

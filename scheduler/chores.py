@@ -36,7 +36,7 @@ def pause_ended_jobs() -> None:
     """Disable the jobs whose end date was yesterday."""
     paused = pause_expired()
     if paused:
-        log.info("paused %d jobs whose end date has passed", len(paused))
+        log.info("disabled %d jobs whose end date has passed", len(paused))
 
 
 @util.close_old_connections  # type: ignore[untyped-decorator]
@@ -61,13 +61,13 @@ def keep_history() -> None:
     if rollups.is_lacking():
         for _hour in rollups.rebuild():
             continue
-    log.info("deleted %d executions that are kept no longer", retention.prune())
+    log.info("retention deleted %d executions", retention.prune())
 
 
 @util.close_old_connections  # type: ignore[untyped-decorator]
 def remind() -> None:
     """Notify about jobs that end within 30 days."""
-    log.info("told of %d jobs that end soon", remind_of_ending_jobs())
+    log.info("sent reminders about %d jobs that end soon", remind_of_ending_jobs())
 
 
 @util.close_old_connections  # type: ignore[untyped-decorator]

@@ -167,7 +167,7 @@ def _tell_of_unrun(unrun: Mapping[UUID, int]) -> None:
         with transaction.atomic():
             notify_unrun(unrun)
     except Exception:
-        log.exception("telling of fire times that were not run failed")
+        log.exception("notifications about missed fire times failed")
 
 
 def _open_statuses(jobs: list[Job]) -> dict[UUID, frozenset[str]]:

@@ -141,7 +141,7 @@ class Term:
             except Exception:
                 # An error in these steps must not stop firing, which runs in another thread.
                 backoff = min(2 * backoff, _LONGEST_BACKOFF_SECONDS)
-                log.exception("tending the clock failed, trying again in %.1f s", backoff)
+                log.exception("reconciliation failed, trying again in %.1f s", backoff)
                 connection.close()
                 self._due.set()
             self._stop.wait(backoff)
@@ -228,7 +228,7 @@ class Term:
                 close_old_connections()
                 follower.poll()
             except Exception:
-                log.exception("following workflow runs failed, trying again")
+                log.exception("polling workflow runs failed, trying again")
                 connection.close()
                 self._over.wait(_LONGEST_BACKOFF_SECONDS)
         connection.close()
@@ -237,7 +237,7 @@ class Term:
         try:
             running = chores.start()
         except Exception:
-            log.exception("the product's own jobs could not be started in this term")
+            log.exception("the chores could not be started in this term")
             return
         self._over.wait()
         running.shutdown(wait=False)
@@ -247,7 +247,7 @@ class Term:
         try:
             self._leader.resign()
         except (DatabaseError, InterfaceError) as exc:
-            log.warning("the lead could not be given up in the database: %s", exc)
+            log.warning("leadership could not be released in the database: %s", exc)
 
 
 def _is_database(exc: Exception) -> bool:

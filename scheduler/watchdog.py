@@ -53,7 +53,7 @@ def _begin(kind: str, words: str, now: dt.datetime) -> None:
             Incident.objects.create(kind=kind, since=now)
             notify_scheduler_incident(words, over=False)
     except IntegrityError:
-        log.debug("another process told of %s", kind)
+        log.debug("another process notified about %s", kind)
 
 
 def _end(trouble: Incident, now: dt.datetime) -> None:
@@ -99,7 +99,7 @@ def watch(over: threading.Event) -> None:
             close_old_connections()
             check()
         except Exception:
-            log.exception("the scheduler could not be watched, trying again")
+            log.exception("the watchdog failed, trying again")
             connection.close()
     connection.close()
 

@@ -41,12 +41,12 @@ class SingleSignOn(OIDCAuthenticationBackend):  # type: ignore[misc]  # the libr
         """Create an account without a password; None if the account is inactive or accounts are not created."""
         email = str(claims["email"]).lower()
         if not settings.OIDC_ROLE or User.objects.filter(email=email).exists():
-            log.warning("single sign-on refused somebody who has no active account")
+            log.warning("single sign-on refused a user without an active account")
             return None
         try:
             return services.admit(_username(claims, email), email, settings.OIDC_ROLE)
         except DomainError as exc:
-            log.warning("single sign-on could make no account: %s", exc.error)
+            log.warning("single sign-on could not create an account: %s", exc.error)
             return None
 
     def update_user(self, user: User, claims: dict[str, Any]) -> User:

@@ -105,7 +105,7 @@ def _leader() -> Iterator[Finding]:
             "backlog",
             "note",
             f"{due} jobs are due and not yet fired",
-            "Look again; if it grows, read the leader's log.",
+            "Check again; if it grows, read the leader's log.",
         )
     hour = timezone.now() - dt.timedelta(hours=1)
     changes = LeaderTerm.objects.filter(started_at__gte=hour).count()
@@ -153,7 +153,7 @@ def _secrets() -> Iterator[Finding]:
             "secrets", "bad", exc.message, "Add the old key to CRONSCHED_ENCRYPTION_KEYS, behind the new one."
         )
     else:
-        yield Finding("secrets", "ok", "all stored secrets can be opened")
+        yield Finding("secrets", "ok", "all stored secrets can be decrypted")
 
 
 def _targets() -> Iterator[Finding]:

@@ -95,7 +95,7 @@ class Sender:
         except Exception as exc:
             self._quiet_until = time.monotonic() + _QUIET_SECONDS
             foreseen = isinstance(exc, _BROKEN)
-            log.warning("the broker took no executions, they are sent again later: %s", exc, exc_info=not foreseen)
+            log.warning("the broker accepted no executions; they are sent again later: %s", exc, exc_info=not foreseen)
 
 
 _sender: tuple[int, Sender] | None = None

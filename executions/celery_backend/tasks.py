@@ -42,7 +42,7 @@ def carry_out(*arguments: Any, **more: Any) -> int:
         with delivery.claiming(ids):
             return _carry_out(ids, delivery.worker_id)
     except (DatabaseError, InterfaceError) as exc:
-        log.warning("%d executions could not be claimed, they are sent again later: %s", len(ids), exc)
+        log.warning("%d executions could not be claimed and are sent again later: %s", len(ids), exc)
         connection.close()
         return 0
 

@@ -18,7 +18,7 @@ from scheduler.models import Leadership
 
 class Command(BaseCommand):
     help = (
-        "Ends with 0 while a worker of this host has a heartbeat, or a scheduler leads somewhere; else with "
+        "Exits with 0 if a worker of this host has a heartbeat or a scheduler leads, otherwise with "
         "1. For health checks."
     )
     requires_system_checks: list[str] = []

@@ -13,8 +13,8 @@ from cronsched.ops.backups import CannotBackUp, backup
 
 class Command(BaseCommand):
     help = (
-        "Writes a backup of the database to a new file, while everything runs. Keep the data directory's "
-        "secret_key as well: it opens the stored secrets."
+        "Writes a backup of the database to a new file while all processes run. Back up secret_key in"
+        " the data directory as well: it decrypts the stored secrets."
     )
 
     def add_arguments(self, parser: Any) -> None:

@@ -14,9 +14,7 @@ _SIGNS = {"ok": "ok  ", "note": "note", "bad": "BAD "}
 
 
 class Command(BaseCommand):
-    help = (
-        "Says in plain words what is wrong with this installation, and how to mend it. Ends with 1 if something is bad."
-    )
+    help = "Reports problems of this installation and their remedies. Exits with 1 if a finding is bad."
     requires_system_checks: list[str] = []
 
     def add_arguments(self, parser: Any) -> None:

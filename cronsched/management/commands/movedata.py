@@ -14,9 +14,9 @@ from cronsched.ops.move_database import CannotMove, move
 
 class Command(BaseCommand):
     help = (
-        "Copies everything to another, empty database, from SQLite to PostgreSQL or back, and verifies it by "
-        "counts and checksums. Stop every"
-        " process of Cronsched first. Interrupted, it goes on where it was."
+        "Copies all data to another, empty database, from SQLite to PostgreSQL or back, and verifies "
+        "it by counts and checksums. Stop all processes of Cronsched first. An interrupted move "
+        "continues where it stopped."
     )
 
     def add_arguments(self, parser: Any) -> None:

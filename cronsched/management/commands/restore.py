@@ -13,9 +13,7 @@ from cronsched.ops.backups import CannotBackUp, restore
 
 
 class Command(BaseCommand):
-    help = (
-        "Puts a backup in the place of the database, and brings it up to date. Stop every process of Cronsched first."
-    )
+    help = "Replaces the database by a backup and migrates it. Stop all processes of Cronsched first."
     requires_system_checks: list[str] = []
 
     def add_arguments(self, parser: Any) -> None:

@@ -19,9 +19,9 @@ log = logging.getLogger("cronsched.worker")
 
 class Command(BaseCommand):
     help = (
-        "Carries out executions that the scheduler sends through the broker (EXECUTION_BACKEND=celery). Run as "
-        "many as wanted, on any"
-        " hosts. SIGTERM and Ctrl-C let calls under way finish, and leave the rest to others."
+        "Delivers executions that the scheduler sends through the broker (EXECUTION_BACKEND=celery). "
+        "Any number may run, on any host. SIGTERM and Ctrl-C let running calls finish and release the"
+        " others."
     )
     requires_system_checks: list[str] = []
 
@@ -42,7 +42,7 @@ class Command(BaseCommand):
         engine.local_engine()
         try:
             while self._serve(app, wanted):
-                log.warning("a message that could not be read was dropped; going on")
+                log.warning("dropped an unreadable message")
         finally:
             shut_down()
 

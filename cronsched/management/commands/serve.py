@@ -13,7 +13,7 @@ from cronsched.ops import setup, supervisor
 
 
 class Command(BaseCommand):
-    help = "Sets up what is missing, then serves the API, the admin and the scheduler together. Ctrl-C stops all of it."
+    help = "Sets up the installation if needed, then runs API, admin and scheduler together. Ctrl-C stops them."
     requires_system_checks: list[str] = []
 
     def handle(self, *args: Any, **options: Any) -> None:

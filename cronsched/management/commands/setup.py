@@ -10,7 +10,7 @@ from cronsched.ops import setup
 
 
 class Command(BaseCommand):
-    help = "Brings the database up to date and makes the first admin if there is none. Safe to run again."
+    help = "Migrates the database and creates the first admin if there is none. Safe to repeat."
     requires_system_checks: list[str] = []
 
     def handle(self, *args: Any, **options: Any) -> None:

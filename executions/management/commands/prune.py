@@ -12,9 +12,8 @@ from executions import retention
 
 class Command(BaseCommand):
     help = (
-        "Deletes the executions that EXECUTIONS_KEPT_DAYS, _SUCCESS, _FAILED and _UNRUN keep no longer, in small "
-        "steps. The scheduler does so"
-        " each hour. Statistics stay."
+        "Deletes executions beyond EXECUTIONS_KEPT_DAYS, _SUCCESS, _FAILED and _UNRUN, in small "
+        "steps, as the scheduler does every hour. Statistics remain."
     )
 
     def add_arguments(self, parser: Any) -> None:

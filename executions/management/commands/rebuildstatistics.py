@@ -14,8 +14,8 @@ from executions.statistics import rollups
 
 class Command(BaseCommand):
     help = (
-        "Counts the executions that there are anew, hour by hour, while everything runs. Hours whose "
-        "executions were deleted stay."
+        "Computes the statistics again from the stored executions, hour by hour, while all processes "
+        "run. Hours whose executions were deleted remain."
     )
 
     def add_arguments(self, parser: Any) -> None:

@@ -13,11 +13,11 @@ from jobs.transfer.exporting import write_csv, write_json
 
 
 class Command(BaseCommand):
-    help = "Writes all jobs as CSV or JSON that importjobs reads again. JSON keeps mail settings too."
+    help = "Writes all jobs as CSV or JSON for importjobs. JSON includes mail settings and policies."
 
     def add_arguments(self, parser: ArgumentParser) -> None:
         parser.add_argument("--format", choices=["csv", "json"], default="csv")
-        parser.add_argument("--output", help="a file; standard output without it")
+        parser.add_argument("--output", help="a file; default: standard output")
 
     def handle(self, *args: Any, **options: Any) -> None:
         jobs = Job.objects.select_related("category", "pic_team").order_by("name")

@@ -15,11 +15,11 @@ from jobs.transfer.importing import Import, import_jobs, import_json
 
 
 class Command(BaseCommand):
-    help = "Creates jobs from a CSV file (as the bulk upload reads it) or a JSON file (as exportjobs writes it)."
+    help = "Creates jobs from a CSV file (in the form of the bulk upload) or a JSON file (in the form of exportjobs)."
 
     def add_arguments(self, parser: ArgumentParser) -> None:
         parser.add_argument("file", type=Path)
-        parser.add_argument("--dry-run", action="store_true", help="check every row, create nothing")
+        parser.add_argument("--dry-run", action="store_true", help="validate every row without creating jobs")
         parser.add_argument("--owner", help="username of the account that the jobs will belong to")
         parser.add_argument("--default-github-owner", default="", help="for rows without an owner")
         parser.add_argument("--json", action="store_true", help="print the result as JSON")

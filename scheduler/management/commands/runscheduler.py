@@ -13,8 +13,8 @@ from scheduler.process import SchedulerProcess
 
 class Command(BaseCommand):
     help = (
-        "Fires jobs on time. Several may run: one leads, the others stand by. SIGTERM and Ctrl-C hand the lead over"
-        " at once and let calls under way finish."
+        "Fires jobs on time. Any number may run: one leads, the others stand by. SIGTERM and Ctrl-C "
+        "pass leadership on at once and let running calls finish."
     )
 
     def handle(self, *args: Any, **options: Any) -> None:

@@ -12,9 +12,8 @@ from settings_app.services import reencrypt
 
 class Command(BaseCommand):
     help = (
-        "Encrypts every secret in the database under the first of CRONSCHED_ENCRYPTION_KEYS. To rotate: put a "
-        "new key in"
-        " front, restart, run this, then take the old key away."
+        "Encrypts every secret in the database with the first of CRONSCHED_ENCRYPTION_KEYS. To "
+        "rotate: put a new key first, restart, run this command, then remove the old key."
     )
 
     def handle(self, *args: Any, **options: Any) -> None:
