@@ -25,7 +25,7 @@ class SlackSettingsForm(forms.ModelForm[SlackSettings]):
     new_webhook_url = forms.CharField(
         label=_("Webhook URL"),
         required=False,
-        widget=forms.PasswordInput(render_value=False, attrs={"autocomplete": "off"}),
+        widget=UnfoldAdminPasswordWidget(attrs={"autocomplete": "off"}),
         help_text=_("https only; stored encrypted and not shown again. Leave it empty to keep the one that is stored."),
     )
 

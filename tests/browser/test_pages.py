@@ -55,6 +55,33 @@ def test_every_page_is_accessible(
     assert not findings, "\n".join(findings)
 
 
+FORMS = [
+    "jobs/job/add/",
+    "import/",
+    "taxonomy/category/add/",
+    "taxonomy/picteam/add/",
+    "accounts/user/add/",
+    "settings_app/slacksettings/",
+    "settings_app/githubcredential/add/",
+]
+# Fields for typing whose edge cannot be seen: no border, and no background that differs from the page's.
+UNSEEN = """() => [...document.querySelectorAll("input, textarea, select")].filter((field) => {
+    const style = getComputedStyle(field);
+    const typed = !["hidden", "checkbox", "radio", "submit", "button", "file"].includes(field.type);
+    const shown = field.offsetParent !== null && field.offsetHeight > 1 && style.opacity !== "0";
+    const edge = parseFloat(style.borderTopWidth) > 0 || style.boxShadow !== "none";
+    return typed && shown && !edge && !field.closest("#nav-sidebar, header, .search, [role=search]");
+}).map((field) => field.name || field.id)"""
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_every_field_of_a_form_can_be_seen(open_page: Callable[..., Page], scheme: str) -> None:
+    page = open_page(color_scheme=scheme)
+    for path in FORMS:
+        page.goto(path)
+        assert page.evaluate(UNSEEN) == [], f"{path}: fields without an edge"
+
+
 def test_nothing_is_wider_than_a_phone(open_page: Callable[..., Page], seen: dict[str, Any]) -> None:
     page = open_page(viewport={"width": 390, "height": 800})
     for path in pages_of(seen):
