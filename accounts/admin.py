@@ -129,9 +129,12 @@ class ApiTokenForm(forms.ModelForm[ApiToken]):
     """The form of a new token that belongs to the user who fills it in."""
 
     days = forms.IntegerField(
-        label=_("Days until it expires"), min_value=1, max_value=api_tokens.LONGEST_DAYS, initial=90,
+        label=_("Days until it expires"),
+        min_value=1,
+        max_value=api_tokens.LONGEST_DAYS,
+        initial=90,
         widget=UnfoldAdminIntegerFieldWidget,
-    )  # fmt: skip
+    )
 
     class Meta:
         model = ApiToken

@@ -351,10 +351,19 @@ def store_followed(batch: list[Followed]) -> None:
     """Write the runs that are followed from here on."""
     columns = ("run_id", "run_url", "response_status", "output", "target", "attempts", "worker_id")
     rows = [
-        (one.run.id, one.run.url, one.response_status, one.output, one.target, one.attempts, None, one.execution_id,
-        one.worker_id)
+        (
+            one.run.id,
+            one.run.url,
+            one.response_status,
+            one.output,
+            one.target,
+            one.attempts,
+            None,
+            one.execution_id,
+            one.worker_id,
+        )
         for one in batch
-    ]  # fmt: skip
+    ]
     update_many(Execution, columns, ("id", "worker_id"), rows, condition=f"AND status IN {OPEN_SQL}")
 
 

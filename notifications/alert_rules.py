@@ -144,11 +144,19 @@ def _store(states: dict[UUID, FailureState], known: set[UUID]) -> None:
     )
     fields = ("recent", "since", "failures", "alerted_at", "reminded_at", "acknowledged_at", "acknowledged_by")
     rows = [
-        (one.recent, one.since, one.failures, one.alerted_at, one.reminded_at, one.acknowledged_at,
-        one.acknowledged_by_id, job_id)
+        (
+            one.recent,
+            one.since,
+            one.failures,
+            one.alerted_at,
+            one.reminded_at,
+            one.acknowledged_at,
+            one.acknowledged_by_id,
+            job_id,
+        )
         for job_id, one in kept.items()
         if job_id in known
-    ]  # fmt: skip
+    ]
     update_many(FailureState, fields, ("job",), rows)
 
 

@@ -40,11 +40,15 @@ def _queue(flag: str, name: str, period: str, span: dt.timedelta) -> int:
     html = render_to_string("notifications/report.html", context)
     made = [
         Message(
-            key=f"email {name} {period} {address}", channel=Channel.EMAIL, recipient=address, subject=subject,
-            text=text, html=html
+            key=f"email {name} {period} {address}",
+            channel=Channel.EMAIL,
+            recipient=address,
+            subject=subject,
+            text=text,
+            html=html,
         )
         for address in addresses
-    ]  # fmt: skip
+    ]
     Message.objects.bulk_create(made, ignore_conflicts=True)
     return len(made)
 

@@ -206,10 +206,20 @@ class Row(NamedTuple):
         is_open = planned.status in OPEN
         at = planned.moment if planned.status == Status.MISSED else now
         return cls(
-            uuid7(), job.pk, planned.status.value, TriggerType.SCHEDULED.value, planned.moment, at,
+            uuid7(),
+            job.pk,
+            planned.status.value,
+            TriggerType.SCHEDULED.value,
+            planned.moment,
+            at,
             None if is_open else at,
-            target.kind, str(target), worker_id if is_open else None, planned.reason, "", [],
-        )  # fmt: skip
+            target.kind,
+            str(target),
+            worker_id if is_open else None,
+            planned.reason,
+            "",
+            [],
+        )
 
 
 def _insert(rows: list[Row]) -> set[UUID]:

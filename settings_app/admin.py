@@ -81,20 +81,22 @@ class GitHubCredentialForm(forms.ModelForm[GitHubCredential]):
     """Secrets are not shown again; an empty field keeps the stored one."""
 
     new_token = forms.CharField(
-        label=_("Token"), required=False, widget=UnfoldAdminPasswordWidget(attrs={"autocomplete": "off"}),
+        label=_("Token"),
+        required=False,
+        widget=UnfoldAdminPasswordWidget(attrs={"autocomplete": "off"}),
         help_text=_(
             "With the permission Actions: read and write. Stored encrypted and not shown again; "
             "leave it empty to keep it."
         ),
-    )  # fmt: skip
+    )
     new_private_key = forms.CharField(
-        label=_("Private key (PEM)"), required=False, widget=UnfoldAdminTextareaWidget(attrs={"rows": 4,
-        "autocomplete": "off", "spellcheck": "false"}),
+        label=_("Private key (PEM)"),
+        required=False,
+        widget=UnfoldAdminTextareaWidget(attrs={"rows": 4, "autocomplete": "off", "spellcheck": "false"}),
         help_text=_(
-            "The whole file, for a GitHub App. Stored encrypted and not shown again; "
-            "leave it empty to keep it."
+            "The whole file, for a GitHub App. Stored encrypted and not shown again; leave it empty to keep it."
         ),
-    )  # fmt: skip
+    )
 
     class Meta:
         model = GitHubCredential

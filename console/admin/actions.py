@@ -43,9 +43,12 @@ def _each(
 def run_now(model_admin: Any, request: HttpRequest, queryset: QuerySet[Job]) -> None:
     """Run the selected jobs once, including inactive ones."""
     _each(
-        model_admin, request, queryset, lambda job, user: trigger_now(job.pk, {}, by=user),
-        _("started; see their executions.")
-    )  # fmt: skip
+        model_admin,
+        request,
+        queryset,
+        lambda job, user: trigger_now(job.pk, {}, by=user),
+        _("started; see their executions."),
+    )
 
 
 @admin.action(description=gettext_lazy("Enable"), permissions=["change"])

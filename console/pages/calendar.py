@@ -225,9 +225,15 @@ def _band_marks(
 
 
 def _tracks(
-    date: dt.date, jobs: QuerySet[Job], groups: list[forecast.Group], frequent: set[str], labels: dict[Any, str],
-    by_job: bool, now: dt.datetime, filters: Filters,
-) -> list[Track]:  # fmt: skip
+    date: dt.date,
+    jobs: QuerySet[Job],
+    groups: list[forecast.Group],
+    frequent: set[str],
+    labels: dict[Any, str],
+    by_job: bool,
+    now: dt.datetime,
+    filters: Filters,
+) -> list[Track]:
     lane = "job_id" if by_job else "job__pic_team_id"
     rows = (
         _executions(date, date, jobs)
