@@ -87,7 +87,8 @@ def one(*pieces: bytes, closes: bool = False) -> Reply:
         (OK, False, Reply(200, "ok")),
         (b"HTTP/1.1 204 No Content\r\n\r\n", False, Reply(204, "")),
         (b"HTTP/1.1 304 Not Modified\r\nContent-Length: 9\r\n\r\n", False, Reply(304, "")),
-        (b"HTTP/1.1 200 OK\r\nTransfer-Encoding: " b"chunked\r\n\r\n3\r\nabc\r\n2;x=y\r\nde\r\n0\r\n\r\n", False,
+        (b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n"
+         b"3\r\nabc\r\n2;x=y\r\nde\r\n0\r\n\r\n", False,
         Reply(200, "abcde")),
         (b"HTTP/1.0 200 OK\r\n\r\nuntil the end", True, Reply(200, "until the end")),
         (b"HTTP/1.1 200 OK\r\nTransfer-Encoding: identity\r\n\r\nuntil the end", True, Reply(200, "until the end")),
