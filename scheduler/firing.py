@@ -7,7 +7,7 @@ import logging
 import threading
 from collections import Counter, defaultdict
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from functools import cache
 from typing import NamedTuple
 from uuid import UUID
@@ -42,35 +42,24 @@ def _read() -> tuple[str, ...]:
     return (*names(having="fired"), "next_run_at")
 
 
-@dataclass
-class Fired:
-    """The result of `fire`: executions that run, executions that were only recorded, and jobs that cannot be fired."""
-
-    executions: int = 0
-    recorded: int = 0
-    unusable: list[str] = field(default_factory=list)
-
-
-def fire(leader: Leader, over: threading.Event | None = None) -> Fired:
+def fire(leader: Leader, over: threading.Event | None = None) -> None:
     """Fire every due fire time, in chunks of one transaction each; a chunk's calls are submitted after its commit.
 
     A job is due when its `next_run_at` has passed. `UNIQUE (job, scheduled_for)` allows one execution for each fire
     time, even if several processes fire. Then queued executions whose turn has come are started. Returns early when
     `over` is set. Raises `NotLeading` if another process has become the leader.
     """
-    fired = Fired()
     limits = team_limits()
     while not (over and over.is_set()):
         now = timezone.now()
         with transaction.atomic():
             leader.check_fence()
-            jobs = _due_jobs(now, fired)
+            jobs = _due_jobs(now)
             if not jobs:
                 break
-            deliveries = _fire_chunk(jobs, now, limits, fired)
+            deliveries = _fire_chunk(jobs, now, limits)
         backends.submit(deliveries)
     start_queued(leader, limits)
-    return fired
 
 
 def start_queued(leader: Leader, limits: TeamLimits) -> int:
@@ -94,7 +83,7 @@ def start_queued(leader: Leader, limits: TeamLimits) -> int:
     return len(chosen)
 
 
-def _due_jobs(now: dt.datetime, fired: Fired) -> list[Job]:
+def _due_jobs(now: dt.datetime) -> list[Job]:
     """The next chunk of due jobs, locked. A row that cannot be read (edited by hand) is suspended and does not stop
     the others.
     """
@@ -110,19 +99,18 @@ def _due_jobs(now: dt.datetime, fired: Fired) -> list[Job]:
         try:
             jobs.append(Job.objects.only(*_read()).get(pk=pk))
         except (ValueError, TypeError) as exc:
-            _put_aside(pk, name, f"what is stored cannot be read: {exc}", fired)
+            _put_aside(pk, name, f"what is stored cannot be read: {exc}")
     return jobs
 
 
-def _put_aside(pk: UUID, name: str, reason: str, fired: Fired) -> None:
+def _put_aside(pk: UUID, name: str, reason: str) -> None:
     """Clear a job's next fire time until it is edited, and notify about it."""
     log.error("job %s (%s) cannot be fired: %s", pk, name, reason)
-    fired.unusable.append(str(pk))
     Job.objects.filter(pk=pk).update(next_run_at=None, problem=reason[:500])
     notify_unschedulable(pk, name, reason)
 
 
-def _fire_chunk(jobs: list[Job], now: dt.datetime, limits: TeamLimits, fired: Fired) -> list[Delivery]:
+def _fire_chunk(jobs: list[Job], now: dt.datetime, limits: TeamLimits) -> list[Delivery]:
     worker_id = backends.new_worker_id()
     deliveries: dict[UUID, Delivery] = {}
     rows: list[Row] = []
@@ -140,7 +128,7 @@ def _fire_chunk(jobs: list[Job], now: dt.datetime, limits: TeamLimits, fired: Fi
                 if row.status == Status.RUNNING
             }
         except (ValueError, TypeError, OverflowError, IndexError, AttributeError) as exc:
-            _put_aside(job.pk, job.name, str(exc), fired)
+            _put_aside(job.pk, job.name, str(exc))
             continue
         by_next[planned.following].append(job)
         rows += new
@@ -152,8 +140,6 @@ def _fire_chunk(jobs: list[Job], now: dt.datetime, limits: TeamLimits, fired: Fi
         if row.id in stored and row.status not in OPEN
     )
     ran = [delivery for execution_id, delivery in deliveries.items() if execution_id in stored]
-    fired.executions += len(ran)
-    fired.recorded += len(stored) - len(ran)
     _advance(by_next, now, {delivery.job_id for delivery in ran})
     unrun = Counter(row.job for row in rows if row.id in stored and row.status in {Status.MISSED, Status.SKIPPED})
     if unrun:

@@ -20,11 +20,16 @@ document.addEventListener("alpine:init", () => {
 document.addEventListener("DOMContentLoaded", () => {
   const board = document.querySelector("[data-live]");
   if (!board) return;
-  setInterval(async () => {
-    if (document.hidden || board.contains(document.activeElement)) return;
-    try {
-      const answer = await fetch(board.dataset.live, { headers: { "X-Requested-With": "XMLHttpRequest" } });
-      if (answer.ok && !answer.redirected) board.innerHTML = await answer.text();
-    } catch { /* the next try comes soon */ }
-  }, 1000 * Number(board.dataset.every));
+  setInterval(
+    async () => {
+      if (document.hidden || board.contains(document.activeElement)) return;
+      try {
+        const answer = await fetch(board.dataset.live, { headers: { "X-Requested-With": "XMLHttpRequest" } });
+        if (answer.ok && !answer.redirected) board.innerHTML = await answer.text();
+      } catch {
+        /* the next try comes soon */
+      }
+    },
+    1000 * Number(board.dataset.every),
+  );
 });
