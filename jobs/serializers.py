@@ -28,8 +28,13 @@ from jobs.transfer.importing import Import
 
 @lru_cache(maxsize=20_000)
 def _parsed(text: str) -> Any:
-    """A parsed JSON value. All rows with the same text share it, so it must not be modified."""
-    return orjson.loads(text)
+    """A parsed JSON value; the text itself if it is no JSON. All rows with the same text share it, so it must not be
+    modified.
+    """
+    try:
+        return orjson.loads(text)
+    except orjson.JSONDecodeError:
+        return text
 
 
 # Declared fields that the API shows as the fields of the target.

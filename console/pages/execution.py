@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import datetime as dt
 import json
+from collections.abc import Iterator
 from typing import Any
 
 from core.masking import masked, masked_text
@@ -16,7 +17,7 @@ _WIDTH, _ROW = 600, 26
 
 def context(execution: Execution) -> dict[str, Any]:
     """The values of the page, except for the row itself."""
-    overrides = execution.overrides or {}
+    overrides = _overrides(execution)
     metadata = overrides.get("metadata", execution.job.metadata)
     target = _target(execution)
     return {
@@ -36,13 +37,23 @@ def _shown_metadata(metadata: Any) -> str:
         return "…"
 
 
+def _overrides(execution: Execution) -> dict[str, Any]:
+    """The overrides; none if what is stored is no object."""
+    return execution.overrides if isinstance(execution.overrides, dict) else {}
+
+
+def _attempts(execution: Execution) -> Iterator[tuple[dt.datetime, float, dict[str, Any]]]:
+    """Each attempt with its start and seconds; entries that cannot be read are left out."""
+    for one in execution.attempts if isinstance(execution.attempts, list) else ():
+        try:
+            yield dt.datetime.fromisoformat(one["started_at"]), float(one.get("duration_seconds") or 0), one
+        except (TypeError, ValueError, KeyError):
+            continue
+
+
 def timeline(execution: Execution) -> dict[str, Any]:
     """The attempts as bars from the start of the first to the end of the last."""
-    attempts = [
-        (dt.datetime.fromisoformat(one["started_at"]), one.get("duration_seconds") or 0.0, one)
-        for one in execution.attempts
-        if one.get("started_at")
-    ]
+    attempts = list(_attempts(execution))
     if not attempts:
         return {}
     begin = attempts[0][0]
@@ -58,7 +69,7 @@ def timeline(execution: Execution) -> dict[str, Any]:
             "x": round((_WIDTH - 4) * (start - begin).total_seconds() / whole, 1),
             "y": (number - 1) * _ROW,
             "width": round(max(3.0, _WIDTH * took / whole), 1),
-            "kind": "success" if one.get("status") and 200 <= one["status"] < 300 else "failed",
+            "kind": "success" if one.get("status") in range(200, 300) else "failed",
         }
         for number, (start, took, one) in enumerate(attempts, start=1)
     ]
@@ -88,7 +99,7 @@ def _target(execution: Execution) -> DeliverableTarget | None:
 
 def overrides_of(execution: Execution) -> dict[str, Any]:
     """The overrides of a repeated run: the same metadata and target, without the token of a single run."""
-    overrides = execution.overrides or {}
+    overrides = _overrides(execution)
     found = {"metadata": overrides["metadata"]} if "metadata" in overrides else {}
     if "target" in overrides:
         found |= target_of(execution).as_overrides()

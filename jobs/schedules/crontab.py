@@ -127,7 +127,10 @@ def _item(name: str, item: str, low: int, high: int, names: dict[str, int]) -> r
     if last is not None:
         end = _value(name, last, low, high, names)
         if end < start:
-            raise CronError(f"The range '{item}' in the {name} field runs backwards: write the smaller value first.")
+            raise CronError(
+                f"The range '{item}' in the {name} field runs backwards: if it goes past the end, write "
+                f"{_span(start, min(high, 6) if high == 7 else high)},{_span(low, end)}."
+            )
     if step is not None:
         if int(step) == 0:
             raise CronError(f"The step in '{item}' of the {name} field is 0: write 1 or more.")
@@ -136,6 +139,10 @@ def _item(name: str, item: str, low: int, high: int, names: dict[str, int]) -> r
                 f"'{item}' in the {name} field has a step but no range: write {start}-{high}/{step} or */{step}."
             )
     return range(start, end + 1, int(step or 1))
+
+
+def _span(first: int, last: int) -> str:
+    return str(first) if first == last else f"{first}-{last}"
 
 
 def _value(name: str, text: str, low: int, high: int, names: dict[str, int]) -> int:

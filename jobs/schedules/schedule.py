@@ -3,21 +3,18 @@
 from __future__ import annotations
 
 import datetime as dt
-import re
 import threading
-from calendar import day_name, month_name
 from dataclasses import dataclass, field
 from functools import lru_cache
 from itertools import islice
 from typing import TYPE_CHECKING
 from zoneinfo import ZoneInfo
 
-from cron_descriptor import Options, get_description
 from croniter import croniter
 from django.conf import settings
 from django.utils import translation
 
-from jobs.schedules import crontab, dst
+from jobs.schedules import crontab, dst, words
 from jobs.schedules.crontab import CronError, Crontab, Field
 
 if TYPE_CHECKING:
@@ -31,7 +28,7 @@ LARGEST_LEAP = dt.timedelta(hours=3)
 @dataclass(frozen=True)
 class Schedule:
     """A cron expression (crontab(5), see `jobs.schedules.crontab`) in a zone. Fire times are aware UTC datetimes on
-    whole minutes.
+    whole minutes of the zone's clock.
 
     Daylight saving follows Debian's cron(8): skipped times fire right after the change, times in a repeated hour fire
     once; expressions with `*` for minute or hour follow the wall clock. Create one with `schedule_of`.
@@ -43,7 +40,10 @@ class Schedule:
 
     def next(self, after: dt.datetime) -> dt.datetime:
         """The first fire time strictly after `after` (aware)."""
-        return _next(self, _floor(after))
+        start = after.astimezone(dt.UTC).replace(second=0, microsecond=0)
+        found = _next(self, start)
+        # Some offsets of the past have seconds (Africa/Monrovia before 1972), and so have the fire times under them.
+        return found if found > after else _next(self, start + MINUTE)
 
     def previous(self, before: dt.datetime) -> dt.datetime:
         """The last fire time strictly before `before` (aware)."""
@@ -79,8 +79,8 @@ class Schedule:
         return list(self.tab.minutes) if self.tab.matches_day(day) else []
 
     def describe(self) -> str:
-        """The schedule in words, in the active language if cron-descriptor supports it."""
-        return _describe(self.tab, translation.get_language() or "en")
+        """The schedule in words, in the active language: English or Japanese."""
+        return words.describe(self.tab, translation.get_language() or "en")
 
     def _from(self, after: dt.datetime) -> Iterator[dt.datetime]:
         while True:
@@ -92,10 +92,6 @@ class Schedule:
 def schedule_of(expression: str, zone: ZoneInfo | None = None) -> Schedule:
     """The schedule of an expression, by default in the scheduler's zone. Raises `CronError` with the reason."""
     return Schedule(expression, zone or settings.SCHEDULER_ZONE, crontab.parse(expression))
-
-
-def _floor(moment: dt.datetime) -> dt.datetime:
-    return moment.astimezone(dt.UTC).replace(second=0, microsecond=0)
 
 
 @lru_cache(maxsize=50_000)
@@ -147,25 +143,6 @@ def _iterator(tab: Crontab) -> croniter:
 
 def _listed(field: Field, size: int) -> str:
     return "*" if len(field.values) == size else ",".join(map(str, sorted(field.values)))
-
-
-_IN_JAPANESE = dict(zip(day_name, [f"{day}曜日" for day in "月火水木金土日"], strict=True)) | {
-    name: f"{number}月" for number, name in enumerate(month_name) if name
-}
-_NAMES = re.compile(r"\b(?:" + "|".join(_IN_JAPANESE) + r")\b")
-
-
-@lru_cache(maxsize=5_000)
-def _describe(tab: Crontab, language: str) -> str:
-    options = Options()
-    options.use_24hour_time_format = True
-    options.locale_code = {"ja": "ja_JP"}.get(language[:2], "en_US")
-    words = str(get_description(tab.text, options))
-    if options.locale_code == "ja_JP":
-        # cron-descriptor takes these names from the locale of the process.
-        words = _NAMES.sub(lambda match: _IN_JAPANESE[match[0]], words)
-    # cron-descriptor joins the day fields by "or" always; crontab(5) joins them by "and" if one begins with `*`.
-    return words if tab.either_day else words.replace(", or on ", ", only on ")
 
 
 __all__ = ["CronError", "Schedule", "schedule_of"]

@@ -12,7 +12,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from console.pages.execution import context
-from core.masking import MASK
+from core.masking import MASK, masked_text
 from executions.models import Execution
 from jobs.models import Job
 
@@ -73,3 +73,9 @@ def test_secrets_are_masked_in_whole_and_in_cut_answers(make_job: Callable[..., 
         assert "s3cr3t" not in shown["received"] or output.startswith("Authorization"), shown["received"]
         assert MASK in shown["received"]
         assert "s3cr3t" not in shown["target"]
+
+
+def test_masking_takes_time_in_proportion_to_the_text() -> None:
+    long = "x" * 200_000 + ' api.token : "' + "y" * 200_000
+    assert masked_text(long).endswith(f" api.token : {MASK}")
+    assert masked_text("pass " * 50_000 + ":" * 10_000)

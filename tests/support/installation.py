@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import atexit
 import os
+import shutil
 import signal
 import socket
 import subprocess
 import sys
+import tempfile
 import time
 from collections.abc import Mapping
+from functools import cache
 from pathlib import Path
 from typing import Any, Self
 
@@ -78,7 +82,10 @@ class Installation:
         self._clients: dict[str, Client] = {}
 
     def __enter__(self) -> Self:
-        self.manage("setup")
+        if "DATABASE_URL" in self.env:
+            self.manage("setup")
+        else:
+            shutil.copytree(_fresh_folder(), self.folder, dirs_exist_ok=True)
         schedulers, web = self._counts
         if web:
             self.start_web()
@@ -187,6 +194,15 @@ class Installation:
         except requests.ConnectionError:
             return False
         return bool(health["scheduler_running"]) or self._counts[0] == 0
+
+
+@cache
+def _fresh_folder() -> Path:
+    """A data directory as `setup` leaves it, with SQLite; made once for all installations of this process."""
+    folder = Path(tempfile.mkdtemp(prefix="cronsched-fresh-"))
+    atexit.register(shutil.rmtree, folder, ignore_errors=True)
+    Installation(folder).manage("setup")
+    return folder
 
 
 def next_minute() -> float:

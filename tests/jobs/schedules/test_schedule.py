@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import datetime as dt
 import time
-from zoneinfo import ZoneInfo
+from zoneinfo import ZoneInfo, available_timezones
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from jobs.schedules.schedule import CronError, schedule_of
@@ -199,10 +199,26 @@ class TestDaylightSaving:
         assert walls(found, LORD_HOWE) == ["2026-10-04 02:30", "2026-10-05 02:15"]
 
 
-def test_a_description_says_the_days_as_they_are_joined() -> None:
-    either = schedule_of("0 9 1 * 1", JST).describe()
-    both = schedule_of("0 9 */2 * 1", JST).describe()
-    assert "09:00" in either
-    assert "or" in either
-    assert "only" in both
-    assert "or on" not in both
+@pytest.mark.parametrize(
+    ("expression", "advice"),
+    [
+        ("0 22-2 * * *", "22-23,0-2"),
+        ("0 0 * * sat-sun", "6,0"),
+        ("0 0 * * fri-mon", "5-6,0-1"),
+        ("0 0 * nov-feb *", "11-12,1-2"),
+    ],
+)
+def test_the_advice_about_a_reversed_range_means_the_same(expression: str, advice: str) -> None:
+    with pytest.raises(CronError, match=f"write {advice}\\."):
+        schedule_of(expression)
+
+
+@given(
+    st.sampled_from(["0 0 * * *", "30 0 * * *", "*/7 * * * *", "15 2 * * 0"]),
+    st.sampled_from(sorted(available_timezones())),
+    st.datetimes(dt.datetime(1960, 1, 1), dt.datetime(2060, 1, 1)),
+)
+@example("0 0 * * *", "Africa/Monrovia", dt.datetime(1972, 1, 7, 0, 44, 30))
+def test_the_next_fire_time_is_later_in_every_zone(expression: str, zone: str, moment: dt.datetime) -> None:
+    after = moment.replace(tzinfo=dt.UTC)
+    assert schedule_of(expression, ZoneInfo(zone)).next(after) > after
