@@ -27,6 +27,7 @@ CONCLUSIONS = {"success", "failure", "cancelled", "timed_out", "action_required"
 _FILE = re.compile(r"([a-z_]+)(?:-(\d+))?\.ya?ml")
 _DISPATCH = re.compile(r"/repos/([^/]+)/([^/]+)/actions/workflows/([^/]+)/dispatches")
 _RUNS = re.compile(r"/repos/([^/]+)/([^/]+)/actions/runs(?:/(\d+))?")
+_CANCEL = re.compile(r"/repos/([^/]+/[^/]+)/actions/runs/(\d+)/cancel")
 _CONTENTS = re.compile(r"/repos/[^/]+/[^/]+/contents/\.github/workflows/([^/]+)")
 _DEFAULT_SECONDS = 3.0
 
@@ -112,6 +113,8 @@ class GitHub:
             return self._dispatch(found[1], found[2], found[3], body) if method == "POST" else (405, {}, {})
         if found := _RUNS.fullmatch(route):
             return self._listed(f"{found[1]}/{found[2]}", int(found[3]) if found[3] else None)
+        if (found := _CANCEL.fullmatch(route)) and method == "POST":
+            return self._cancel(found[1], int(found[2]))
         if found := _CONTENTS.fullmatch(route):
             text = self.files.get(found[1])
             return (200, text, {}) if text is not None and method == "GET" else (404, {"message": "Not Found"}, {})
@@ -146,6 +149,15 @@ class GitHub:
             return 204, None, {}
         told = run.body()
         return 200, {"workflow_run_id": run.id, "run_url": told["url"], "html_url": told["html_url"]}, {}
+
+    def _cancel(self, repository: str, run_id: int) -> tuple[int, Any, dict[str, str]]:
+        run = self.runs.get(run_id)
+        if run is None or run.repository != repository:
+            return 404, {"message": "Not Found"}, {}
+        if run.body()["status"] == "completed":
+            return 409, {"message": "Cannot cancel a workflow run that is completed."}, {}
+        run.conclusion, run.seconds = "cancelled", self._now() - run.began
+        return 202, {}, {}
 
     def _listed(self, repository: str, run_id: int | None) -> tuple[int, Any, dict[str, str]]:
         if run_id is not None:

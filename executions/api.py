@@ -106,6 +106,17 @@ class ExecutionView(APIView):
         return Response({"execution": NamedExecutionSerializer.of(services.get_execution(execution_id))})
 
 
+class CancelView(APIView):
+    """Cancel an execution that has not ended. A workflow run that it started is cancelled on GitHub."""
+
+    permission_classes = (ReadOrMayCreateJobs,)
+
+    @endpoint(shape("Cancelled", message=openapi.text(), execution=NamedExecutionSerializer()), 403, 404, 409)
+    def post(self, request: Request, execution_id: str) -> Response:
+        execution = services.cancel(execution_id, by=require_login(request))
+        return Response({"message": "Execution cancelled", "execution": NamedExecutionSerializer.of(execution)})
+
+
 class JobExecutionsView(APIView):
     """The newest executions of one job."""
 

@@ -49,4 +49,4 @@ def shut_down() -> None:
         for first in range(0, len(ids), _BATCH):
             # Executions that another worker claimed in the meantime stay with it.
             held = Execution.objects.filter(pk__in=ids[first : first + _BATCH], worker_id=worker_id, status__in=OPEN)
-            held.update(worker_id=None)
+            held.update(worker_id=None, call_began_at=None)

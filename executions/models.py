@@ -93,6 +93,13 @@ class Execution(models.Model):
     worker_id = models.UUIDField(
         _("worker id"), null=True, help_text=_("The worker that delivers it; empty before a worker has claimed it.")
     )
+    call_began_at = models.DateTimeField(
+        _("call began at"),
+        null=True,
+        help_text=_(
+            "When the call under way began; empty between calls. Only for targets whose call must not be made twice."
+        ),
+    )
     takeovers = models.PositiveSmallIntegerField(
         _("takeovers"),
         default=0,

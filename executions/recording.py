@@ -28,6 +28,9 @@ log = logging.getLogger("cronsched.recorder")
 _GATHER_SECONDS = 0.05
 _BATCH = 1000
 HEARTBEAT_SECONDS = 5.0
+# Interval in seconds at which a worker looks for executions that were cancelled, and how long ago they may have been.
+_CANCEL_SECONDS = 1.0
+_RECENTLY = timedelta(minutes=5)
 # Interval in seconds at which rows of this worker are compared with the engine's deliveries, and their minimum age.
 SWEEP_SECONDS = 10.0
 # Seconds without a heartbeat after which a worker is considered dead.
@@ -36,7 +39,11 @@ _LONGEST_BACKOFF_SECONDS = 5.0
 
 
 class Finished(NamedTuple):
-    """An execution that has ended, before and after it is stored."""
+    """An execution that has ended, before and after it is stored.
+
+    `unrun` is MISSED or CANCELLED for an execution that ends without an outcome of its call; `outcome.error` says why.
+    `jitter` is the job's own delay after the fire time, in seconds.
+    """
 
     execution_id: UUID
     worker_id: UUID | None
@@ -48,10 +55,13 @@ class Finished(NamedTuple):
     target: str
     outcome: Outcome
     attempts: list[dict[str, Any]]
-    delay: float = 0
+    jitter: float = 0
+    unrun: Status | None = None
 
     @classmethod
-    def of(cls, execution: Execution, outcome: Outcome, worker_id: UUID | None) -> Finished:
+    def of(
+        cls, execution: Execution, outcome: Outcome, worker_id: UUID | None, unrun: Status | None = None
+    ) -> Finished:
         """A stored execution that ends now with this outcome."""
         return cls(
             execution_id=execution.pk,
@@ -64,14 +74,24 @@ class Finished(NamedTuple):
             target=execution.target,
             outcome=outcome,
             attempts=execution.attempts,
+            jitter=0 if execution.scheduled_for is None else execution.job.jitter,
+            unrun=unrun,
         )
+
+    @classmethod
+    def missed(cls, execution: Execution, reason: str, worker_id: UUID | None) -> Finished:
+        """A stored execution that has missed its start deadline."""
+        return cls.of(execution, Outcome(False, error=reason), worker_id, Status.MISSED)
 
     @property
     def status(self) -> Status:
-        return Status.SUCCESS if self.outcome.ok else Status.FAILED
+        return self.unrun or (Status.SUCCESS if self.outcome.ok else Status.FAILED)
 
     @property
-    def duration_seconds(self) -> float:
+    def duration_seconds(self) -> float | None:
+        """Seconds from the start to the end; None for a missed execution, which did not run."""
+        if self.unrun == Status.MISSED:
+            return None
         return round((self.completed_at - self.started_at).total_seconds(), 3)
 
 
@@ -95,7 +115,17 @@ class Followed(NamedTuple):
     attempts: list[dict[str, Any]]
 
 
-Item = Finished | Progress | Followed
+class CallBegins(NamedTuple):
+    """A call that must not be made twice is about to begin. `told` is called once that is stored, with whether the
+    execution still belongs to its worker.
+    """
+
+    execution_id: UUID
+    worker_id: UUID | None
+    told: Callable[[bool], object]
+
+
+Item = Finished | Progress | Followed | CallBegins
 
 
 class Recorder:
@@ -114,9 +144,10 @@ class Recorder:
         self._stopping = threading.Event()
         self._thread = threading.Thread(target=self._run, name="recorder", daemon=True)
         self._beat_at = 0.0
-        self._swept_at = time.monotonic()
-        # The engine tells which executions it holds.
+        self._swept_at = self._looked_at = time.monotonic()
+        # The engine tells which executions it holds, and stops those that were cancelled.
         self.known: Callable[[], set[UUID]] = set
+        self.cancel: Callable[[Iterable[UUID]], object] = list
 
     def start(self) -> None:
         """Register this process as a worker and start writing."""
@@ -152,13 +183,14 @@ class Recorder:
     def _run(self) -> None:
         backoff = 0.1
         while not (self._stopping.is_set() and not self._queue):
-            self._wake.wait(HEARTBEAT_SECONDS)
+            self._wake.wait(_CANCEL_SECONDS)
             self._wake.clear()
             self._stopping.wait(_GATHER_SECONDS)
             try:
                 self._flush()
                 self._beat()
                 self._sweep()
+                self._look_for_cancelled()
                 backoff = 0.1
             except Exception as exc:
                 # An exception here would end the thread, and every later outcome would be lost.
@@ -208,14 +240,29 @@ class Recorder:
         if now - self._swept_at < SWEEP_SECONDS:
             return
         self._swept_at = now
-        known = self.known()
         mine = Execution.objects.filter(status=Status.RUNNING, run_id=None, worker_id=self.worker_id)
         settled = mine.filter(started_at__lt=timezone.now() - timedelta(seconds=SWEEP_SECONDS))
-        stray = [pk for pk in settled.order_by().values_list("pk", flat=True) if pk not in known]
+        # Read before the engine is asked: what is claimed in between is known to it, or not among the rows.
+        rows = list(settled.order_by().values_list("pk", flat=True))
+        known = self.known()
+        stray = [pk for pk in rows if pk not in known]
         if stray:
             log.warning("%d executions of this worker are unknown to its engine: released", len(stray))
             for start in range(0, len(stray), _BATCH):
                 mine.filter(pk__in=stray[start : start + _BATCH]).update(worker_id=None)
+
+    def _look_for_cancelled(self) -> None:
+        """Let the engine stop the executions of this worker that were cancelled, by whatever process."""
+        now = time.monotonic()
+        if now - self._looked_at < _CANCEL_SECONDS:
+            return
+        self._looked_at = now
+        known = self.known()
+        if known:
+            cancelled = Execution.objects.filter(
+                status=Status.CANCELLED, worker_id=self.worker_id, completed_at__gte=timezone.now() - _RECENTLY
+            )
+            self.cancel(known.intersection(cancelled.order_by().values_list("pk", flat=True)))
 
     def _heartbeat(self) -> bool:
         return bool(
@@ -245,6 +292,7 @@ def _write(items: list[Item]) -> None:
     store([item for item in items if isinstance(item, Finished)])
     note([item for item in items if isinstance(item, Progress)])
     store_followed([item for item in items if isinstance(item, Followed)])
+    mark_calls([item for item in items if isinstance(item, CallBegins)])
 
 
 def _write_or_end(item: Item) -> None:
@@ -262,6 +310,8 @@ def _write_or_end(item: Item) -> None:
             _write([item._replace(outcome=outcome, target="", attempts=[])])
         elif isinstance(item, Followed):
             _write([item._replace(run=Run(item.run.id, ""), output="", target="")])
+        elif isinstance(item, CallBegins):
+            item.told(False)
 
 
 @transaction.atomic
@@ -338,13 +388,27 @@ def _fire_lag(one: Finished, fire_time: datetime | None) -> float | None:
     if fire_time is None or not one.attempts:
         return None
     first = datetime.fromisoformat(one.attempts[0]["started_at"])
-    return max(0.0, (first - fire_time).total_seconds() - one.delay)
+    return max(0.0, (first - fire_time).total_seconds() - one.jitter)
 
 
 def note(batch: list[Progress]) -> None:
-    """Write the attempts of executions that continue."""
-    rows = [(item.attempts, item.execution_id, item.worker_id) for item in batch]
-    update_many(Execution, ("attempts",), ("id", "worker_id"), rows, condition=f"AND status IN {OPEN_SQL}")
+    """Write the attempts of executions that continue, and that no call of them is under way."""
+    rows = [(item.attempts, None, item.execution_id, item.worker_id) for item in batch]
+    columns = ("attempts", "call_began_at")
+    update_many(Execution, columns, ("id", "worker_id"), rows, condition=f"AND status IN {OPEN_SQL}")
+
+
+def mark_calls(batch: list[CallBegins]) -> None:
+    """Write that calls begin, and tell the engine which of them it may make."""
+    for worker_id in {item.worker_id for item in batch}:
+        mine = [item for item in batch if item.worker_id == worker_id]
+        held = Execution.objects.filter(
+            pk__in=[item.execution_id for item in mine], worker_id=worker_id, status=Status.RUNNING
+        )
+        held.update(call_began_at=timezone.now())
+        kept = set(held.filter(call_began_at__isnull=False).order_by().values_list("pk", flat=True))
+        for item in mine:
+            item.told(item.execution_id in kept)
 
 
 def store_followed(batch: list[Followed]) -> None:

@@ -13,18 +13,23 @@ from collections.abc import Callable, Iterable, Sequence
 from uuid import UUID
 
 from django.db.models import F, QuerySet
+from django.utils import timezone
 
 from executions import backends
 from executions.celery_backend import dispatch
 from executions.delivery import engine
 from executions.delivery.carry_out import carry_out, team_limits, why_not
+from executions.delivery.start_deadline import missed
 from executions.models import OPEN, Execution, Status, Worker
 from executions.recording import STALE_SECONDS, Finished, store
 from executions.targets import Outcome
+from jobs.fields import MisfirePolicy
 
 log = logging.getLogger("cronsched.recovery")
 # The leader calls this every three seconds; a longer gap means that this process was suspended.
 _GAP_SECONDS = 8.0
+RESCUE_AFTER = dt.timedelta(hours=24)
+_SHORTEST_GRACE = dt.timedelta(seconds=1)
 _BATCH = 500
 
 
@@ -45,6 +50,44 @@ def recover() -> int:
         ended = carry_out(mine, team_limits())
     log.warning("took over %d executions of dead workers and ended %d of them", len(mine), ended)
     return len(mine)
+
+
+def end_missed() -> int:
+    """End the unclaimed executions that have missed their start deadline; returns how many. The leader calls it every
+    few seconds, so that an outage of all workers leaves no backlog that grows.
+    """
+    waiting = Execution.objects.unclaimed().exclude(job__misfire_policy=MisfirePolicy.RUN_ALL)
+    late = waiting.filter(scheduled_for__lt=timezone.now() - _SHORTEST_GRACE).order_by("pk")
+    ended, last = 0, UUID(int=0)
+    while batch := list(late.filter(pk__gt=last).select_related("job")[:_BATCH]):
+        last = batch[-1].pk
+        reasons = missed(batch)
+        store([Finished.missed(one, reasons[one.pk], None) for one in batch if one.pk in reasons])
+        ended += len(reasons)
+    if ended:
+        log.warning("%d executions waited for a worker for too long: missed", ended)
+    return ended
+
+
+def rescue() -> int:
+    """End executions that are still running long after every limit on their calls: the last net, should a worker live
+    and forget one. Returns how many.
+    """
+    now = timezone.now()
+    running = Execution.objects.filter(status=Status.RUNNING, run_id=None, started_at__lt=now - RESCUE_AFTER)
+    stuck = [one for one in running.select_related("job").order_by("started_at")[:_BATCH] if _is_stuck(one, now)]
+    hours = int(RESCUE_AFTER.total_seconds() // 3600)
+    reason = f"given up: no outcome within {hours} hours, jitter and retries not counted"
+    store([Finished.of(one, Outcome(False, error=reason), one.worker_id) for one in stuck])
+    if stuck:
+        log.error("gave up %d executions that had no outcome for %d hours", len(stuck), hours)
+    return len(stuck)
+
+
+def _is_stuck(execution: Execution, now: dt.datetime) -> bool:
+    job = execution.job
+    allowed = dt.timedelta(seconds=job.jitter_seconds + job.retry_deadline_seconds)
+    return execution.started_at < now - RESCUE_AFTER - allowed
 
 
 def _release(orphans: Iterable[Execution]) -> int:

@@ -1,4 +1,4 @@
-"""What users can do with executions: run a job now, and make a test run of a target."""
+"""What users can do with executions: run a job now, cancel an execution, and make a test run of a target."""
 
 from __future__ import annotations
 
@@ -11,19 +11,21 @@ from django.db import transaction
 
 from accounts.models import User
 from core.api import payload
-from core.api.errors import NotFound, invalid_field
+from core.api.errors import Conflict, NotFound, invalid_field
 from executions import backends
 from executions.delivery import engine
-from executions.delivery.carry_out import delivery_of, team_limits
+from executions.delivery.carry_out import delivery_of, target_of, team_limits
 from executions.http.connection import DeliveryError
-from executions.models import Execution, Status, TriggerType
-from executions.targets import deliverable
+from executions.models import OPEN, Execution, Status, TriggerType
+from executions.recording import Finished, store
+from executions.targets import Outcome, deliverable
 from jobs import validation
 from jobs.models import Job, Revision
 from jobs.services import get_job, job_expired, pause_expired, require_owner
 from jobs.targets import parsing
 
 _TOKEN_LIMIT = 1000
+_TRIES = 3
 
 
 def trigger_now(job_id: Any, data: Mapping[str, Any], *, by: User) -> Execution:
@@ -71,11 +73,37 @@ def trigger_now(job_id: Any, data: Mapping[str, Any], *, by: User) -> Execution:
             job.metadata if metadata is None else metadata,
             limits=team_limits(),
             worker_id=execution.worker_id,
-            manual=True,
             token=token,
         )
         transaction.on_commit(lambda: backends.submit([delivery]))
     return execution
+
+
+def cancel(execution_id: Any, *, by: User) -> Execution:
+    """Cancel an execution that has not ended: no further call of it begins, a call under way is broken off, and a run
+    that it started elsewhere is cancelled there. Raises `Execution already ended` or `Run not cancelled`.
+    """
+    execution = get_execution(execution_id)
+    require_owner(execution.job, by)
+    if execution.status in OPEN and execution.run_id is not None:
+        target_of(execution).cancel_run(execution.run_id, execution.job)
+    for _ in range(_TRIES):
+        if execution.status not in OPEN:
+            break
+        store([_cancelled(execution, by)])
+        # A worker may have claimed it in the meantime.
+        execution = get_execution(execution_id)
+    if execution.status != Status.CANCELLED:
+        raise Conflict("Execution already ended", f"It has ended with the status '{execution.status}'.")
+    return execution
+
+
+def _cancelled(execution: Execution, by: User) -> Finished:
+    reason = f"cancelled by {by.email}"
+    if execution.call_began_at is not None:
+        reason += " while the target was being called: what the call starts may have started"
+    outcome = Outcome(False, execution.response_status, execution.output, reason)
+    return Finished.of(execution, outcome, execution.worker_id, Status.CANCELLED)
 
 
 def try_target(data: Mapping[str, Any]) -> dict[str, Any]:

@@ -83,9 +83,10 @@ def _usual(jobs: dict[UUID, Job], but: set[UUID]) -> dict[UUID, float]:
 
 def _slow(job: Job, one: Finished, usual: float | None) -> list[Alert]:
     """A run is slow if it took longer than the job's limit, or much longer than its latest runs."""
-    if job.slow_after_seconds and one.duration_seconds > job.slow_after_seconds:
+    took = one.duration_seconds or 0.0
+    if job.slow_after_seconds and took > job.slow_after_seconds:
         return [Alert(AlertKind.SLOW, job, one)]
-    if usual is not None and one.duration_seconds > max(_TIMES * usual, usual + _AT_LEAST_SECONDS):
+    if usual is not None and took > max(_TIMES * usual, usual + _AT_LEAST_SECONDS):
         return [Alert(AlertKind.SLOW, job, one, usual=usual)]
     return []
 

@@ -7,6 +7,7 @@ Alerts about single jobs follow the job's alert rules (`notifications.alert_rule
 from __future__ import annotations
 
 import datetime as dt
+from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 from uuid import UUID
@@ -114,7 +115,11 @@ def _of_credential(credential: GitHubCredential) -> Event:
 
 
 def on_executions_finished(sender: Any, finished: Sequence[Finished], **_: Any) -> None:
-    """Receive `executions_finished`."""
+    """Receive `executions_finished`. Cancelled executions are known to the people who cancelled them."""
+    unrun = Counter(one.job_id for one in finished if one.status == Status.MISSED)
+    if unrun:
+        notify_unrun(unrun)
+    finished = [one for one in finished if one.unrun is None]
     told = [one for one in finished if one.status == Status.FAILED or _success_is_told(one)]
     insert_new(Event, _OUTCOME_COLUMNS, [_outcome(one) for one in told])
     jobs = Job.objects.filter(pk__in={one.job_id for one in finished}).filter(

@@ -74,10 +74,12 @@ def start_queued(leader: Leader, limits: TeamLimits) -> int:
         Execution.objects.filter(pk__in=[execution.pk for execution in chosen]).update(
             status=Status.RUNNING, started_at=now, worker_id=worker_id
         )
+        Job.objects.filter(pk__in=[execution.job_id for execution in chosen]).update(
+            last_execution_at=now, last_status=Status.RUNNING
+        )
         Revision.bump()
     for execution in chosen:
-        # No call of these executions has begun.
-        execution.started_at, execution.worker_id = now, None
+        execution.started_at, execution.worker_id = now, worker_id
     backends.start(chosen, limits)
     return len(chosen)
 
@@ -121,7 +123,14 @@ def _fire_chunk(jobs: list[Job], now: dt.datetime, limits: TeamLimits) -> list[D
             new = [Row.of(job, one, now, worker_id) for one in planned.executions]
             starting = {
                 row.id: delivery_of(
-                    job, row.id, now, deliverable(job.target), job.metadata, limits=limits, worker_id=worker_id
+                    job,
+                    row.id,
+                    now,
+                    deliverable(job.target),
+                    job.metadata,
+                    limits=limits,
+                    worker_id=worker_id,
+                    scheduled_for=row.scheduled_for,
                 )
                 for row in new
                 if row.status == Status.RUNNING

@@ -71,13 +71,15 @@ def _moments(job: Job, now: dt.datetime) -> tuple[list[dt.datetime], bool]:
 def _by_misfire_policy(
     job: Job, moments: list[dt.datetime], now: dt.datetime
 ) -> tuple[list[dt.datetime], list[dt.datetime]]:
-    """The fire times to run, and the missed ones."""
+    """The fire times to run, and the missed ones: those within the grace run as usual, the policy is for the others."""
     if job.misfire_policy == MisfirePolicy.RUN_ALL:
         return moments, []
-    late = now - moments[-1] > dt.timedelta(seconds=job.misfire_grace_seconds)
-    if job.misfire_policy == MisfirePolicy.SKIP and late:
-        return [], moments
-    return moments[-1:], moments[:-1]
+    grace = dt.timedelta(seconds=job.misfire_grace_seconds)
+    late = [moment for moment in moments if now - moment >= grace]
+    in_time = moments[len(late) :]
+    if job.misfire_policy == MisfirePolicy.SKIP or in_time:
+        return in_time, late
+    return late[-1:], late[:-1]
 
 
 def _by_overlap_policy(job: Job, run: list[dt.datetime], open_statuses: frozenset[str]) -> list[Planned]:

@@ -13,7 +13,7 @@ from django.utils import timezone
 
 from executions.backends import new_worker_id, shut_down
 from executions.celery_backend.dispatch import Unclaimed
-from executions.recovery import recover
+from executions.recovery import end_missed, recover, rescue
 from executions.run_follower import RunFollower
 from notifications.outbox import send_due
 from scheduler import chores
@@ -203,7 +203,9 @@ class Term:
             try:
                 close_old_connections()
                 recover()
+                rescue()
                 if unclaimed:
+                    end_missed()
                     unclaimed.resend()
             except Exception as exc:
                 log.warning("executions could not be recovered, trying again: %s", exc, exc_info=not _is_database(exc))

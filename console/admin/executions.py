@@ -21,7 +21,7 @@ from console.templatetags.console import duration
 from core.admin import ReadOnlyAdmin
 from core.api.errors import DomainError
 from executions import services
-from executions.models import Execution, Worker
+from executions.models import OPEN, Execution, Worker
 from jobs.services import get_job, may_touch
 
 # The parameters of links from the calendar, in addition to the filters.
@@ -46,10 +46,12 @@ class ExecutionAdmin(ReadOnlyAdmin):
         return lookup in _LOOKUPS or super().lookup_allowed(lookup, value, request)
 
     def get_urls(self) -> list[Any]:
-        page = path(
-            "<path:execution_id>/again/", self.admin_site.admin_view(self.again), name="executions_execution_again"
-        )
-        return [page, *super().get_urls()]
+        view = self.admin_site.admin_view
+        return [
+            path("<path:execution_id>/again/", view(self.again), name="executions_execution_again"),
+            path("<path:execution_id>/cancel/", view(self.cancel), name="executions_execution_cancel"),
+            *super().get_urls(),
+        ]
 
     @admin.display(description=gettext_lazy("Began"))
     def began(self, execution: Execution) -> Any:
@@ -90,6 +92,7 @@ class ExecutionAdmin(ReadOnlyAdmin):
             "opts": self.opts,
             "execution": execution,
             "may_run": may_touch(execution.job, user),
+            "is_open": execution.status in OPEN,
             **execution_page.context(execution),
         }
         return TemplateResponse(request, "console/execution.html", context)
@@ -109,6 +112,19 @@ class ExecutionAdmin(ReadOnlyAdmin):
             return HttpResponseRedirect(reverse("admin:executions_execution_changelist"))
         self.message_user(request, _("It runs now."), messages.SUCCESS)
         return HttpResponseRedirect(reverse("admin:executions_execution_change", args=[new.pk]))
+
+    def cancel(self, request: HttpRequest, execution_id: str) -> HttpResponseBase:
+        """Cancel an execution that has not ended."""
+        if request.method != "POST":
+            return HttpResponse(status=405)
+        user: Any = request.user
+        try:
+            services.cancel(execution_id, by=user)
+        except DomainError as exc:
+            self.message_user(request, exc.message, messages.ERROR)
+        else:
+            self.message_user(request, _("It is cancelled."), messages.SUCCESS)
+        return HttpResponseRedirect(reverse("admin:executions_execution_change", args=[execution_id]))
 
 
 @admin.register(Worker)

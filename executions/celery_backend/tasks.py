@@ -52,9 +52,6 @@ def _carry_out(ids: list[UUID], worker_id: UUID) -> int:
         claimed = dispatch.claim(ids, worker_id)
         executions = list(Execution.objects.filter(pk__in=claimed).select_related("job"))
         limits = team_limits()
-    for execution in executions:
-        # No call of these executions has begun.
-        execution.worker_id = None
     carry_out_stored(executions, limits)
     return len(executions)
 

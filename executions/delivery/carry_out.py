@@ -11,10 +11,12 @@ from uuid import UUID
 
 from django.conf import settings
 from django.db.models import QuerySet
+from django.utils import timezone
 
 from executions.delivery import engine
 from executions.delivery.concurrency import Limit, Limits
 from executions.delivery.retry import NO_RETRY, RetryPolicy
+from executions.delivery.start_deadline import missed, start_deadline
 from executions.delivery.state import Delivery
 from executions.models import Execution
 from executions.recording import Finished, store
@@ -48,11 +50,12 @@ def delivery_of(
     *,
     limits: TeamLimits,
     worker_id: UUID | None,
-    manual: bool = False,
+    scheduled_for: datetime | None = None,
     token: str = "",
     attempts: tuple[dict[str, Any], ...] = (),
 ) -> Delivery:
     """The delivery of a stored execution under the job's policies. `limits`: see `team_limits`."""
+    jitter = job.jitter if scheduled_for else 0
     return Delivery(
         execution_id=execution_id,
         worker_id=worker_id,
@@ -64,20 +67,26 @@ def delivery_of(
         timeout=job.timeout_seconds,
         connect_timeout=job.connect_timeout_seconds,
         retry=_retry_policy(job),
-        delay=0 if manual else job.jitter,
+        delay=0 if attempts or not jitter else _seconds_until(scheduled_for, jitter),
         limits=_limits(job, target, limits),
-        manual=manual,
+        scheduled_for=scheduled_for,
+        jitter=jitter,
+        deadline=None if attempts else start_deadline(job, started_at, scheduled_for),
         attempts=attempts,
     )
 
 
 def carry_out(executions: Sequence[Execution], limits: TeamLimits) -> int:
-    """Submit stored executions that belong to this worker, and end those that cannot be delivered; returns how many
-    it ended.
+    """Submit stored executions that belong to this worker, and end those that cannot be delivered or have missed
+    their start deadline; returns how many it ended.
     """
     ended: list[Finished] = []
     deliveries: list[Delivery] = []
+    late = missed(executions)
     for execution in executions:
+        if execution.pk in late:
+            ended.append(Finished.missed(execution, late[execution.pk], engine.worker_id()))
+            continue
         try:
             reason = why_not(execution)
             deliveries += [] if reason else [_stored_delivery(execution, limits)]
@@ -92,7 +101,7 @@ def carry_out(executions: Sequence[Execution], limits: TeamLimits) -> int:
 
 
 def why_not(execution: Execution) -> str:
-    """Why an execution of a dead worker is not repeated; '' if it is repeated."""
+    """Why an execution is not carried out by another worker; '' if it is."""
     overrides = execution.overrides or {}
     if execution.takeovers >= MOST_TAKEOVERS:
         return f"given up: {execution.takeovers} processes ended while they carried it out"
@@ -102,7 +111,7 @@ def why_not(execution: Execution) -> str:
         kind = target_kind(execution.execution_type)
     except ValueError as exc:
         return _unreadable(exc)
-    return kind.not_repeated if execution.worker_id is not None and not kind.repeatable else ""
+    return kind.not_repeated if execution.call_began_at is not None and not kind.repeatable else ""
 
 
 def _unreadable(exc: Exception) -> str:
@@ -118,10 +127,16 @@ def _stored_delivery(execution: Execution, limits: TeamLimits) -> Delivery:
         target_of(execution),
         overrides.get("metadata", execution.job.metadata),
         worker_id=engine.worker_id(),
-        manual=execution.scheduled_for is None,
+        scheduled_for=execution.scheduled_for,
         limits=limits,
         attempts=tuple(execution.attempts),
     )
+
+
+def _seconds_until(fire_time: datetime | None, jitter: float) -> float:
+    """The part of the jitter that is left."""
+    assert fire_time is not None
+    return max(0.0, jitter - (timezone.now() - fire_time).total_seconds())
 
 
 def _limits(job: Job, target: DeliverableTarget, limits: TeamLimits) -> Limits:

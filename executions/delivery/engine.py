@@ -9,7 +9,8 @@ import os
 import threading
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
+from datetime import datetime
 from functools import partial
 from typing import Any
 from uuid import UUID
@@ -27,7 +28,8 @@ from executions.delivery.shared_limits import SharedLimits
 from executions.delivery.state import Delivery, DeliveryState
 from executions.http.client import HttpClient, Request
 from executions.http.connection import DeliveryError, Reply
-from executions.recording import Finished, Followed, Progress, Recorder
+from executions.models import Status
+from executions.recording import CallBegins, Finished, Followed, Progress, Recorder
 from executions.targets import Deliverable, Outcome, Send
 
 log = logging.getLogger("cronsched.engine")
@@ -50,9 +52,12 @@ class Engine:
         if settings.EXECUTION_BACKEND == "celery":
             self._shared_limits = SharedLimits(self.limiter, lambda: recorder.worker_id, self.run_in_loop)
             self.limiter.allowed = self._shared_limits.allowed
-        self._known: dict[UUID, Delivery] = {}
+        self._known: dict[UUID, DeliveryState] = {}
+        # The latest fire time of each job among the known deliveries that have a start deadline.
+        self._newest: dict[UUID, datetime] = {}
         self._claiming: set[UUID] = set()
         recorder.known = self.known
+        recorder.cancel = self.cancel
         self._lock = threading.Lock()
         self._closing = False
         self._tasks: set[asyncio.Task[None]] = set()
@@ -71,9 +76,18 @@ class Engine:
 
     def submit(self, deliveries: Sequence[Delivery]) -> None:
         """Carry out deliveries; returns at once."""
+        now = self._clock.monotonic()
+        states = [DeliveryState(delivery, now) for delivery in deliveries]
         with self._lock:
-            self._known.update((delivery.execution_id, delivery) for delivery in deliveries)
-        self._loop.call_soon_threadsafe(self._accept, deliveries)
+            self._known.update((state.delivery.execution_id, state) for state in states)
+            for one in deliveries:
+                if one.scheduled_for and one.deadline:
+                    self._newest[one.job_id] = max(one.scheduled_for, self._newest.get(one.job_id, one.scheduled_for))
+        self._loop.call_soon_threadsafe(self._accept, states)
+
+    def cancel(self, ids: Iterable[UUID]) -> None:
+        """Stop executions that were cancelled: no further call of them begins, and a call under way is broken off."""
+        self._loop.call_soon_threadsafe(self._cancel, list(ids))
 
     def try_once(self, deliverable: Deliverable, execution_id: UUID, timeout: float) -> Outcome:
         """Make one delivery that is not recorded and wait for its outcome. Raises `DeliveryError`."""
@@ -125,7 +139,7 @@ class Engine:
         self._loop.call_soon_threadsafe(self._loop.stop)
         self._thread.join()
         self._recorder.stop()
-        return list(self._known.values())
+        return [state.delivery for state in self._known.values()]
 
     def _run(self) -> None:
         asyncio.set_event_loop(self._loop)
@@ -159,66 +173,134 @@ class Engine:
         if self._client:
             await self._client.close()
 
-    def _accept(self, deliveries: Sequence[Delivery]) -> None:
-        now = self._clock.monotonic()
-        for delivery in deliveries:
-            state = DeliveryState(delivery, now)
-            if delivery.delay:
-                self._clock.call_later(self._loop, delivery.delay, self._enqueue, state)
+    def _accept(self, states: Sequence[DeliveryState]) -> None:
+        for state in states:
+            if state.delivery.delay:
+                self._clock.call_later(self._loop, state.delivery.delay, self._enqueue, state)
             else:
                 self._enqueue(state)
 
+    def _cancel(self, ids: list[UUID]) -> None:
+        for one in ids:
+            state = self._known.get(one)
+            if state:
+                self._forget(state.delivery)
+                if state.task:
+                    state.task.cancel()
+
     def _enqueue(self, state: DeliveryState) -> None:
-        if not self._closing:
+        if not self._closing and self._is_known(state):
             self.limiter.acquire(state.delivery.limits, partial(self._start, state))
 
     def _start(self, state: DeliveryState) -> None:
-        task = self._loop.create_task(self._carry_out(state))
+        task = state.task = self._loop.create_task(self._carry_out(state))
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
 
     async def _carry_out(self, state: DeliveryState) -> None:
-        delivery = state.delivery
-        logs.execution.set(str(delivery.execution_id))
+        """Make one attempt. The execution ends, continues or is left to another worker, whatever is raised here."""
+        logs.execution.set(str(state.delivery.execution_id))
         try:
-            if not self._recorder.is_current or self._recorder.worker_id != delivery.worker_id:
-                log.warning("this worker's heartbeat was late: the execution is left to another worker")
-                self._forget(delivery)
-                return
-            outcome = await self._outcome(state)
+            if await self._may_begin(state):
+                outcome = await self._outcome(state)
+                if self._is_known(state):
+                    self._go_on(state, outcome)
+        except Exception:
+            log.exception("the execution failed with an unexpected error")
+            self._finish(state, Outcome(False, error=_INTERNAL_ERROR, repeatable=False))
         finally:
-            self.limiter.release(delivery.limits)
+            self.limiter.release(state.delivery.limits)
+
+    async def _may_begin(self, state: DeliveryState) -> bool:
+        """Whether the next attempt may begin: the execution is still this worker's, and its start deadline has not
+        passed. A call that must not be made twice begins after that is stored.
+        """
+        delivery = state.delivery
+        if not self._is_known(state):
+            return False
+        if not self._recorder.is_current or self._recorder.worker_id != delivery.worker_id:
+            log.warning("this worker's heartbeat was late: the execution is left to another worker")
+            self._forget(delivery)
+            return False
+        if delivery.deadline and not state.tries:
+            reason = delivery.deadline.missed(self._newest.get(delivery.job_id))
+            if reason:
+                self._finish(state, Outcome(False, error=reason), Status.MISSED)
+                return False
+        if not delivery.deliverable.repeatable and not await self._mark_call(delivery):
+            log.info("the execution belongs to another worker, or has ended")
+            self._forget(delivery)
+            return False
+        if state.began_at is None:
+            state.began_at = self._clock.monotonic()
+        return True
+
+    async def _mark_call(self, delivery: Delivery) -> bool:
+        marked: asyncio.Future[bool] = self._loop.create_future()
+
+        def tell(held: bool) -> None:
+            if not marked.done():
+                marked.set_result(held)
+
+        def told(held: bool) -> None:
+            # The recorder's thread may outlive the loop by its last batch.
+            with suppress(RuntimeError):
+                self._loop.call_soon_threadsafe(tell, held)
+
+        self._recorder.record(CallBegins(delivery.execution_id, delivery.worker_id, told))
+        return await marked
+
+    def _go_on(self, state: DeliveryState, outcome: Outcome) -> None:
+        """End the execution, or wait for its next attempt."""
+        delivery = state.delivery
         state.tries += 1
         wait = self._wait(state, outcome)
         if wait is None:
             self._finish(state, outcome)
-        else:
-            state.attempts[-1]["next_in_seconds"] = round(wait, 3)
-            self._recorder.record(Progress(delivery.execution_id, delivery.worker_id, list(state.attempts)))
-            self._clock.call_later(self._loop, wait, self._enqueue, state)
+            return
+        state.attempts[-1]["next_in_seconds"] = round(wait, 3)
+        self._recorder.record(Progress(delivery.execution_id, delivery.worker_id, list(state.attempts)))
+        self._clock.call_later(self._loop, wait, self._enqueue, state)
 
     def _wait(self, state: DeliveryState, outcome: Outcome) -> float | None:
         """Seconds until the next attempt; None if the outcome is final, or if no attempt can be planned."""
+        assert state.began_at is not None
         try:
-            return state.delivery.retry.wait(outcome, state.tries, self._clock.monotonic() - state.accepted_at)
+            return state.delivery.retry.wait(outcome, state.tries, self._clock.monotonic() - state.began_at)
         except Exception:
             log.exception("the next attempt could not be planned")
             return None
 
-    def _finish(self, state: DeliveryState, outcome: Outcome) -> None:
+    def _finish(self, state: DeliveryState, outcome: Outcome, unrun: Status | None = None) -> None:
         delivery = state.delivery
         if not outcome.ok:
             # Address and answer are not logged: both may hold secrets.
-            reason = outcome.response_status or outcome.failure or "no answer"
+            reason = unrun or outcome.response_status or outcome.failure or "no answer"
             log.info("job %s failed after %d attempts: %s", delivery.job_id, state.tries, reason)
-        self._recorder.record(_followed(state, outcome) if outcome.run else _finished(state, outcome))
+        self._recorder.record(_followed(state, outcome) if outcome.run else _finished(state, outcome, unrun))
         self._forget(delivery)
+
+    def _is_known(self, state: DeliveryState) -> bool:
+        """Whether the execution has not been cancelled."""
+        return state.delivery.execution_id in self._known
 
     def _forget(self, delivery: Delivery) -> None:
         with self._lock:
             self._known.pop(delivery.execution_id, None)
+            if self._newest.get(delivery.job_id) == delivery.scheduled_for:
+                self._newest.pop(delivery.job_id, None)
 
     async def _outcome(self, state: DeliveryState) -> Outcome:
+        calls = len(state.attempts)
+        outcome = await self._deliver(state)
+        if len(state.attempts) == calls and outcome.failure:
+            # No call was made, for example because the credential could not be read.
+            state.attempts.append(
+                {"started_at": utc_ms(timezone.now()), "status": None, "error": outcome.error, "duration_seconds": 0.0}
+            )
+        return outcome
+
+    async def _deliver(self, state: DeliveryState) -> Outcome:
         delivery = state.delivery
         send = self._sender(delivery.timeout, delivery.connect_timeout, state.attempts)
         try:
@@ -266,20 +348,21 @@ def _followed(state: DeliveryState, outcome: Outcome) -> Followed:
     )
 
 
-def _finished(state: DeliveryState, outcome: Outcome) -> Finished:
+def _finished(state: DeliveryState, outcome: Outcome, unrun: Status | None) -> Finished:
     delivery = state.delivery
     return Finished(
         execution_id=delivery.execution_id,
         worker_id=delivery.worker_id,
         job_id=delivery.job_id,
         job_name=delivery.job_name,
-        manual=delivery.manual,
+        manual=delivery.scheduled_for is None,
         started_at=delivery.started_at,
         completed_at=timezone.now(),
         target=outcome.target or delivery.target,
         outcome=outcome,
         attempts=state.attempts,
-        delay=delivery.delay,
+        jitter=delivery.jitter,
+        unrun=unrun,
     )
 
 

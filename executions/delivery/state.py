@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import asyncio
 from datetime import datetime
 from typing import Any, NamedTuple
 from uuid import UUID
 
+from django.utils import timezone
+
 from executions.delivery.concurrency import Limits
 from executions.delivery.retry import NO_RETRY, RetryPolicy
+from executions.delivery.start_deadline import StartDeadline
 from executions.targets import Deliverable
 
 
@@ -15,7 +19,8 @@ class Delivery(NamedTuple):
     """A stored execution that the worker `worker_id` carries out; None: any Celery worker may claim it.
 
     `timeout` and `connect_timeout` apply to each call, `delay` comes before the first call; all in seconds. Calls
-    wait while a limit of `limits` is reached. `attempts` are those that were made before.
+    wait while a limit of `limits` is reached. `attempts` are those that were made before. `scheduled_for` is None for
+    a manual run. `jitter` is the job's own delay after the fire time, in seconds.
     """
 
     execution_id: UUID
@@ -30,17 +35,27 @@ class Delivery(NamedTuple):
     retry: RetryPolicy = NO_RETRY
     delay: float = 0
     limits: Limits = ()
-    manual: bool = False
+    scheduled_for: datetime | None = None
+    jitter: float = 0
+    deadline: StartDeadline | None = None
     attempts: tuple[dict[str, Any], ...] = ()
 
 
 class DeliveryState:
-    """The progress of a delivery: its attempts, their number, and when it was accepted (monotonic seconds)."""
+    """The progress of a delivery: its attempts, their number, and when the first one began (monotonic seconds; None
+    before it).
+    """
 
-    __slots__ = ("accepted_at", "attempts", "delivery", "tries")
+    __slots__ = ("attempts", "began_at", "delivery", "task", "tries")
 
-    def __init__(self, delivery: Delivery, accepted_at: float) -> None:
+    def __init__(self, delivery: Delivery, now: float) -> None:
         self.delivery = delivery
         self.attempts = list(delivery.attempts)
-        self.tries = len(self.attempts) if delivery.deliverable.repeatable else 0
-        self.accepted_at = accepted_at
+        # One attempt may hold several calls; its last one names the wait for the next attempt.
+        self.tries = sum("next_in_seconds" in call for call in self.attempts)
+        self.began_at = now - _seconds_since(self.attempts[0]) if self.attempts else None
+        self.task: asyncio.Task[None] | None = None
+
+
+def _seconds_since(attempt: dict[str, Any]) -> float:
+    return (timezone.now() - datetime.fromisoformat(attempt["started_at"])).total_seconds()

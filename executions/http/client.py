@@ -61,14 +61,14 @@ class HttpClient:
         message = _message(request, address, None if origin.tls else outbound.proxy_for(origin.host))
         loop = asyncio.get_running_loop()
         deadline = loop.time() + timeout
-        kept = self._take_idle(origin, loop.time())
+        # The target may close an idle connection while a request is sent. Only a request with an Idempotency-Key may be
+        # repeated then, so every other request gets a new connection.
+        kept = self._take_idle(origin, loop.time()) if "Idempotency-Key" in request.headers else None
         if kept is not None:
             try:
                 return await self._exchange(origin, kept, message, timeout, deadline)
             except DeliveryError as exc:
-                # The target closed the idle connection while the request was sent. A request with an Idempotency-Key
-                # may be repeated.
-                if exc.failure != "broken" or kept.has_answered or "Idempotency-Key" not in request.headers:
+                if exc.failure != "broken" or kept.has_answered:
                     raise
         connection = await self._connector.connect(origin, min(timeout, connect_timeout or timeout))
         return await self._exchange(origin, connection, message, timeout, deadline)

@@ -19,6 +19,7 @@ import aiohappyeyeballs
 from core.runtime import outbound
 from core.runtime.outbound import Proxy
 from executions.http.connection import Connection, DeliveryError, os_reason
+from executions.http.deadline import Timeout
 from jobs.targets.address_policy import TargetPolicy
 
 KEEP_NAMES_SECONDS = 10.0
@@ -56,13 +57,13 @@ class Connector:
     async def connect(self, origin: Origin, timeout: float) -> Connection:
         """A new connection, within `timeout` seconds. Raises `DeliveryError`."""
         try:
-            async with asyncio.timeout(timeout):
+            async with Timeout(timeout):
                 proxy = outbound.proxy_for(origin.host)
                 if proxy is not None:
                     return await self._connect_through(proxy, origin)
                 return await _secured(await _open(await self._addresses(origin), origin.port), origin)
         except TimeoutError:
-            raise DeliveryError(f"no connection within {timeout:g} s", "connect") from None
+            raise DeliveryError(f"timed out: no connection within {timeout:g} s", "connect") from None
         except OSError as exc:
             raise DeliveryError(_reason(exc, origin), "connect") from exc
 

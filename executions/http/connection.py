@@ -10,6 +10,8 @@ from typing import NamedTuple, cast
 
 from httptools import HttpParserError, HttpParserUpgrade, HttpResponseParser
 
+from executions.http.deadline import Deadline
+
 KEPT_CHARACTERS = 1000
 # A character takes up to four bytes in UTF-8.
 _KEPT_BYTES = 4 * KEPT_CHARACTERS
@@ -68,7 +70,7 @@ class Connection(asyncio.Protocol):
         self._forget()
         answer: asyncio.Future[Reply] = self._loop.create_future()
         self._answer = answer
-        timer = self._loop.call_at(deadline, self._fail, f"no answer within {timeout:g} s", "timeout")
+        timer = Deadline(deadline, lambda: self._fail(f"timed out: no answer within {timeout:g} s", "timeout"))
         self._transport.write(message)
         try:
             return await answer
@@ -142,7 +144,8 @@ class Connection(asyncio.Protocol):
         if room > 0:
             self._kept += chunk[:room]
         if self._size > LARGEST_ANSWER:
-            self._fail(f"the answer is longer than {LARGEST_ANSWER // 1024} KiB")
+            # The status and the first characters are known; the rest is not read.
+            self._complete()
 
     def on_message_complete(self) -> None:
         if self._in_body:

@@ -93,6 +93,11 @@ class DeliverableTarget(Target):
         """Whether the target accepts this metadata, asked before a job is saved: `{"ok", "message"}`."""
         return {"ok": False, "message": ""}
 
+    def cancel_run(self, run_id: int, job: Job) -> None:
+        """Cancel a run that was started elsewhere and is followed. Raises `Run not cancelled`; kinds without runs have
+        nothing to do.
+        """
+
     def shown(self) -> str:
         """The target with secret parts masked."""
         return str(self)

@@ -394,7 +394,7 @@ class TestTestRun:
         answer = ok(admin.post("/jobs/test-run", json={"target_url": target.url + "/reset"}))
         assert (answer["ok"], answer["type"], answer["error"]) == (False, "webhook", "Request failed")
         answer = ok(admin.post("/jobs/test-run", json={"target_url": target.url + "/hang", "timeout_seconds": 1}))
-        assert answer["message"] == "no answer within 1 s"
+        assert answer["message"] == "timed out: no answer within 1 s"
         answer = ok(admin.post("/jobs/test-run", json={"target_url": target.url + "/status/500"}))
         assert (answer["ok"], answer["status_code"]) == (False, 500)
 

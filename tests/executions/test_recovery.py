@@ -12,8 +12,10 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
+from django.db import connection
 from django.utils import timezone
 
+from demo.github_stand_in import GitHub
 from executions import recording, recovery
 from executions.delivery import engine
 from executions.delivery.carry_out import MOST_TAKEOVERS
@@ -39,7 +41,7 @@ def left_running(job: Job, **fields: Any) -> Execution:
         "target": target,
         **fields,
     }
-    return Execution.objects.create(job=job, scheduled_for=timezone.now(), **fields)
+    return Execution.objects.create(**{"job": job, "scheduled_for": timezone.now(), **fields})
 
 
 def test_a_webhook_is_called_by_another_worker_with_the_same_key(make_job: Callable[..., Job], target: Target) -> None:
@@ -68,7 +70,11 @@ def test_overrides_of_a_manual_run_are_kept(make_job: Callable[..., Job], target
 @pytest.mark.parametrize(
     ("changes", "fields", "said"),
     [
-        ({"target_url": "acme/shop/ci.yml"}, {}, "it is not repeated, as the workflow may have started"),
+        (
+            {"target_url": "acme/shop/ci.yml"},
+            {"call_began_at": timezone.now()},
+            "it is not repeated, as the workflow may have started",
+        ),
         (
             {"target_url": "acme/shop/ci.yml"},
             {"worker_id": None, "overrides": {"github_token": True}},
@@ -86,6 +92,42 @@ def test_what_is_not_repeated_is_ended_with_the_reason(
     assert done.status == Status.FAILED
     assert said in done.error_message
     assert target.arrivals == []
+
+
+def test_a_dispatch_whose_call_had_not_begun_is_made_by_another_worker(
+    make_job: Callable[..., Job], settings: Any
+) -> None:
+    with GitHub() as github:
+        settings.GITHUB_API_URL, settings.GITHUB_TOKEN = github.url, "the environment's"
+        job = make_job(target_url="acme/shop/success-0.yml", wait_for_run=False)
+        executions = [left_running(job), left_running(job, call_began_at=timezone.now())]
+        assert recover() == 2
+        assert ended(executions[0]).status == Status.SUCCESS
+        assert ended(executions[1]).status == Status.FAILED
+        assert [method for method, *_ in github.calls] == ["POST"]
+
+
+def test_a_dispatch_is_marked_before_its_call_and_not_between_calls(
+    make_job: Callable[..., Job], settings: Any
+) -> None:
+    with GitHub() as github:
+        settings.GITHUB_API_URL, settings.GITHUB_TOKEN = github.url, "the environment's"
+        job = make_job(target_url="acme/shop/success-0.yml", wait_for_run=False, max_attempts=2, retry_on=["429"])
+        github.fail_next = [(429, {"Retry-After": "600"})]
+        execution = left_running(job)
+        marks: list[Any] = []
+        answer = github.answer
+
+        def look(*arguments: Any) -> Any:
+            marks.append(Execution.objects.get(pk=execution.pk).call_began_at)
+            connection.close()
+            return answer(*arguments)
+
+        github.answer = look  # type: ignore[method-assign]
+        recover()
+        wait_until(lambda: Execution.objects.get(pk=execution.pk).attempts)
+        assert marks[0] is not None
+        assert Execution.objects.get(pk=execution.pk).call_began_at is None
 
 
 def test_executions_of_living_workers_are_left_alone(

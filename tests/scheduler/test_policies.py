@@ -38,6 +38,17 @@ class TestMisfire:
         job.refresh_from_db()
         assert job.next_run_at == NOON + 6 * MINUTE
 
+    @pytest.mark.parametrize(
+        ("policy", "expected"),
+        [("skip", {"missed": 2, "running": 3}), ("run_once", {"missed": 2, "running": 3}), ("run_all", {"running": 5})],
+    )
+    def test_every_fire_time_within_the_grace_runs(
+        self, make_job: MakeJob, leader: Leader, policy: str, expected: dict[str, int]
+    ) -> None:
+        job = made_at_noon(make_job, misfire_policy=policy, misfire_grace_seconds=200)
+        fire_at(leader, self.late)
+        assert statuses(job) == expected
+
     def test_running_all_is_bounded_and_quick_after_years(self, make_job: MakeJob, leader: Leader) -> None:
         job = made_at_noon(make_job, misfire_policy="run_all")
         fire_at(leader, NOON + dt.timedelta(days=1000))

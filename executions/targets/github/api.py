@@ -137,6 +137,11 @@ def get(path: str, token: str, *, etag: str = "", accept: str = "") -> requests.
     return _request("GET", f"{settings.GITHUB_API_URL}{path}", token, **more)
 
 
+def post(path: str, token: str) -> requests.Response:
+    """A POST without a body. Raises `requests.RequestException`."""
+    return _request("POST", f"{settings.GITHUB_API_URL}{path}", token)
+
+
 def _ask(method: str, url: str, token: str) -> requests.Response:
     try:
         return _request(method, url, token)

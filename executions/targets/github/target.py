@@ -15,7 +15,7 @@ from django.utils.translation import gettext_lazy
 from yarl import URL
 
 from core.api import payload
-from core.api.errors import DomainError, invalid_field
+from core.api.errors import Conflict, DomainError, invalid_field
 from core.findings import Finding
 from executions.targets.base import Deliverable, DeliverableTarget, Outcome
 from executions.targets.github import api, workflow_inputs
@@ -179,6 +179,17 @@ class GitHubTarget(DeliverableTarget):
             return {"ok": False, "message": str(exc)}
         return {"ok": not wrong, "message": " ".join(wrong) or _("The workflow takes these inputs.")}
 
+    def cancel_run(self, run_id: int, job: Job) -> None:
+        path = f"/repos/{self.github_owner}/{self.github_repo}/actions/runs/{run_id}/cancel"
+        try:
+            status = api.post(path, api.token_of(job.github_credential_id)).status_code
+        except (api.NoToken, DomainError, requests.RequestException, UnicodeError) as exc:
+            raise _not_cancelled(str(exc) or type(exc).__name__) from exc
+        if status == 409:
+            raise _not_cancelled("GitHub says that it has ended already; its outcome will be here within a minute.")
+        if status != 202:
+            raise _not_cancelled(f"GitHub answered {status}. Cancel it on GitHub.")
+
     def page(self) -> str:
         """The page of the workflow's runs on GitHub."""
         api_url = URL(settings.GITHUB_API_URL)
@@ -217,3 +228,7 @@ class GitHubTarget(DeliverableTarget):
         return Finding(
             "GitHub", "ok" if good else "bad", f"{name}: GitHub answers {status}", "" if good else "Store a new token."
         )
+
+
+def _not_cancelled(reason: str) -> Conflict:
+    return Conflict("Run not cancelled", f"The workflow run could not be cancelled: {reason}")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import ssl
+import time
 from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -17,6 +18,7 @@ from executions.http.client import HttpClient, Request
 from executions.http.connection import DeliveryError, Reply
 from jobs.targets.address_policy import TargetPolicy
 from tests.support.certificates import self_signed
+from tests.support.target import Target
 
 POLICY = TargetPolicy.read(["127.0.0.0/8", "::1", "localhost"])
 OK = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok"
@@ -147,10 +149,35 @@ def test_a_connection_is_used_again_and_given_up_when_the_target_asks_so() -> No
         last = b"HTTP/1.1 200 OK\r\nConnection: close\r\nContent-Length: 0\r\n\r\n"
         async with scripted(([OK], False), ([last], False), ([OK], False)) as (client, script):
             for _ in range(3):
-                await client.send(Request("GET", f"http://127.0.0.1:{script.port}/", {}), 2)
+                await client.send(Request("GET", f"http://127.0.0.1:{script.port}/", KEYED), 2)
             assert script.connections == 2
 
     asyncio.run(run())
+
+
+def test_a_call_that_must_not_be_made_twice_gets_a_connection_of_its_own() -> None:
+    async def run() -> None:
+        async with scripted(([OK], False), ([OK], False)) as (client, script):
+            for _ in range(2):
+                await client.send(Request("POST", f"http://127.0.0.1:{script.port}/", {}, b"{}"), 2)
+            assert script.connections == 2
+
+    asyncio.run(run())
+
+
+def test_an_answer_that_came_while_the_process_was_stopped_counts() -> None:
+    async def run(target: Target) -> None:
+        client = HttpClient(policy=POLICY)
+        calls = [client.send(Request("GET", f"{target.url}/sleep?s=0.2", KEYED), 0.4) for _ in range(20)]
+        tasks = [asyncio.ensure_future(call) for call in calls]
+        await asyncio.to_thread(target.wait_for, 20)
+        # As after SIGSTOP: the time is up, and the answers are in the sockets.
+        time.sleep(1.5)
+        assert [reply.status for reply in await asyncio.gather(*tasks)] == [200] * 20
+        await client.close()
+
+    with Target() as target:
+        asyncio.run(run(target))
 
 
 def test_an_answer_that_nobody_asked_for_ends_the_connection() -> None:
@@ -255,7 +282,8 @@ def test_a_trusted_certificate(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) 
     async def run() -> None:
         async with scripted(([OK], False), ([OK], False), tls=server) as (client, script):
             for _ in range(2):
-                assert (await client.send(Request("GET", f"https://localhost:{script.port}/", {}), 2)).text == "ok"
+                url = f"https://localhost:{script.port}/"
+                assert (await client.send(Request("GET", url, KEYED), 2)).text == "ok"
             assert script.connections == 1
             with pytest.raises(DeliveryError, match="certificate is not trusted"):
                 await client.send(Request("GET", f"https://127.0.0.1:{script.port}/", {}), 2)

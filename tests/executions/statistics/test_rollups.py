@@ -109,7 +109,7 @@ def test_lateness_is_of_the_first_call_without_the_jobs_jitter(make_job: Callabl
     execution = ran(make_job(), 5, Status.RUNNING, None)
     Execution.objects.filter(pk=execution.pk).update(scheduled_for=due)
     first = {"started_at": "2026-03-01T00:05:07.030Z"}
-    one = Finished.of(execution, Outcome(True, 200), None)._replace(attempts=[first, first], delay=7)
+    one = Finished.of(execution, Outcome(True, 200), None)._replace(attempts=[first, first], jitter=7)
     store([one])
     told = FireLagBucket.objects.get()
     assert (told.bound, told.count, round(told.seconds, 3)) == (0.05, 1, 0.03)
