@@ -65,6 +65,7 @@ UNFOLD = {
                     _list(_("Slack"), "forum", "settings_app_slacksettings"),
                     _list(_("Messages"), "outgoing_mail", "notifications_message"),
                     _list(_("Notifications"), "notifications", "notifications_event"),
+                    _list(_("Outcomes without notifications"), "notification_important", "executions_pendingoutcome"),
                     _list(_("Preferences"), "tune", "settings_app_preferences"),
                 ],
             },

@@ -137,6 +137,23 @@ class Execution(models.Model):
         return f"{self.job_id} at {self.started_at:%Y-%m-%d %H:%M:%S}"
 
 
+class PendingOutcome(models.Model):
+    """An ended execution whose notifications are not decided yet. `problem`: why they cannot be decided; such a row is
+    set aside until an admin tries it again.
+    """
+
+    execution_id = models.UUIDField(_("execution"))
+    problem = models.CharField(_("problem"), max_length=500, blank=True, db_default="")
+
+    class Meta:
+        verbose_name = _("outcome without notifications")
+        verbose_name_plural = _("outcomes without notifications")
+        ordering = ["pk"]
+
+    def __str__(self) -> str:
+        return str(self.execution_id)
+
+
 class Worker(models.Model):
     """A process with a delivery engine. Its heartbeat shows that its executions are still being delivered."""
 

@@ -1,4 +1,4 @@
-"""The recorder: stores outcomes in batches, at most 100 ms late, and sends the `finished` signal."""
+"""The recorder: stores outcomes in batches, at most 100 ms late, and queues them for notification."""
 
 from __future__ import annotations
 
@@ -16,9 +16,9 @@ from uuid import UUID, uuid4
 from django.db import DatabaseError, InterfaceError, OperationalError, connection, transaction
 from django.utils import timezone
 
-from core.db.executemany import update_many
-from executions.models import OPEN, Execution, Status, Worker
-from executions.signals import executions_finished
+from core.db.executemany import insert_new, update_many
+from executions.models import OPEN, Execution, PendingOutcome, Status, Worker
+from executions.signals import outcomes_queued
 from executions.statistics import rollups
 from executions.statistics.rollups import Ended
 from executions.targets.base import Outcome, Run
@@ -76,6 +76,25 @@ class Finished(NamedTuple):
             attempts=execution.attempts,
             jitter=0 if execution.scheduled_for is None else execution.job.jitter,
             unrun=unrun,
+        )
+
+    @classmethod
+    def stored(cls, execution: Execution) -> Finished:
+        """A stored execution that has ended, without its attempts and the answer."""
+        status = Status(execution.status)
+        outcome = Outcome(status == Status.SUCCESS, execution.response_status, error=execution.error_message)
+        return cls(
+            execution_id=execution.pk,
+            worker_id=execution.worker_id,
+            job_id=execution.job_id,
+            job_name=execution.job.name,
+            manual=execution.scheduled_for is None,
+            started_at=execution.started_at,
+            completed_at=execution.completed_at or execution.started_at,
+            target=execution.target,
+            outcome=outcome,
+            attempts=[],
+            unrun=None if status in {Status.SUCCESS, Status.FAILED} else status,
         )
 
     @classmethod
@@ -144,6 +163,7 @@ class Recorder:
         self._stopping = threading.Event()
         self._thread = threading.Thread(target=self._run, name="recorder", daemon=True)
         self._beat_at = 0.0
+        self._has_stored = False
         self._swept_at = self._looked_at = time.monotonic()
         # The engine tells which executions it holds, and stops those that were cancelled.
         self.known: Callable[[], set[UUID]] = set
@@ -189,6 +209,7 @@ class Recorder:
             try:
                 self._flush()
                 self._beat()
+                self._queue_further()
                 self._sweep()
                 self._look_for_cancelled()
                 backoff = 0.1
@@ -220,7 +241,25 @@ class Recorder:
                     _write_or_end(item)
             for _ in batch:
                 self._queue.popleft()
+            self._has_stored = True
             self._beat()
+
+    def _queue_further(self) -> None:
+        """Let the notifications about stored outcomes be decided, between two batches of outcomes. An error there
+        concerns no outcome; what is queued stays queued.
+        """
+        if not self._has_stored:
+            return
+        try:
+            again = any(more for _, more in outcomes_queued.send(sender=Recorder))
+        except Exception as exc:
+            again = True
+            foreseen = isinstance(exc, DatabaseError | InterfaceError)
+            log.warning("notifications about outcomes failed, trying again: %s", exc, exc_info=not foreseen)
+            connection.close()
+        self._has_stored = again
+        if again and not self._stopping.is_set():
+            self._wake.set()
 
     def _beat(self) -> None:
         now = time.monotonic()
@@ -316,8 +355,8 @@ def _write_or_end(item: Item) -> None:
 
 @transaction.atomic
 def store(batch: list[Finished]) -> None:
-    """Write outcomes to executions that are open and still belong to their worker, and to their jobs; then send
-    `finished`.
+    """Write outcomes to executions that are open and still belong to their worker, and to their jobs, and queue them
+    for notification.
     """
     held = _held(batch)
     # The others belong to another worker, or have ended already.
@@ -343,15 +382,14 @@ def store(batch: list[Finished]) -> None:
     for (status, started_at), job_ids in sorted(by_outcome.items()):
         Job.objects.filter(pk__in=job_ids, last_execution_at=started_at).update(last_status=status)
     rollups.count([_ended(one, held[one.execution_id]) for one in batch])
+    queue_outcomes(one.execution_id for one in batch if one.status != Status.CANCELLED)
+    # Last, because every transaction that changes the job list waits for this row.
     Revision.bump()
-    try:
-        with transaction.atomic():
-            executions_finished.send(sender=Recorder, finished=batch)
-    except (OperationalError, InterfaceError):
-        # The whole batch is retried, including its signal.
-        raise
-    except Exception:
-        log.exception("the signal about %d finished executions failed", len(batch))
+
+
+def queue_outcomes(ids: Iterable[UUID]) -> None:
+    """Queue ended executions for notification, in the transaction that ends them."""
+    insert_new(PendingOutcome, ("execution_id", "problem"), [(one, "") for one in ids])
 
 
 def lock_jobs(job_ids: Iterable[UUID]) -> None:

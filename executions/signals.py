@@ -4,6 +4,6 @@ from __future__ import annotations
 
 from django.dispatch import Signal
 
-# Sent by the recorder inside the transaction that stores the outcomes. Argument: `finished`, a list of
-# `executions.recording.Finished`.
-executions_finished = Signal()
+# Sent by the recorder after it has stored outcomes, outside of any transaction. A receiver returns whether it should be
+# sent again soon.
+outcomes_queued = Signal()

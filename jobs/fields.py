@@ -299,6 +299,7 @@ class JobSettings(models.Model):
             _("notify when missed or skipped"), default=False, help_text=_("When fire times were not run.")
         ),
         section=Section.NOTIFICATIONS,
+        fired=True,
     )
     notify_on_success = declare(
         models.BooleanField(_("notify on success"), default=False),

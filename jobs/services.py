@@ -215,7 +215,7 @@ def _store(job: Job, values: Mapping[str, Any], by: User | None) -> Job:
     was_active, before, schedule_before = job.is_active, change_log.snapshot(job), change_log.schedule_of_job(job)
     for name, value in values.items():
         setattr(job, name, value)
-    if schedule_before != change_log.schedule_of_job(job):
+    if job.problem or schedule_before != change_log.schedule_of_job(job):
         job.next_run_at = _rescheduled(job, was_active, timezone.now())
     job.problem = ""
     try:

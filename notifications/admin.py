@@ -9,6 +9,7 @@ from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 
 from core.admin import ReadOnlyAdmin
+from executions.models import PendingOutcome
 from notifications.models import Event, Message, MessageStatus
 
 
@@ -49,4 +50,23 @@ class MessageAdmin(ReadOnlyAdmin):
         count = queryset.exclude(status=MessageStatus.SENT).update(
             status=MessageStatus.PENDING, attempts=0, next_attempt_at=timezone.now()
         )
+        self.message_user(request, _("%(count)d put back in the queue.") % {"count": count})
+
+
+@admin.register(PendingOutcome)
+class PendingOutcomeAdmin(ReadOnlyAdmin):
+    """Ended executions whose notifications are not decided: just now, or because of an error."""
+
+    list_display = ("execution_id", "problem")
+    list_display_links = None
+    search_fields = ("execution_id",)
+    actions = ("try_again",)
+
+    def has_send_permission(self, request: HttpRequest) -> bool:
+        return bool(request.user.has_perm("notifications.change_message"))
+
+    @admin.action(description=_("Try again"), permissions=["send"])
+    def try_again(self, request: HttpRequest, queryset: QuerySet[PendingOutcome]) -> None:
+        """Put outcomes that were set aside back into the queue."""
+        count = queryset.update(problem="")
         self.message_user(request, _("%(count)d put back in the queue.") % {"count": count})

@@ -70,6 +70,12 @@ def alerts_of(finished: Sequence[Finished], jobs: dict[UUID, Job]) -> list[Alert
     return alerts
 
 
+def forget(job_ids: set[UUID]) -> None:
+    """Forget the failing periods of jobs that nobody follows any more."""
+    if job_ids:
+        FailureState.objects.filter(job__in=job_ids).delete()
+
+
 def _usual(jobs: dict[UUID, Job], but: set[UUID]) -> dict[UUID, float]:
     """The median seconds of the latest successful runs before these, for jobs whose rule uses it."""
     found: dict[UUID, float] = {}

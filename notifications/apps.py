@@ -6,9 +6,9 @@ class NotificationsConfig(AppConfig):
     verbose_name = "Notifications"
 
     def ready(self) -> None:
-        from executions.signals import executions_finished
+        from executions.signals import outcomes_queued
         from jobs.signals import jobs_changed
-        from notifications import routing
+        from notifications import outcomes, routing
 
         jobs_changed.connect(routing.on_jobs_changed, dispatch_uid="notifications")
-        executions_finished.connect(routing.on_executions_finished, dispatch_uid="notifications")
+        outcomes_queued.connect(outcomes.on_outcomes_queued, dispatch_uid="notifications")

@@ -9,11 +9,11 @@ from __future__ import annotations
 
 import datetime as dt
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 from django.conf import settings
 from django.db import transaction
-from django.db.models import Q
+from django.db.models import Q, QuerySet, Sum
 from django.utils import timezone
 
 from notifications import rendering
@@ -40,12 +40,12 @@ def queue_alerts(alerts: Sequence[Alert]) -> list[Message]:
     `email_on_job_success`); Slack messages go out for jobs that have them enabled.
     """
     by_recipient = _by_email(alerts) | _by_slack(alerts)
-    recent = _told(timezone.now() - SPAN) if by_recipient else {}
-    today = _told_of_unrun() if any(alert.kind is AlertKind.UNRUN for alert in alerts) else {}
+    recent = _told_lately(by_recipient) if by_recipient else {}
+    today = _told_of_unrun(by_recipient) if any(alert.kind is AlertKind.UNRUN for alert in alerts) else {}
     fresh: list[Message] = []
     for recipient, all_of_them in sorted(by_recipient.items()):
         mine = [alert for alert in all_of_them if rendering.identity(alert) not in today.get(recipient, ())]
-        told = len(recent.get(recipient, ()))
+        told = recent.get(recipient, 0)
         if told + len(mine) <= AT_ONCE:
             fresh += [rendering.of_alert(alert, *recipient) for alert in mine]
         elif not told:
@@ -86,18 +86,25 @@ def _by_slack(alerts: Sequence[Alert]) -> dict[Recipient, list[Alert]]:
     return dict(found)
 
 
-def _told(since: dt.datetime) -> dict[Recipient, set[str]]:
-    """The identities of the alerts that each recipient has received, or will receive, since then."""
+def _to(recipients: Iterable[Recipient], since: dt.datetime) -> QuerySet[Message]:
+    """The messages about alerts to any of these recipients since then."""
+    names = {name for _, name in recipients}
+    return Message.objects.filter(created_at__gte=since, alerts__isnull=False, recipient__in=names).order_by()
+
+
+def _told_lately(recipients: Iterable[Recipient]) -> dict[Recipient, int]:
+    """The number of alerts that each recipient has received, or will receive, of the last `SPAN`."""
+    found = _to(recipients, timezone.now() - SPAN).values_list("channel", "recipient")
+    return {(channel, name): count for channel, name, count in found.annotate(count=Sum("alert_count"))}
+
+
+def _told_of_unrun(recipients: Iterable[Recipient]) -> dict[Recipient, set[str]]:
+    """The identities of the current day's alerts (UTC): fire times that did not run are reported once a day."""
     found: defaultdict[Recipient, set[str]] = defaultdict(set)
-    told = Message.objects.filter(created_at__gte=since, alerts__isnull=False)
-    for channel, recipient, alerts in told.values_list("channel", "recipient", "alerts"):
-        found[channel, recipient].update(alert["id"] for alert in alerts or ())
+    told = _to(recipients, timezone.now().replace(hour=0, minute=0, second=0, microsecond=0))
+    for channel, name, alerts in told.values_list("channel", "recipient", "alerts"):
+        found[channel, name].update(alert["id"] for alert in alerts or ())
     return found
-
-
-def _told_of_unrun() -> dict[Recipient, set[str]]:
-    """The same for the current day (UTC): fire times that did not run are reported once a day."""
-    return _told(timezone.now().replace(hour=0, minute=0, second=0, microsecond=0))
 
 
 @transaction.atomic
@@ -110,7 +117,7 @@ def _add_to_digest(recipient: Recipient, alerts: Sequence[Alert]) -> None:
         key=digest.key,
         defaults={
             "next_attempt_at": ends,
-            **{name: getattr(digest, name) for name in ("channel", "recipient", "alerts", *rendering.DRAWN)},
+            **{name: getattr(digest, name) for name in ("channel", "recipient", "subject", "alerts", "alert_count")},
         },
     )
     if made:
@@ -119,5 +126,5 @@ def _add_to_digest(recipient: Recipient, alerts: Sequence[Alert]) -> None:
         # The clock was set back: that digest has been sent already.
         rendering.digest(f"after {rendering.identity(alerts[0])}", alerts, *recipient).save()
         return
-    rendering.draw_digest(kept, [*(kept.alerts or ()), *(digest.alerts or ())])
-    kept.save(update_fields=["alerts", *rendering.DRAWN])
+    rendering.add_to_digest(kept, alerts)
+    kept.save(update_fields=["subject", "alerts", "alert_count"])

@@ -187,7 +187,8 @@ class MessageStatus(models.TextChoices):
 class Message(models.Model):
     """A message in the outbox: written in the transaction of its event, sent later, retried with backoff.
 
-    `key` identifies event and recipient; a second message with the same key is not stored.
+    `key` identifies event and recipient; a second message with the same key is not stored. The texts of a digest are
+    rendered when it is sent, from its alerts.
     """
 
     id = models.UUIDField(primary_key=True, default=uuid7, editable=False)
@@ -198,10 +199,13 @@ class Message(models.Model):
     )
     subject = models.CharField(_("subject"), max_length=300, blank=True)
     text = models.TextField(_("text"))
-    unsubscribe = models.CharField(_("unsubscribe link"), max_length=500, blank=True, db_default="")
+    unsubscribe = models.TextField(_("unsubscribe link"), blank=True, db_default="")
     blocks = models.JSONField(_("blocks"), null=True, help_text=_("Slack's Block Kit, beside the text."))
     html = models.TextField(_("html"), blank=True)
-    alerts = models.JSONField(_("alerts"), null=True, help_text=_("The alerts of the message, one line each."))
+    alerts = models.JSONField(
+        _("alerts"), null=True, help_text=_("The alerts of the message, one line each; a digest keeps the first ones.")
+    )
+    alert_count = models.PositiveIntegerField(_("number of alerts"), default=0, db_default=0)
     status = models.CharField(_("status"), max_length=10, choices=MessageStatus.choices, default=MessageStatus.PENDING)
     attempts = models.PositiveSmallIntegerField(_("attempts"), default=0)
     next_attempt_at = models.DateTimeField(_("next attempt at"), default=timezone.now)

@@ -9,6 +9,7 @@ import random
 from django.db.models import F
 from django.utils import timezone
 
+from notifications import rendering
 from notifications.channels import SENDERS
 from notifications.channels.failure import SendingFailed
 from notifications.models import Message, MessageStatus
@@ -22,14 +23,23 @@ _CLAIM = dt.timedelta(minutes=5)
 _AT_ONCE = 50
 
 
-def send_due() -> int:
-    """Send due messages, oldest first; returns how many were attempted."""
-    due = Message.objects.filter(status=MessageStatus.PENDING, next_attempt_at__lte=timezone.now())
+def send_due(channel: str) -> int:
+    """Send due messages of a channel, oldest first; returns how many were attempted."""
+    due = Message.objects.filter(channel=channel, status=MessageStatus.PENDING, next_attempt_at__lte=timezone.now())
     taken = 0
-    for message in due.order_by("next_attempt_at")[:_AT_ONCE]:
-        if _claim(message):
-            _send(message)
-            taken += 1
+    with SENDERS[channel]() as send:
+        for message in due.order_by("next_attempt_at")[:_AT_ONCE]:
+            if _claim(message):
+                taken += 1
+                try:
+                    rendering.draw_if_digest(message)
+                    send(message)
+                except Exception as exc:
+                    _fail(message, exc)
+                else:
+                    Message.objects.filter(pk=message.pk).update(
+                        status=MessageStatus.SENT, sent_at=timezone.now(), last_error=""
+                    )
     return taken
 
 
@@ -41,20 +51,21 @@ def _claim(message: Message) -> bool:
     )
 
 
-def _send(message: Message) -> None:
+def _fail(message: Message, exc: Exception) -> None:
+    """Plan the next attempt, or give the message up. An error that no channel foresees counts like a refusal."""
     attempt = message.attempts + 1
-    try:
-        SENDERS[message.channel](message)
-    except SendingFailed as exc:
-        over = attempt >= MOST_ATTEMPTS
-        log.warning("message %s, attempt %d: %s%s", message.pk, attempt, exc, "; given up" if over else "")
-        Message.objects.filter(pk=message.pk).update(
-            status=MessageStatus.FAILED if over else MessageStatus.PENDING,
-            next_attempt_at=timezone.now() + backoff(attempt),
-            last_error=str(exc),
-        )
-        return
-    Message.objects.filter(pk=message.pk).update(status=MessageStatus.SENT, sent_at=timezone.now(), last_error="")
+    over = attempt >= MOST_ATTEMPTS
+    foreseen = isinstance(exc, SendingFailed)
+    # The text of an unforeseen error may hold a secret, such as the address of a webhook.
+    reason = str(exc) if foreseen else f"internal error ({type(exc).__name__}): see the log"
+    log.warning(
+        "message %s, attempt %d: %s%s", message.pk, attempt, reason, "; given up" if over else "", exc_info=not foreseen
+    )
+    Message.objects.filter(pk=message.pk).update(
+        status=MessageStatus.FAILED if over else MessageStatus.PENDING,
+        next_attempt_at=timezone.now() + backoff(attempt),
+        last_error=reason,
+    )
 
 
 def backoff(attempt: int) -> dt.timedelta:

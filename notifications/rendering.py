@@ -30,7 +30,7 @@ _MEMBER = re.compile(r"[UW][A-Z0-9]{6,}")
 def of_alert(alert: Alert, channel: str, recipient: str) -> Message:
     """The message to one recipient about one alert."""
     message = _email(alert, recipient) if channel == Channel.EMAIL else _slack(alert)
-    message.recipient, message.alerts = recipient, [_line(alert)]
+    message.recipient, message.alerts, message.alert_count = recipient, [_line(alert)], 1
     return message
 
 
@@ -100,34 +100,46 @@ def _email(alert: Alert, address: str) -> Message:
     )
 
 
-# The columns of a digest that depend on its alerts.
-DRAWN = ("subject", "text", "html")
+# A digest lists at most this many alerts; it counts the others.
+LONGEST_DIGEST = 200
 
 
 def digest(name: str, alerts: Sequence[Alert], channel: str, recipient: str) -> Message:
-    """One message about many alerts; `name` distinguishes the recipient's digests."""
+    """One message about many alerts, not rendered yet; `name` distinguishes the recipient's digests."""
     message = Message(key=f"{channel} digest {name} {recipient}"[:400], channel=channel, recipient=recipient)
-    return draw_digest(message, [_line(alert) for alert in alerts])
-
-
-def draw_digest(message: Message, lines: list[dict[str, Any]]) -> Message:
-    """Render a digest's texts from its alerts."""
-    message.alerts = lines
-    if message.channel == Channel.EMAIL:
-        bad = sum(line["bad"] for line in lines)
-        message.subject = f"[Cronsched] {len(lines)} alerts, {bad} of failures"
-        message.text = render_to_string("notifications/digest.txt", {"rows": lines})
-        message.html = render_to_string("notifications/digest.html", {"rows": lines})
-    else:
-        told = [f"• *{escaped(line['job'])}* {escaped(line['words'])}" for line in lines[:_LISTED]]
-        more = [f"… and {len(lines) - _LISTED} more"] if len(lines) > _LISTED else []
-        message.subject = f"{len(lines)} alerts"
-        message.text = "\n".join([f"{mention(message.recipient)} {len(lines)} alerts:", *told, *more])
+    add_to_digest(message, alerts)
     return message
 
 
-def _line(alert: Alert) -> dict[str, Any]:
-    """One line of a digest."""
+def add_to_digest(message: Message, alerts: Sequence[Alert]) -> None:
+    """Add alerts to a digest that has not been sent."""
+    kept = message.alerts or []
+    address = message.recipient if message.channel == Channel.EMAIL else ""
+    message.alerts = [*kept, *(_line(alert, address) for alert in alerts[: max(0, LONGEST_DIGEST - len(kept))])]
+    message.alert_count += len(alerts)
+    message.subject = f"[Cronsched] {message.alert_count} alerts"
+
+
+def draw_if_digest(message: Message) -> None:
+    """Render the texts of a digest that is about to be sent."""
+    if message.text:
+        return
+    # Alerts may have been added until it was claimed.
+    message.refresh_from_db(fields=["alerts", "alert_count"])
+    lines, count = message.alerts or [], message.alert_count
+    if message.channel == Channel.EMAIL:
+        context = {"rows": lines, "count": count, "more": count - len(lines)}
+        message.text = render_to_string("notifications/digest.txt", context)
+        message.html = render_to_string("notifications/digest.html", context)
+    else:
+        told = [f"• *{escaped(line['job'])}* {escaped(line['words'])}" for line in lines[:_LISTED]]
+        more = [f"… and {count - len(told)} more"] if count > len(told) else []
+        message.text = "\n".join([f"{mention(message.recipient)} {count} alerts:", *told, *more])
+    message.save(update_fields=["text", "html"])
+
+
+def _line(alert: Alert, address: str = "") -> dict[str, Any]:
+    """One line of a digest; to an e-mail address with the link that ends its mail about the job."""
     job = alert.job
     return {
         "id": identity(alert),
@@ -136,6 +148,7 @@ def _line(alert: Alert) -> dict[str, Any]:
         "words": summary(alert),
         "link": job_link(job),
         "bad": alert.kind in {AlertKind.FAILED, AlertKind.STILL_FAILING},
+        **({"unsubscribe": unsubscribe_link(job, address)} if address else {}),
     }
 
 

@@ -114,9 +114,9 @@ def _of_credential(credential: GitHubCredential) -> Event:
     return _event(kind, f'GitHub credential "{credential.name}": {what}')
 
 
-def on_executions_finished(sender: Any, finished: Sequence[Finished], **_: Any) -> None:
-    """Receive `executions_finished`. Cancelled executions are known to the people who cancelled them."""
-    unrun = Counter(one.job_id for one in finished if one.status == Status.MISSED)
+def notify_outcomes(finished: Sequence[Finished]) -> None:
+    """Notify about executions that have ended, in the caller's transaction."""
+    unrun = Counter(one.job_id for one in finished if one.unrun is not None)
     if unrun:
         notify_unrun(unrun)
     finished = [one for one in finished if one.unrun is None]
@@ -126,6 +126,8 @@ def on_executions_finished(sender: Any, finished: Sequence[Finished], **_: Any) 
         Q(enable_email_notifications=True) | Q(alert_slack=True)
     )
     wanting = {job.pk: job for job in jobs.select_related("pic_team")}
+    # Without a channel nobody follows a job: an old failing period would be told as news later.
+    alert_rules.forget({one.job_id for one in finished} - set(wanting))
     if wanting:
         _store([], queue_alerts(alert_rules.alerts_of(finished, wanting)))
 
@@ -164,7 +166,8 @@ def _outcome(finished: Finished) -> tuple[Any, ...]:
         shown.audience.value,
         finished.job_id,
         finished.execution_id,
-        finished.completed_at,
+        # Not the end of the execution: an outcome that is stored late must not be born before "mark all as read".
+        timezone.now(),
     )
 
 
@@ -175,13 +178,9 @@ def remind_of_ending_jobs() -> int:
     year, week, _ = day.isocalendar()
     name = f"{year}-W{week:02}"
     reminders = rendering.to_slack(f"ending {name}", jobs) + rendering.of_ending(name, jobs)
-    fresh = [
-        job
-        for job in jobs
-        if not Event.objects.filter(
-            title=in_app(Kind.ENDING).title, job_id=job.pk, created_at__gte=_monday(day)
-        ).exists()
-    ]
+    told = Event.objects.filter(title=in_app(Kind.ENDING).title, created_at__gte=_monday(day))
+    known = set(told.order_by().values_list("job_id", flat=True)) if jobs else set()
+    fresh = [job for job in jobs if job.pk not in known]
     _store([_ending(job, (job.end_date - day).days) for job in fresh], reminders)
     return len(fresh)
 

@@ -9,10 +9,11 @@ import logging
 
 from apscheduler.schedulers.background import BackgroundScheduler
 from django.conf import settings
+from django.db import DatabaseError, InterfaceError, connection
 from django.utils import timezone
 from django_apscheduler import util
 from django_apscheduler.jobstores import DjangoJobStore
-from django_apscheduler.models import DjangoJobExecution
+from django_apscheduler.models import DjangoJob, DjangoJobExecution
 
 from accounts.models import ApiToken, LoginSession
 from executions import retention
@@ -29,6 +30,7 @@ from scheduler.models import Resync
 
 log = logging.getLogger("cronsched.chores")
 _KEPT = dt.timedelta(days=7)
+_RETRY_SECONDS = 5.0
 
 
 @util.close_old_connections  # type: ignore[untyped-decorator]
@@ -106,20 +108,45 @@ JOBS = {
 }
 
 
-def start() -> BackgroundScheduler:
-    """Start the chores. The caller shuts the scheduler down."""
-    scheduler = BackgroundScheduler(timezone=settings.SCHEDULER_ZONE)
-    scheduler.add_jobstore(DjangoJobStore(), "default")
-    for name, (work, expression) in JOBS.items():
-        scheduler.add_job(
-            work,
-            ScheduleTrigger(schedule_of(expression)),
-            id=name,
-            name=name,
-            replace_existing=True,
-            coalesce=True,
-            max_instances=1,
-            misfire_grace_time=3600,
-        )
-    scheduler.start()
-    return scheduler
+class Chores(BackgroundScheduler):  # type: ignore[misc]  # apscheduler has no types
+    """Runs the chores. What should have run while no scheduler led, or while the database was away, runs once
+    afterwards.
+    """
+
+    def __init__(self) -> None:
+        super().__init__(timezone=settings.SCHEDULER_ZONE)
+        self.add_jobstore(DjangoJobStore(), "default")
+        due = dict(DjangoJob.objects.values_list("pk", "next_run_time"))
+        for name, (work, expression) in JOBS.items():
+            trigger = ScheduleTrigger(schedule_of(expression))
+            # Stored by the leader before. A new one would start now and skip what that one has missed.
+            stored = {"next_run_time": due[name]} if due.get(name) else {}
+            self.add_job(
+                work,
+                trigger,
+                id=name,
+                name=name,
+                replace_existing=True,
+                coalesce=True,
+                max_instances=1,
+                misfire_grace_time=None,
+                **stored,
+            )
+
+    def _process_jobs(self) -> float | None:
+        """APScheduler's thread ends, silently, at an error of the database here; this one goes on."""
+        try:
+            wait: float | None = super()._process_jobs()
+            return wait
+        except Exception as exc:
+            foreseen = isinstance(exc, DatabaseError | InterfaceError)
+            log.warning("the chores could not be read, trying again: %s", exc, exc_info=not foreseen)
+            connection.close()
+            return _RETRY_SECONDS
+
+
+def start() -> Chores:
+    """Start the chores. The caller shuts the scheduler down. Raises `DatabaseError`."""
+    chores = Chores()
+    chores.start()
+    return chores

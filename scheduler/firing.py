@@ -5,8 +5,7 @@ from __future__ import annotations
 import datetime as dt
 import logging
 import threading
-from collections import Counter, defaultdict
-from collections.abc import Mapping
+from collections import defaultdict
 from functools import cache
 from typing import NamedTuple
 from uuid import UUID
@@ -21,13 +20,14 @@ from executions import backends
 from executions.delivery.carry_out import TeamLimits, delivery_of, team_limits
 from executions.delivery.state import Delivery
 from executions.models import OPEN, Execution, Status, TriggerType
+from executions.recording import queue_outcomes
 from executions.statistics import rollups
 from executions.statistics.rollups import Ended
 from executions.targets import deliverable
 from jobs.field_traits import names
 from jobs.fields import OverlapPolicy
 from jobs.models import Job, Revision
-from notifications.routing import notify_unrun, notify_unschedulable
+from notifications.routing import notify_unschedulable
 from scheduler.leadership import Leader
 from scheduler.policies import Planned, plan
 
@@ -149,19 +149,9 @@ def _fire_chunk(jobs: list[Job], now: dt.datetime, limits: TeamLimits) -> list[D
     )
     ran = [delivery for execution_id, delivery in deliveries.items() if execution_id in stored]
     _advance(by_next, now, {delivery.job_id for delivery in ran})
-    unrun = Counter(row.job for row in rows if row.id in stored and row.status in {Status.MISSED, Status.SKIPPED})
-    if unrun:
-        _tell_of_unrun(unrun)
+    asking = {job.pk for job in jobs if job.notify_on_missed}
+    queue_outcomes(row.id for row in rows if row.id in stored and row.status not in OPEN and row.job in asking)
     return ran
-
-
-def _tell_of_unrun(unrun: Mapping[UUID, int]) -> None:
-    """An error in a notification must not stop firing."""
-    try:
-        with transaction.atomic():
-            notify_unrun(unrun)
-    except Exception:
-        log.exception("notifications about missed fire times failed")
 
 
 def _open_statuses(jobs: list[Job]) -> dict[UUID, frozenset[str]]:

@@ -6,6 +6,8 @@ import logging
 import sys
 import threading
 import time
+from collections.abc import Callable
+from functools import partial
 
 from django.conf import settings
 from django.db import DatabaseError, InterfaceError, close_old_connections, connection
@@ -15,7 +17,9 @@ from executions.backends import new_worker_id, shut_down
 from executions.celery_backend.dispatch import Unclaimed
 from executions.recovery import end_missed, recover, rescue
 from executions.run_follower import RunFollower
+from notifications.channels import SENDERS
 from notifications.outbox import send_due
+from notifications.outcomes import notify_pending
 from scheduler import chores
 from scheduler.clock import Clock
 from scheduler.firing import fire
@@ -101,16 +105,7 @@ class Term:
         new_worker_id()
         log.info("leading as %s with fencing token %d", self._leader.id, self._leader.token)
         self._clock.start()
-        threads = [
-            threading.Thread(target=work, name=work.__name__.strip("_"), daemon=True)
-            for work in (
-                self._fire_when_due,
-                self._recover_executions,
-                self._send_messages,
-                self._follow_runs,
-                self._keep_chores,
-            )
-        ]
+        threads = [threading.Thread(target=work, name=name, daemon=True) for name, work in self._work()]
         for thread in threads:
             thread.start()
         try:
@@ -124,6 +119,18 @@ class Term:
             self._lock.release()
             for thread in threads[1:]:
                 thread.join(_OTHERS_STOP_SECONDS)
+
+    def _work(self) -> list[tuple[str, Callable[[], None]]]:
+        """What the threads of a leader do; firing is the first."""
+        return [
+            ("fire", self._fire_when_due),
+            ("recover", self._recover_executions),
+            ("notify", self._notify),
+            # No channel waits for another.
+            *((f"send {channel}", partial(self._send_messages, channel)) for channel in SENDERS),
+            ("follow runs", self._follow_runs),
+            ("chores", self._keep_chores),
+        ]
 
     def _tend(self) -> None:
         backoff = _LOOK_SECONDS
@@ -212,14 +219,26 @@ class Term:
                 connection.close()
         connection.close()
 
-    def _send_messages(self) -> None:
+    def _notify(self) -> None:
+        """Decide about outcomes that no recorder has: of processes that ended, of this process's other threads."""
         while not self._over.wait(_MAILING_SECONDS):
             try:
                 close_old_connections()
-                while send_due() and not self._over.is_set():
+                while notify_pending() and not self._over.is_set():
                     continue
-            except Exception:
-                log.exception("sending messages failed, trying again")
+            except Exception as exc:
+                log.warning("notifications failed, trying again: %s", exc, exc_info=not _is_database(exc))
+                connection.close()
+        connection.close()
+
+    def _send_messages(self, channel: str) -> None:
+        while not self._over.wait(_MAILING_SECONDS):
+            try:
+                close_old_connections()
+                while send_due(channel) and not self._over.is_set():
+                    continue
+            except Exception as exc:
+                log.warning("sending messages failed, trying again: %s", exc, exc_info=not _is_database(exc))
                 connection.close()
         connection.close()
 
@@ -236,13 +255,17 @@ class Term:
         connection.close()
 
     def _keep_chores(self) -> None:
-        try:
-            running = chores.start()
-        except Exception:
-            log.exception("the chores could not be started in this term")
-            return
-        self._over.wait()
-        running.shutdown(wait=False)
+        while not self._over.is_set():
+            try:
+                close_old_connections()
+                running = chores.start()
+            except Exception as exc:
+                log.warning("the chores could not be started, trying again: %s", exc, exc_info=not _is_database(exc))
+                connection.close()
+                self._over.wait(_LONGEST_BACKOFF_SECONDS)
+            else:
+                self._over.wait()
+                running.shutdown(wait=False)
         connection.close()
 
     def _resign(self) -> None:

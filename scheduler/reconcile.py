@@ -106,20 +106,22 @@ def _usable(expressions: Iterable[tuple[str, int]]) -> tuple[list[Schedule], dic
 
 
 def repair() -> int:
-    """Set the next fire time of active jobs that have none (edited by hand, or once invalid); returns how many."""
+    """Set the next fire time of active jobs that have none (edited by hand); returns how many.
+
+    A job that was suspended for a problem stays so until it is edited.
+    """
     repaired = 0
     now = timezone.now()
-    lacking = Job.objects.active().filter(next_run_at=None)
-    for pk, name, problem in list(lacking.order_by().values_list("pk", "name", "problem")):
+    lacking = Job.objects.active().filter(next_run_at=None, problem="")
+    for pk, name in list(lacking.order_by().values_list("pk", "name")):
         try:
             following = Job.objects.get(pk=pk).next_fire(now)
         except Job.DoesNotExist:
             continue
         except (ValueError, TypeError, OverflowError) as exc:
-            if not problem:
-                Job.objects.filter(pk=pk).update(problem=str(exc)[:500])
-                notify_unschedulable(pk, name, str(exc))
+            Job.objects.filter(pk=pk).update(problem=str(exc)[:500])
+            notify_unschedulable(pk, name, str(exc))
             continue
         if following is not None:
-            repaired += lacking.filter(pk=pk).update(next_run_at=following, problem="")
+            repaired += lacking.filter(pk=pk).update(next_run_at=following)
     return repaired

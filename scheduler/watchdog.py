@@ -16,6 +16,7 @@ from django.db.models import Min
 from django.utils import timezone
 
 from jobs.models import Job
+from notifications.channels import SENDERS
 from notifications.outbox import send_due
 from notifications.routing import notify_scheduler_incident
 from scheduler.models import Incident, Leadership, LeaderTerm
@@ -42,7 +43,8 @@ def check() -> set[str]:
         if kind not in found:
             _end(trouble, now)
     if Kind.NO_LEADER in found:
-        send_due()
+        for channel in SENDERS:
+            send_due(channel)
     return set(found)
 
 

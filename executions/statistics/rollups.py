@@ -249,34 +249,40 @@ def is_lacking() -> bool:
     return not Total.objects.exists() and Execution.objects.exclude(status__in=OPEN).exists()
 
 
-def rebuild(since: dt.datetime | None = None) -> Iterator[tuple[dt.datetime, dt.datetime]]:
+def rebuild(since: dt.datetime | None = None, *, lower: bool = False) -> Iterator[tuple[dt.datetime, dt.datetime]]:
     """Compute the rollups again from the stored executions, hour by hour; yields each finished hour and the last
     hour.
 
-    Hours before `since`, and hours before the oldest stored execution, are left unchanged. Outcomes that are recorded
-    meanwhile wait for the current hour.
+    Hours before `since`, and hours before the oldest stored execution, are left unchanged. No count becomes lower,
+    because retention may have deleted executions that it holds; with `lower` the stored executions alone count.
+    Outcomes that are recorded meanwhile wait for the current hour.
     """
     bounds = Execution.objects.aggregate(first=Min("started_at"), last=Max("started_at"))
     if bounds["first"] is None:
         return
     hour, last = hour_of(max(bounds["first"], since or bounds["first"])), hour_of(bounds["last"])
     while hour <= last:
-        _rebuild_hour(hour)
+        _rebuild_hour(hour, lower=lower)
         yield hour, last
         hour += _HOUR
 
 
 @transaction.atomic
-def _rebuild_hour(hour: dt.datetime) -> None:
+def _rebuild_hour(hour: dt.datetime, *, lower: bool) -> None:
     if connection.vendor == "postgresql":
         tables = ", ".join(connection.ops.quote_name(model._meta.db_table) for model in (Rollup, Total))
         with connection.cursor() as cursor:
             cursor.execute(f"LOCK TABLE {tables} IN SHARE ROW EXCLUSIVE MODE")
+    before = Rollup.objects.filter(hour=hour).order_by().values_list("job_id", "kind", *_COLUMNS, "longest")
+    rows = {} if lower else {(job_id, kind): values for job_id, kind, *values in before}
     Rollup.objects.filter(hour=hour).delete()
     Total.objects.filter(hour=hour).exclude(shard=FORGOTTEN).delete()
     ended = Execution.objects.filter(started_at__gte=hour, started_at__lt=hour + _HOUR, status__in=ENDED).order_by()
     longest = Coalesce(Max("duration_seconds", filter=Q(status=Status.SUCCESS)), 0.0)
-    per_job = list(ended.values_list("job_id", "execution_type").annotate(**_measures(), longest=longest))
+    for job_id, kind, *values in ended.values_list("job_id", "execution_type").annotate(**_measures(), longest=longest):
+        kept = rows.get((job_id, kind), values)
+        rows[job_id, kind] = [max(pair) for pair in zip(kept, values, strict=True)]
+    per_job = [(job_id, kind, *values) for (job_id, kind), values in rows.items()]
     add_up(
         Rollup,
         ("job", "hour", "kind"),

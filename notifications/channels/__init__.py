@@ -3,8 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextlib import AbstractContextManager
 
 from notifications.channels import email, slack
 from notifications.models import Channel, Message
 
-SENDERS: dict[str, Callable[[Message], None]] = {Channel.EMAIL: email.send, Channel.SLACK: slack.send}
+# Sends one message; raises `SendingFailed`.
+Send = Callable[[Message], None]
+# For each channel a context that gives `Send` for several messages.
+SENDERS: dict[str, Callable[[], AbstractContextManager[Send]]] = {
+    Channel.EMAIL.value: email.session,
+    Channel.SLACK.value: slack.session,
+}

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -14,8 +16,13 @@ from notifications.models import Message
 from settings_app.models import SlackSettings
 
 
-def send(message: Message) -> None:
-    """Send one message. Raises `SendingFailed`."""
+@contextmanager
+def session() -> Iterator[Callable[[Message], None]]:
+    """Sends messages, one request for each."""
+    yield _send
+
+
+def _send(message: Message) -> None:
     slack = SlackSettings.current()
     if not slack.is_enabled:
         raise SendingFailed("Slack is switched off")

@@ -21,6 +21,7 @@ from executions.services import trigger_now
 from executions.targets.github import api as github_api
 from jobs.models import Job
 from notifications.models import Event
+from notifications.outcomes import notify_pending
 from settings_app.encryption import encrypt
 from settings_app.models import GitHubCredential
 from tests.support.clock import HandClock
@@ -117,6 +118,7 @@ def test_the_conclusion_decides(
     assert words in execution.error_message
     assert (execution.run_url in execution.error_message) is bool(words)
     assert execution.job.last_status == status
+    notify_pending()
     titles = list(Event.objects.filter(execution_id=execution.pk).values_list("title", flat=True))
     assert titles == ["Job Failed" if words else "Job Completed"]
 

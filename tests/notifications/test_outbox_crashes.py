@@ -15,13 +15,14 @@ from hypothesis import HealthCheck, given
 from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 
-from executions.models import Execution
+from executions.models import Execution, PendingOutcome
 from executions.recording import Finished, store
 from executions.targets import Outcome
 from jobs.models import Job
 from notifications import outbox
 from notifications.channels import email
 from notifications.models import Message
+from notifications.outcomes import notify_pending
 
 pytestmark = pytest.mark.django_db
 PEOPLE = ["a@example.com", "b@example.com"]
@@ -74,7 +75,7 @@ def test_once_for_each_person(
         moment += dt.timedelta(minutes=70)
         with time_machine.travel(moment, tick=False):
             try:
-                outbox.send_due()
+                outbox.send_due("email")
             except Crash:
                 continue
     told = {person: {pk for to, pk in mail.arrived if to == person} for person in PEOPLE}
@@ -98,3 +99,10 @@ def _end(job: Job, at_once: bool) -> None:
             assert Execution.objects.get(pk=execution.pk).status == "running"
     store([outcome])
     store([outcome])
+    try:
+        with transaction.atomic():
+            notify_pending()
+            raise Crash
+    except Crash:
+        assert PendingOutcome.objects.exists()
+    notify_pending()

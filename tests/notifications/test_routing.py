@@ -15,7 +15,8 @@ from executions.models import Execution
 from executions.recording import store
 from jobs.models import Job
 from notifications.models import Event, Message
-from notifications.routing import delete_old, on_executions_finished, remind_of_ending_jobs
+from notifications.outcomes import notify_pending
+from notifications.routing import delete_old, notify_outcomes, remind_of_ending_jobs
 from tests.support.executions import finished
 
 pytestmark = pytest.mark.django_db
@@ -28,7 +29,7 @@ class TestEvents:
     ) -> None:
         settings.NOTIFY_ON_SUCCESS = setting
         job = make_job()
-        on_executions_finished(None, [finished(job, ok=True), finished(job, ok=True, manual=True), finished(job)])
+        notify_outcomes([finished(job, ok=True), finished(job, ok=True, manual=True), finished(job)])
         assert Event.objects.filter(type="success").count() == len(told)
         assert Event.objects.filter(type="error").count() == 1
 
@@ -66,5 +67,6 @@ def test_an_outcome_of_a_worker_that_lost_its_execution_tells_nobody(make_job: C
     assert (execution.status, Event.objects.count()) == ("running", before)
     store([late._replace(worker_id=owner)])
     store([late._replace(worker_id=owner)])
+    notify_pending()
     execution.refresh_from_db()
     assert (execution.status, Event.objects.count()) == ("failed", before + 1)

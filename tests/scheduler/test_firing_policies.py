@@ -6,12 +6,16 @@ import datetime as dt
 from typing import Any
 
 import pytest
+import time_machine
 from django.db.models import JSONField, Value
 
+from accounts.models import User
 from executions.models import Execution, Status
 from jobs.models import Job
+from jobs.services import update_job
 from notifications.models import Event
 from scheduler.leadership import Leader
+from scheduler.reconcile import repair
 from tests.support.firing import MINUTE, NOON, MakeJob, fire_at, made_at_noon, statuses
 
 pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("handed")]
@@ -98,3 +102,21 @@ def test_a_queued_dispatch_runs_when_its_turn_comes(make_job: MakeJob, leader: L
     fire_at(leader, NOON + 2 * MINUTE + dt.timedelta(seconds=5))
     assert statuses(job) == {"success": 1, "running": 1}
     assert len(handed) == 2
+
+
+def test_a_job_that_was_put_aside_stays_so_until_it_is_edited(
+    make_job: MakeJob, leader: Leader, admin: User, handed: list[Any]
+) -> None:
+    """Its schedule is fine, so a repair would let it fire, and be put aside, and told of, every minute."""
+    job = made_at_noon(make_job, max_attempts=3)
+    Job.objects.filter(pk=job.pk).update(retry_on=Value(5, JSONField()))
+    fire_at(leader, NOON + MINUTE)
+    for minute in range(2, 5):
+        with time_machine.travel(NOON + minute * MINUTE, tick=False):
+            assert repair() == 0
+        fire_at(leader, NOON + minute * MINUTE)
+    assert Event.objects.filter(title="Job cannot be scheduled").count() == 1
+    with time_machine.travel(NOON + 5 * MINUTE, tick=False):
+        update_job(job.pk, {"retry_on": ["5xx"]}, by=admin)
+    job.refresh_from_db()
+    assert (job.problem, job.next_run_at) == ("", NOON + 6 * MINUTE)

@@ -133,3 +133,20 @@ def test_an_update_from_a_version_without_them_is_counted(make_job: Callable[...
     call_command("rebuildstatistics", "--json")
     assert not rollups.is_lacking()
     assert rollups.counts(ALL).failed == 1
+
+
+def test_a_rebuild_keeps_the_counts_of_deleted_executions(make_job: Callable[..., Job]) -> None:
+    job = make_job()
+    for minute in range(5):
+        ran(job, minute, Status.SUCCESS, 2.0)
+    ran(job, 6, Status.FAILED, 3.0)
+    rebuild()
+    before = tallies()
+    # As retention by count leaves them: one failed execution and one success.
+    kept = list(Execution.objects.filter(status=Status.SUCCESS).values_list("pk", flat=True)[:1])
+    Execution.objects.filter(status=Status.SUCCESS).exclude(pk__in=kept).delete()
+    rebuild()
+    assert tallies() == before
+    for _ in rollups.rebuild(lower=True):
+        continue
+    assert rollups.counts(ALL).success == 1

@@ -14,7 +14,7 @@ from django.utils import timezone
 from jobs.models import Job
 from notifications.models import Message, MessageStatus
 from notifications.outbox import MOST_ATTEMPTS, send_due
-from notifications.routing import on_executions_finished
+from notifications.routing import notify_outcomes
 from tests.support.executions import finished
 
 pytestmark = pytest.mark.django_db
@@ -28,26 +28,26 @@ def mailing(settings: Any) -> None:
 class TestEmail:
     def test_failures_go_to_the_jobs_addresses(self, make_job: Callable[..., Job], mailing: None) -> None:
         job = make_job(enable_email_notifications=True, notification_emails=["a@example.com", "b@example.com"])
-        on_executions_finished(None, [finished(job), finished(job, ok=True)])
-        assert send_due() == 2
+        notify_outcomes([finished(job), finished(job, ok=True)])
+        assert send_due("email") == 2
         assert sorted(message.to[0] for message in mail.outbox) == ["a@example.com", "b@example.com"]
         assert mail.outbox[0].subject == "[Cronsched] Nightly failed"
         assert "Webhook returned status 500" in mail.outbox[0].body
         assert f"/jobs/{job.pk}/edit" in mail.outbox[0].body
-        assert send_due() == 0
+        assert send_due("email") == 0
 
     def test_successes_where_the_job_asks(self, make_job: Callable[..., Job], mailing: None) -> None:
         job = make_job(enable_email_notifications=True, notification_emails=["a@example.com"], notify_on_success=True)
-        on_executions_finished(None, [finished(job, ok=True)])
-        send_due()
+        notify_outcomes([finished(job, ok=True)])
+        send_due("email")
         assert [message.subject for message in mail.outbox] == ["[Cronsched] Nightly completed"]
 
     def test_nothing_while_the_jobs_mail_or_all_mail_is_off(self, make_job: Callable[..., Job], settings: Any) -> None:
         settings.MAIL_ENABLED = True
-        on_executions_finished(None, [finished(make_job())])
+        notify_outcomes([finished(make_job())])
         settings.MAIL_ENABLED = False
-        on_executions_finished(
-            None, [finished(make_job(name="x", enable_email_notifications=True, notification_emails=["a@example.com"]))]
+        notify_outcomes(
+            [finished(make_job(name="x", enable_email_notifications=True, notification_emails=["a@example.com"]))]
         )
         assert not Message.objects.exists()
 
@@ -57,8 +57,8 @@ class TestEmail:
             enable_email_notifications=True,
             notification_emails=["a@example.com"],
         )
-        on_executions_finished(None, [finished(job, error="<script>alert(1)</script>")])
-        send_due()
+        notify_outcomes([finished(job, error="<script>alert(1)</script>")])
+        send_due("email")
         message = mail.outbox[0]
         assert message.subject == "[Cronsched] <img src=x> Bcc: evil@example.com failed"
         html = str(message.alternatives[0][0])
@@ -72,11 +72,11 @@ class TestEmail:
         settings.EMAIL_BACKEND = "django.core.mail.backends.smtp.EmailBackend"
         settings.EMAIL_HOST, settings.EMAIL_PORT = "127.0.0.1", 1
         job = make_job(enable_email_notifications=True, notification_emails=["a@example.com"])
-        on_executions_finished(None, [finished(job)])
+        notify_outcomes([finished(job)])
         moment = timezone.now() + dt.timedelta(seconds=1)
         for attempt in range(1, MOST_ATTEMPTS + 1):
             with time_machine.travel(moment, tick=False):
-                assert send_due() == 1
+                assert send_due("email") == 1
             message = Message.objects.get()
             assert message.attempts == attempt
             moment += dt.timedelta(hours=2)
@@ -87,5 +87,5 @@ class TestEmail:
 def test_the_longest_address_has_a_key(make_job: Callable[..., Job], mailing: None) -> None:
     address = "a" * 60 + "@" + ".".join(["b" * 60] * 3) + ".com"
     job = make_job(enable_email_notifications=True, notification_emails=[address])
-    on_executions_finished(None, [finished(job)])
+    notify_outcomes([finished(job)])
     assert len(Message.objects.get().key) <= 400

@@ -27,12 +27,12 @@ class TestSlack:
         job.pic_team.save()
         Job.objects.update(end_date="2024-01-01")
         pause_expired()
-        assert send_due() == 1
+        assert send_due("slack") == 1
         sent = target.arrivals[0].json
         assert sent["channel"] == "#qa"
         assert sent["text"].startswith("<!subteam^S0123ABC> Job *&lt;!channel&gt; &amp; co* was paused")
         assert f"/jobs/{job.pk}/edit|" in sent["text"]
-        assert send_due() == 0
+        assert send_due("slack") == 0
 
     def test_nothing_while_slack_is_off(self, make_job: Callable[..., Job]) -> None:
         make_job()
@@ -45,7 +45,7 @@ class TestSlack:
         make_job()
         Job.objects.update(end_date="2024-01-01")
         pause_expired()
-        send_due()
+        send_due("slack")
         message = Message.objects.get()
         assert (message.status, message.attempts) == (MessageStatus.PENDING, 1)
         assert message.last_error == "Slack answered 500: the reason"

@@ -1,0 +1,70 @@
+"""Decides who hears about outcomes after these are stored and committed.
+
+The transaction that ends an execution also queues it (`PendingOutcome`). Here the queue is read in transactions of
+their own, so that an error neither takes an outcome back nor delays one, and a crash loses no notification. If a
+batch fails, each of its outcomes is tried alone; one that fails is set aside with the reason, and admins see it.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Sequence
+from typing import Any
+from uuid import UUID
+
+from django.db import InterfaceError, OperationalError, transaction
+
+from executions.models import Execution, PendingOutcome
+from executions.recording import Finished
+from notifications.routing import notify_outcomes
+
+log = logging.getLogger("cronsched.notifications")
+BATCH = 500
+
+
+def on_outcomes_queued(sender: Any, **_: Any) -> bool:
+    """Receive `outcomes_queued`: decide about one batch; returns whether more may be waiting."""
+    return notify_pending() == BATCH
+
+
+def notify_pending() -> int:
+    """Decide about the oldest queued outcomes, at most `BATCH`; returns how many. Any process may call it."""
+    waiting = PendingOutcome.objects.filter(problem="").order_by("pk")
+    if not waiting.exists():
+        return 0
+    with transaction.atomic():
+        pending = list(waiting.select_for_update(skip_locked=True)[:BATCH])
+        try:
+            with transaction.atomic():
+                notify_outcomes(_finished([one.execution_id for one in pending]))
+            bad = set()
+        except (OperationalError, InterfaceError):
+            raise
+        except Exception:
+            log.exception("notifications about a batch of outcomes failed: trying each alone")
+            bad = _notify_each(pending)
+        PendingOutcome.objects.filter(pk__in=[one.pk for one in pending if one.pk not in bad]).delete()
+    return len(pending)
+
+
+def _notify_each(pending: Sequence[PendingOutcome]) -> set[int]:
+    """Decide about each outcome alone; returns the rows that were set aside."""
+    bad: set[int] = set()
+    for one in pending:
+        try:
+            with transaction.atomic():
+                notify_outcomes(_finished([one.execution_id]))
+        except (OperationalError, InterfaceError):
+            raise
+        except Exception as exc:
+            log.exception("an outcome is set aside", extra={"execution": str(one.execution_id)})
+            PendingOutcome.objects.filter(pk=one.pk).update(problem=f"{type(exc).__name__}: {exc}"[:500])
+            bad.add(one.pk)
+    return bad
+
+
+def _finished(ids: Sequence[UUID]) -> list[Finished]:
+    """The stored outcomes in this order; those of deleted jobs are left out."""
+    stored = Execution.objects.filter(pk__in=ids).select_related("job").defer("attempts", "output", "overrides")
+    found = {execution.pk: Finished.stored(execution) for execution in stored.order_by()}
+    return [found[pk] for pk in ids if pk in found]
