@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import datetime as dt
 import uuid
 from typing import Any, ClassVar
 
@@ -155,21 +154,22 @@ class LoginSession(models.Model):
 
 
 class LoginFailures(models.Model):
-    """The number of failed logins with a name from an address since `since`; the row expires with its window."""
+    """The number of failed logins with a name from an address since `since`; '' stands for every name or address.
+
+    `not_before`: the time before which no further attempt is checked.
+    """
 
     identity = models.CharField(_("identity"), max_length=254)
     address = models.CharField(_("address"), max_length=45)
     count = models.PositiveIntegerField(_("count"), default=0, db_default=0)
     since = models.DateTimeField(_("since"), default=timezone.now, db_default=Now())
+    not_before = models.DateTimeField(_("not before"), null=True)
 
     class Meta:
         constraints = [models.UniqueConstraint(fields=["identity", "address"], name="login_failures_unique")]
 
     def __str__(self) -> str:
         return f"{self.count} failures of {self.identity}"
-
-    def ends_at(self, window: dt.timedelta) -> dt.datetime:
-        return self.since + window
 
 
 class ApiToken(models.Model):

@@ -25,12 +25,11 @@ def check_credentials(identity: str, password: str, *, address: str) -> User:
     Unknown accounts and wrong passwords get the same answer in the same time; failed logins are throttled.
     """
     identity = identity.strip().lower()
-    login_throttle.check(identity, address)
+    login_throttle.attempt(identity, address)
     user = User.objects.by_identity(identity)
     if user is None:
         make_password(password)
     if user is None or not user.check_password(password):
-        login_throttle.failed(identity, address)
         raise Unauthorized(
             "Invalid email/username or password", "The name or the password is wrong. Check both and try again."
         )

@@ -4,6 +4,7 @@ remedy.
 
 from __future__ import annotations
 
+import ipaddress
 import os
 import secrets
 import ssl
@@ -14,6 +15,8 @@ from zoneinfo import ZoneInfo
 
 import dj_database_url
 from environs import Env, EnvError
+
+Network = ipaddress.IPv4Network | ipaddress.IPv6Network
 
 
 class SettingError(Exception):
@@ -104,6 +107,18 @@ class Environment:
                 raise SettingError(f"{name}: '{value}' is not an origin; write one such as https://cron.example.com.")
         return values
 
+    def networks(self, name: str) -> list[Network]:
+        """A list of IP addresses and networks."""
+        found: list[Network] = []
+        for text in self.texts(name):
+            try:
+                found.append(ipaddress.ip_network(text, strict=False))
+            except ValueError:
+                raise SettingError(
+                    f"{name}: '{text}' is not an address or a network; write some such as 10.0.0.5,172.16.0.0/12."
+                ) from None
+        return found
+
     def directory(self, name: str, default: Path) -> Path:
         path = Path(self.text(name, str(default))).expanduser().resolve()
         try:
@@ -151,7 +166,14 @@ def database_of(name: str, url: str) -> dict[str, Any]:
     if engine.endswith("postgresql"):
         # The idle timeout bounds how long a suspended process keeps its locks. JIT compilation takes longer than our
         # short queries.
-        options = {**config.get("OPTIONS", {}), "options": "-c idle_in_transaction_session_timeout=5000 -c jit=off"}
+        own = "-c idle_in_transaction_session_timeout=5000 -c jit=off"
+        options = dict(config.get("OPTIONS", {}))
+        if options.pop("pgbouncer", "") in {"true", "1"}:
+            # PgBouncer in transaction mode: no startup options, no prepared statements, no server-side cursors.
+            options["prepare_threshold"] = None
+            return {**config, "CONN_HEALTH_CHECKS": True, "DISABLE_SERVER_SIDE_CURSORS": True, "OPTIONS": options}
+        # Ours first: a setting of the URL takes precedence.
+        options["options"] = f"{own} {options.get('options', '')}".strip()
         return {**config, "CONN_MAX_AGE": 60, "CONN_HEALTH_CHECKS": True, "OPTIONS": options}
     raise SettingError(
         f"{name} is not a database URL that can be used; write sqlite:////path/to/file or "

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import ipaddress
 from collections.abc import Callable
+from typing import Any
 
 from django.conf import settings
 from django.http import HttpRequest, HttpResponse, HttpResponseBase, JsonResponse
@@ -11,6 +13,70 @@ from core.api.errors import Invalid
 from core.runtime import request_context
 
 _UPLOADS = ("/bulk-upload", "/admin/import/")
+
+
+class ClientAddress:
+    """Makes `REMOTE_ADDR` the client's address where the request came through `TRUSTED_PROXIES`.
+
+    The proxies append to `X-Forwarded-For` from left to right, so the client is the rightmost address that is not one
+    of theirs; what stands further left was sent by the client. Other peers' forwarding headers are dropped.
+    """
+
+    def __init__(self, get_response: Callable[[HttpRequest], HttpResponseBase]) -> None:
+        self._get_response = get_response
+        self._trusted = settings.TRUSTED_PROXIES
+
+    def __call__(self, request: HttpRequest) -> HttpResponseBase:
+        if self._trusted:
+            self._rewrite(request.META)
+        return self._get_response(request)
+
+    def _rewrite(self, meta: dict[str, Any]) -> None:
+        hops = str(meta.get("HTTP_X_FORWARDED_FOR") or "").split(",")
+        address = str(meta.get("REMOTE_ADDR") or "")
+        if not self._is_trusted(address):
+            for name in ("HTTP_X_FORWARDED_FOR", "HTTP_X_FORWARDED_PROTO", "HTTP_X_FORWARDED_HOST"):
+                meta.pop(name, None)
+            return
+        while hops and self._is_trusted(address) and (before := _address(hops.pop())):
+            address = before
+        meta["REMOTE_ADDR"] = address
+
+    def _is_trusted(self, address: str) -> bool:
+        try:
+            found = ipaddress.ip_address(address)
+        except ValueError:
+            # A Unix socket: only a proxy of this machine can connect.
+            return address == ""
+        found = (found.version == 6 and found.ipv4_mapped) or found
+        return any(found in network for network in self._trusted)
+
+
+def _address(hop: str) -> str:
+    """The address of one hop, without its port; '' if it is none."""
+    text = hop.strip()
+    if text.startswith("["):
+        text = text[1:].partition("]")[0]
+    elif text.count(":") == 1:
+        text = text.partition(":")[0]
+    try:
+        return str(ipaddress.ip_address(text))
+    except ValueError:
+        return ""
+
+
+class Probes:
+    """Health and metrics answer under every host name: container platforms and Prometheus ask by IP address."""
+
+    PATHS = ("/api/v2/health", "/metrics")
+
+    def __init__(self, get_response: Callable[[HttpRequest], HttpResponseBase]) -> None:
+        self._get_response = get_response
+
+    def __call__(self, request: HttpRequest) -> HttpResponseBase:
+        if request.path_info in self.PATHS:
+            request.get_host = lambda: "localhost"  # type: ignore[method-assign]
+        return self._get_response(request)
 
 
 class ApiGuard:

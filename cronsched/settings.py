@@ -56,6 +56,9 @@ PUBLIC_URL = env.url("PUBLIC_URL", f"http://localhost:{PORT}")
 SESSION_COOKIE_SECURE = CSRF_COOKIE_SECURE = SECURE_SSL_REDIRECT = HTTPS
 SECURE_HSTS_SECONDS = 31536000 if HTTPS else 0
 SECURE_HSTS_INCLUDE_SUBDOMAINS = SECURE_HSTS_PRELOAD = HTTPS
+# Probes inside a cluster ask over plain HTTP.
+SECURE_REDIRECT_EXEMPT = [r"^api/v2/health$", r"^metrics$"]
+TRUSTED_PROXIES = env.networks("TRUSTED_PROXIES")
 SECURE_PROXY_SSL_HEADER = ("HTTP_X_FORWARDED_PROTO", "https") if HTTPS else None
 SESSION_COOKIE_HTTPONLY = True
 X_FRAME_OPTIONS = "DENY"
@@ -195,6 +198,8 @@ INSTALLED_APPS = [
     *(["demo"] if (BASE_DIR / "demo").is_dir() else []),
 ]
 MIDDLEWARE = [
+    "cronsched.middleware.ClientAddress",
+    "cronsched.middleware.Probes",
     "django.middleware.security.SecurityMiddleware",
     "whitenoise.middleware.WhiteNoiseMiddleware",
     "corsheaders.middleware.CorsMiddleware",

@@ -160,6 +160,13 @@ class Worker(models.Model):
     id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
     host = models.CharField(_("host"), max_length=255)
     pid = models.PositiveIntegerField(_("pid"))
+    namespace = models.CharField(
+        _("PID namespace"),
+        max_length=80,
+        blank=True,
+        db_default="",
+        help_text=_("Boot and PID namespace; only processes in the same one can look for each other's pid."),
+    )
     started_at = models.DateTimeField(_("started at"), default=timezone.now)
     heartbeat_at = models.DateTimeField(_("heartbeat at"), default=timezone.now)
     memory_bytes = models.BigIntegerField(_("memory (bytes)"), null=True)

@@ -10,6 +10,8 @@ import time
 from collections import defaultdict, deque
 from collections.abc import Callable, Iterable
 from datetime import datetime, timedelta
+from functools import cache
+from pathlib import Path
 from typing import Any, NamedTuple
 from uuid import UUID, uuid4
 
@@ -17,6 +19,7 @@ from django.db import DatabaseError, InterfaceError, OperationalError, connectio
 from django.utils import timezone
 
 from core.db.executemany import insert_new, update_many
+from core.runtime import heartbeat
 from executions.models import OPEN, Execution, PendingOutcome, Status, Worker
 from executions.signals import outcomes_queued
 from executions.statistics import rollups
@@ -168,6 +171,7 @@ class Recorder:
         # The engine tells which executions it holds, and stops those that were cancelled.
         self.known: Callable[[], set[UUID]] = set
         self.cancel: Callable[[Iterable[UUID]], object] = list
+        self.engine_answers: Callable[[], bool] = lambda: True
 
     def start(self) -> None:
         """Register this process as a worker and start writing."""
@@ -196,7 +200,11 @@ class Recorder:
 
     def _register(self) -> None:
         Worker.objects.create(
-            id=self.worker_id, host=socket.gethostname(), pid=os.getpid(), memory_bytes=memory_of_this_process()
+            id=self.worker_id,
+            host=socket.gethostname(),
+            pid=os.getpid(),
+            namespace=pid_namespace(),
+            memory_bytes=memory_of_this_process(),
         )
         self._beat_at = time.monotonic()
 
@@ -213,6 +221,8 @@ class Recorder:
                 self._sweep()
                 self._look_for_cancelled()
                 backoff = 0.1
+                if self.engine_answers():
+                    heartbeat.beat("worker")
             except Exception as exc:
                 # An exception here would end the thread, and every later outcome would be lost.
                 foreseen = isinstance(exc, DatabaseError | InterfaceError)
@@ -316,6 +326,18 @@ class Recorder:
         except DatabaseError as exc:
             log.warning("the worker row could not be deleted: %s", exc)
         connection.close()
+
+
+@cache
+def pid_namespace() -> str:
+    """Identifies the boot and the PID namespace in which this process's pid means it; '' where the system does not
+    tell (proc(5), pid_namespaces(7)).
+    """
+    try:
+        boot = Path("/proc/sys/kernel/random/boot_id").read_text().strip()
+        return f"{boot} {os.stat('/proc/self/ns/pid').st_ino}"
+    except OSError:
+        return ""
 
 
 def memory_of_this_process() -> int | None:

@@ -21,7 +21,7 @@ from executions.delivery import engine
 from executions.delivery.carry_out import carry_out, team_limits, why_not
 from executions.delivery.start_deadline import missed
 from executions.models import OPEN, Execution, Status, Worker
-from executions.recording import STALE_SECONDS, Finished, store
+from executions.recording import STALE_SECONDS, Finished, pid_namespace, store
 from executions.targets import Outcome
 from jobs.fields import MisfirePolicy
 
@@ -145,7 +145,7 @@ heartbeats = Heartbeats()
 
 
 def _is_gone(worker: Worker) -> bool:
-    if worker.host != socket.gethostname():
+    if worker.host != socket.gethostname() or worker.namespace != pid_namespace():
         return False
     try:
         os.kill(worker.pid, 0)

@@ -15,6 +15,7 @@ from django_apscheduler import util
 from django_apscheduler.jobstores import DjangoJobStore
 from django_apscheduler.models import DjangoJob, DjangoJobExecution
 
+from accounts.auth import login_throttle
 from accounts.models import ApiToken, LoginSession
 from executions import retention
 from executions.delivery.shared_limits import delete_unused
@@ -49,6 +50,7 @@ def tidy() -> None:
     ApiToken.objects.filter(expires_at__lte=now - _KEPT).delete()
     delete_old(settings.NOTIFICATIONS_KEPT_DAYS)
     signed_links.delete_old()
+    login_throttle.delete_old()
     delete_unused()
     Resync.objects.filter(requested_at__lt=now - _KEPT).delete()
     Worker.objects.filter(heartbeat_at__lt=now - _KEPT).delete()

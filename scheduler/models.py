@@ -8,6 +8,7 @@ import uuid
 from django.conf import settings
 from django.db import models
 from django.db.models import Q
+from django.db.models.functions import Now
 from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 
@@ -41,13 +42,16 @@ class Leadership(models.Model):
 
     @classmethod
     def current(cls) -> Leadership:
-        """The current row; an empty one before the first leader."""
-        return cls.objects.filter(pk=1).first() or cls()
+        """The current row; an empty one before the first leader. Ages are by the database's clock, as the lease is."""
+        return cls.objects.annotate(database_now=Now()).filter(pk=1).first() or cls()
 
     @property
     def heartbeat_age(self) -> float | None:
         """Seconds since the heartbeat; None if there was none."""
-        return None if self.heartbeat_at is None else (timezone.now() - self.heartbeat_at).total_seconds()
+        if self.heartbeat_at is None:
+            return None
+        now: dt.datetime = getattr(self, "database_now", None) or timezone.now()
+        return (now - self.heartbeat_at).total_seconds()
 
     @property
     def is_live(self) -> bool:

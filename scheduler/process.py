@@ -13,6 +13,7 @@ from django.conf import settings
 from django.db import DatabaseError, InterfaceError, close_old_connections, connection
 from django.utils import timezone
 
+from core.runtime import heartbeat
 from executions.backends import new_worker_id, shut_down
 from executions.celery_backend.dispatch import Unclaimed
 from executions.recovery import end_missed, recover, rescue
@@ -59,6 +60,7 @@ class SchedulerProcess:
         sys.setswitchinterval(_SWITCH_SECONDS)
         waiting = False
         while not self._stop.is_set():
+            heartbeat.beat("scheduler")
             try:
                 leader = self._take_over()
                 if leader:
@@ -73,6 +75,7 @@ class SchedulerProcess:
                 self._stop.wait(1)
         self._lock.release()
         shut_down()
+        heartbeat.stop("scheduler")
 
     def _take_over(self) -> Leader | None:
         """Become the leader if nobody leads: the lock is free, or the lease of its holder has expired."""
@@ -155,6 +158,7 @@ class Term:
 
     def _look(self) -> None:
         close_old_connections()
+        heartbeat.beat("scheduler")
         now = time.monotonic()
         if now >= self._next_beat:
             # If the lease of a suspended process was taken over, its lock is released when it steps down.

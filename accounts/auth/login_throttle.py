@@ -1,50 +1,115 @@
-"""Throttles failed logins by name and client address; all processes share the counters in the database."""
+"""Throttles logins; all processes share the counters in the database.
+
+An attempt is counted before its password is checked, so that parallel guesses are all counted, and taken back when the
+password is right. There are three limits:
+
+- a name from an address: `LOGIN_FAILURES_ALLOWED` failures in `LOGIN_FAILURE_WINDOW_SECONDS`;
+- an address over all names: ten times as many;
+- a name over all addresses: after ten times as many, attempts are spaced by a delay that doubles up to a minute.
+  Addresses from which the account is logged in are exempt, so that nobody can lock its owner out from everywhere.
+
+IPv6 addresses count by their /64 network, which one subscriber has to itself.
+"""
 
 from __future__ import annotations
 
 import datetime as dt
+import ipaddress
 import math
 
 from django.conf import settings
-from django.db import IntegrityError, transaction
-from django.db.models import F
+from django.db import transaction
 from django.utils import timezone
 
-from accounts.models import LoginFailures
+from accounts.models import LoginFailures, LoginSession
 from core.api.errors import TooManyRequests
+
+_TIMES = 10
+_LONGEST_DELAY = 60.0
+_ANY = ""
+
+
+def attempt(identity: str, address: str) -> None:
+    """Count an attempt to log in. Raises `TooManyRequests` if it is one too many; its password is not checked then."""
+    identity, network = identity[:254], _network(address)
+    allowed = settings.LOGIN_FAILURES_ALLOWED
+    with transaction.atomic():
+        _count(identity, network, allowed, "for this account")
+        _count(_ANY, network, _TIMES * allowed, "from this address")
+        if not _is_known(identity, address):
+            _space(identity, _TIMES * allowed)
+
+
+def succeeded(identity: str, address: str) -> None:
+    """Take the attempt back, and forget the failures of this name and address."""
+    identity, network = identity[:254], _network(address)
+    LoginFailures.objects.filter(identity=identity, address=network).delete()
+    for others in ({"identity": _ANY, "address": network}, {"identity": identity, "address": _ANY}):
+        with transaction.atomic():
+            for row in LoginFailures.objects.select_for_update().filter(**others, count__gt=0):
+                row.count -= 1
+                row.save(update_fields=["count"])
+
+
+def delete_old() -> None:
+    """Delete counters whose window has passed."""
+    LoginFailures.objects.filter(since__lte=timezone.now() - _window()).delete()
 
 
 def _window() -> dt.timedelta:
     return dt.timedelta(seconds=settings.LOGIN_FAILURE_WINDOW_SECONDS)
 
 
-def check(identity: str, address: str) -> None:
-    """Raise `TooManyRequests` while this name and address have too many failed logins."""
-    row = LoginFailures.objects.filter(identity=identity[:254], address=address).first()
-    now = timezone.now()
-    if row and row.count >= settings.LOGIN_FAILURES_ALLOWED and row.ends_at(_window()) > now:
-        wait = max(1, math.ceil((row.ends_at(_window()) - now).total_seconds()))
-        raise TooManyRequests(
-            "Too many login attempts",
-            f"Too many failed logins for this account. Try again in {wait} seconds.",
-            retry_after=wait,
-        )
-
-
-def failed(identity: str, address: str) -> None:
-    """Count a failed login and delete counters whose window has passed."""
-    now = timezone.now()
-    LoginFailures.objects.filter(since__lte=now - _window()).delete()
-    rows = LoginFailures.objects.filter(identity=identity[:254], address=address)
-    if rows.update(count=F("count") + 1):
-        return
+def _network(address: str) -> str:
     try:
-        with transaction.atomic():
-            LoginFailures.objects.create(identity=identity[:254], address=address, count=1, since=now)
-    except IntegrityError:
-        rows.update(count=F("count") + 1)
+        found = ipaddress.ip_address(address)
+    except ValueError:
+        return address[:45]
+    if found.version == 6 and found.ipv4_mapped:
+        return str(found.ipv4_mapped)
+    return str(ipaddress.ip_network((found, 64), strict=False).network_address) if found.version == 6 else address
 
 
-def succeeded(identity: str, address: str) -> None:
-    """Delete the counter of this name and address."""
-    LoginFailures.objects.filter(identity=identity[:254], address=address).delete()
+def _is_known(identity: str, address: str) -> bool:
+    sessions = LoginSession.objects.filter(address=address or None, expires_at__gt=timezone.now())
+    return sessions.filter(user__username__iexact=identity).exists() or (
+        sessions.filter(user__email__iexact=identity).exists()
+    )
+
+
+def _row(identity: str, network: str, now: dt.datetime) -> LoginFailures:
+    """The counter, locked; it begins again after its window."""
+    LoginFailures.objects.get_or_create(identity=identity, address=network, defaults={"count": 0, "since": now})
+    row = LoginFailures.objects.select_for_update().get(identity=identity, address=network)
+    if row.since + _window() <= now:
+        row.count, row.since, row.not_before = 0, now, None
+    return row
+
+
+def _count(identity: str, network: str, allowed: int, whose: str) -> None:
+    now = timezone.now()
+    row = _row(identity, network, now)
+    if row.count >= allowed:
+        raise _too_many(row.since + _window() - now, whose)
+    row.count += 1
+    row.save()
+
+
+def _space(identity: str, allowed: int) -> None:
+    now = timezone.now()
+    row = _row(identity, _ANY, now)
+    if row.not_before and row.not_before > now:
+        raise _too_many(row.not_before - now, "for this account")
+    row.count += 1
+    if row.count >= allowed:
+        row.not_before = now + dt.timedelta(seconds=min(2.0 ** min(row.count - allowed, 10), _LONGEST_DELAY))
+    row.save()
+
+
+def _too_many(wait: dt.timedelta, whose: str) -> TooManyRequests:
+    seconds = max(1, math.ceil(wait.total_seconds()))
+    return TooManyRequests(
+        "Too many login attempts",
+        f"Too many failed logins {whose}. Try again in {seconds} seconds.",
+        retry_after=seconds,
+    )

@@ -29,5 +29,7 @@ def database_problem() -> str:
         pending = executor.migration_plan(executor.loader.graph.leaf_nodes())
     except (DatabaseError, InterfaceError) as exc:
         connection.close()
+        if "unsupported startup parameter" in str(exc):
+            return "PgBouncer refuses the connection's options; add ?pgbouncer=true to DATABASE_URL"
         return f"the database cannot be reached; check DATABASE_URL ({' '.join(str(exc).split())})"
     return "the database is not up to date; run 'manage.py migrate'" if pending else ""

@@ -19,6 +19,15 @@ from accounts.models import User
 from scheduler.models import Leadership
 
 _PAGES = 2000
+# libpq's parameters in the URL, and the environment variables of the same meaning (libpq, "Environment Variables").
+_VARIABLES = {
+    "sslmode": "PGSSLMODE",
+    "sslrootcert": "PGSSLROOTCERT",
+    "sslcert": "PGSSLCERT",
+    "sslkey": "PGSSLKEY",
+    "connect_timeout": "PGCONNECT_TIMEOUT",
+    "target_session_attrs": "PGTARGETSESSIONATTRS",
+}
 _PLAIN = b"SQLite format 3\x00"
 _CUSTOM = b"PGDMP"
 Progress = Callable[[int, int], object]
@@ -96,12 +105,23 @@ def _database_path() -> Path:
 
 
 def _restore_postgres(file: Path) -> None:
-    """In one transaction, drop every table, including those of a newer version, and restore the backup."""
+    """In one transaction, drop every table of the schema in use, including those of a newer version, and restore the
+    backup.
+    """
     script = settings.CRONSCHED_DATA_DIR / f".restore.{os.getpid()}.sql"
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT quote_ident(current_schema())")
+        schema = cursor.fetchone()[0]
+    connection.close()
     try:
         os.close(os.open(script, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600))
         _postgres("pg_restore", "--no-owner", f"--file={script}", str(file))
-        emptied = ("--command=DROP SCHEMA public CASCADE", "--command=CREATE SCHEMA public")
+        with open(script, encoding="utf-8") as text:
+            creates = any(line.startswith(f"CREATE SCHEMA {schema};") for line in text)
+        emptied = [
+            f"--command=DROP SCHEMA {schema} CASCADE",
+            *([] if creates else [f"--command=CREATE SCHEMA {schema}"]),
+        ]
         _postgres("psql", "--quiet", "--single-transaction", "--set=ON_ERROR_STOP=1", *emptied, f"--file={script}")
     finally:
         script.unlink(missing_ok=True)
@@ -135,9 +155,13 @@ def _postgres(program: str, *arguments: str) -> None:
     wanted = connections[DEFAULT_DB_ALIAS].settings_dict
     names = {"PGDATABASE": "NAME", "PGHOST": "HOST", "PGPORT": "PORT", "PGUSER": "USER", "PGPASSWORD": "PASSWORD"}
     given = {name: str(wanted[key]) for name, key in names.items() if wanted.get(key)}
+    options = wanted.get("OPTIONS") or {}
+    # TLS and the like as in the application: a password must not go over a connection that is verified less.
+    given |= {variable: str(options[name]) for name, variable in _VARIABLES.items() if options.get(name)}
+    given["PGOPTIONS"] = f"{options.get('options', '')} --client-min-messages=warning".strip()
     done = subprocess.run(  # noqa: S603
         [found, *arguments],
-        env={**os.environ, **given, "PGOPTIONS": "--client-min-messages=warning"},
+        env={**os.environ, **given},
         stdout=subprocess.DEVNULL,
         stderr=subprocess.PIPE,
         text=True,

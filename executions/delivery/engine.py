@@ -33,7 +33,9 @@ from executions.recording import CallBegins, Finished, Followed, Progress, Recor
 from executions.targets import Deliverable, Outcome, Send
 
 log = logging.getLogger("cronsched.engine")
-_RESOLVER_THREADS = 64
+_RESOLVER_THREADS = 256
+# A loop that has not turned for this long hangs, and the process shows no heartbeat.
+_HUNG_SECONDS = 10.0
 # A process holds at most this many times ENGINE_CONCURRENCY deliveries before it leaves messages to other workers.
 _BACKLOG_FACTOR = 20
 _STOPPED = Outcome(False, error="the process that made the call was stopped before an answer came", repeatable=False)
@@ -58,6 +60,8 @@ class Engine:
         self._claiming: set[UUID] = set()
         recorder.known = self.known
         recorder.cancel = self.cancel
+        recorder.engine_answers = lambda: time.monotonic() - self._looped_at < _HUNG_SECONDS
+        self._looped_at = time.monotonic()
         self._lock = threading.Lock()
         self._closing = False
         self._tasks: set[asyncio.Task[None]] = set()
@@ -158,7 +162,12 @@ class Engine:
 
     async def _open(self) -> None:
         self._client = HttpClient()
+        self._note_loop()
         self._ready.set()
+
+    def _note_loop(self) -> None:
+        self._looped_at = time.monotonic()
+        self._loop.call_later(1, self._note_loop)
 
     async def _stop_starting(self) -> None:
         self._closing = True

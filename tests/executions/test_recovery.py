@@ -15,12 +15,13 @@ import pytest
 from django.db import connection
 from django.utils import timezone
 
+from core.runtime import heartbeat
 from demo.github_stand_in import GitHub
 from executions import recording, recovery
 from executions.delivery import engine
 from executions.delivery.carry_out import MOST_TAKEOVERS
 from executions.models import Execution, Status, TriggerType, Worker
-from executions.recording import STALE_SECONDS
+from executions.recording import STALE_SECONDS, pid_namespace
 from executions.recovery import delete_dead_workers, recover
 from jobs.models import Job
 from tests.support.clock import HandClock
@@ -161,7 +162,7 @@ def test_who_was_frozen_itself_judges_nobody() -> None:
 def test_a_dead_process_of_this_host_is_noticed_at_once() -> None:
     gone = subprocess.Popen([sys.executable, "-c", ""])
     gone.wait()
-    Worker.objects.create(host=socket.gethostname(), pid=gone.pid)
+    Worker.objects.create(host=socket.gethostname(), pid=gone.pid, namespace=pid_namespace())
     mine = Worker.objects.create(host=socket.gethostname(), pid=os.getpid())
     assert delete_dead_workers() == 1
     assert Worker.objects.get() == mine
@@ -203,3 +204,22 @@ def test_a_worker_that_was_stopped_leaves_what_it_did_not_begin_to_others(
     assert not Worker.objects.filter(pk=before).exists()
     assert recover() == 1
     ended(execution)
+
+
+def test_a_process_of_another_container_with_the_same_host_name_is_not_judged_by_its_pid() -> None:
+    gone = subprocess.Popen([sys.executable, "-c", ""])
+    gone.wait()
+    elsewhere = Worker.objects.create(host=socket.gethostname(), pid=gone.pid, namespace="the same boot 4026532999")
+    assert delete_dead_workers() == 0
+    assert Worker.objects.get() == elsewhere
+
+
+def test_a_loop_that_hangs_shows_no_heartbeat(tmp_path: Any, settings: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    settings.CRONSCHED_DATA_DIR = tmp_path
+    monkeypatch.setattr(heartbeat, "_beats", {})
+    monkeypatch.setattr(engine, "_HUNG_SECONDS", -1.0)
+    engine.local_engine()
+    wait_until(lambda: engine.local_engine().worker_id in set(Worker.objects.values_list("pk", flat=True)))
+    assert heartbeat.age("worker") is None
+    monkeypatch.setattr(engine, "_HUNG_SECONDS", 10.0)
+    wait_until(lambda: heartbeat.age("worker") is not None)

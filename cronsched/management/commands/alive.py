@@ -2,36 +2,29 @@
 
 from __future__ import annotations
 
-import datetime as dt
-import socket
 import sys
 from typing import Any
 
 from django.core.management.base import BaseCommand
-from django.db import DatabaseError
-from django.utils import timezone
 
-from executions.models import Worker
-from executions.recording import STALE_SECONDS
-from scheduler.models import Leadership
+from core.runtime import heartbeat
+
+_ROLES = ("scheduler", "worker")
 
 
 class Command(BaseCommand):
     help = (
-        "Exits with 0 if a worker of this host has a heartbeat or a scheduler leads, otherwise with "
-        "1. For health checks."
+        "Exits with 0 if the main loop of this host's scheduler (leading or standing by) or worker goes on, otherwise "
+        "with 1. For health checks; it asks no database."
     )
     requires_system_checks: list[str] = []
 
-    def handle(self, *args: Any, **options: Any) -> None:
-        since = timezone.now() - dt.timedelta(seconds=2 * STALE_SECONDS)
-        try:
-            works = Worker.objects.filter(host=socket.gethostname(), heartbeat_at__gte=since).exists()
-            leads = Leadership.current().is_live
-        except DatabaseError as exc:
-            self.stderr.write(f"The database does not answer: {exc}")
-            sys.exit(1)
-        self.stdout.write(
-            f"worker of this host: {'alive' if works else 'none'}; leader: {'alive' if leads else 'none'}"
-        )
-        sys.exit(0 if works or leads else 1)
+    def add_arguments(self, parser: Any) -> None:
+        parser.add_argument("role", nargs="?", choices=_ROLES, help="Which process; without it any of them.")
+
+    def handle(self, *args: Any, role: str | None, **options: Any) -> None:
+        ages = {name: heartbeat.age(name) for name in ([role] if role else _ROLES)}
+        for name, age in ages.items():
+            self.stdout.write(f"{name}: {'no heartbeat' if age is None else f'last heartbeat {age:.0f} s ago'}")
+        fresh = any(age is not None and age < heartbeat.FRESH_SECONDS for age in ages.values())
+        sys.exit(0 if fresh else 1)

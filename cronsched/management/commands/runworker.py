@@ -9,6 +9,7 @@ from typing import Any
 from django.conf import settings
 from django.core.management.base import BaseCommand, CommandError
 
+from core.runtime import heartbeat
 from core.runtime.readiness import wait_for_database
 from executions.backends import shut_down
 from executions.celery_backend.dispatch import queues
@@ -45,6 +46,7 @@ class Command(BaseCommand):
                 log.warning("dropped an unreadable message")
         finally:
             shut_down()
+            heartbeat.stop("worker")
 
     def _serve(self, app: Any, names: list[str]) -> bool:
         """Run until stopped; returns whether an error ended the worker."""
