@@ -16,7 +16,7 @@ from django.utils import timezone
 from accounts.auth import login_throttle
 from accounts.models import LoginSession, Role, User
 from core.api import payload
-from core.api.errors import Conflict, Forbidden, Invalid, NotFound, Unauthorized, invalid_field
+from core.api.errors import Checks, Conflict, Forbidden, Invalid, NotFound, Unauthorized, invalid_field
 
 
 def check_credentials(identity: str, password: str, *, address: str) -> User:
@@ -30,9 +30,7 @@ def check_credentials(identity: str, password: str, *, address: str) -> User:
     if user is None:
         make_password(password)
     if user is None or not user.check_password(password):
-        raise Unauthorized(
-            "Invalid email/username or password", "The name or the password is wrong. Check both and try again."
-        )
+        raise Unauthorized("Invalid email/username or password", "Check the name and the password, and try again.")
     login_throttle.succeeded(identity, address)
     if not user.is_active:
         raise Unauthorized("Account is inactive. Contact administrator.", "Account is inactive. Contact administrator.")
@@ -61,17 +59,23 @@ def log_out(session: LoginSession) -> None:
 
 def register(data: dict[str, Any]) -> User:
     """Create an account from the contract's fields. Raises `Invalid`, and `Conflict` for a taken name or address."""
-    user = User(
-        username=payload.text(data.get("username"), "username", limit=80).lower(),
-        email=_email(data.get("email")),
-        role=_role(data.get("role") if data.get("role") is not None else Role.VIEWER, "Invalid payload"),
-        is_active=True if data.get("is_active") is None else payload.boolean(data["is_active"], "is_active"),
-    )
-    password = _password(data.get("password"), user)
-    try:
-        user.clean_fields(exclude=["password", "id"])
-    except ValidationError as exc:
-        raise _invalid(exc) from exc
+    user, checks = User(), Checks()
+    with checks.check():
+        user.username = payload.text(data.get("username"), "username", limit=80).lower()
+    with checks.check():
+        user.email = _email(data.get("email"))
+    with checks.check():
+        user.role = _role(data.get("role") if data.get("role") is not None else Role.VIEWER, "Invalid payload")
+    with checks.check():
+        user.is_active = True if data.get("is_active") is None else payload.boolean(data["is_active"], "is_active")
+    with checks.check():
+        password = _password(data.get("password"), user)
+    with checks.check():
+        try:
+            user.clean_fields(exclude=["password", "id"])
+        except ValidationError as exc:
+            raise _invalid(exc) from exc
+    checks.finish()
     user.set_password(password)
     return _saved(user)
 
@@ -118,14 +122,20 @@ def update_user(
 def _clean_changes(user: User, changes: dict[str, Any]) -> dict[str, Any]:
     """The new column values. The password is hashed here, before the transaction, since hashing is slow."""
     values: dict[str, Any] = {}
-    if "email" in changes:
-        values["email"] = user.email = _email(changes["email"])
-    if "role" in changes:
-        values["role"] = _role(changes["role"], "Invalid role")
-    if "is_active" in changes:
-        values["is_active"] = payload.boolean(changes["is_active"], "is_active")
-    if "password" in changes:
-        values["password"] = make_password(_password(changes["password"], user))
+    checks = Checks()
+    with checks.check():
+        if "email" in changes:
+            values["email"] = user.email = _email(changes["email"])
+    with checks.check():
+        if "role" in changes:
+            values["role"] = _role(changes["role"], "Invalid role")
+    with checks.check():
+        if "is_active" in changes:
+            values["is_active"] = payload.boolean(changes["is_active"], "is_active")
+    with checks.check():
+        if "password" in changes:
+            values["password"] = make_password(_password(changes["password"], user))
+    checks.finish()
     return values
 
 

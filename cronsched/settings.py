@@ -158,6 +158,8 @@ SIMPLE_JWT = {
     "REFRESH_TOKEN_LIFETIME": timedelta(seconds=JWT_REFRESH_TOKEN_EXPIRES),
     "TOKEN_TYPE_CLAIM": "type",
     "USER_ID_CLAIM": "sub",
+    # Clocks of several hosts differ a little.
+    "LEEWAY": 2,
 }
 LOGIN_FAILURES_ALLOWED = env.number("LOGIN_FAILURES_ALLOWED", 10, least=1)
 LOGIN_FAILURE_WINDOW_SECONDS = env.number("LOGIN_FAILURE_WINDOW_SECONDS", 300, least=1)

@@ -165,6 +165,10 @@ def _runs(
         told = answer.json()["workflow_runs"]
         polled.listed = {int(run["id"]): {name: run.get(name) for name in _KEPT} for run in told}
         polled.etag = answer.headers.get("ETag", "")
+    elif answer.status_code in {403, 404} and not _asked_to_wait(answer):
+        # Deleted, or no longer readable with this token: as with a single run, that may be a read that lags behind.
+        gone = {"status": "completed", "conclusion": _GONE}
+        return {one.run_id: gone for one in executions if _is_gone(one, polled)}, answer
     elif answer.status_code != 304:
         return {}, answer
     found = dict(polled.listed)

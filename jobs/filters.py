@@ -8,6 +8,7 @@ from uuid import UUID
 import django_filters
 from django.db.models import Q, QuerySet
 
+from core.api.payload import query_boolean
 from jobs.models import Job
 from jobs.targets.kinds import searched_columns
 
@@ -20,11 +21,19 @@ class TotalOrder(django_filters.OrderingFilter):
         return ordered.order_by(*ordered.query.order_by, "id") if ordered.query.order_by else ordered
 
 
+class StrictBoolean(django_filters.CharFilter):
+    """`true` or `false` (also 1 and 0, in any case); anything else is an error instead of no filter."""
+
+    def filter(self, qs: QuerySet[Job], value: str) -> QuerySet[Job]:
+        wanted = query_boolean({self.field_name: value}, self.field_name)
+        return qs if wanted is None else qs.filter(**{self.field_name: wanted})
+
+
 class JobFilter(django_filters.FilterSet):
     """Query parameters of `GET /jobs`; an unknown value matches nothing."""
 
     search = django_filters.CharFilter(method="search_text", help_text="Part of the name, the target or the team.")
-    is_active = django_filters.BooleanFilter()
+    is_active = StrictBoolean()
     category = django_filters.CharFilter("category__slug", help_text="Slug of the category.")
     pic_team = django_filters.CharFilter("pic_team__slug", help_text="Slug of the PIC team.")
     created_by = django_filters.CharFilter(method="of_owner", help_text="Id of the owner.")

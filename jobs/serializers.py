@@ -290,7 +290,8 @@ def bulk_answer(found: Import, dry_run: bool, failed: bool) -> dict[str, Any]:
         "message": message,
         "dry_run": dry_run,
         "stats": found.sheet.stats(),
-        "created_count": 0 if dry_run else len(found.jobs),
+        # Of a dry run: the jobs that would be created.
+        "created_count": len(found.jobs),
         "error_count": len(found.errors),
         "errors": found.errors,
         "jobs": [_bulk_job(job, dry_run) for _, job in found.jobs],

@@ -12,11 +12,12 @@ from django.utils import timezone
 
 from accounts.models import User
 from core.api import payload
-from core.api.errors import Forbidden, Invalid, NotFound, invalid_field
+from core.api.errors import Checks, Forbidden, Invalid, NotFound, invalid_field
 from jobs import change_log, validation
 from jobs.models import Job, Revision, today
 from jobs.signals import ChangeKind, JobChange, announce
 from jobs.targets import parsing
+from jobs.targets.kinds import Target
 
 REQUIRED = ("name", "cron_expression", "end_date")
 
@@ -142,23 +143,42 @@ def clean_new(data: Mapping[str, Any]) -> dict[str, Any]:
     missing = [name for name in REQUIRED if data.get(name) is None]
     if missing:
         raise _missing(missing)
-    values: dict[str, Any] = {
-        "name": validation.name(data["name"]),
-        "cron_expression": validation.cron(data["cron_expression"]),
-    }
-    target = parsing.read_target(data, default_owner=settings.DEFAULT_GITHUB_OWNER)
-    values["category"] = validation.category(data.get("category"))
-    values["metadata"] = validation.metadata(data.get("metadata"))
-    values.update(validation.mail(data))
-    if not payload.text(data["end_date"], "end_date", limit=255, error="Invalid end_date"):
-        raise _missing(["end_date"])
-    values["end_date"] = validation.end_date(data["end_date"])
-    values["pic_team"] = validation.pic_team(_team(data))
-    values.update(validation.policies(data, start_before=values["end_date"]))
-    if data.get("is_active") is not None:
-        values["is_active"] = payload.boolean(data["is_active"], "is_active")
-    if target is None:
-        raise parsing.missing_target()
+    values: dict[str, Any] = {}
+    checks = Checks()
+    target: Target | None = None
+    lacking: Invalid | None = None
+    with checks.check():
+        values["name"] = validation.name(data["name"])
+    with checks.check():
+        values["cron_expression"] = validation.cron(data["cron_expression"])
+    with checks.check():
+        target = parsing.read_target(data, default_owner=settings.DEFAULT_GITHUB_OWNER)
+        if target is None:
+            lacking = parsing.missing_target()
+    with checks.check():
+        values["category"] = validation.category(data.get("category"))
+    with checks.check():
+        values["metadata"] = validation.metadata(data.get("metadata"))
+    with checks.check():
+        values.update(validation.mail(data))
+    with checks.check():
+        if not payload.text(data["end_date"], "end_date", limit=255, error="Invalid end_date"):
+            raise _missing(["end_date"])
+        values["end_date"] = validation.end_date(data["end_date"])
+    with checks.check():
+        values["pic_team"] = validation.pic_team(_team(data))
+    with checks.check():
+        values.update(validation.policies(data, start_before=values.get("end_date")))
+    with checks.check():
+        if data.get("is_active") is not None:
+            values["is_active"] = payload.boolean(data["is_active"], "is_active")
+    with checks.check():
+        if lacking:
+            raise lacking
+        if target and "metadata" in values:
+            target.check_metadata(values["metadata"])
+    checks.finish()
+    assert target is not None
     return {**values, **target.columns()}
 
 
@@ -178,27 +198,62 @@ def _team(data: Mapping[str, Any]) -> Any:
 def clean_changes(job: Job, data: Mapping[str, Any]) -> dict[str, Any]:
     """The columns that an update changes, or the contract's error for the first invalid field."""
     values: dict[str, Any] = {}
-    if "name" in data:
-        values["name"] = validation.name(data["name"], job=job)
-    if "cron_expression" in data and data["cron_expression"] != job.cron_expression:
-        values["cron_expression"] = validation.cron(data["cron_expression"])
-    target = parsing.changed_target(job.target, data, default_owner=settings.DEFAULT_GITHUB_OWNER)
-    if "category" in data:
-        values["category"] = validation.category(data["category"], current=job.category)
-    if "metadata" in data:
-        values["metadata"] = validation.metadata(data["metadata"])
-    values.update(validation.mail(data, job))
-    if "end_date" in data:
-        values["end_date"] = validation.end_date(data["end_date"], current=job.end_date)
-    if "pic_team" in data or "pic_team_slug" in data:
-        values["pic_team"] = validation.pic_team(_team(data), current=job.pic_team)
-    values.update(validation.policies(data, start_before=values.get("end_date", job.end_date)))
-    if data.get("is_active") is not None:
-        values["is_active"] = payload.boolean(data["is_active"], "is_active")
-    if target is None:
-        raise parsing.missing_target()
-    _check_not_ended(job, values)
+    checks = Checks()
+    target: Target | None = None
+    lacking: Invalid | None = None
+    with checks.check():
+        if "name" in data:
+            values["name"] = validation.name(data["name"], job=job)
+    with checks.check():
+        if "cron_expression" in data and data["cron_expression"] != job.cron_expression:
+            values["cron_expression"] = validation.cron(data["cron_expression"])
+    with checks.check():
+        target = parsing.changed_target(job.target, data, default_owner=settings.DEFAULT_GITHUB_OWNER)
+        if target is None:
+            lacking = parsing.missing_target()
+    with checks.check():
+        if "category" in data:
+            values["category"] = validation.category(data["category"], current=job.category)
+    with checks.check():
+        if "metadata" in data:
+            values["metadata"] = validation.metadata(data["metadata"])
+    with checks.check():
+        values.update(validation.mail(data, job))
+    with checks.check():
+        if "end_date" in data:
+            values["end_date"] = validation.end_date(data["end_date"], current=job.end_date)
+    with checks.check():
+        if "pic_team" in data or "pic_team_slug" in data:
+            values["pic_team"] = validation.pic_team(_team(data), current=job.pic_team)
+    with checks.check():
+        values.update(_policies(job, data, values.get("end_date", job.end_date)))
+    with checks.check():
+        if data.get("is_active") is not None:
+            values["is_active"] = payload.boolean(data["is_active"], "is_active")
+    with checks.check():
+        if lacking:
+            raise lacking
+        if target and ("metadata" in values or target != job.target):
+            target.check_metadata(values.get("metadata", job.metadata))
+        _check_not_ended(job, values)
+    checks.finish()
+    assert target is not None
     return {**values, **target.columns()}
+
+
+def _policies(job: Job, data: Mapping[str, Any], end_date: dt.date) -> dict[str, Any]:
+    """The validated policies. A stored start date that the new end date would precede is refused too: such a job would
+    never fire.
+    """
+    values = validation.policies(data, start_before=end_date)
+    start = values.get("start_date", job.start_date)
+    if start is not None and start > end_date:
+        raise invalid_field(
+            "end_date",
+            f"The end date {end_date} is before the start date {start}: the job would never fire.",
+            error="Invalid end_date",
+        )
+    return values
 
 
 def _check_not_ended(job: Job, values: Mapping[str, Any]) -> None:

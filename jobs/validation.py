@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import datetime as dt
+import re
+import unicodedata
 from collections.abc import Callable, Mapping
 from typing import Any, TypeAlias, TypeVar
 
@@ -12,7 +14,7 @@ from django.core.validators import validate_email
 from django.db import models
 
 from core.api import payload
-from core.api.errors import Invalid, invalid_field
+from core.api.errors import Checks, Invalid, invalid_field
 from jobs.field_traits import JobField, job_fields
 from jobs.models import Job, today
 from jobs.schedules.schedule import CronError, schedule_of
@@ -20,6 +22,7 @@ from settings_app.models import GitHubCredential
 from taxonomy.models import GENERAL, Category, PicTeam
 
 L = TypeVar("L", Category, PicTeam)
+_MIDNIGHT = re.compile(r"[ T]0?0:00(:00)?$")
 # Finds a label by slug or display name.
 Called: TypeAlias = Callable[[str], L | None]
 
@@ -38,6 +41,8 @@ def name_text(value: Any) -> str:
     text = payload.text(value, "name", limit=255)
     if not text:
         raise invalid_field("name", "Write a name for the job.", error="Job name cannot be empty")
+    if any(unicodedata.category(character) == "Cc" for character in text):
+        raise invalid_field("name", "The name holds control characters: is the file's encoding right?")
     return text
 
 
@@ -50,7 +55,8 @@ def duplicate_name(text: str) -> Invalid:
 def cron(value: Any, *, field: str = "cron_expression") -> str:
     """Validate a cron expression that fires at least once; returns it trimmed."""
     error = "Invalid cron expression"
-    text = payload.text(value, field, limit=255, error=error)
+    # Japanese input methods write full-width digits and asterisks.
+    text = unicodedata.normalize("NFKC", payload.text(value, field, limit=255, error=error))
     try:
         schedule_of(text)
     except CronError as exc:
@@ -132,6 +138,8 @@ def end_date(value: Any, *, current: dt.date | None = None, spreadsheet: bool = 
     text = payload.text(value, field, limit=255, error=error)
     try:
         if spreadsheet:
+            # A spreadsheet program may add midnight to a date.
+            text = _MIDNIGHT.sub("", text)
             text = "-".join(part.zfill(2) for part in text.split("-"))
         if len(text) != 10:
             raise ValueError(text)
@@ -163,21 +171,26 @@ def mail(data: Mapping[str, Any], job: Job | None = None) -> dict[str, Any]:
     }
 
 
-def policies(data: Mapping[str, Any], *, start_before: dt.date) -> dict[str, Any]:
+def policies(data: Mapping[str, Any], *, start_before: dt.date | None) -> dict[str, Any]:
     """Validate the policies that were sent.
 
     Policies are the declared fields without a rule of their own, `start_date` and `github_credential`. None leaves a
     policy unchanged, but clears `start_date` and texts.
     """
     values: dict[str, Any] = {}
+    checks = Checks()
     for field in job_fields():
-        if not field.traits.rule and field.name in data:
-            values |= _policy(field, data[field.name])
-    if "start_date" in data:
-        values["start_date"] = _start_date(data["start_date"], start_before)
-    if "github_credential" in data:
-        name = payload.text(data["github_credential"], "github_credential", limit=100)
-        values["github_credential"] = _credential(name) if name else None
+        with checks.check():
+            if not field.traits.rule and field.name in data:
+                values |= _policy(field, data[field.name])
+    with checks.check():
+        if "start_date" in data:
+            values["start_date"] = _start_date(data["start_date"], start_before)
+    with checks.check():
+        if "github_credential" in data:
+            name = payload.text(data["github_credential"], "github_credential", limit=100)
+            values["github_credential"] = _credential(name) if name else None
+    checks.finish()
     return values
 
 
@@ -218,7 +231,7 @@ def _choice(value: Any, field: str, choices: list[str]) -> str:
     return str(value)
 
 
-def _start_date(value: Any, end: dt.date) -> dt.date | None:
+def _start_date(value: Any, end: dt.date | None) -> dt.date | None:
     field = "start_date"
     text = payload.text(value, field, limit=255)
     if not text:
@@ -229,6 +242,6 @@ def _start_date(value: Any, end: dt.date) -> dt.date | None:
         day = dt.date.fromisoformat(text)
     except ValueError:
         raise invalid_field(field, "Write the first day as YYYY-MM-DD.") from None
-    if day > end:
+    if end is not None and day > end:
         raise invalid_field(field, f"The start date {day} comes after the end date {end}.")
     return day

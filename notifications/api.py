@@ -13,7 +13,7 @@ from accounts.permissions import require_login
 from core.api import openapi
 from core.api.openapi import RANGE_QUERY, RangeSerializer, endpoint, param, shape
 from core.api.pagination import Page
-from core.api.payload import query_flag
+from core.api.payload import query_boolean
 from core.api.timestamps import DateRange, utc_ms
 from notifications import inbox
 from notifications.inbox import Notification
@@ -72,7 +72,7 @@ class NotificationsView(APIView):
     def get(self, request: Request) -> Response:
         user, query = require_login(request), request.query_params
         span = DateRange.from_query(query)
-        events = inbox.visible(user, span, unread_only=query_flag(query, "unread_only")).newest_first()
+        events = inbox.visible(user, span, unread_only=bool(query_boolean(query, "unread_only"))).newest_first()
         page = Page.of(events, query, size_name="per_page", clamp=True)
         return Response(
             {

@@ -34,7 +34,7 @@ def session_of(kind: type[Token], raw: str) -> LoginSession:
     try:
         token = kind(raw)  # type: ignore[arg-type]
         sid = UUID(str(token["sid"]))
-    except (TokenError, KeyError, ValueError) as exc:
+    except (TokenError, KeyError, ValueError, TypeError, OverflowError) as exc:
         raise _invalid("The token is invalid or has expired. Log in again.") from exc
     session = LoginSession.objects.select_related("user").filter(pk=sid).first()
     if (

@@ -2,7 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
+
+# Errors whose messages are words of their own: they name the field, or are quoted by the contract.
+_SPOKEN = {"Invalid payload", "Invalid PIC team"}
 
 
 class DomainError(Exception):
@@ -23,10 +28,16 @@ class DomainError(Exception):
 
     def body(self) -> dict[str, Any]:
         """The API's answer."""
-        body: dict[str, Any] = {"error": self.error, "message": self.message, **self.extra}
+        body: dict[str, Any] = {"error": self.error, "message": self.sentence(), **self.extra}
         if self.fields:
             body["fields"] = self.fields
         return body
+
+    def sentence(self) -> str:
+        """What is wrong and what to do. It stands alone, because clients show it in place of `error`."""
+        if self.error in _SPOKEN or self.message.lower().startswith(self.error.lower().rstrip(".")):
+            return self.message
+        return f"{self.error.rstrip('.')}. {self.message}"
 
 
 class Invalid(DomainError):
@@ -39,7 +50,7 @@ class Forbidden(DomainError):
     status = 403
 
     def body(self) -> dict[str, Any]:
-        return {**super().body(), "detail": self.message}
+        return {**super().body(), "detail": self.sentence()}
 
 
 class Unauthorized(DomainError):
@@ -48,7 +59,7 @@ class Unauthorized(DomainError):
     status = 401
 
     def body(self) -> dict[str, Any]:
-        return {**super().body(), "detail": self.message}
+        return {**super().body(), "detail": self.sentence()}
 
 
 class NotFound(DomainError):
@@ -77,6 +88,29 @@ class TooManyRequests(DomainError):
     def __init__(self, error: str, message: str, *, retry_after: int) -> None:
         super().__init__(error, message)
         self.retry_after = retry_after
+
+
+class Checks:
+    """Runs checks in the contract's order, and raises the first error with the wrong fields of all of them."""
+
+    def __init__(self) -> None:
+        self._errors: list[Invalid] = []
+
+    @contextmanager
+    def check(self) -> Iterator[None]:
+        """Note an `Invalid` of the block instead of raising it; the block ends there."""
+        try:
+            yield
+        except Invalid as exc:
+            self._errors.append(exc)
+
+    def finish(self) -> None:
+        """Raise the first error, if there was one."""
+        if self._errors:
+            first = self._errors[0]
+            for other in self._errors[1:]:
+                first.fields = {**other.fields, **first.fields}
+            raise first
 
 
 def invalid_field(field: str, message: str, *, error: str = "Invalid payload", **extra: Any) -> Invalid:

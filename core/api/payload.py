@@ -58,6 +58,14 @@ def query_flag(params: Mapping[str, str], name: str) -> bool:
     return (params.get(name) or "").strip().lower() in {"1", "true", "yes", "y", "on"}
 
 
+def query_boolean(params: Mapping[str, str], name: str) -> bool | None:
+    """A boolean filter of a query string: true or false (also 1 and 0), in any case; None if absent or empty."""
+    raw = (params.get(name) or "").strip().lower()
+    if raw not in {"", "true", "false", "1", "0"}:
+        raise invalid_field(name, f"'{name}' must be true or false.", error=f"Invalid {name}")
+    return raw in {"true", "1"} if raw else None
+
+
 def uuid_or_nil(value: Any) -> UUID:
     """The id in a filter; text that is not a UUID gives the nil UUID (RFC 9562), which matches nothing."""
     try:

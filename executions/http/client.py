@@ -12,7 +12,7 @@ from collections import defaultdict, deque
 from collections.abc import Mapping
 from functools import lru_cache
 from typing import NamedTuple
-from urllib.parse import unquote
+from urllib.parse import quote, unquote
 
 from yarl import URL
 
@@ -24,6 +24,8 @@ from jobs.targets import address_policy
 from jobs.targets.address_policy import TargetPolicy
 
 _KEEP_IDLE_SECONDS = 15.0
+# Reserved and unreserved characters and the percent sign (RFC 3986 section 2).
+_URL_CHARACTERS = "!#$%&'()*+,-./:;=?@[]_~"
 
 
 class Request(NamedTuple):
@@ -127,11 +129,21 @@ def _address(text: str, trusted: bool) -> _Address:
     if url.scheme not in {"http", "https"} or not url.raw_host or not url.port:
         raise DeliveryError("the address is not a URL of http or https", "")
     authorization = ""
-    if url.raw_user is not None:
-        secret = f"{unquote(url.raw_user)}:{unquote(url.raw_password or '')}".encode()
+    if url.raw_user is not None or url.raw_password is not None:
+        secret = f"{unquote(url.raw_user or '')}:{unquote(url.raw_password or '')}".encode()
         authorization = f"Authorization: Basic {base64.b64encode(secret).decode()}\r\n"
     origin = Origin(url.scheme == "https", url.raw_host, url.port, trusted)
-    return _Address(origin, url.host_port_subcomponent or "", url.raw_path_qs, authorization)
+    return _Address(origin, url.host_port_subcomponent or "", _request_target(text), authorization)
+
+
+def _request_target(text: str) -> str:
+    """Path and query as they are written. Reserved characters and their encodings are not equivalent (RFC 3986 section
+    2.2), and signed URLs depend on the difference; only characters that no URL can hold are encoded.
+    """
+    rest = text.partition("://")[2].partition("#")[0]
+    begin = next((index for index, character in enumerate(rest) if character in "/?"), len(rest))
+    path = quote(rest[begin:], safe=_URL_CHARACTERS)
+    return path if path.startswith("/") else f"/{path}"
 
 
 def _message(request: Request, address: _Address, proxy: Proxy | None) -> bytes:

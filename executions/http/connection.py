@@ -17,6 +17,16 @@ KEPT_CHARACTERS = 1000
 _KEPT_BYTES = 4 * KEPT_CHARACTERS
 LARGEST_ANSWER = 1024 * 1024
 _LARGEST_HEAD = 64 * 1024
+_READ_HEADERS = frozenset(
+    [b"retry-after", b"content-type", b"location", b"x-ratelimit-remaining", b"x-ratelimit-reset"]
+)
+# Labels that stand for a larger character set than Python's codec of that name (WHATWG Encoding, "Names and labels").
+_LABELS = {
+    **dict.fromkeys(["shift_jis", "shift-jis", "sjis", "x-sjis", "ms_kanji", "csshiftjis", "windows-31j"], "cp932"),
+    **dict.fromkeys(["iso-8859-1", "latin1", "us-ascii", "ascii"], "cp1252"),
+    **dict.fromkeys(["gb2312", "gbk", "x-gbk"], "gb18030"),
+    **dict.fromkeys(["euc-kr", "ks_c_5601-1987"], "cp949"),
+}
 
 
 class DeliveryError(Exception):
@@ -32,11 +42,16 @@ class DeliveryError(Exception):
 
 
 class Reply(NamedTuple):
-    """A reply: its status, the first `KEPT_CHARACTERS` characters of its body, and its `Retry-After`."""
+    """A reply: its status, the first `KEPT_CHARACTERS` characters of its body, and its `Retry-After`.
+
+    `rate_limit_reset`: `X-RateLimit-Reset` where `X-RateLimit-Remaining` is 0 (GitHub). `location`: that header.
+    """
 
     status: int
     text: str
     retry_after: str = ""
+    rate_limit_reset: str = ""
+    location: str = ""
 
 
 class Connection(asyncio.Protocol):
@@ -52,6 +67,7 @@ class Connection(asyncio.Protocol):
         self._parser.set_dangerous_leniencies(lenient_headers=True, lenient_optional_cr_before_lf=True)
         self._answer: asyncio.Future[Reply] | None = None
         self.is_closed = False
+        self._headers: dict[bytes, str] = {}
         self._forget()
 
     @property
@@ -119,7 +135,7 @@ class Connection(asyncio.Protocol):
             self._fail("the target closed the connection without an answer")
 
     def on_message_begin(self) -> None:
-        self._retry_after = self._content_type = ""
+        self._headers.clear()
         if self._answer is None:
             # A second reply arrived that was not requested.
             self.close()
@@ -129,10 +145,8 @@ class Connection(asyncio.Protocol):
         name = name.lower()
         if name == b"content-length" or (name == b"transfer-encoding" and b"chunked" in value.lower()):
             self._until_end = False
-        elif name == b"retry-after":
-            self._retry_after = value.decode("latin-1")
-        elif name == b"content-type":
-            self._content_type = value.decode("latin-1")
+        elif name in _READ_HEADERS:
+            self._headers[name] = value.decode("latin-1")
 
     def on_headers_complete(self) -> None:
         # Informational replies (1xx) precede the final one (RFC 9110 section 15.2).
@@ -153,8 +167,18 @@ class Connection(asyncio.Protocol):
             self._complete()
 
     def _complete(self) -> None:
-        text = _decoded(bytes(self._kept), _charset(self._content_type))
-        self._settle(Reply(self._parser.get_status_code(), text, self._retry_after))
+        headers = self._headers
+        text = _decoded(bytes(self._kept), _charset(headers.get(b"content-type", "")))
+        used_up = headers.get(b"x-ratelimit-remaining", "").strip() == "0"
+        self._settle(
+            Reply(
+                self._parser.get_status_code(),
+                text,
+                headers.get(b"retry-after", ""),
+                headers.get(b"x-ratelimit-reset", "") if used_up else "",
+                headers.get(b"location", ""),
+            )
+        )
         if not self._reusable:
             self.close()
 
@@ -177,7 +201,7 @@ class Connection(asyncio.Protocol):
         self._until_end = True
         self._received = self._size = 0
         self._kept = bytearray()
-        self._retry_after = self._content_type = ""
+        self._headers.clear()
 
 
 @lru_cache(maxsize=256)
@@ -185,7 +209,8 @@ def _charset(content_type: str) -> str | None:
     """The `charset` parameter of a Content-Type (RFC 9110 section 8.3.2)."""
     message = Message()
     message["Content-Type"] = content_type.replace("\r", " ").replace("\n", " ")
-    return message.get_content_charset()
+    charset = message.get_content_charset()
+    return _LABELS.get(charset or "", charset)
 
 
 def _decoded(raw: bytes, charset: str | None) -> str:

@@ -74,7 +74,8 @@ class Schedule:
         midnight = dt.datetime.combine(day, dt.time(), self.zone)
         following = dt.datetime.combine(day + dt.timedelta(days=1), dt.time(), self.zone)
         if midnight.utcoffset() != following.utcoffset():
-            moments = self.between(midnight - dt.timedelta(microseconds=1), following - MINUTE)
+            # In UTC, because the last minute before `following` may not exist on the zone's clock.
+            moments = self.between(midnight - dt.timedelta(microseconds=1), following.astimezone(dt.UTC) - MINUTE)
             return [local.hour * 60 + local.minute for local in (one.astimezone(self.zone) for one in moments)]
         return list(self.tab.minutes) if self.tab.matches_day(day) else []
 

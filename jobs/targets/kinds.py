@@ -52,6 +52,10 @@ class Target(ABC):
         """The values of its fields."""
         return {field.name: getattr(self, field.name) for field in self.fields}
 
+    def check_metadata(self, metadata: Mapping[str, Any], *, error: str = "Invalid metadata") -> None:
+        """Raise `Invalid` with this error for metadata that the target cannot take; by default it takes any."""
+        return
+
     @abstractmethod
     def __str__(self) -> str:
         """The target in one line, as executions store it; `parse` is the inverse."""

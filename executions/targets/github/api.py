@@ -134,7 +134,16 @@ def get(path: str, token: str, *, etag: str = "", accept: str = "") -> requests.
     """A conditional GET; a 304 reply does not count against the rate limit. Raises `requests.RequestException`."""
     more = {"If-None-Match": etag} if etag else {}
     more |= {"Accept": accept} if accept else {}
-    return _request("GET", f"{settings.GITHUB_API_URL}{path}", token, **more)
+    answer = _request("GET", f"{settings.GITHUB_API_URL}{path}", token, **more)
+    # A renamed or moved repository (GitHub REST: "Follow redirects").
+    if answer.status_code in {301, 302, 307, 308} and is_own(answer.headers.get("Location", "")):
+        answer = _request("GET", answer.headers["Location"], token, **more)
+    return answer
+
+
+def is_own(url: str) -> bool:
+    """Whether a redirect leads to GitHub's API itself: no token goes anywhere else."""
+    return url.startswith(f"{settings.GITHUB_API_URL}/")
 
 
 def post(path: str, token: str) -> requests.Response:

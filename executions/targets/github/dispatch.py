@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import json
+import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any, ClassVar
@@ -55,15 +56,25 @@ class GitHubDispatch:
                 False, error=f"GitHub token not configured. Cannot trigger workflow for job '{self.job_name}'"
             )
         for workflow in self.names():
-            reply = await send(self.request(workflow, token, follow=self.follow))
+            reply = await self._send(send, self.request(workflow, token, follow=self.follow))
             if self.follow and reply.status in {400, 422} and "return_run_details" in reply.text:
-                reply = await send(self.request(workflow, token, follow=False))
+                reply = await self._send(send, self.request(workflow, token, follow=False))
             if reply.status != 404:
                 break
         if reply.status == 401 and self.credential_id and not self.token:
             with contextlib.suppress(github_api.Unreachable):
                 await self._with_credential(github_api.note_refusal)
         return self._outcome(reply, workflow)
+
+    @staticmethod
+    async def _send(send: Send, request: Request) -> Reply:
+        """Send a dispatch; of a renamed or moved repository once more to its new address, if that is GitHub's API too
+        (GitHub REST: "Follow redirects").
+        """
+        reply = await send(request)
+        if reply.status in {301, 302, 307, 308} and github_api.is_own(reply.location):
+            reply = await send(request._replace(url=reply.location))
+        return reply
 
     async def _with_credential(self, work: Callable[[Any], Any]) -> Any:
         if self.credential_id is None:
@@ -109,8 +120,13 @@ class GitHubDispatch:
             f"{self.owner}/{self.repo}/{self.workflow}" if reply.status == 404 else called,
             # A refusal (4xx) means that nothing started; after a server error a run may have started.
             repeatable=reply.status < 500,
-            retry_after=reply.retry_after,
+            retry_after=reply.retry_after or _until_reset(reply.rate_limit_reset),
         )
+
+
+def _until_reset(reset: str) -> str:
+    """Seconds until a rate limit is reset, as in a `Retry-After` header; '' without one."""
+    return str(max(1, int(reset) - int(time.time()) + 1)) if reset.isdigit() and len(reset) < 12 else ""
 
 
 def _run(reply: Reply) -> Run | None:

@@ -19,7 +19,7 @@ from core.api.errors import Conflict, DomainError, invalid_field
 from core.findings import Finding
 from executions.targets.base import Deliverable, DeliverableTarget, Outcome
 from executions.targets.github import api, workflow_inputs
-from executions.targets.github.dispatch import GitHubDispatch
+from executions.targets.github.dispatch import GitHubDispatch, inputs
 from jobs.field_traits import Column
 from jobs.models import Job
 from jobs.targets.kinds import Target, TargetField, text_of
@@ -33,6 +33,7 @@ _DISPATCH = re.compile(
 )
 _NAME = re.compile(r"[A-Za-z0-9_.-]+", re.ASCII)
 _LONGEST = 100
+_MOST_INPUTS, _LONGEST_INPUTS = 25, 65_535
 _FIELDS = (
     TargetField("github_owner", _LONGEST, Column("GitHub Owner", ("owner", "github_owner"))),
     TargetField("github_repo", _LONGEST, Column("Repo", ("github repo", "github_repo")), searched=True),
@@ -81,6 +82,19 @@ class GitHubTarget(DeliverableTarget):
                     error=error,
                 )
         return cls(owner, repo, workflow)
+
+    def check_metadata(self, metadata: Mapping[str, Any], *, error: str = "Invalid metadata") -> None:
+        """GitHub refuses what goes beyond its limits with 422 at each dispatch (GitHub, "workflow_dispatch")."""
+        given = inputs(dict(metadata))
+        problem = ""
+        if not isinstance(metadata.get("branchDetails") or "", str):
+            problem = "'branchDetails' names the branch: it must be text."
+        elif len(given) > _MOST_INPUTS:
+            problem = f"A workflow takes at most {_MOST_INPUTS} inputs; these are {len(given)}."
+        elif sum(len(name) + len(value) for name, value in given.items()) > _LONGEST_INPUTS:
+            problem = f"The inputs of a workflow may have at most {_LONGEST_INPUTS} characters together."
+        if problem:
+            raise invalid_field("metadata", problem, error=error)
 
     @property
     def _parts(self) -> tuple[str, str, str]:

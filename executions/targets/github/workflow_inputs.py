@@ -34,9 +34,9 @@ def check(dispatch: GitHubDispatch, credential_id: UUID | None) -> list[str]:
 def declared(text: str) -> dict[str, dict[str, Any]]:
     """The declared inputs of a workflow file, by name. Raises `Unreadable` if the workflow cannot be dispatched."""
     try:
-        document = yaml.safe_load(text)
-        # YAML 1.1 parses the key `on` as true.
-        events = document.get("on", document.get(True))
+        # GitHub reads YAML 1.2, where `on`, `yes` and 3.10 are text; this loader leaves every scalar as text.
+        document = yaml.load(text, Loader=yaml.BaseLoader)  # noqa: S506
+        events = document.get("on")
     except (yaml.YAMLError, AttributeError, RecursionError) as exc:
         raise Unreadable("The workflow file is not valid YAML.") from exc
     names = events if isinstance(events, dict | list) else [events]
@@ -51,7 +51,7 @@ def differences(specs: dict[str, dict[str, Any]], given: dict[str, str]) -> list
     wrong = [f"The workflow has no input '{name}'." for name in given if name not in specs]
     for name, spec in specs.items():
         if name not in given:
-            if spec.get("required") and spec.get("default") in (None, ""):
+            if spec.get("required") == "true" and spec.get("default") in (None, ""):
                 wrong.append(f"The input '{name}' is required: add it to the metadata.")
         elif problem := _mismatch(spec, given[name]):
             wrong.append(f"The input '{name}' {problem}.")

@@ -77,7 +77,9 @@ class WebhookTarget(DeliverableTarget):
         return Webhook(self.target_url, metadata, always_post=True)
 
     def trial_message(self, outcome: Outcome) -> str:
-        return outcome.error or "The webhook answered."
+        if outcome.ok:
+            return "Webhook test run succeeded."
+        return f"Webhook test run failed. {outcome.error}."
 
     def check(self, metadata: dict[str, Any], form: Mapping[str, str], credential_id: UUID | None) -> dict[str, Any]:
         return {"ok": False, "message": _("This job calls a webhook; it has no workflow.")}

@@ -100,7 +100,8 @@ def one(*pieces: bytes, closes: bool = False) -> Reply:
         (b"HTTP/1.1 200 OK\r\nConnection: close\r\n\r\n", True, Reply(200, "")),
         (b"HTTP/1.1 103 Early Hints\r\nLink: </x>\r\n\r\n" + OK, False, Reply(200, "ok")),
         (b"HTTP/1.1 429 Slow down\r\nRETRY-AFTER: 7\r\nContent-Length: 0\r\n\r\n", False, Reply(429, "", "7")),
-        (b"HTTP/1.1 302 Found\r\nLocation: http://10.0.0.1/\r\nContent-Length: 0\r\n\r\n", False, Reply(302, "")),
+        (b"HTTP/1.1 302 Found\r\nLocation: http://10.0.0.1/\r\nContent-Length: 0\r\n\r\n", False,
+         Reply(302, "", location="http://10.0.0.1/")),
         (b"HTTP/1.1 200 OK\r\nContent-Type: text/plain; charset=Shift_JIS\r\n"
          b"Content-Length: 4\r\n\r\n\x8c\x8e\x93\xfa", False, Reply(200, "月日")),
         (b"HTTP/1.1 200 OK\r\nContent-Type: text/plain; charset=nonsense\r\n"
