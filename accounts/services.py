@@ -85,7 +85,12 @@ def admit(username: str, email: str, role: str) -> User:
     """Create an account without a password for single sign-on; it may enter the admin with the permissions of its
     role.
     """
-    return User.objects.create_user(username, email, None, role=role, admin_access=True)
+    try:
+        with transaction.atomic():
+            return User.objects.create_user(username, email, None, role=role, admin_access=True)
+    except IntegrityError as exc:
+        # Two first logins at once.
+        raise _email_taken() from exc
 
 
 def update_user(

@@ -25,6 +25,7 @@ urlpatterns = [
     path("redoc", openapi_views.RedocView.as_view()),
     path("api/v2/health", health.HealthView.as_view()),
     path("api/v2/openapi.json", openapi_views.SchemaView.as_view(), name="openapi"),
+    # In this order: executions has `jobs/test-run`, which `jobs/<id>` would match.
     *(path("api/v2/", include(f"{app}.urls")) for app in _APPS),
 ]
 

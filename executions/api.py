@@ -56,8 +56,12 @@ class ExecutionsView(APIView):
         ],
     )
     def get(self, request: Request) -> Response:
-        found, _ = filtered(Execution.objects.newest_first().select_related("job"), request.query_params)
-        page = Page.of(found, request.query_params, total=_total(found, request.query_params))
+        everything = Execution.objects.newest_first().select_related("job")
+        kept = everything.of_kept_jobs()
+        found, _ = filtered(kept, request.query_params)
+        # While a history is being deleted, the kept total is not the list's.
+        total = _total(found, request.query_params) if kept is everything else None
+        page = Page.of(found, request.query_params, total=total)
         return Response({"executions": NamedExecutionSerializer.of_all(page.items), **page.body()})
 
 

@@ -15,6 +15,7 @@ class ExecutionsConfig(AppConfig):
 
     def ready(self) -> None:
         from accounts import roles
+        from executions import retention
         from executions.statistics import rollups
         from executions.targets import register_kinds
         from jobs.signals import jobs_changed
@@ -22,6 +23,7 @@ class ExecutionsConfig(AppConfig):
         def forget(sender: Any, changes: Sequence[JobChange], **_: Any) -> None:
             if deleted := [change.job.pk for change in changes if change.kind == "deleted"]:
                 rollups.forget_jobs(deleted)
+                retention.delete_short_histories(deleted)
 
         jobs_changed.connect(forget, weak=False, dispatch_uid="executions.rollups")
         register_kinds()

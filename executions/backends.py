@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import logging
 from collections import defaultdict
 from collections.abc import Sequence
 from uuid import UUID
 
 from django.conf import settings
+from django.db import DatabaseError, InterfaceError
 
 from executions.celery_backend import dispatch
 from executions.delivery import engine
@@ -14,6 +16,7 @@ from executions.delivery.carry_out import TeamLimits, carry_out
 from executions.delivery.state import Delivery
 from executions.models import OPEN, Execution
 
+log = logging.getLogger("cronsched.backends")
 _BATCH = 500
 
 
@@ -49,4 +52,9 @@ def shut_down() -> None:
         for first in range(0, len(ids), _BATCH):
             # Executions that another worker claimed in the meantime stay with it.
             held = Execution.objects.filter(pk__in=ids[first : first + _BATCH], worker_id=worker_id, status__in=OPEN)
-            held.update(worker_id=None, call_began_at=None)
+            try:
+                held.update(worker_id=None, call_began_at=None)
+            except (DatabaseError, InterfaceError) as exc:
+                # Recovery finds them by their dead worker; no call of theirs had begun.
+                log.warning("%d executions could not be released: %s", len(ids), exc)
+                return

@@ -9,7 +9,7 @@ from typing import ClassVar, Self
 
 from django.conf import settings
 from django.db import models
-from django.db.models import Q
+from django.db.models import JSONField, Q, Value
 from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 from uuid_utils.compat import uuid7
@@ -42,6 +42,11 @@ class ExecutionQuerySet(models.QuerySet["Execution"]):
 
     def newest_first(self) -> Self:
         return self.order_by("-started_at", "-id")
+
+    def of_kept_jobs(self) -> Self:
+        """Without executions of deleted jobs whose history is still being deleted."""
+        deleted = list(Job.with_deleted.filter(deleted_at__isnull=False).values_list("pk", flat=True))
+        return self.exclude(job__in=deleted) if deleted else self
 
     def unclaimed(self) -> Self:
         """Running executions without a worker: new ones for Celery workers, and those that a worker released when it
@@ -170,6 +175,12 @@ class Worker(models.Model):
     started_at = models.DateTimeField(_("started at"), default=timezone.now)
     heartbeat_at = models.DateTimeField(_("heartbeat at"), default=timezone.now)
     memory_bytes = models.BigIntegerField(_("memory (bytes)"), null=True)
+    phases = models.JSONField(
+        _("executions by phase"),
+        default=dict,
+        db_default=Value({}, JSONField()),
+        help_text=_("How many executions it calls now, and how many wait for jitter, a concurrency limit or a retry."),
+    )
 
     class Meta:
         verbose_name = _("worker")

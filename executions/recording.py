@@ -60,6 +60,7 @@ class Finished(NamedTuple):
     attempts: list[dict[str, Any]]
     jitter: float = 0
     unrun: Status | None = None
+    kind: str = "webhook"
 
     @classmethod
     def of(
@@ -97,6 +98,7 @@ class Finished(NamedTuple):
             target=execution.target,
             outcome=outcome,
             attempts=[],
+            kind=execution.execution_type,
             unrun=None if status in {Status.SUCCESS, Status.FAILED} else status,
         )
 
@@ -171,6 +173,7 @@ class Recorder:
         # The engine tells which executions it holds, and stops those that were cancelled.
         self.known: Callable[[], set[UUID]] = set
         self.cancel: Callable[[Iterable[UUID]], object] = list
+        self.phases: Callable[[], dict[str, int]] = dict
         self.engine_answers: Callable[[], bool] = lambda: True
 
     def start(self) -> None:
@@ -316,7 +319,7 @@ class Recorder:
     def _heartbeat(self) -> bool:
         return bool(
             Worker.objects.filter(pk=self.worker_id).update(
-                heartbeat_at=timezone.now(), memory_bytes=memory_of_this_process()
+                heartbeat_at=timezone.now(), memory_bytes=memory_of_this_process(), phases=self.phases()
             )
         )
 

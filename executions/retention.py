@@ -9,6 +9,7 @@ from __future__ import annotations
 import datetime as dt
 import time
 from collections.abc import Callable, Iterator, Sequence
+from typing import Any
 from uuid import UUID
 
 from django.conf import settings
@@ -18,10 +19,13 @@ from django.utils import timezone
 
 from executions.models import OPEN, Execution, Rollup, Status
 from executions.statistics.total_count import bump_history_version
+from jobs.models import Job
 
 # A step aims at a third of the 100 ms for which a writer may wait, because steps vary.
 _AIM_SECONDS = 0.03
 _FEWEST, _MOST = 20, 2000
+# A history of at most this many executions is deleted together with its job.
+_SHORT = 500
 _UNRUN = (Status.SKIPPED, Status.MISSED)
 
 
@@ -42,6 +46,35 @@ def prune(deleted: Callable[[int], object] | None = None) -> int:
         # Pause as long as the step took, so that other writers get the database.
         time.sleep(took)
     return total
+
+
+def delete_short_histories(job_ids: Sequence[UUID]) -> None:
+    """Delete jobs that were just deleted and have few executions, in the caller's transaction; of the others, the open
+    executions.
+    """
+    Execution.objects.filter(job__in=job_ids, status__in=OPEN).delete()
+    for job_id in job_ids:
+        if len(Execution.objects.filter(job=job_id).order_by().values_list("pk")[: _SHORT + 1]) <= _SHORT:
+            Job.with_deleted.filter(pk=job_id, deleted_at__isnull=False).delete()
+
+
+def delete_long_histories() -> int:
+    """Delete the history of deleted jobs in small steps, and then the jobs; returns how many jobs."""
+    jobs = list(Job.with_deleted.filter(deleted_at__isnull=False).values_list("pk", flat=True))
+    for job_id in jobs:
+        histories: list[Any] = [Execution.objects.filter(job=job_id), Rollup.objects.filter(job=job_id)]
+        for rows in histories:
+            step = _Step()
+            while ids := list(rows.order_by().values_list("pk", flat=True)[: step.size]):
+                began = time.perf_counter()
+                with transaction.atomic():
+                    rows.model._base_manager.filter(pk__in=ids)._raw_delete(using=rows.db)
+                    bump_history_version()
+                took = time.perf_counter() - began
+                step.adapt(took)
+                time.sleep(took)
+        Job.with_deleted.filter(pk=job_id).delete()
+    return len(jobs)
 
 
 class _Step:

@@ -134,7 +134,7 @@ def get_execution(execution_id: Any, *, job: Job | None = None) -> Execution:
     """The execution with this id, and of this job if one is given. Raises `Execution not found`."""
     message = f"There is no execution with the id '{execution_id}'."
     pk: UUID = payload.uuid_or_404(execution_id, "Execution not found", message)
-    executions = Execution.objects.select_related("job")
+    executions = Execution.objects.select_related("job").filter(job__deleted_at=None)
     execution = (executions.filter(job=job) if job else executions).filter(pk=pk).first()
     if execution is None:
         raise NotFound("Execution not found", message)

@@ -46,6 +46,16 @@ class JobQuerySet(models.QuerySet["Job"]):
         return self.filter(end_date__lt=today())
 
 
+_Manager = models.Manager.from_queryset(JobQuerySet)
+
+
+class JobManager(_Manager["Job"]):
+    """Every job but those that were deleted and whose history is still being deleted."""
+
+    def get_queryset(self) -> JobQuerySet:
+        return JobQuerySet(self.model, using=self._db).filter(deleted_at=None)
+
+
 _NO_WORKFLOW = Q(github_owner="", github_repo="", github_workflow_name="")
 _WHOLE_WORKFLOW = ~Q(github_owner="") & ~Q(github_repo="") & ~Q(github_workflow_name="")
 # Kinds without columns of their own store their fields in `target_options`.
@@ -89,9 +99,18 @@ class Job(JobSettings):
     created_at = models.DateTimeField(_("created at"), default=timezone.now, editable=False)
     updated_at = models.DateTimeField(_("updated at"), auto_now=True)
 
-    objects: ClassVar[models.Manager[Job]] = JobQuerySet.as_manager()
+    deleted_at = models.DateTimeField(
+        _("deleted at"),
+        null=True,
+        editable=False,
+        help_text=_("When it was deleted; the row stays until its history is deleted in small steps."),
+    )
+
+    objects = JobManager()
+    with_deleted: ClassVar[models.Manager[Job]] = JobQuerySet.as_manager()
 
     class Meta:
+        base_manager_name = "with_deleted"
         verbose_name = _("job")
         verbose_name_plural = _("jobs")
         ordering = ["-created_at", "id"]
@@ -110,6 +129,7 @@ class Job(JobSettings):
             models.Index(fields=["end_date"], name="job_end_date"),
             models.Index(fields=["updated_at"], name="job_updated"),
             models.Index(fields=["-created_at", "id"], name="job_newest"),
+            models.Index(fields=["deleted_at"], name="job_deleted", condition=Q(deleted_at__isnull=False)),
         ]
 
     def __str__(self) -> str:

@@ -41,7 +41,7 @@ def name_text(value: Any) -> str:
     text = payload.text(value, "name", limit=255)
     if not text:
         raise invalid_field("name", "Write a name for the job.", error="Job name cannot be empty")
-    if any(unicodedata.category(character) == "Cc" for character in text):
+    if any(unicodedata.category(character) == "Cc" and not character.isspace() for character in text):
         raise invalid_field("name", "The name holds control characters: is the file's encoding right?")
     return text
 

@@ -20,6 +20,7 @@ from uuid_utils.compat import uuid7
 
 from accounts.models import User
 from core.db.executemany import insert_new
+from core.runtime import request_context
 from executions.models import Status
 from executions.recording import Finished
 from jobs.models import Job, today
@@ -77,7 +78,8 @@ def _event(kind: Kind, message: str, **fields: Any) -> Event:
 
 
 def _who(user: User | None) -> str:
-    return user.email if user else "an operator"
+    """Who made a change: a user, the holder of a signed link (within a request), or an operator on the server."""
+    return user.email if user else "a link from a reminder" if request_context.address() else "an operator"
 
 
 def notify_unschedulable(job_id: UUID, name: str, reason: str) -> None:

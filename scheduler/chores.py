@@ -69,6 +69,14 @@ def keep_history() -> None:
 
 
 @util.close_old_connections  # type: ignore[untyped-decorator]
+def delete_histories() -> None:
+    """Delete the history of deleted jobs."""
+    deleted = retention.delete_long_histories()
+    if deleted:
+        log.info("deleted the history of %d deleted jobs", deleted)
+
+
+@util.close_old_connections  # type: ignore[untyped-decorator]
 def remind() -> None:
     """Notify about jobs that end within 30 days."""
     log.info("sent reminders about %d jobs that end soon", remind_of_ending_jobs())
@@ -107,6 +115,7 @@ JOBS = {
     "remind of ending jobs": (remind, "0 9 * * 1"),
     "tidy": (tidy, "30 3 * * *"),
     "keep the history": (keep_history, "40 * * * *"),
+    "delete the history of deleted jobs": (delete_histories, "* * * * *"),
 }
 
 

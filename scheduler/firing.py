@@ -85,10 +85,11 @@ def start_queued(leader: Leader, limits: TeamLimits) -> int:
 
 
 def _due_jobs(now: dt.datetime) -> list[Job]:
-    """The next chunk of due jobs, locked. A row that cannot be read (edited by hand) is suspended and does not stop
-    the others.
+    """The next chunk of due jobs, locked. A job that another transaction has locked is fired after it: that transaction
+    changes the revision, which wakes the leader. A row that cannot be read (edited by hand) is suspended and does not
+    stop the others.
     """
-    due = Job.objects.due(now).select_for_update(of=("self",)).only(*_read())[:CHUNK]
+    due = Job.objects.due(now).select_for_update(of=("self",), skip_locked=True).only(*_read())[:CHUNK]
     try:
         return list(due)
     except (DatabaseError, InterfaceError):

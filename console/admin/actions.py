@@ -18,7 +18,7 @@ from core.api.errors import DomainError
 from executions.services import trigger_now
 from jobs import services
 from jobs.models import Job
-from jobs.transfer.exporting import write_csv, write_json
+from jobs.transfer.exporting import RELATED, write_csv, write_json
 
 _TOLD = 10
 
@@ -124,7 +124,7 @@ def export_json(model_admin: Any, request: HttpRequest, queryset: QuerySet[Job])
 def _export(jobs: QuerySet[Job], suffix: str, content_type: str, write: Callable[..., int]) -> HttpResponse:
     answer = HttpResponse(content_type=content_type)
     answer["Content-Disposition"] = f'attachment; filename="jobs.{suffix}"'
-    write(jobs.select_related("pic_team", "category"), answer)
+    write(jobs.select_related(*RELATED), answer)
     return answer
 
 

@@ -15,6 +15,7 @@ from django.utils.translation import gettext_lazy, ngettext
 
 from audit.models import ChangeRecord
 from console.templatetags.console import duration
+from core.api.timestamps import zone_name
 from executions.models import Status
 from jobs.models import ENDING_SOON, Job, today
 from jobs.schedules.schedule import CronError
@@ -60,11 +61,11 @@ def schedule(self: Any, job: Job) -> str:
 
 @admin.display(description=gettext_lazy("Next run"), ordering="next_run_at")
 def next_run(self: Any, job: Job) -> str:
-    """The time until the next fire time, and that time in JST."""
+    """The time until the next fire time, and that time in the scheduler's zone."""
     if job.next_run_at is None:
         return "—"
     there = job.next_run_at.astimezone(settings.SCHEDULER_ZONE)
-    return format_html('<span title="{} JST">{}</span>', f"{there:%Y-%m-%d %H:%M}", _distance(job))
+    return format_html('<span title="{} {}">{}</span>', f"{there:%Y-%m-%d %H:%M}", zone_name(), _distance(job))
 
 
 def _distance(job: Job) -> str:

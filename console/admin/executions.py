@@ -45,6 +45,9 @@ class ExecutionAdmin(ReadOnlyAdmin):
     def lookup_allowed(self, lookup: str, value: str, request: HttpRequest | None = None) -> bool:
         return lookup in _LOOKUPS or super().lookup_allowed(lookup, value, request)
 
+    def get_queryset(self, request: HttpRequest) -> Any:
+        return super().get_queryset(request).of_kept_jobs()
+
     def get_urls(self) -> list[Any]:
         view = self.admin_site.admin_view
         return [

@@ -64,7 +64,21 @@ def _health(now: dt.datetime) -> dict[str, Any]:
         "open": queries.open_count(),
         "late": late,
         "is_well": leadership.is_live and not late,
+        "waits": _waits(),
     }
+
+
+def _waits() -> list[tuple[str, int]]:
+    """What open executions wait for, and how many do."""
+    labels = {
+        "worker": _("a worker"),
+        "limit": _("a concurrency limit"),
+        "retry": _("a retry"),
+        "jitter": _("their jitter"),
+        "turn": _("their turn"),
+    }
+    counts = queries.waits()
+    return [(label, counts[name]) for name, label in labels.items() if counts[name]]
 
 
 def _local(moment: dt.datetime) -> str:

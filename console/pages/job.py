@@ -15,6 +15,7 @@ from django.utils.translation import ngettext
 
 from audit.models import ChangeRecord
 from console import forecast
+from core.api.timestamps import zone_name
 from executions.models import Execution
 from executions.targets import DeliverableTarget
 from jobs import validation
@@ -29,7 +30,7 @@ _NEXT = 5
 
 
 def preview(request: HttpRequest) -> JsonResponse:
-    """A schedule in words, its next fire times in JST, and how many other jobs fire at each."""
+    """A schedule in words, its next fire times in the scheduler's zone, and how many other jobs fire at each."""
     try:
         schedule = schedule_of(request.GET.get("cron", ""))
         moments = schedule.upcoming(_NEXT, timezone.now())
@@ -40,7 +41,7 @@ def preview(request: HttpRequest) -> JsonResponse:
     for moment, count in zip(moments, others, strict=True):
         with_it = ngettext("with %(count)d other job", "with %(count)d other jobs", count) % {"count": count}
         there = moment.astimezone(settings.SCHEDULER_ZONE)
-        fires.append(f"{there:%Y-%m-%d %H:%M} JST, " + (with_it if count else _("alone")))
+        fires.append(f"{there:%Y-%m-%d %H:%M} {zone_name()}, " + (with_it if count else _("alone")))
     return JsonResponse({"words": schedule.describe(), "fires": fires})
 
 

@@ -4,9 +4,16 @@ from __future__ import annotations
 
 from django import template
 
+from core.api.timestamps import zone_name
 from executions.models import Status
 
 register = template.Library()
+
+
+@register.simple_tag
+def zone() -> str:
+    """The short name of the scheduler's zone, such as JST."""
+    return zone_name()
 
 
 @register.filter

@@ -7,6 +7,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from zoneinfo import ZoneInfo
 
+from django.conf import settings
+from django.utils import timezone
+
 from core.api.errors import Invalid, invalid_field
 
 
@@ -86,3 +89,8 @@ def _instant(field: str, text: str | None, zone: dt.tzinfo, *, end_of_day: bool)
             f"'{text[:40]}' is not a date. Write YYYY-MM-DD or an ISO 8601 datetime.",
             error="Invalid date",
         ) from None
+
+
+def zone_name() -> str:
+    """The short name of the scheduler's zone now, such as JST."""
+    return timezone.now().astimezone(settings.SCHEDULER_ZONE).tzname() or str(settings.SCHEDULER_ZONE)

@@ -147,7 +147,9 @@ def _secrets() -> Iterator[Finding]:
     try:
         SlackSettings.objects.first()
         for pk in GitHubCredential.objects.values_list("pk", flat=True):
-            GitHubCredential.objects.get(pk=pk)
+            credential = GitHubCredential.objects.get(pk=pk)
+            # The secrets are read from the database, and decrypted, when they are looked at.
+            _ = credential.token, credential.private_key
     except DomainError as exc:
         yield Finding(
             "secrets", "bad", exc.message, "Add the old key to CRONSCHED_ENCRYPTION_KEYS, behind the new one."

@@ -25,6 +25,7 @@ from prometheus_client.registry import Collector
 
 from executions.celery_backend import dispatch
 from executions.models import OPEN, Execution, FireLagBucket, Total, Worker
+from executions.statistics.queries import waits
 from executions.statistics.rollups import BOUNDS, ENDED
 from jobs.models import Job
 from notifications.models import Message, MessageStatus
@@ -44,6 +45,7 @@ class Installation(Collector):
             yield _gauge("database_latency_seconds", "How long it took to answer.", time.perf_counter() - began)
             yield from self._counted()
             yield from self._now()
+            yield from self._waiting()
             yield from self._workers()
         except (DatabaseError, InterfaceError):
             connection.close()
@@ -99,6 +101,14 @@ class Installation(Collector):
         for kind in (MessageStatus.PENDING, MessageStatus.FAILED):
             messages.add_metric([kind.value], kept.get(kind.value, 0))
         yield messages
+
+    def _waiting(self) -> Iterator[Metric]:
+        waiting = GaugeMetricFamily(
+            "cronsched_executions_waiting", "Executions that wait, by what they wait for.", labels=["reason"]
+        )
+        for reason, count in waits().items():
+            waiting.add_metric([reason], count)
+        yield waiting
 
     def _workers(self) -> Iterator[Metric]:
         memory = GaugeMetricFamily("cronsched_worker_memory_bytes", "Resident memory.", labels=["host", "pid"])

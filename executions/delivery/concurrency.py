@@ -59,10 +59,10 @@ class Limiter:
 
     def start_waiting(self) -> None:
         """Start waiting calls for which every limit has a free slot."""
-        for limits in list(self._queues) if self._queues else ():
+        for _ in range(len(self._queues)):
             if self._running >= self._size:
                 return
-            self._start_queue(limits)
+            self._start_queue(next(iter(self._queues)))
 
     @property
     def is_full(self) -> bool:

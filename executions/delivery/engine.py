@@ -8,6 +8,7 @@ import logging
 import os
 import threading
 import time
+from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from datetime import datetime
@@ -25,7 +26,7 @@ from core.runtime.garbage import tune_garbage_collector
 from executions.delivery.clock import Clock, SystemClock
 from executions.delivery.concurrency import Limiter
 from executions.delivery.shared_limits import SharedLimits
-from executions.delivery.state import Delivery, DeliveryState
+from executions.delivery.state import Delivery, DeliveryState, Phase
 from executions.http.client import HttpClient, Request
 from executions.http.connection import DeliveryError, Reply
 from executions.models import Status
@@ -60,6 +61,7 @@ class Engine:
         self._claiming: set[UUID] = set()
         recorder.known = self.known
         recorder.cancel = self.cancel
+        recorder.phases = self.phases
         recorder.engine_answers = lambda: time.monotonic() - self._looped_at < _HUNG_SECONDS
         self._looped_at = time.monotonic()
         self._lock = threading.Lock()
@@ -115,6 +117,11 @@ class Engine:
         """The executions that this process claims or carries out, or whose outcomes it has yet to store."""
         with self._lock:
             return set(self._known) | self._claiming | self._recorder.pending()
+
+    def phases(self) -> dict[str, int]:
+        """The number of executions in each phase."""
+        with self._lock:
+            return dict(Counter(state.phase.value for state in self._known.values()))
 
     @contextmanager
     def claiming(self, ids: Iterable[UUID]) -> Iterator[None]:
@@ -199,9 +206,11 @@ class Engine:
 
     def _enqueue(self, state: DeliveryState) -> None:
         if not self._closing and self._is_known(state):
+            state.phase = Phase.LIMIT
             self.limiter.acquire(state.delivery.limits, partial(self._start, state))
 
     def _start(self, state: DeliveryState) -> None:
+        state.phase = Phase.CALLING
         task = state.task = self._loop.create_task(self._carry_out(state))
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
@@ -269,6 +278,7 @@ class Engine:
             return
         state.attempts[-1]["next_in_seconds"] = round(wait, 3)
         self._recorder.record(Progress(delivery.execution_id, delivery.worker_id, list(state.attempts)))
+        state.phase = Phase.RETRY
         self._clock.call_later(self._loop, wait, self._enqueue, state)
 
     def _wait(self, state: DeliveryState, outcome: Outcome) -> float | None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from datetime import datetime
+from enum import StrEnum
 from typing import Any, NamedTuple
 from uuid import UUID
 
@@ -41,12 +42,21 @@ class Delivery(NamedTuple):
     attempts: tuple[dict[str, Any], ...] = ()
 
 
+class Phase(StrEnum):
+    """What an execution in an engine does, or waits for."""
+
+    JITTER = "jitter"
+    LIMIT = "limit"
+    CALLING = "calling"
+    RETRY = "retry"
+
+
 class DeliveryState:
     """The progress of a delivery: its attempts, their number, and when the first one began (monotonic seconds; None
     before it).
     """
 
-    __slots__ = ("attempts", "began_at", "delivery", "task", "tries")
+    __slots__ = ("attempts", "began_at", "delivery", "phase", "task", "tries")
 
     def __init__(self, delivery: Delivery, now: float) -> None:
         self.delivery = delivery
@@ -55,6 +65,7 @@ class DeliveryState:
         self.tries = sum("next_in_seconds" in call for call in self.attempts)
         self.began_at = now - _seconds_since(self.attempts[0]) if self.attempts else None
         self.task: asyncio.Task[None] | None = None
+        self.phase = Phase.JITTER
 
 
 def _seconds_since(attempt: dict[str, Any]) -> float:

@@ -46,6 +46,11 @@ async def resolve_by_system(host: str, port: int) -> list[str]:
     return [str(entry[4][0]) for entry in found]
 
 
+# Threads that look-ups of one domain may use at the same time.
+_LOOK_UPS_OF_A_DOMAIN = 16
+_MOST_DOMAINS = 10_000
+
+
 class Connector:
     """Opens connections within one event loop."""
 
@@ -53,6 +58,8 @@ class Connector:
         self._policy = policy
         self._resolve = resolve
         self._names: dict[tuple[str, int], tuple[float, asyncio.Future[list[str]]]] = {}
+        self._domains: dict[str, asyncio.Semaphore] = {}
+        self._swept_at = 0.0
 
     async def connect(self, origin: Origin, timeout: float) -> Connection:
         """A new connection, within `timeout` seconds. Raises `DeliveryError`."""
@@ -112,13 +119,28 @@ class Connector:
         loop = asyncio.get_running_loop()
         asked_at, answer = self._names.get((host, port), (0.0, None))
         if answer is None or loop.time() - asked_at > KEEP_NAMES_SECONDS or _has_failed(answer):
-            self._names = {
-                name: entry for name, entry in self._names.items() if loop.time() - entry[0] <= KEEP_NAMES_SECONDS
-            }
-            answer = asyncio.ensure_future(self._resolve(host, port))
+            if loop.time() - self._swept_at > KEEP_NAMES_SECONDS:
+                self._sweep(loop.time())
+            answer = asyncio.ensure_future(self._resolve_within_domain(host, port))
             answer.add_done_callback(_has_failed)
             self._names[host, port] = (loop.time(), answer)
         return await asyncio.shield(answer)
+
+    def _sweep(self, now: float) -> None:
+        self._swept_at = now
+        kept = {name: entry for name, entry in self._names.items() if now - entry[0] <= KEEP_NAMES_SECONDS}
+        self._names = kept
+        if len(self._domains) > _MOST_DOMAINS:
+            self._domains.clear()
+
+    async def _resolve_within_domain(self, host: str, port: int) -> list[str]:
+        """Look a name up. Look-ups cannot be cancelled, so a domain whose servers do not answer may use only a few of
+        the threads; the other look-ups of that domain wait.
+        """
+        domain = ".".join(host.rstrip(".").split(".")[-2:])
+        limit = self._domains.setdefault(domain, asyncio.Semaphore(_LOOK_UPS_OF_A_DOMAIN))
+        async with limit:
+            return await self._resolve(host, port)
 
 
 def _has_failed(answer: asyncio.Future[list[str]]) -> bool:

@@ -10,7 +10,7 @@ from uuid import UUID
 from django.db import connection, models
 from django.utils import timezone
 
-from executions.models import OPEN, Execution, Status, TriggerType
+from executions.models import OPEN, Execution, Status, TriggerType, Worker
 from jobs.models import Job
 
 _SAMPLE = 2000
@@ -128,3 +128,16 @@ def total(counts: Iterable[dict[str, int]]) -> dict[str, int]:
         for status, count in one.items():
             added[status] = added.get(status, 0) + count
     return added
+
+
+def waits() -> dict[str, int]:
+    """The number of open executions by what they wait for: `jitter`, `limit` and `retry` within the workers, as of
+    their last heartbeat; `turn`, queued behind another execution of their job; `worker`, not claimed yet.
+    """
+    found = dict.fromkeys(("jitter", "limit", "retry", "turn", "worker"), 0)
+    for phases in Worker.objects.values_list("phases", flat=True):
+        for reason in ("jitter", "limit", "retry"):
+            found[reason] += (phases or {}).get(reason, 0)
+    found["turn"] = Execution.objects.filter(status=Status.QUEUED).count()
+    found["worker"] = Execution.objects.unclaimed().count()
+    return found

@@ -14,6 +14,9 @@ from jobs.models import Job
 from jobs.transfer.columns import columns, template_titles
 from jobs.transfer.importing import dumps, quoted
 
+# The relations that an export reads.
+RELATED = ("category", "pic_team", "github_credential")
+
 
 def write_csv(jobs: Iterable[Job], out: TextIO) -> int:
     """Write jobs under the template's titles; returns how many. Mail settings, policies and owners are not included."""

@@ -15,7 +15,7 @@ from jobs.models import Job
 HOT = [
     ("/api/v2/jobs", 3),
     ("/api/v2/jobs?page=1", 5),
-    ("/api/v2/executions", 5),
+    ("/api/v2/executions", 6),
     ("/api/v2/executions/statistics", 3),
     ("/api/v2/notifications", 8),
     ("/api/v2/notifications/unread-count", 3),

@@ -11,10 +11,14 @@ from django.db import connection
 from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
+from accounts.models import User
 from executions import retention
 from executions.models import Execution, Status
 from executions.statistics import rollups
 from jobs.models import Job
+from jobs.services import remove_jobs
+from tests.support import executions as support
+from tests.support.executions import left
 from tests.support.rollups import ALL, ran, rebuild
 
 pytestmark = pytest.mark.django_db
@@ -57,3 +61,40 @@ class TestRetention:
         assert [row.started_at.minute for row in left] == [5, 4]
         assert Execution.objects.filter(job=busy, status=Status.FAILED).count() == 6
         assert retention.prune() == 0
+
+
+class TestDeletedJobs:
+    def test_a_short_history_goes_with_its_job(self, make_job: Callable[..., Job], admin: User) -> None:
+        job = make_job()
+        support.ran(job, Status.SUCCESS)
+        remove_jobs([job], by=admin)
+        assert not Job.with_deleted.exists()
+        assert not Execution.objects.exists()
+
+    def test_a_long_history_is_gone_at_once_and_deleted_in_steps(
+        self, make_job: Callable[..., Job], admin: User, api: Any, browser: Any, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr(retention, "_SHORT", 5)
+        monkeypatch.setattr(retention._Step, "size", 4)
+        job, other = make_job(), make_job(name="Other")
+        for ago in range(20):
+            support.ran(job, Status.SUCCESS, ago=60 + ago)
+        support.ran(other, Status.FAILED)
+        running = left(job)
+        api.delete(f"/api/v2/jobs/{job.pk}")
+        assert not Execution.objects.filter(pk=running.pk).exists()
+        assert [one["name"] for one in api.get("/api/v2/jobs").json()["jobs"]] == ["Other"]
+        assert api.get(f"/api/v2/jobs/{job.pk}").status_code == 404
+        shown = api.get("/api/v2/executions").json()
+        assert (shown["total"], len(shown["executions"])) == (1, 1)
+        assert api.get("/api/v2/executions/statistics").json()["total_executions"] == 1
+        ended = Execution.objects.filter(job=job).first()
+        assert ended is not None
+        assert api.get(f"/api/v2/executions/{ended.pk}").status_code == 404
+        assert "Nightly" not in browser.get("/admin/executions/execution/").content.decode()
+        # The name is free again.
+        assert make_job().name == "Nightly"
+        assert retention.delete_long_histories() == 1
+        assert not Job.with_deleted.filter(pk=job.pk).exists()
+        assert Execution.objects.count() == 1
+        assert api.get("/api/v2/executions").json()["total"] == 1

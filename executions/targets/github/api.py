@@ -28,7 +28,8 @@ VERSION = "2022-11-28"
 # An installation token lives for an hour and is renewed well before it expires.
 _RENEW_BEFORE = 300.0
 _APP_TOKEN_SECONDS = 540
-_tokens: dict[UUID, tuple[float, str]] = {}
+# By credential: when the token is renewed, the token, and the version of the credential that it belongs to.
+_tokens: dict[UUID, tuple[float, str, dt.datetime]] = {}
 _lock = threading.Lock()
 
 
@@ -80,9 +81,11 @@ def token_of(credential_id: UUID | None) -> str:
     """The token of a credential; without one, the token of the environment, which may be ''. Raises `NoToken`."""
     if credential_id is None:
         return str(settings.GITHUB_TOKEN)
+    version = GitHubCredential.objects.filter(pk=credential_id).values_list("updated_at", flat=True).first()
     with _lock:
         kept = _tokens.get(credential_id)
-        if kept and kept[0] > time.monotonic():
+        # Another process may have changed the credential.
+        if kept and kept[0] > time.monotonic() and kept[2] == version:
             return kept[1]
     try:
         credential = GitHubCredential.objects.get(pk=credential_id)
@@ -99,7 +102,7 @@ def token_of(credential_id: UUID | None) -> str:
     except DomainError as exc:
         raise NoToken(exc.message) from exc
     with _lock:
-        _tokens[credential_id] = (time.monotonic() + seconds, token)
+        _tokens[credential_id] = (time.monotonic() + seconds, token, credential.updated_at)
     return token
 
 

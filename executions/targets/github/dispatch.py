@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import json
+import re
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -20,6 +21,7 @@ from executions.targets.base import Outcome, Run, Send
 from executions.targets.github import api as github_api
 
 DEFAULT_REF = "master"
+_CUT_FIELD = re.compile(r'"(workflow_run_id|html_url)"\s*:\s*"?([^",}\s]+)')
 
 
 @dataclass(frozen=True)
@@ -132,12 +134,21 @@ def _until_reset(reset: str) -> str:
 def _run(reply: Reply) -> Run | None:
     """The run that a dispatch started; None if the server does not return it."""
     try:
-        told = orjson.loads(reply.text)
+        told = _fields(reply.text)
         run_id, url = int(told["workflow_run_id"]), str(told.get("html_url") or "")
         # A run whose values do not fit the columns cannot be followed.
         return Run(run_id, url.replace("\x00", "")[:500]) if 0 < run_id < 2**63 else None
     except (ValueError, TypeError, KeyError, AttributeError):
         return None
+
+
+def _fields(text: str) -> dict[str, Any]:
+    """The fields of an answer; of one that is cut, those that are read by name."""
+    try:
+        found: dict[str, Any] = orjson.loads(text)
+        return found
+    except ValueError:
+        return dict(_CUT_FIELD.findall(text))
 
 
 def inputs(metadata: dict[str, Any]) -> dict[str, str]:

@@ -9,7 +9,7 @@ from typing import Any
 from django.core.management.base import BaseCommand, CommandError
 
 from jobs.models import Job
-from jobs.transfer.exporting import write_csv, write_json
+from jobs.transfer.exporting import RELATED, write_csv, write_json
 
 
 class Command(BaseCommand):
@@ -20,7 +20,7 @@ class Command(BaseCommand):
         parser.add_argument("--output", help="a file; default: standard output")
 
     def handle(self, *args: Any, **options: Any) -> None:
-        jobs = Job.objects.select_related("category", "pic_team").order_by("name")
+        jobs = Job.objects.select_related(*RELATED).order_by("name")
         write = write_csv if options["format"] == "csv" else write_json
         if not options["output"]:
             write(jobs, sys.stdout)

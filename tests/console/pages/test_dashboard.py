@@ -62,7 +62,7 @@ def test_the_dashboard_costs_the_same_whatever_it_shows(
         ran(job, Status.FAILED, ago=number + 1)
         ran(job, Status.SUCCESS, ago=number + 100)
     browser.get(reverse("admin:dashboard_live"))
-    with django_assert_num_queries(16):
+    with django_assert_num_queries(19):
         browser.get(reverse("admin:dashboard_live"))
 
 
@@ -83,7 +83,7 @@ def test_the_history_is_never_counted(
     for number in range(30):
         ran(make_job(name=f"job {number}"), Status.SUCCESS)
     browser.get(reverse("admin:executions_execution_changelist"))
-    with django_assert_num_queries(5) as queries:
+    with django_assert_num_queries(6) as queries:
         browser.get(reverse("admin:executions_execution_changelist"))
     assert not [query for query in queries.captured_queries if "COUNT(" in query["sql"]]
 

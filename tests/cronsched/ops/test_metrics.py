@@ -63,7 +63,7 @@ class TestMetrics:
     ) -> None:
         for number in range(4):
             rollups.count([Ended(make_job(name=f"{number}").pk, "webhook", timezone.now(), Status.SUCCESS, 1.0, 1.0)])
-        with django_assert_num_queries(10):
+        with django_assert_num_queries(13):
             scraped()
 
     def test_not_for_everybody(self, settings: Any) -> None:

@@ -18,6 +18,7 @@ from executions.delivery.state import Delivery
 from executions.models import Execution, Status, TriggerType, Worker
 from executions.recovery import recover
 from executions.services import trigger_now
+from executions.statistics import queries
 from executions.targets import Webhook, WebhookTarget
 from executions.targets.github import api as github_api
 from jobs.models import Job
@@ -279,3 +280,20 @@ def test_of_the_jitter_only_what_is_left_is_waited_for(make_job: Callable[..., J
     assert delay(job.jitter - 10) == pytest.approx(10, abs=2)
     assert delay(job.jitter + 10) == 0
     assert delay(0, attempts=({"started_at": "2026-11-25T00:00:00.000Z"},)) == 0
+
+
+def test_what_executions_wait_for_is_known_to_other_processes(
+    job: Job, target: Target, settings: Any, monkeypatch: pytest.MonkeyPatch, browser: Any
+) -> None:
+    from executions import recording
+
+    monkeypatch.setattr(recording, "HEARTBEAT_SECONDS", 0.05)
+    settings.ENGINE_CONCURRENCY_PER_HOST, settings.METRICS_PUBLIC = 1, True
+    submit(job, *[f"{target.url}/sleep?s=20"] * 3)
+    submit(job, target.url + "/ok", delay=600)
+    target.wait_for(1)
+    expected = {"limit": 2, "jitter": 1, "retry": 0, "turn": 0, "worker": 0}
+    wait_until(lambda: queries.waits() == expected)
+    assert 'cronsched_executions_waiting{reason="limit"} 2.0' in browser.get("/metrics").content.decode()
+    assert "a concurrency limit 2" in " ".join(browser.get("/admin/dashboard/").content.decode().split())
+    target.released.set()
