@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 import time
 from collections.abc import Callable, Iterator
 from typing import Any
@@ -371,7 +372,32 @@ def test_a_tokens_rate_limit_counts_for_all_its_repositories(
     execution = trigger_now(other.pk, {}, by=admin)
     wait_until(lambda: Execution.objects.get(pk=execution.pk).run_id)
     github.calls.clear()
-    github.fail_next = [(403, {"Retry-After": "30"})]
+    # Both are asked in the same round, in parallel; after that neither.
+    github.fail_next = [(403, {"Retry-After": "30"})] * 2
     for _ in range(3):
         follower.poll()
-    assert [status for _, path, status in github.calls if "/actions/runs" in path] == [403]
+    assert [status for _, path, status in github.calls if "/actions/runs" in path] == [403] * 2
+
+
+def test_one_row_that_cannot_be_read_and_one_server_that_hangs_stop_no_other(
+    dispatch: Callable[..., Execution], follower: RunFollower, clock: HandClock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    odd, slow, good = dispatch("success-1.yml"), dispatch("success-1.yml"), dispatch("success-1.yml")
+    Execution.objects.filter(pk=odd.pk).update(target="nothing")
+    Execution.objects.filter(pk=slow.pk).update(target="acme/slow/success-1.yml")
+    asked, hang = github_api.get, threading.Event()
+
+    def get(path: str, *arguments: Any, **more: Any) -> Any:
+        if "/acme/slow/" in path:
+            hang.wait(10)
+        return asked(path, *arguments, **more)
+
+    monkeypatch.setattr(github_api, "get", get)
+    clock.advance(10)
+    polling = threading.Thread(target=follower.poll)
+    polling.start()
+    wait_until(lambda: Execution.objects.get(pk=good.pk).status == Status.SUCCESS)
+    hang.set()
+    polling.join()
+    done = Execution.objects.get(pk=odd.pk)
+    assert (done.status, "cannot be read" in done.error_message) == (Status.FAILED, True)
