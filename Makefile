@@ -4,7 +4,7 @@ VENV := .venv
 PY := $(VENV)/bin/python
 PIP := $(PY) -m pip install --quiet --disable-pip-version-check --require-hashes
 
-.PHONY: run demo demo-github demo-clean cluster test test-cluster faults fuzz docs lint types imports checks bench
+.PHONY: run demo demo-github demo-clean cluster test test-postgresql test-cluster faults fuzz docs lint types imports checks bench
 .PHONY: lock clean
 
 run: $(VENV)/runtime.stamp
@@ -35,6 +35,10 @@ cluster: $(VENV)/dev.stamp
 
 test: $(VENV)/dev.stamp
 	$(PY) -m pytest $(ARGS)
+
+# The tests that share a database, on a PostgreSQL server of their own.
+test-postgresql: $(VENV)/dev.stamp
+	$(PY) -m tests.on_postgresql $(ARGS)
 
 faults: $(VENV)/dev.stamp
 	FAULT_ROUNDS=100 $(PY) -m pytest tests/faults $(ARGS)

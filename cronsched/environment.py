@@ -168,7 +168,7 @@ def database_of(name: str, url: str) -> dict[str, Any]:
         # short queries.
         own = "-c idle_in_transaction_session_timeout=5000 -c jit=off"
         options = dict(config.get("OPTIONS", {}))
-        if options.pop("pgbouncer", "") in {"true", "1"}:
+        if str(options.pop("pgbouncer", "")).lower() in {"true", "1"}:
             # PgBouncer in transaction mode: no startup options, no prepared statements, no server-side cursors.
             options["prepare_threshold"] = None
             return {**config, "CONN_HEALTH_CHECKS": True, "DISABLE_SERVER_SIDE_CURSORS": True, "OPTIONS": options}

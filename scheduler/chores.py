@@ -65,6 +65,7 @@ def keep_history() -> None:
     if rollups.is_lacking():
         for _hour in rollups.rebuild():
             continue
+    rollups.fold()
     log.info("retention deleted %d executions", retention.prune())
 
 

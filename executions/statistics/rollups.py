@@ -16,7 +16,7 @@ from typing import Any, NamedTuple
 from uuid import UUID
 
 from django.db import connection, transaction
-from django.db.models import Count, F, Max, Min, Q, Sum
+from django.db.models import Count, F, Max, Min, Q, QuerySet, Sum
 from django.db.models.functions import Coalesce
 from django.utils import timezone
 
@@ -35,6 +35,11 @@ _COLUMNS = (*_COUNTS, "seconds", "success_seconds")
 _SHARDS = 8
 # The shard for the counts of deleted jobs, so that exported counters never decrease.
 FORGOTTEN = 99
+# Hours whose executions may still end keep their shards.
+_KEPT_APART = dt.timedelta(days=2)
+_HOURS_AT_ONCE = 24
+# The hour under which the fire lag of all past days is kept.
+_ALL_PAST = dt.datetime(1970, 1, 1, tzinfo=dt.UTC)
 _HOUR = dt.timedelta(hours=1)
 
 
@@ -242,6 +247,37 @@ def slowest(since: dt.datetime, count: int = 5) -> list[Any]:
         if len(found) < count:
             found.setdefault(row["job_id"], row)
     return list(found.values())
+
+
+def fold() -> int:
+    """Merge the shards of hours that are over, and the fire lag of all past days into one row for each bound; returns
+    the number of rows that are gone. Only sums of them are read, such as by `/metrics`, so nothing changes but their
+    number.
+    """
+    border = hour_of(timezone.now()) - _KEPT_APART
+    gone = 0
+    while hours := list(_apart(border).values_list("hour", flat=True).distinct().order_by("hour")[:_HOURS_AT_ONCE]):
+        gone += _fold_totals(hours)
+    with transaction.atomic():
+        old = FireLagBucket.objects.filter(hour__gt=_ALL_PAST, hour__lt=border)
+        sums = list(old.order_by().values_list("bound").annotate(n=Sum("count"), s=Sum("seconds")))
+        gone += old.delete()[0]
+        rows = [(_ALL_PAST, bound, 0, number, seconds) for bound, number, seconds in sums]
+        add_up(FireLagBucket, ("hour", "bound", "shard"), ("count", "seconds"), rows)
+    return gone
+
+
+def _apart(border: dt.datetime) -> QuerySet[Total]:
+    return Total.objects.filter(hour__lt=border, shard__gt=0).exclude(shard=FORGOTTEN)
+
+
+@transaction.atomic
+def _fold_totals(hours: Sequence[dt.datetime]) -> int:
+    apart = _apart(dt.datetime.max.replace(tzinfo=dt.UTC)).filter(hour__in=hours)
+    sums = list(apart.order_by().values_list("hour", "kind").annotate(**{f"sum_{one}": Sum(one) for one in _COLUMNS}))
+    gone = apart.delete()[0]
+    add_up(Total, ("hour", "kind", "shard"), _COLUMNS, [(hour, kind, 0, *values) for hour, kind, *values in sums])
+    return gone
 
 
 def is_lacking() -> bool:

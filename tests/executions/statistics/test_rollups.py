@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 from django.core.management import call_command
 from django.db.models import Sum
+from django.test import Client
 from django.utils import timezone
 from hypothesis import HealthCheck, given
 from hypothesis import settings as hypothesis_settings
@@ -150,3 +151,24 @@ def test_a_rebuild_keeps_the_counts_of_deleted_executions(make_job: Callable[...
     for _ in rollups.rebuild(lower=True):
         continue
     assert rollups.counts(ALL).success == 1
+
+
+def test_folding_changes_no_sum(make_job: Callable[..., Job], settings: Any) -> None:
+    settings.METRICS_PUBLIC = True
+    for number in range(6):
+        ran(make_job(name=f"job {number}"), number * 20, Status.SUCCESS, 2.0)
+    rebuild()
+    totals = list(Total.objects.values("hour", "kind", "success", "seconds"))
+    for shard in (1, 2, 7):
+        for row in totals:
+            Total.objects.create(**row, shard=shard)
+            FireLagBucket.objects.create(hour=row["hour"], bound=0.05, shard=shard, count=3, seconds=0.1)
+    before, shown = tallies(), Client().get("/metrics").content
+    assert rollups.fold() > 0
+    assert tallies() == before
+    assert set(Total.objects.values_list("shard", flat=True)) == {0}
+    assert FireLagBucket.objects.count() == 1
+    lines = [line for line in shown.splitlines() if line.startswith((b"cronsched_executions", b"cronsched_fire_lag"))]
+    after = Client().get("/metrics").content.splitlines()
+    assert set(lines) <= set(after)
+    assert rollups.fold() == 0
