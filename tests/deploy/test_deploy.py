@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import re
+import shutil
+import subprocess
 from pathlib import Path
 from typing import Any
 
@@ -66,3 +68,20 @@ def test_alerts_and_dashboard_ask_for_metrics_that_there_are(settings: Any) -> N
         assert name in known or base in known, name
     assert yaml.safe_load((DEPLOY / "prometheus" / "cronsched-alerts.yml").read_text())["groups"]
     assert len(json.loads((DEPLOY / "grafana" / "cronsched.json").read_text())["panels"]) == 12
+
+
+def test_every_alert_has_a_test_of_its_rule() -> None:
+    folder = DEPLOY / "prometheus"
+    rules = yaml.safe_load((folder / "cronsched-alerts.yml").read_text())["groups"][0]["rules"]
+    tests = yaml.safe_load((folder / "cronsched-alerts-test.yml").read_text())["tests"]
+    fired = {one["alertname"] for test in tests for one in test["alert_rule_test"] if one["exp_alerts"]}
+    quiet = {one["alertname"] for test in tests for one in test["alert_rule_test"] if not one["exp_alerts"]}
+    assert {rule["alert"] for rule in rules} == fired == quiet
+
+
+@pytest.mark.skipif(shutil.which("promtool") is None, reason="promtool is not installed")
+def test_alerts_fire_when_they_should() -> None:
+    folder = DEPLOY / "prometheus"
+    for arguments in (["check", "rules", "cronsched-alerts.yml"], ["test", "rules", "cronsched-alerts-test.yml"]):
+        done = subprocess.run(["promtool", *arguments], cwd=folder, capture_output=True, text=True, check=False)
+        assert done.returncode == 0, done.stdout + done.stderr
