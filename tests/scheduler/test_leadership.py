@@ -9,16 +9,14 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
-from typing import Literal
+from typing import Literal, NamedTuple
 
 Life = Literal["up", "stopped"]
 PROCESSES = (0, 1)
 MOST_KILLS = 2
 
 
-@dataclass(frozen=True)
-class Process:
+class Process(NamedTuple):
     """What one scheduler is and believes: the token it leads with (0: standby), and which fire times it has calls
     for.
     """
@@ -30,8 +28,7 @@ class Process:
     calls: frozenset[int] = frozenset()
 
 
-@dataclass(frozen=True)
-class Row:
+class Row(NamedTuple):
     """An execution: the (process, incarnation) that carries it out, how it is, how often its call left."""
 
     owner: tuple[int, int]
@@ -39,8 +36,7 @@ class Row:
     calls: int = 0
 
 
-@dataclass(frozen=True)
-class State:
+class State(NamedTuple):
     processes: tuple[Process, Process] = (Process(), Process())
     token: int = 0
     holder: int | None = None
@@ -52,20 +48,20 @@ class State:
 
     def with_process(self, p: int, **changes: object) -> State:
         processes = list(self.processes)
-        processes[p] = replace(processes[p], **changes)  # type: ignore[arg-type]
-        return replace(self, processes=tuple(processes))
+        processes[p] = processes[p]._replace(**changes)  # type: ignore[arg-type]
+        return self._replace(processes=tuple(processes))
 
     def with_row(self, number: int, row: Row) -> State:
         rows = list(self.rows)
         rows[number] = row
-        return replace(self, rows=tuple(rows))
+        return self._replace(rows=tuple(rows))
 
 
 def steps(state: State) -> Iterator[State]:
     if state.due < len(state.rows):
-        yield replace(state, due=state.due + 1)
+        yield state._replace(due=state.due + 1)
     if state.lease_valid:
-        yield replace(state, lease_valid=False)
+        yield state._replace(lease_valid=False)
     for p in PROCESSES:
         yield from _life(state, p)
         if state.processes[p].life == "up":
@@ -83,7 +79,7 @@ def _life(state: State, p: int) -> Iterator[State]:
         fresh = Process(incarnation=process.incarnation + 1)
         processes = list(state.processes)
         processes[p] = fresh
-        yield replace(state, processes=tuple(processes), kills=state.kills + 1)
+        yield state._replace(processes=tuple(processes), kills=state.kills + 1)
 
 
 def _lead(state: State, p: int) -> Iterator[State]:
@@ -94,23 +90,23 @@ def _lead(state: State, p: int) -> Iterator[State]:
         held = state.holder is not None and state.lease_valid
         if not held or (has_lock and state.holder_has_lock):
             taken = state.with_process(p, token=state.token + 1, has_lock=has_lock)
-            yield replace(taken, token=state.token + 1, holder=p, holder_has_lock=has_lock, lease_valid=True)
+            yield taken._replace(token=state.token + 1, holder=p, holder_has_lock=has_lock, lease_valid=True)
         return
     if process.token != state.token:
         # Every transaction of a leader checks the fence: it steps down, and fires nothing.
         yield state.with_process(p, token=0, has_lock=False)
         return
     if not process.has_lock and lock_is_free:
-        yield replace(state.with_process(p, has_lock=True), holder_has_lock=True, lease_valid=True)
+        yield state.with_process(p, has_lock=True)._replace(holder_has_lock=True, lease_valid=True)
     fresh = [n for n in range(state.due) if state.rows[n] is None]
     if fresh:
-        fired = replace(state, lease_valid=True)
+        fired = state._replace(lease_valid=True)
         for n in fresh:
             fired = fired.with_row(n, Row((p, process.incarnation)))
         yield fired.with_process(p, calls=process.calls | frozenset(fresh))
     for n, row in enumerate(state.rows):
         if row and not row.done and _is_dead(state, row.owner):
-            mine = state.with_row(n, replace(row, owner=(p, process.incarnation)))
+            mine = state.with_row(n, row._replace(owner=(p, process.incarnation)))
             yield mine.with_process(p, calls=process.calls | {n})
 
 
@@ -123,7 +119,7 @@ def _deliver(state: State, p: int) -> Iterator[State]:
         if row.owner != (p, process.incarnation) or row.done:
             yield called
         else:
-            yield called.with_row(n, replace(row, done=True, calls=row.calls + 1))
+            yield called.with_row(n, row._replace(done=True, calls=row.calls + 1))
 
 
 def _is_dead(state: State, owner: tuple[int, int]) -> bool:
