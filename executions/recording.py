@@ -476,7 +476,7 @@ def mark_calls(batch: list[CallBegins]) -> None:
 
 def store_followed(batch: list[Followed]) -> None:
     """Write the runs that are followed from here on."""
-    columns = ("run_id", "run_url", "response_status", "output", "target", "attempts", "worker_id")
+    columns = ("run_id", "run_url", "response_status", "output", "target", "attempts", "worker_id", "call_began_at")
     rows = [
         (
             one.run.id,
@@ -485,6 +485,7 @@ def store_followed(batch: list[Followed]) -> None:
             one.output,
             one.target,
             one.attempts,
+            None,
             None,
             one.execution_id,
             one.worker_id,

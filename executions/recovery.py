@@ -12,7 +12,7 @@ import time
 from collections.abc import Callable, Iterable, Sequence
 from uuid import UUID
 
-from django.db.models import F, QuerySet
+from django.db.models import F, Min, QuerySet
 from django.utils import timezone
 
 from executions import backends
@@ -24,12 +24,12 @@ from executions.models import OPEN, Execution, Status, Worker
 from executions.recording import STALE_SECONDS, Finished, pid_namespace, store
 from executions.targets import Outcome
 from jobs.fields import MisfirePolicy
+from jobs.models import Job
 
 log = logging.getLogger("cronsched.recovery")
 # The leader calls this every three seconds; a longer gap means that this process was suspended.
 _GAP_SECONDS = 8.0
 RESCUE_AFTER = dt.timedelta(hours=24)
-_SHORTEST_GRACE = dt.timedelta(seconds=1)
 _BATCH = 500
 
 
@@ -41,8 +41,8 @@ def recover() -> int:
     """
     delete_dead_workers()
     if backends.new_worker_id() is None:
-        return _release(_orphans().exclude(worker_id=None)[:_BATCH])
-    orphans = list(_orphans()[:_BATCH])
+        return _release(_orphans().exclude(worker_id=None).order_by("pk")[:_BATCH])
+    orphans = list(_orphans().order_by("pk")[:_BATCH])
     if not orphans:
         return 0
     with engine.local_engine().claiming(execution.pk for execution in orphans):
@@ -56,8 +56,12 @@ def end_missed() -> int:
     """End the unclaimed executions that have missed their start deadline; returns how many. The leader calls it every
     few seconds, so that an outage of all workers leaves no backlog that grows.
     """
+    judged = Job.objects.exclude(misfire_policy=MisfirePolicy.RUN_ALL)
+    shortest = judged.aggregate(seconds=Min("misfire_grace_seconds"))["seconds"]
+    if shortest is None:
+        return 0
     waiting = Execution.objects.unclaimed().exclude(job__misfire_policy=MisfirePolicy.RUN_ALL)
-    late = waiting.filter(scheduled_for__lt=timezone.now() - _SHORTEST_GRACE).order_by("pk")
+    late = waiting.filter(started_at__lt=timezone.now() - dt.timedelta(seconds=shortest)).order_by("pk")
     ended, last = 0, UUID(int=0)
     while batch := list(late.filter(pk__gt=last).select_related("job")[:_BATCH]):
         last = batch[-1].pk

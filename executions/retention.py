@@ -49,13 +49,13 @@ def prune(deleted: Callable[[int], object] | None = None) -> int:
 
 
 def delete_short_histories(job_ids: Sequence[UUID]) -> None:
-    """Delete jobs that were just deleted and have few executions, in the caller's transaction; of the others, the open
+    """Delete jobs with few executions, in the caller's transaction that deletes them; of the others, the open
     executions.
     """
     Execution.objects.filter(job__in=job_ids, status__in=OPEN).delete()
     for job_id in job_ids:
         if len(Execution.objects.filter(job=job_id).order_by().values_list("pk")[: _SHORT + 1]) <= _SHORT:
-            Job.with_deleted.filter(pk=job_id, deleted_at__isnull=False).delete()
+            Job.with_deleted.filter(pk=job_id).delete()
 
 
 def delete_long_histories() -> int:

@@ -85,13 +85,13 @@ def cancel(execution_id: Any, *, by: User) -> Execution:
     """
     execution = get_execution(execution_id)
     require_owner(execution.job, by)
-    if execution.status in OPEN and execution.run_id is not None:
-        target_of(execution).cancel_run(execution.run_id, execution.job)
     for _ in range(_TRIES):
         if execution.status not in OPEN:
             break
+        if execution.run_id is not None:
+            target_of(execution).cancel_run(execution.run_id, execution.job)
         store([_cancelled(execution, by)])
-        # A worker may have claimed it in the meantime.
+        # A worker may have claimed it, or its run may be followed, in the meantime.
         execution = get_execution(execution_id)
     if execution.status != Status.CANCELLED:
         raise Conflict("Execution already ended", f"It has ended with the status '{execution.status}'.")

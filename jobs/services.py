@@ -88,13 +88,14 @@ def remove_jobs(jobs: Iterable[Job], *, by: User) -> None:
     that it holds up no other transaction.
     """
     jobs = list(jobs)
+    # First, because its receivers lock executions before jobs, in the order of transactions that end executions.
+    _tell([JobChange("deleted", job, by) for job in jobs])
     now = timezone.now()
     for job in jobs:
-        # The name is free for a new job.
+        # The row stays if the job has a long history. Its name is free for a new job.
         Job.objects.filter(pk=job.pk).update(
             deleted_at=now, is_active=False, next_run_at=None, name=f"{job.name[:200]} {job.pk}"
         )
-    _tell([JobChange("deleted", job, by) for job in jobs])
     Revision.bump(edited=True)
 
 

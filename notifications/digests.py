@@ -45,6 +45,8 @@ def queue_alerts(alerts: Sequence[Alert]) -> list[Message]:
     fresh: list[Message] = []
     for recipient, all_of_them in sorted(by_recipient.items()):
         mine = [alert for alert in all_of_them if rendering.identity(alert) not in today.get(recipient, ())]
+        if not mine:
+            continue
         told = recent.get(recipient, 0)
         if told + len(mine) <= AT_ONCE:
             fresh += [rendering.of_alert(alert, *recipient) for alert in mine]

@@ -14,12 +14,14 @@ from uuid import UUID
 
 from django.db import InterfaceError, OperationalError, transaction
 
+from core.db.locks import try_lock
 from executions.models import Execution, PendingOutcome
 from executions.recording import Finished
 from notifications.routing import notify_outcomes
 
 log = logging.getLogger("cronsched.notifications")
 BATCH = 500
+_LOCK = 7_461_001
 
 
 def on_outcomes_queued(sender: Any, **_: Any) -> bool:
@@ -33,7 +35,10 @@ def notify_pending() -> int:
     if not waiting.exists():
         return 0
     with transaction.atomic():
-        pending = list(waiting.select_for_update(skip_locked=True)[:BATCH])
+        # One process at a time and in order: a job's failing period depends on the order of its outcomes.
+        if not try_lock(_LOCK):
+            return 0
+        pending = list(waiting[:BATCH])
         try:
             with transaction.atomic():
                 notify_outcomes(_finished([one.execution_id for one in pending]))
@@ -65,6 +70,10 @@ def _notify_each(pending: Sequence[PendingOutcome]) -> set[int]:
 
 def _finished(ids: Sequence[UUID]) -> list[Finished]:
     """The stored outcomes in this order; those of deleted jobs are left out."""
-    stored = Execution.objects.filter(pk__in=ids).select_related("job").defer("attempts", "output", "overrides")
+    stored = (
+        Execution.objects.filter(pk__in=ids, job__deleted_at=None)
+        .select_related("job")
+        .defer("attempts", "output", "overrides")
+    )
     found = {execution.pk: Finished.stored(execution) for execution in stored.order_by()}
     return [found[pk] for pk in ids if pk in found]

@@ -70,8 +70,10 @@ def start_queued(leader: Leader, limits: TeamLimits) -> int:
     now, worker_id = timezone.now(), backends.new_worker_id()
     with transaction.atomic():
         leader.check_fence()
-        chosen = list(waiting.select_related("job")[:CHUNK])
-        Execution.objects.filter(pk__in=[execution.pk for execution in chosen]).update(
+        # Locked, because a user may cancel one at the same time.
+        locked = waiting.select_for_update(of=("self",), skip_locked=True)
+        chosen = list(locked.select_related("job")[:CHUNK])
+        Execution.objects.filter(pk__in=[execution.pk for execution in chosen], status=Status.QUEUED).update(
             status=Status.RUNNING, started_at=now, worker_id=worker_id
         )
         Job.objects.filter(pk__in=[execution.job_id for execution in chosen]).update(

@@ -38,6 +38,7 @@ _SWITCH_SECONDS = 0.02
 _STANDBY_SECONDS = 0.2
 _RECOVERY_SECONDS = 3.0
 _UNCLAIMED_SECONDS = 1.0
+_DEADLINE_SECONDS = 10.0
 _MAILING_SECONDS = 1.0
 _FOLLOWING_SECONDS = 1.0
 # Messages are claimed before they are sent, so that the next leader does not send them again.
@@ -210,14 +211,17 @@ class Term:
 
     def _recover_executions(self) -> None:
         unclaimed = Unclaimed() if settings.EXECUTION_BACKEND == "celery" else None
+        next_look = 0.0
         while not self._over.wait(_UNCLAIMED_SECONDS if unclaimed else _RECOVERY_SECONDS):
             try:
                 close_old_connections()
                 recover()
-                rescue()
                 if unclaimed:
-                    end_missed()
                     unclaimed.resend()
+                if time.monotonic() >= next_look:
+                    next_look = time.monotonic() + _DEADLINE_SECONDS
+                    rescue()
+                    end_missed()
             except Exception as exc:
                 log.warning("executions could not be recovered, trying again: %s", exc, exc_info=not _is_database(exc))
                 connection.close()

@@ -4,7 +4,8 @@ An attempt is counted before its password is checked, so that parallel guesses a
 password is right. There are three limits:
 
 - a name from an address: `LOGIN_FAILURES_ALLOWED` failures in `LOGIN_FAILURE_WINDOW_SECONDS`;
-- an address over all names: ten times as many;
+- an address over all names: ten times as many (not behind a proxy that is missing in `TRUSTED_PROXIES`, where every
+  client has the proxy's address);
 - a name over all addresses: after ten times as many, attempts are spaced by a delay that doubles up to a minute.
   Addresses from which the account is logged in are exempt, so that nobody can lock its owner out from everywhere.
 
@@ -23,6 +24,7 @@ from django.utils import timezone
 
 from accounts.models import LoginFailures, LoginSession
 from core.api.errors import TooManyRequests
+from core.runtime import request_context
 
 _TIMES = 10
 _LONGEST_DELAY = 60.0
@@ -35,15 +37,19 @@ def attempt(identity: str, address: str) -> None:
     allowed = settings.LOGIN_FAILURES_ALLOWED
     with transaction.atomic():
         _count(identity, network, allowed, "for this account")
-        _count(_ANY, network, _TIMES * allowed, "from this address")
         if not _is_known(identity, address):
+            if settings.TRUSTED_PROXIES or not request_context.is_forwarded():
+                _count(_ANY, network, _TIMES * allowed, "from this address")
             _space(identity, _TIMES * allowed)
 
 
 def succeeded(identity: str, address: str) -> None:
-    """Take the attempt back, and forget the failures of this name and address."""
+    """Take the attempt back, and forget the failures of this name and address. Call it before the session is stored."""
     identity, network = identity[:254], _network(address)
-    LoginFailures.objects.filter(identity=identity, address=network).delete()
+    # Not deleted: a parallel attempt may be about to lock the row.
+    LoginFailures.objects.filter(identity=identity, address=network).update(count=0)
+    if _is_known(identity, address):
+        return
     for others in ({"identity": _ANY, "address": network}, {"identity": identity, "address": _ANY}):
         with transaction.atomic():
             for row in LoginFailures.objects.select_for_update().filter(**others, count__gt=0):
@@ -79,8 +85,8 @@ def _is_known(identity: str, address: str) -> bool:
 
 def _row(identity: str, network: str, now: dt.datetime) -> LoginFailures:
     """The counter, locked; it begins again after its window."""
-    LoginFailures.objects.get_or_create(identity=identity, address=network, defaults={"count": 0, "since": now})
-    row = LoginFailures.objects.select_for_update().get(identity=identity, address=network)
+    rows = LoginFailures.objects.select_for_update()
+    row, _ = rows.get_or_create(identity=identity, address=network, defaults={"count": 0, "since": now})
     if row.since + _window() <= now:
         row.count, row.since, row.not_before = 0, now, None
     return row

@@ -24,6 +24,12 @@ def address_of(request: Any) -> str:
     return str(meta.get("REMOTE_ADDR") or "") if isinstance(meta, dict) else ""
 
 
+def is_forwarded() -> bool:
+    """Whether the current request says that it came through a proxy."""
+    meta = getattr(_request.get(), "META", None)
+    return isinstance(meta, dict) and bool(meta.get("HTTP_X_FORWARDED_FOR"))
+
+
 def user() -> Any:
     """The authenticated user of the current request; None outside a request."""
     found = getattr(_request.get(), "user", None)

@@ -41,7 +41,16 @@ def examine(*, online: bool = True) -> Iterator[Finding]:
         yield Finding("database", "bad", problem, "Start it, or correct DATABASE_URL; then run 'manage.py migrate'.")
         return
     yield Finding("database", "ok", f"{connection.vendor}, up to date")
-    checks: list[Callable[[], Iterator[Finding]]] = [_clock, _leader, _execution, _secrets, _targets, _slack, _messages]
+    checks: list[Callable[[], Iterator[Finding]]] = [
+        _clock,
+        _leader,
+        _execution,
+        _proxies,
+        _secrets,
+        _targets,
+        _slack,
+        _messages,
+    ]
     if online:
         checks += [_mail, _targets_online]
     for check in checks:
@@ -141,6 +150,17 @@ def _execution() -> Iterator[Finding]:
         yield Finding("workers", "ok", f"{alive} processes with an engine are alive")
     else:
         yield Finding("workers", "bad", "No worker is alive: executions wait.", "Start some: 'manage.py runworker'.")
+
+
+def _proxies() -> Iterator[Finding]:
+    if settings.HTTPS and not settings.TRUSTED_PROXIES:
+        yield Finding(
+            "proxy",
+            "note",
+            "HTTPS is on, so a proxy stands in front, but TRUSTED_PROXIES is not set: audit and login throttle see "
+            "the proxy's address.",
+            "Set TRUSTED_PROXIES to the proxy's address.",
+        )
 
 
 def _secrets() -> Iterator[Finding]:

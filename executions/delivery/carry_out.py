@@ -16,7 +16,7 @@ from django.utils import timezone
 from executions.delivery import engine
 from executions.delivery.concurrency import Limit, Limits
 from executions.delivery.retry import NO_RETRY, RetryPolicy
-from executions.delivery.start_deadline import missed, start_deadline
+from executions.delivery.start_deadline import deadline_of, missed, start_deadline
 from executions.delivery.state import Delivery
 from executions.models import Execution
 from executions.recording import Finished, store
@@ -82,13 +82,13 @@ def carry_out(executions: Sequence[Execution], limits: TeamLimits) -> int:
     """
     ended: list[Finished] = []
     deliveries: list[Delivery] = []
-    late = missed(executions)
+    late = missed(executions, engine.worker_id())
     for execution in executions:
-        if execution.pk in late:
-            ended.append(Finished.missed(execution, late[execution.pk], engine.worker_id()))
-            continue
         try:
             reason = why_not(execution)
+            if not reason and execution.pk in late:
+                ended.append(Finished.missed(execution, late[execution.pk], engine.worker_id()))
+                continue
             deliveries += [] if reason else [_stored_delivery(execution, limits)]
         except (ValueError, TypeError, IndexError, AttributeError) as exc:
             reason = _unreadable(exc)
@@ -120,7 +120,7 @@ def _unreadable(exc: Exception) -> str:
 
 def _stored_delivery(execution: Execution, limits: TeamLimits) -> Delivery:
     overrides = execution.overrides or {}
-    return delivery_of(
+    delivery = delivery_of(
         execution.job,
         execution.pk,
         execution.started_at,
@@ -131,6 +131,7 @@ def _stored_delivery(execution: Execution, limits: TeamLimits) -> Delivery:
         limits=limits,
         attempts=tuple(execution.attempts),
     )
+    return delivery._replace(deadline=deadline_of(execution, engine.worker_id()))
 
 
 def _seconds_until(fire_time: datetime | None, jitter: float) -> float:

@@ -56,8 +56,8 @@ class Engine:
             self._shared_limits = SharedLimits(self.limiter, lambda: recorder.worker_id, self.run_in_loop)
             self.limiter.allowed = self._shared_limits.allowed
         self._known: dict[UUID, DeliveryState] = {}
-        # The latest fire time of each job among the known deliveries that have a start deadline.
-        self._newest: dict[UUID, datetime] = {}
+        # The latest fire time of each job among the deliveries that have a start deadline, and how many there are.
+        self._newest: dict[UUID, tuple[datetime, int]] = {}
         self._claiming: set[UUID] = set()
         recorder.known = self.known
         recorder.cancel = self.cancel
@@ -87,8 +87,9 @@ class Engine:
         with self._lock:
             self._known.update((state.delivery.execution_id, state) for state in states)
             for one in deliveries:
-                if one.scheduled_for and one.deadline:
-                    self._newest[one.job_id] = max(one.scheduled_for, self._newest.get(one.job_id, one.scheduled_for))
+                if one.deadline:
+                    newest, count = self._newest.get(one.job_id, (one.deadline.fire_time, 0))
+                    self._newest[one.job_id] = max(one.deadline.fire_time, newest), count + 1
         self._loop.call_soon_threadsafe(self._accept, states)
 
     def cancel(self, ids: Iterable[UUID]) -> None:
@@ -200,8 +201,9 @@ class Engine:
         for one in ids:
             state = self._known.get(one)
             if state:
-                self._forget(state.delivery)
-                if state.task:
+                self._forget(state)
+                # A task that has not taken its first step looks for itself, and gives its slot back.
+                if state.task and state.has_started:
                     state.task.cancel()
 
     def _enqueue(self, state: DeliveryState) -> None:
@@ -217,6 +219,7 @@ class Engine:
 
     async def _carry_out(self, state: DeliveryState) -> None:
         """Make one attempt. The execution ends, continues or is left to another worker, whatever is raised here."""
+        state.has_started = True
         logs.execution.set(str(state.delivery.execution_id))
         try:
             if await self._may_begin(state):
@@ -238,16 +241,16 @@ class Engine:
             return False
         if not self._recorder.is_current or self._recorder.worker_id != delivery.worker_id:
             log.warning("this worker's heartbeat was late: the execution is left to another worker")
-            self._forget(delivery)
+            self._forget(state)
             return False
         if delivery.deadline and not state.tries:
-            reason = delivery.deadline.missed(self._newest.get(delivery.job_id))
+            reason = delivery.deadline.missed(self._newest[delivery.job_id][0])
             if reason:
                 self._finish(state, Outcome(False, error=reason), Status.MISSED)
                 return False
         if not delivery.deliverable.repeatable and not await self._mark_call(delivery):
             log.info("the execution belongs to another worker, or has ended")
-            self._forget(delivery)
+            self._forget(state)
             return False
         if state.began_at is None:
             state.began_at = self._clock.monotonic()
@@ -297,17 +300,26 @@ class Engine:
             reason = unrun or outcome.response_status or outcome.failure or "no answer"
             log.info("job %s failed after %d attempts: %s", delivery.job_id, state.tries, reason)
         self._recorder.record(_followed(state, outcome) if outcome.run else _finished(state, outcome, unrun))
-        self._forget(delivery)
+        self._forget(state)
 
     def _is_known(self, state: DeliveryState) -> bool:
-        """Whether the execution has not been cancelled."""
-        return state.delivery.execution_id in self._known
+        """Whether this is still the delivery of its execution: it was neither cancelled nor, after a late heartbeat,
+        taken over and submitted again.
+        """
+        return self._known.get(state.delivery.execution_id) is state
 
-    def _forget(self, delivery: Delivery) -> None:
+    def _forget(self, state: DeliveryState) -> None:
+        delivery = state.delivery
         with self._lock:
-            self._known.pop(delivery.execution_id, None)
-            if self._newest.get(delivery.job_id) == delivery.scheduled_for:
-                self._newest.pop(delivery.job_id, None)
+            if self._known.get(delivery.execution_id) is state:
+                del self._known[delivery.execution_id]
+            if delivery.deadline and not state.is_forgotten:
+                state.is_forgotten = True
+                newest, count = self._newest[delivery.job_id]
+                if count > 1:
+                    self._newest[delivery.job_id] = newest, count - 1
+                else:
+                    del self._newest[delivery.job_id]
 
     async def _outcome(self, state: DeliveryState) -> Outcome:
         calls = len(state.attempts)

@@ -19,6 +19,7 @@ from executions.models import Execution, Status
 from jobs.fields import MisfirePolicy
 from jobs.models import Job
 
+_TO_BE_FOUND = dt.timedelta(minutes=1)
 _FAR = dt.datetime.max.replace(tzinfo=dt.UTC)
 # An execution in one of these has run or will run; the others never made a call.
 _CALLED = (Status.QUEUED, Status.RUNNING, Status.SUCCESS, Status.FAILED)
@@ -53,13 +54,22 @@ def start_deadline(job: Job, started_at: dt.datetime, scheduled_for: dt.datetime
     return StartDeadline(due + dt.timedelta(seconds=grace), scheduled_for, job.misfire_policy, grace)
 
 
-def missed(executions: Sequence[Execution]) -> dict[UUID, str]:
-    """Those of these executions that are missed by now, with the reason. Executions that were called before are not."""
-    deadlines = {
-        one.pk: deadline
-        for one in executions
-        if not one.attempts and (deadline := start_deadline(one.job, one.started_at, one.scheduled_for))
-    }
+def deadline_of(execution: Execution, worker_id: UUID | None) -> StartDeadline | None:
+    """The start deadline of a stored execution; None also if it was called before.
+
+    Another worker than `worker_id` may have begun the call of an execution that it held: so that this is repeated,
+    there is a minute more for it to be found.
+    """
+    deadline = start_deadline(execution.job, execution.started_at, execution.scheduled_for)
+    if deadline is None or execution.attempts or execution.call_began_at is not None:
+        return None
+    was_held = execution.takeovers > 0 or execution.worker_id not in {None, worker_id}
+    return deadline._replace(at=deadline.at + _TO_BE_FOUND) if was_held else deadline
+
+
+def missed(executions: Sequence[Execution], worker_id: UUID | None = None) -> dict[UUID, str]:
+    """Those of these executions that are missed by now, with the reason."""
+    deadlines = {one.pk: deadline for one in executions if (deadline := deadline_of(one, worker_id))}
     late = [one for one in executions if one.pk in deadlines and deadlines[one.pk].missed(_FAR)]
     if not late:
         return {}

@@ -56,7 +56,7 @@ class DeliveryState:
     before it).
     """
 
-    __slots__ = ("attempts", "began_at", "delivery", "phase", "task", "tries")
+    __slots__ = ("attempts", "began_at", "delivery", "has_started", "is_forgotten", "phase", "task", "tries")
 
     def __init__(self, delivery: Delivery, now: float) -> None:
         self.delivery = delivery
@@ -65,6 +65,7 @@ class DeliveryState:
         self.tries = sum("next_in_seconds" in call for call in self.attempts)
         self.began_at = now - _seconds_since(self.attempts[0]) if self.attempts else None
         self.task: asyncio.Task[None] | None = None
+        self.has_started = self.is_forgotten = False
         self.phase = Phase.JITTER
 
 

@@ -231,14 +231,14 @@ def by_hour(since: dt.datetime) -> dict[dt.datetime, dict[str, int]]:
 
 def most_failing(since: dt.datetime, count: int = 5) -> list[Any]:
     """The jobs with the most failed executions since `since` (whole hours): id, name, number, hour of the latest."""
-    failed = Rollup.objects.filter(failed__gt=0, hour__gte=hour_of(since)).order_by()
+    failed = Rollup.objects.filter(failed__gt=0, hour__gte=hour_of(since), job__deleted_at=None).order_by()
     rows = failed.values("job_id", job__name=F("job__name")).annotate(failed_runs=Sum("failed"), latest=Max("hour"))
     return [{**row, "failed": row["failed_runs"]} for row in rows.order_by("-failed_runs", "job__name")[:count]]
 
 
 def slowest(since: dt.datetime, count: int = 5) -> list[Any]:
     """The jobs with the longest successful execution since `since` (whole hours): id, name, seconds."""
-    done = Rollup.objects.filter(longest__gt=0, hour__gte=hour_of(since))
+    done = Rollup.objects.filter(longest__gt=0, hour__gte=hour_of(since), job__deleted_at=None)
     # A job has at most one row an hour and status, so this many rows contain enough jobs without grouping.
     hours = int((timezone.now() - hour_of(since)) / _HOUR) + 1
     most = len(kinds.registered()) * hours * count
@@ -258,13 +258,24 @@ def fold() -> int:
     gone = 0
     while hours := list(_apart(border).values_list("hour", flat=True).distinct().order_by("hour")[:_HOURS_AT_ONCE]):
         gone += _fold_totals(hours)
-    with transaction.atomic():
-        old = FireLagBucket.objects.filter(hour__gt=_ALL_PAST, hour__lt=border)
-        sums = list(old.order_by().values_list("bound").annotate(n=Sum("count"), s=Sum("seconds")))
-        gone += old.delete()[0]
-        rows = [(_ALL_PAST, bound, 0, number, seconds) for bound, number, seconds in sums]
-        add_up(FireLagBucket, ("hour", "bound", "shard"), ("count", "seconds"), rows)
+    old = FireLagBucket.objects.filter(hour__gt=_ALL_PAST, hour__lt=border)
+    while hours := list(old.values_list("hour", flat=True).distinct().order_by("hour")[:_HOURS_AT_ONCE]):
+        gone += _fold_fire_lag(hours)
     return gone
+
+
+@transaction.atomic
+def _fold_fire_lag(hours: Sequence[dt.datetime]) -> int:
+    # Locked in the order of `count`, so that no outcome is added to a row that is about to go.
+    found = FireLagBucket.objects.filter(hour__in=hours).order_by("hour", "bound", "shard").select_for_update()
+    rows = list(found)
+    sums: defaultdict[float, list[float]] = defaultdict(lambda: [0, 0.0])
+    for row in rows:
+        sums[row.bound] = [sums[row.bound][0] + row.count, sums[row.bound][1] + row.seconds]
+    FireLagBucket.objects.filter(pk__in=[row.pk for row in rows]).delete()
+    kept = [(_ALL_PAST, bound, 0, int(count), seconds) for bound, (count, seconds) in sorted(sums.items())]
+    add_up(FireLagBucket, ("hour", "bound", "shard"), ("count", "seconds"), kept)
+    return len(rows)
 
 
 def _apart(border: dt.datetime) -> QuerySet[Total]:
@@ -273,11 +284,16 @@ def _apart(border: dt.datetime) -> QuerySet[Total]:
 
 @transaction.atomic
 def _fold_totals(hours: Sequence[dt.datetime]) -> int:
-    apart = _apart(dt.datetime.max.replace(tzinfo=dt.UTC)).filter(hour__in=hours)
-    sums = list(apart.order_by().values_list("hour", "kind").annotate(**{f"sum_{one}": Sum(one) for one in _COLUMNS}))
-    gone = apart.delete()[0]
-    add_up(Total, ("hour", "kind", "shard"), _COLUMNS, [(hour, kind, 0, *values) for hour, kind, *values in sums])
-    return gone
+    apart = Total.objects.filter(hour__in=hours, shard__gt=0).exclude(shard=FORGOTTEN)
+    rows = list(apart.order_by("hour", "kind", "shard").select_for_update())
+    sums: defaultdict[tuple[dt.datetime, str], list[Any]] = defaultdict(lambda: [0] * len(_COLUMNS))
+    for row in rows:
+        values = [getattr(row, name) for name in _COLUMNS]
+        sums[row.hour, row.kind] = [a + b for a, b in zip(sums[row.hour, row.kind], values, strict=True)]
+    Total.objects.filter(pk__in=[row.pk for row in rows]).delete()
+    kept = [(hour, kind, 0, *values) for (hour, kind), values in sorted(sums.items())]
+    add_up(Total, ("hour", "kind", "shard"), _COLUMNS, kept)
+    return len(rows)
 
 
 def is_lacking() -> bool:
@@ -309,11 +325,14 @@ def _rebuild_hour(hour: dt.datetime, *, lower: bool) -> None:
         tables = ", ".join(connection.ops.quote_name(model._meta.db_table) for model in (Rollup, Total))
         with connection.cursor() as cursor:
             cursor.execute(f"LOCK TABLE {tables} IN SHARE ROW EXCLUSIVE MODE")
-    before = Rollup.objects.filter(hour=hour).order_by().values_list("job_id", "kind", *_COLUMNS, "longest")
+    mine = Rollup.objects.filter(hour=hour, job__deleted_at=None).order_by()
+    before = mine.values_list("job_id", "kind", *_COLUMNS, "longest")
     rows = {} if lower else {(job_id, kind): values for job_id, kind, *values in before}
-    Rollup.objects.filter(hour=hour).delete()
+    Rollup.objects.filter(pk__in=list(mine.values_list("pk", flat=True))).delete()
     Total.objects.filter(hour=hour).exclude(shard=FORGOTTEN).delete()
-    ended = Execution.objects.filter(started_at__gte=hour, started_at__lt=hour + _HOUR, status__in=ENDED).order_by()
+    span = {"started_at__gte": hour, "started_at__lt": hour + _HOUR}
+    # What deleted jobs had is among the forgotten counts already.
+    ended = Execution.objects.filter(**span, status__in=ENDED, job__deleted_at=None).order_by()
     longest = Coalesce(Max("duration_seconds", filter=Q(status=Status.SUCCESS)), 0.0)
     for job_id, kind, *values in ended.values_list("job_id", "execution_type").annotate(**_measures(), longest=longest):
         kept = rows.get((job_id, kind), values)

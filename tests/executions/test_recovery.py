@@ -18,7 +18,7 @@ from django.utils import timezone
 from core.runtime import heartbeat
 from demo.github_stand_in import GitHub
 from executions import recording, recovery
-from executions.delivery import engine
+from executions.delivery import carry_out, engine
 from executions.delivery.carry_out import MOST_TAKEOVERS
 from executions.models import Execution, Status, TriggerType, Worker
 from executions.recording import STALE_SECONDS, pid_namespace
@@ -223,3 +223,42 @@ def test_a_loop_that_hangs_shows_no_heartbeat(tmp_path: Any, settings: Any, monk
     assert heartbeat.age("worker") is None
     monkeypatch.setattr(engine, "_HUNG_SECONDS", 10.0)
     wait_until(lambda: heartbeat.age("worker") is not None)
+
+
+def test_a_delivery_that_was_taken_over_by_its_own_process_is_not_dropped_by_the_old_one(
+    make_job: Callable[..., Job], target: Target
+) -> None:
+    """After a late heartbeat this process goes on as a new worker, and recovers its own executions."""
+    job = make_job(target_url=target.url + "/sleep?s=20")
+    execution = left_running(job, worker_id=engine.worker_id())
+    carry_out.carry_out([execution], {})
+    target.wait_for(1)
+    recorder = engine.local_engine()._recorder
+    recorder._beat_at = 0.0
+    wait_until(lambda: Worker.objects.exclude(pk=execution.worker_id).exists())
+    Worker.objects.filter(pk=execution.worker_id).delete()
+    assert recover() == 1
+    target.wait_for(2)
+    target.released.set()
+    done = ended(execution)
+    assert (done.status, done.worker_id, done.takeovers) == (Status.SUCCESS, engine.worker_id(), 1)
+    wait_until(lambda: engine.local_engine().known() == set())
+
+
+def test_a_dispatch_that_had_begun_fails_and_is_not_called_missed(make_job: Callable[..., Job]) -> None:
+    job = make_job(target_url="acme/shop/ci.yml", misfire_policy="skip")
+    long_ago = timezone.now() - dt.timedelta(hours=1)
+    execution = left_running(job, scheduled_for=long_ago, started_at=long_ago, call_began_at=long_ago)
+    recover()
+    done = Execution.objects.get(pk=execution.pk)
+    assert (done.status, "may have started" in done.error_message) == (Status.FAILED, True)
+
+
+def test_a_webhook_whose_call_may_have_begun_is_repeated_although_it_is_a_little_late(
+    make_job: Callable[..., Job], target: Target
+) -> None:
+    job = make_job(target_url=target.url + "/ok", misfire_policy="skip", misfire_grace_seconds=10)
+    began = timezone.now() - dt.timedelta(seconds=30)
+    execution = left_running(job, scheduled_for=began, started_at=began)
+    recover()
+    assert ended(execution).status == Status.SUCCESS

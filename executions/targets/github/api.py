@@ -137,10 +137,14 @@ def get(path: str, token: str, *, etag: str = "", accept: str = "") -> requests.
     """A conditional GET; a 304 reply does not count against the rate limit. Raises `requests.RequestException`."""
     more = {"If-None-Match": etag} if etag else {}
     more |= {"Accept": accept} if accept else {}
-    answer = _request("GET", f"{settings.GITHUB_API_URL}{path}", token, **more)
-    # A renamed or moved repository (GitHub REST: "Follow redirects").
+    return _followed("GET", path, token, **more)
+
+
+def _followed(method: str, path: str, token: str, **more: str) -> requests.Response:
+    """Ask GitHub; of a renamed or moved repository once more at its new address (GitHub REST: "Follow redirects")."""
+    answer = _request(method, f"{settings.GITHUB_API_URL}{path}", token, **more)
     if answer.status_code in {301, 302, 307, 308} and is_own(answer.headers.get("Location", "")):
-        answer = _request("GET", answer.headers["Location"], token, **more)
+        answer = _request(method, answer.headers["Location"], token, **more)
     return answer
 
 
@@ -151,7 +155,7 @@ def is_own(url: str) -> bool:
 
 def post(path: str, token: str) -> requests.Response:
     """A POST without a body. Raises `requests.RequestException`."""
-    return _request("POST", f"{settings.GITHUB_API_URL}{path}", token)
+    return _followed("POST", path, token)
 
 
 def _ask(method: str, url: str, token: str) -> requests.Response:
