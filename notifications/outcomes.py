@@ -15,8 +15,8 @@ from uuid import UUID
 from django.db import InterfaceError, OperationalError, transaction
 
 from core.db.locks import try_lock
-from executions.models import Execution, PendingOutcome
-from executions.recording import Finished
+from executions.models import PendingOutcome
+from executions.recording import stored
 from notifications.routing import notify_outcomes
 
 log = logging.getLogger("cronsched.notifications")
@@ -38,42 +38,31 @@ def notify_pending() -> int:
         # One process at a time and in order: a job's failing period depends on the order of its outcomes.
         if not try_lock(_LOCK):
             return 0
-        pending = list(waiting[:BATCH])
+        pending = list(waiting.values_list("pk", "execution_id")[:BATCH])
         try:
             with transaction.atomic():
-                notify_outcomes(_finished([one.execution_id for one in pending]))
+                notify_outcomes(stored([execution_id for _, execution_id in pending]))
             bad = set()
         except (OperationalError, InterfaceError):
             raise
         except Exception:
             log.exception("notifications about a batch of outcomes failed: trying each alone")
             bad = _notify_each(pending)
-        PendingOutcome.objects.filter(pk__in=[one.pk for one in pending if one.pk not in bad]).delete()
+        PendingOutcome.objects.filter(pk__in=[pk for pk, _ in pending if pk not in bad]).delete()
     return len(pending)
 
 
-def _notify_each(pending: Sequence[PendingOutcome]) -> set[int]:
+def _notify_each(pending: Sequence[tuple[int, UUID]]) -> set[int]:
     """Decide about each outcome alone; returns the rows that were set aside."""
     bad: set[int] = set()
-    for one in pending:
+    for pk, execution_id in pending:
         try:
             with transaction.atomic():
-                notify_outcomes(_finished([one.execution_id]))
+                notify_outcomes(stored([execution_id]))
         except (OperationalError, InterfaceError):
             raise
         except Exception as exc:
-            log.exception("an outcome is set aside", extra={"execution": str(one.execution_id)})
-            PendingOutcome.objects.filter(pk=one.pk).update(problem=f"{type(exc).__name__}: {exc}"[:500])
-            bad.add(one.pk)
+            log.exception("an outcome is set aside", extra={"execution": str(execution_id)})
+            PendingOutcome.objects.filter(pk=pk).update(problem=f"{type(exc).__name__}: {exc}"[:500])
+            bad.add(pk)
     return bad
-
-
-def _finished(ids: Sequence[UUID]) -> list[Finished]:
-    """The stored outcomes in this order; those of deleted jobs are left out."""
-    stored = (
-        Execution.objects.filter(pk__in=ids, job__deleted_at=None)
-        .select_related("job")
-        .defer("attempts", "output", "overrides")
-    )
-    found = {execution.pk: Finished.stored(execution) for execution in stored.order_by()}
-    return [found[pk] for pk in ids if pk in found]
