@@ -39,6 +39,9 @@ SWEEP_SECONDS = 10.0
 # Seconds without a heartbeat after which a worker is considered dead.
 STALE_SECONDS = 15.0
 _LONGEST_BACKOFF_SECONDS = 5.0
+# While outcomes arrive, storing them comes before notifying about them: until none came for this long, or for a burst.
+_QUIET_SECONDS = 0.4
+_LONGEST_BURST_SECONDS = 5.0
 
 
 class Finished(NamedTuple):
@@ -207,7 +210,8 @@ class Recorder:
         self._stopping = threading.Event()
         self._thread = threading.Thread(target=self._run, name="recorder", daemon=True)
         self._beat_at = 0.0
-        self._has_stored = False
+        self._stored_at = 0.0
+        self._untold_since: float | None = None
         self._swept_at = self._looked_at = time.monotonic()
         # The engine tells which executions it holds, and stops those that were cancelled.
         self.known: Callable[[], set[UUID]] = set
@@ -293,14 +297,18 @@ class Recorder:
                     _write_or_end(item)
             for _ in batch:
                 self._queue.popleft()
-            self._has_stored = True
+            self._stored_at = time.monotonic()
+            self._untold_since = self._untold_since or self._stored_at
             self._beat()
 
     def _queue_further(self) -> None:
-        """Let the notifications about stored outcomes be decided, between two batches of outcomes. An error there
-        concerns no outcome; what is queued stays queued.
+        """Let the notifications about stored outcomes be decided when no more outcomes arrive, or after a while. An
+        error there concerns no outcome; what is queued stays queued.
         """
-        if not self._has_stored:
+        now = time.monotonic()
+        if self._untold_since is None or self._queue:
+            return
+        if now - self._stored_at < _QUIET_SECONDS and now - self._untold_since < _LONGEST_BURST_SECONDS:
             return
         try:
             again = any(more for _, more in outcomes_queued.send(sender=Recorder))
@@ -309,7 +317,7 @@ class Recorder:
             foreseen = isinstance(exc, DatabaseError | InterfaceError)
             log.warning("notifications about outcomes failed, trying again: %s", exc, exc_info=not foreseen)
             connection.close()
-        self._has_stored = again
+        self._untold_since = now if again else None
         if again and not self._stopping.is_set():
             self._wake.set()
 
