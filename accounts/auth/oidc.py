@@ -6,6 +6,7 @@ import logging
 import re
 from typing import Any
 
+import requests
 from django.conf import settings
 from django.db.models import QuerySet
 from mozilla_django_oidc.auth import OIDCAuthenticationBackend
@@ -16,6 +17,8 @@ from core.api.errors import DomainError
 from core.runtime import outbound
 
 log = logging.getLogger("cronsched.sso")
+# The library calls functions of `requests` that take this process's default.
+requests.utils.default_user_agent = lambda name="": outbound.USER_AGENT
 
 
 class SingleSignOn(OIDCAuthenticationBackend):  # type: ignore[misc]  # the library has no types

@@ -16,6 +16,7 @@ import pytest
 import requests
 from cryptography.hazmat.primitives.asymmetric import rsa
 
+from core.version import __version__
 from tests.support.installation import Installation, free_port
 
 
@@ -27,6 +28,7 @@ class Provider:
         self.key = rsa.generate_private_key(public_exponent=65537, key_size=2048)
         self.nonce = ""
         self.challenge = ""
+        self.agents: set[str] = set()
         provider = self
 
         class Handler(BaseHTTPRequestHandler):
@@ -53,6 +55,7 @@ class Provider:
                 self.answer({"access_token": "a", "id_token": token, "token_type": "Bearer"})
 
             def answer(self, body: Any) -> None:
+                provider.agents.add(str(self.headers["User-Agent"]))
                 raw = json.dumps(body).encode()
                 self.send_response(200)
                 self.send_header("Content-Type", "application/json")
@@ -115,6 +118,7 @@ class TestSingleSignOn:
         session, place = signed_in(connected, provider, email="Admin@Example.com")
         assert place == "/admin/jobs/job/"
         assert session.get(connected.base + place).status_code == 200
+        assert provider.agents == {f"Cronsched/{__version__}"}
 
     def test_who_is_new_gets_the_role_of_the_settings(self, connected: Installation, provider: Provider) -> None:
         session, place = signed_in(connected, provider, email="new@example.com", preferred_username="New One!")
