@@ -159,6 +159,8 @@ class JobAdmin(ProductAdmin):
         else:
             saved = services.create_job(form.payload(), by=user)
         obj.__dict__.update(saved.__dict__)
+        if saved.is_active and saved.next_run_at is None and not saved.has_ended:
+            self.message_user(request, _("It never fires before its end date."), messages.WARNING)
 
     def delete_model(self, request: HttpRequest, obj: Job) -> None:
         services.remove_jobs([obj], by=request.user)  # type: ignore[arg-type]

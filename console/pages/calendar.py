@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import datetime as dt
-from collections import defaultdict
+from collections import Counter, defaultdict
+from collections.abc import Mapping
 from typing import Any, NamedTuple
 from urllib.parse import urlencode
 
@@ -14,7 +15,7 @@ from django.utils import timezone
 
 from console import date_params, forecast
 from executions.models import Execution, Status
-from executions.statistics.queries import hour_of, minute_of, read_utc
+from executions.statistics.queries import UtcText, hour_of, minute_of, read_utc
 from jobs.models import Job, today
 
 # Up to this number, each job has its own track; above it, each team has one.
@@ -118,7 +119,7 @@ def week(date: dt.date, filters: Filters) -> dict[str, Any]:
                         "date": one,
                         "worst": worst(past.get((one, hour), {})),
                         "ran": sum(past.get((one, hour), {}).values()),
-                        "failed": past.get((one, hour), {}).get(Status.FAILED, 0),
+                        "failed": past.get((one, hour), Counter())[Status.FAILED],
                         "expected": expected.get((one, hour), 0),
                         "is_now": one == now.date() and hour == now.hour,
                     }
@@ -134,7 +135,7 @@ def week(date: dt.date, filters: Filters) -> dict[str, Any]:
     }
 
 
-def worst(counts: dict[str, int]) -> str:
+def worst(counts: Mapping[str, int]) -> str:
     """The worst outcome, which colours a cluster."""
     return next((status.value for status in _WORST if counts.get(status)), "")
 
@@ -163,18 +164,24 @@ def _executions(first: dt.date, last: dt.date, jobs: QuerySet[Job]) -> QuerySet[
 
 def _past_hours(
     days: list[dt.date], jobs: QuerySet[Job], frequent: set[str]
-) -> dict[tuple[dt.date, int], dict[str, int]]:
+) -> dict[tuple[dt.date, int], Counter[str]]:
     rows = (
         _executions(days[0], days[-1], jobs)
         .exclude(job__cron_expression__in=frequent)
-        .values_list(hour_of("started_at"), "status")
+        .values_list(_local_hour_of("started_at", days[0]), "status")
         .annotate(count=Count("id"))
     )
-    found: defaultdict[tuple[dt.date, int], dict[str, int]] = defaultdict(dict)
+    found: defaultdict[tuple[dt.date, int], Counter[str]] = defaultdict(Counter)
     for text, status, count in rows:
         local = read_utc(text).astimezone(settings.SCHEDULER_ZONE)
-        found[local.date(), local.hour][status] = count
-    return found
+        found[local.date(), local.hour][status] += count
+    return dict(found)
+
+
+def _local_hour_of(expression: str, day: dt.date) -> UtcText:
+    """The part of a timestamp that decides about the hour on the zone's clock: minutes where its offset has some."""
+    offset = dt.datetime.combine(day, dt.time(), settings.SCHEDULER_ZONE).utcoffset() or dt.timedelta()
+    return minute_of(expression) if offset.total_seconds() % 3600 else hour_of(expression)
 
 
 def _bands(
@@ -185,16 +192,16 @@ def _bands(
     for group in groups:
         if group.is_frequent:
             by_expression[group.schedule.expression].append(group)
-    past: defaultdict[str, defaultdict[int, dict[str, int]]] = defaultdict(lambda: defaultdict(dict))
+    past: defaultdict[str, defaultdict[int, Counter[str]]] = defaultdict(lambda: defaultdict(Counter))
     if by_expression:
         rows = (
             _executions(date, date, jobs)
             .filter(job__cron_expression__in=by_expression)
-            .values_list("job__cron_expression", hour_of("started_at"), "status")
+            .values_list("job__cron_expression", _local_hour_of("started_at", date), "status")
             .annotate(count=Count("id"))
         )
         for expression, text, status, count in rows:
-            past[expression][read_utc(text).astimezone(settings.SCHEDULER_ZONE).hour][status] = count
+            past[expression][read_utc(text).astimezone(settings.SCHEDULER_ZONE).hour][status] += count
     tracks = []
     for expression, same in sorted(by_expression.items()):
         count = sum(group.jobs for group in same)
@@ -208,12 +215,12 @@ def _bands(
 
 
 def _band_marks(
-    date: dt.date, same: list[forecast.Group], past: dict[int, dict[str, int]], now: dt.datetime, which: dict[str, str]
+    date: dt.date, same: list[forecast.Group], past: Mapping[int, Counter[str]], now: dt.datetime, which: dict[str, str]
 ) -> list[Mark]:
     fires = {minute // 60 for group in same for minute in group.minutes_of(date)}
     marks = []
     for hour in range(24):
-        counts = past.get(hour, {})
+        counts: dict[str, int] = dict(past.get(hour, {}))
         is_past = (date, hour) < (now.date(), now.hour)
         told = {status: count for status, count in counts.items() if status != Status.FAILED} or counts
         kind = most(told) or ("" if is_past or hour not in fires else "expected")

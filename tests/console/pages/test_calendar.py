@@ -116,3 +116,16 @@ def test_the_coming_minutes(make_job: Callable[..., Job]) -> None:
     make_job(name="two", cron_expression="31,40 * * * *")
     found: Any = forecast.next_minutes(forecast.groups(Job.objects.all(), "is_active"), 15)
     assert [(moment.minute, count) for moment, count in found if count] == [(31, 2), (40, 1)]
+
+
+@pytest.mark.django_db
+@pytest.mark.parametrize("zone", ["Asia/Kolkata", "Asia/Tokyo"])
+def test_an_execution_is_in_the_hour_of_the_zones_clock(zone: str, make_job: Callable[..., Job], settings: Any) -> None:
+    settings.SCHEDULER_ZONE = ZoneInfo(zone)
+    with time_machine.travel(dt.datetime(2026, 11, 24, 12, 30, tzinfo=ZoneInfo(zone)), tick=False):
+        job = make_job(name="daily", cron_expression="15 9 * * *")
+        # 09:15 and 08:45 on the zone's clock: one UTC hour in India, two in Japan.
+        for ago in (3.25, 3.75):
+            ran(job, Status.SUCCESS, ago=ago * 3600)
+        rows = calendar.week(dt.date(2026, 11, 24), Filters())["rows"]
+    assert [(row["hour"], row["cells"][1]["ran"]) for row in rows if row["cells"][1]["ran"]] == [(8, 1), (9, 1)]
