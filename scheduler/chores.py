@@ -145,6 +145,13 @@ class Chores(BackgroundScheduler):  # type: ignore[misc]  # apscheduler has no t
                 **stored,
             )
 
+    def _main_loop(self) -> None:
+        try:
+            super()._main_loop()
+        finally:
+            # The connection of APScheduler's thread, which ends with the leader's term.
+            connection.close()
+
     def _process_jobs(self) -> float | None:
         """APScheduler's thread ends, silently, at an error of the database here; this one goes on."""
         try:
