@@ -40,7 +40,7 @@ SWEEP_SECONDS = 10.0
 STALE_SECONDS = 15.0
 _LONGEST_BACKOFF_SECONDS = 5.0
 # While outcomes arrive, storing them comes before notifying about them: until none came for this long, or for a burst.
-_QUIET_SECONDS = 0.4
+_QUIET_SECONDS = 0.15
 _LONGEST_BURST_SECONDS = 5.0
 
 
@@ -257,7 +257,7 @@ class Recorder:
     def _run(self) -> None:
         backoff = 0.1
         while not (self._stopping.is_set() and not self._queue):
-            self._wake.wait(_CANCEL_SECONDS)
+            self._wake.wait(_CANCEL_SECONDS if self._untold_since is None else _QUIET_SECONDS)
             self._wake.clear()
             self._stopping.wait(_GATHER_SECONDS)
             try:

@@ -75,7 +75,7 @@ def test_what_is_told_of_outcomes(admin: Client, fresh: Client, target: Target) 
     run(admin, job["id"])
     failed = run(admin, job["id"], target_url=target.url + "/status/503")
     name = f'Job "{job["name"]}"'
-    wait_until(lambda: len(about(fresh, job)) == 3, 1)
+    wait_until(lambda: len(about(fresh, job)) == 3, 5)
     assert about(fresh, job)[1:] == [
         ("Job Completed", f"{name} completed successfully.", "success"),
         ("Job Failed", f"{name} failed: Webhook returned status 503", "error"),
