@@ -39,7 +39,9 @@ SWEEP_SECONDS = 10.0
 # Seconds without a heartbeat after which a worker is considered dead.
 STALE_SECONDS = 15.0
 _LONGEST_BACKOFF_SECONDS = 5.0
-# While outcomes arrive, storing them comes before notifying about them: until none came for this long, or for a burst.
+# In a burst, while more than a few executions are open here, storing outcomes comes before notifying about them: until
+# none came for this long, or for the longest burst.
+_FEW = 20
 _QUIET_SECONDS = 0.15
 _LONGEST_BURST_SECONDS = 5.0
 
@@ -302,13 +304,14 @@ class Recorder:
             self._beat()
 
     def _queue_further(self) -> None:
-        """Let the notifications about stored outcomes be decided when no more outcomes arrive, or after a while. An
+        """Let the notifications about stored outcomes be decided: at once, or after a burst when no more arrive. An
         error there concerns no outcome; what is queued stays queued.
         """
         now = time.monotonic()
         if self._untold_since is None or self._queue:
             return
-        if now - self._stored_at < _QUIET_SECONDS and now - self._untold_since < _LONGEST_BURST_SECONDS:
+        in_burst = now - self._stored_at < _QUIET_SECONDS and now - self._untold_since < _LONGEST_BURST_SECONDS
+        if in_burst and len(self.known()) > _FEW:
             return
         try:
             again = any(more for _, more in outcomes_queued.send(sender=Recorder))
