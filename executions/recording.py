@@ -42,7 +42,7 @@ _LONGEST_BACKOFF_SECONDS = 5.0
 # In a burst, while more than a few executions are open here, storing outcomes comes before notifying about them: until
 # none came for this long, or for the longest burst.
 _FEW = 20
-_QUIET_SECONDS = 0.15
+_QUIET_SECONDS = 0.4
 _LONGEST_BURST_SECONDS = 5.0
 
 
@@ -219,6 +219,7 @@ class Recorder:
         self.known: Callable[[], set[UUID]] = set
         self.cancel: Callable[[Iterable[UUID]], object] = list
         self.phases: Callable[[], dict[str, int]] = dict
+        self.open_count: Callable[[], int] = lambda: 0
         self.engine_answers: Callable[[], bool] = lambda: True
 
     def start(self) -> None:
@@ -311,7 +312,7 @@ class Recorder:
         if self._untold_since is None or self._queue:
             return
         in_burst = now - self._stored_at < _QUIET_SECONDS and now - self._untold_since < _LONGEST_BURST_SECONDS
-        if in_burst and len(self.known()) > _FEW:
+        if in_burst and self.open_count() > _FEW:
             return
         try:
             again = any(more for _, more in outcomes_queued.send(sender=Recorder))

@@ -62,6 +62,7 @@ class Engine:
         recorder.known = self.known
         recorder.cancel = self.cancel
         recorder.phases = self.phases
+        recorder.open_count = lambda: len(self._known)
         recorder.engine_answers = lambda: time.monotonic() - self._looped_at < _HUNG_SECONDS
         self._looped_at = time.monotonic()
         self._lock = threading.Lock()
