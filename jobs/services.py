@@ -12,7 +12,7 @@ from django.utils import timezone
 
 from accounts.models import User
 from core.api import payload
-from core.api.errors import Checks, Forbidden, Invalid, NotFound, invalid_field
+from core.api.errors import Checks, Forbidden, Invalid, NotFound, invalid_field, missing_fields
 from jobs import change_log, validation
 from jobs.models import Job, Revision, today
 from jobs.signals import ChangeKind, JobChange, announce
@@ -151,7 +151,7 @@ def clean_new(data: Mapping[str, Any]) -> dict[str, Any]:
     """The columns of a new job, or the contract's error for the first invalid field."""
     missing = [name for name in REQUIRED if data.get(name) is None]
     if missing:
-        raise _missing(missing)
+        raise missing_fields(missing, verb="Send", joint=", ")
     values: dict[str, Any] = {}
     checks = Checks()
     target: Target | None = None
@@ -172,7 +172,7 @@ def clean_new(data: Mapping[str, Any]) -> dict[str, Any]:
         values.update(validation.mail(data))
     with checks.check():
         if not payload.text(data["end_date"], "end_date", limit=255, error="Invalid end_date"):
-            raise _missing(["end_date"])
+            raise missing_fields(["end_date"], verb="Send")
         values["end_date"] = validation.end_date(data["end_date"])
     with checks.check():
         values["pic_team"] = validation.pic_team(_team(data))
@@ -189,15 +189,6 @@ def clean_new(data: Mapping[str, Any]) -> dict[str, Any]:
     checks.finish()
     assert target is not None
     return {**values, **target.columns()}
-
-
-def _missing(names: list[str]) -> Invalid:
-    return Invalid(
-        "Missing required fields",
-        f"Send {', '.join(names)}.",
-        fields={name: ["Is required."] for name in names},
-        missing_fields=names,
-    )
 
 
 def _team(data: Mapping[str, Any]) -> Any:

@@ -7,7 +7,7 @@ from typing import Any, TypeVar
 from django.db import IntegrityError, transaction
 
 from core.api import payload
-from core.api.errors import Conflict, Invalid, NotFound, invalid_field
+from core.api.errors import Conflict, Invalid, NotFound, invalid_field, missing_fields
 from taxonomy.models import GENERAL, Category, PicTeam, slug_of
 
 L = TypeVar("L", Category, PicTeam)
@@ -19,12 +19,7 @@ def create(kind: type[L], data: dict[str, Any]) -> L:
     handle = payload.text(data.get("slack_handle"), "slack_handle", limit=100)
     missing = [f for f, v in (("name", name), ("slack_handle", handle or kind is Category)) if not v]
     if missing:
-        raise Invalid(
-            "Missing required fields",
-            f"Fill in {' and '.join(missing)}.",
-            fields={field: ["Is required."] for field in missing},
-            missing_fields=missing,
-        )
+        raise missing_fields(missing)
     label = kind(name=name)
     label.slug = _slug(payload.text(data.get("slug"), "slug", limit=100) or name)
     if isinstance(label, PicTeam):

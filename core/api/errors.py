@@ -90,6 +90,16 @@ class TooManyRequests(DomainError):
         self.retry_after = retry_after
 
 
+def missing_fields(names: list[str], *, verb: str = "Fill in", joint: str = " and ") -> Invalid:
+    """An `Invalid` about required fields without a value; `verb` and `joint` word the advice."""
+    return Invalid(
+        "Missing required fields",
+        f"{verb} {joint.join(names)}.",
+        fields={name: ["Is required."] for name in names},
+        missing_fields=names,
+    )
+
+
 class Checks:
     """Runs checks in the contract's order, and raises the first error with the wrong fields of all of them."""
 

@@ -10,7 +10,7 @@ from typing import Any
 from django.conf import settings
 
 from accounts.models import User
-from core.api.errors import DomainError, Invalid, invalid_field
+from core.api.errors import DomainError, Invalid, invalid_field, missing_fields
 from core.api.json import read_object
 from jobs import validation
 from jobs.models import Job
@@ -172,7 +172,7 @@ class _Checker:
         target = next((found for kind in kinds.registered() if (found := kind.read_first(cells))), None)
         category = validation.category(cells["category"], called=self._categories.called)
         if not cells["end_date"]:
-            raise _missing(["end_date"])
+            raise missing_fields(["end_date"])
         end_date = validation.end_date(cells["end_date"].replace("/", "-"), spreadsheet=True)
         team = self._team(cells["pic_team"])
         name = self._name(cells)
@@ -203,7 +203,7 @@ class _Checker:
     def _name(self, cells: dict[str, str]) -> str:
         missing = [field for field in ("name", "cron_expression") if not cells[field]]
         if missing:
-            raise _missing(missing)
+            raise missing_fields(missing)
         name = validation.name_text(cells["name"])
         if name in self._in_sheet:
             raise invalid_field(
@@ -213,15 +213,6 @@ class _Checker:
         if name in self._taken:
             raise validation.duplicate_name(name)
         return name
-
-
-def _missing(names: list[str]) -> Invalid:
-    return Invalid(
-        "Missing required fields",
-        f"Fill in {' and '.join(names)}.",
-        fields={name: ["Is required."] for name in names},
-        missing_fields=names,
-    )
 
 
 def _metadata(cells: dict[str, str]) -> dict[str, Any]:
