@@ -18,6 +18,7 @@ from uuid_utils.compat import uuid7
 from core.db.executemany import insert_new
 from executions import backends
 from executions.delivery.carry_out import TeamLimits, delivery_of, team_limits
+from executions.delivery.start_deadline import start_deadline
 from executions.delivery.state import Delivery
 from executions.models import OPEN, Execution, Status, TriggerType
 from executions.recording import queue_outcomes
@@ -134,6 +135,7 @@ def _fire_chunk(jobs: list[Job], now: dt.datetime, limits: TeamLimits) -> list[D
                     limits=limits,
                     worker_id=worker_id,
                     scheduled_for=row.scheduled_for,
+                    deadline=start_deadline(job, now, row.scheduled_for),
                 )
                 for row in new
                 if row.status == Status.RUNNING

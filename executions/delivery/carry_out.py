@@ -16,7 +16,7 @@ from django.utils import timezone
 from executions.delivery import engine
 from executions.delivery.concurrency import Limit, Limits
 from executions.delivery.retry import NO_RETRY, RetryPolicy
-from executions.delivery.start_deadline import deadline_of, missed, start_deadline
+from executions.delivery.start_deadline import StartDeadline, deadline_of, missed
 from executions.delivery.state import Delivery
 from executions.models import Execution
 from executions.recording import Finished, store
@@ -51,6 +51,7 @@ def delivery_of(
     limits: TeamLimits,
     worker_id: UUID | None,
     scheduled_for: datetime | None = None,
+    deadline: StartDeadline | None = None,
     token: str = "",
     attempts: tuple[dict[str, Any], ...] = (),
 ) -> Delivery:
@@ -67,11 +68,11 @@ def delivery_of(
         timeout=job.timeout_seconds,
         connect_timeout=job.connect_timeout_seconds,
         retry=_retry_policy(job),
-        delay=0 if attempts or not jitter else _seconds_until(scheduled_for, jitter),
+        delay=_left(jitter, scheduled_for) if scheduled_for and jitter and not attempts else 0,
         limits=_limits(job, target, limits),
         scheduled_for=scheduled_for,
         jitter=jitter,
-        deadline=None if attempts else start_deadline(job, started_at, scheduled_for),
+        deadline=deadline,
         attempts=attempts,
     )
 
@@ -120,7 +121,7 @@ def _unreadable(exc: Exception) -> str:
 
 def _stored_delivery(execution: Execution, limits: TeamLimits) -> Delivery:
     overrides = execution.overrides or {}
-    delivery = delivery_of(
+    return delivery_of(
         execution.job,
         execution.pk,
         execution.started_at,
@@ -128,15 +129,14 @@ def _stored_delivery(execution: Execution, limits: TeamLimits) -> Delivery:
         overrides.get("metadata", execution.job.metadata),
         worker_id=engine.worker_id(),
         scheduled_for=execution.scheduled_for,
+        deadline=deadline_of(execution, engine.worker_id()),
         limits=limits,
         attempts=tuple(execution.attempts),
     )
-    return delivery._replace(deadline=deadline_of(execution, engine.worker_id()))
 
 
-def _seconds_until(fire_time: datetime | None, jitter: float) -> float:
-    """The part of the jitter that is left."""
-    assert fire_time is not None
+def _left(jitter: float, fire_time: datetime) -> float:
+    """The seconds of the jitter that are left."""
     return max(0.0, jitter - (timezone.now() - fire_time).total_seconds())
 
 

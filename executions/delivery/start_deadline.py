@@ -20,7 +20,6 @@ from jobs.fields import MisfirePolicy
 from jobs.models import Job
 
 _TO_BE_FOUND = dt.timedelta(minutes=1)
-_FAR = dt.datetime.max.replace(tzinfo=dt.UTC)
 # An execution in one of these has run or will run; the others never made a call.
 _CALLED = (Status.QUEUED, Status.RUNNING, Status.SUCCESS, Status.FAILED)
 
@@ -33,12 +32,16 @@ class StartDeadline(NamedTuple):
     policy: str
     grace_seconds: int
 
+    @property
+    def has_passed(self) -> bool:
+        return timezone.now() > self.at
+
     def missed(self, newest: dt.datetime | None) -> str:
         """Why the execution is missed now; '' if it is called. `newest` is the latest fire time of the job that runs.
 
         `skip` calls no late execution; `run_once` calls the one of the latest fire time.
         """
-        if timezone.now() <= self.at:
+        if not self.has_passed:
             return ""
         if self.policy == MisfirePolicy.RUN_ONCE and (newest is None or newest <= self.fire_time):
             return ""
@@ -70,7 +73,7 @@ def deadline_of(execution: Execution, worker_id: UUID | None) -> StartDeadline |
 def missed(executions: Sequence[Execution], worker_id: UUID | None = None) -> dict[UUID, str]:
     """Those of these executions that are missed by now, with the reason."""
     deadlines = {one.pk: deadline for one in executions if (deadline := deadline_of(one, worker_id))}
-    late = [one for one in executions if one.pk in deadlines and deadlines[one.pk].missed(_FAR)]
+    late = [one for one in executions if one.pk in deadlines and deadlines[one.pk].has_passed]
     if not late:
         return {}
     coming = Execution.objects.filter(job__in={one.job_id for one in late}, status__in=_CALLED)
