@@ -35,16 +35,9 @@ def prune(deleted: Callable[[int], object] | None = None) -> int:
     """
     total, step = 0, _Step()
     for ids in _doomed(step):
-        began = time.perf_counter()
-        with transaction.atomic():
-            total += Execution.objects.filter(pk__in=ids)._raw_delete(using=Execution.objects.db)
-            bump_history_version()
-        took = time.perf_counter() - began
-        step.adapt(took)
+        total += step.delete(Execution.objects.filter(pk__in=ids))
         if deleted:
             deleted(total)
-        # Pause as long as the step took, so that other writers get the database.
-        time.sleep(took)
     return total
 
 
@@ -66,21 +59,27 @@ def delete_long_histories() -> int:
         for rows in histories:
             step = _Step()
             while ids := list(rows.order_by().values_list("pk", flat=True)[: step.size]):
-                began = time.perf_counter()
-                with transaction.atomic():
-                    rows.model._base_manager.filter(pk__in=ids)._raw_delete(using=rows.db)
-                    bump_history_version()
-                took = time.perf_counter() - began
-                step.adapt(took)
-                time.sleep(took)
+                step.delete(rows.filter(pk__in=ids))
         Job.with_deleted.filter(pk=job_id).delete()
     return len(jobs)
 
 
 class _Step:
-    """The number of executions deleted in one step."""
+    """Deletes rows in steps; `size` is the number of rows of the next one."""
 
     size = 200
+
+    def delete(self, rows: Any) -> int:
+        """Delete these rows in a transaction of their own, adapt the next step, and pause; returns how many."""
+        began = time.perf_counter()
+        with transaction.atomic():
+            deleted: int = rows._raw_delete(using=rows.db)
+            bump_history_version()
+        took = time.perf_counter() - began
+        self.adapt(took)
+        # As long as the step took, so that other writers get the database.
+        time.sleep(took)
+        return deleted
 
     def adapt(self, took: float) -> None:
         """Adapt the size of the next step to the seconds that this one took."""
