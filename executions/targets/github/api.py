@@ -143,14 +143,14 @@ def get(path: str, token: str, *, etag: str = "", accept: str = "") -> requests.
 def _followed(method: str, path: str, token: str, **more: str) -> requests.Response:
     """Ask GitHub; of a renamed or moved repository once more at its new address (GitHub REST: "Follow redirects")."""
     answer = _request(method, f"{settings.GITHUB_API_URL}{path}", token, **more)
-    if answer.status_code in {301, 302, 307, 308} and is_own(answer.headers.get("Location", "")):
-        answer = _request(method, answer.headers["Location"], token, **more)
-    return answer
+    moved = moved_to(answer.status_code, answer.headers.get("Location", ""))
+    return _request(method, moved, token, **more) if moved else answer
 
 
-def is_own(url: str) -> bool:
-    """Whether a redirect leads to GitHub's API itself: no token goes anywhere else."""
-    return url.startswith(f"{settings.GITHUB_API_URL}/")
+def moved_to(status: int, location: str) -> str:
+    """Where a redirect within GitHub's API leads; '' otherwise: no token goes anywhere else."""
+    own = status in {301, 302, 307, 308} and location.startswith(f"{settings.GITHUB_API_URL}/")
+    return location if own else ""
 
 
 def post(path: str, token: str) -> requests.Response:

@@ -74,9 +74,8 @@ class GitHubDispatch:
         (GitHub REST: "Follow redirects").
         """
         reply = await send(request)
-        if reply.status in {301, 302, 307, 308} and github_api.is_own(reply.location):
-            reply = await send(request._replace(url=reply.location))
-        return reply
+        moved = github_api.moved_to(reply.status, reply.location)
+        return await send(request._replace(url=moved)) if moved else reply
 
     async def _with_credential(self, work: Callable[[Any], Any]) -> Any:
         if self.credential_id is None:
