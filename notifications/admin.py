@@ -21,8 +21,19 @@ class EventAdmin(ReadOnlyAdmin):
     show_full_result_count = False
 
 
+class QueueAdmin(ReadOnlyAdmin):
+    """Rows that wait to be sent or decided, with an action that puts them back."""
+
+    def has_send_permission(self, request: HttpRequest) -> bool:
+        """The rows are read-only, so sending again needs its own permission."""
+        return bool(request.user.has_perm("notifications.change_message"))
+
+    def _say_put_back(self, request: HttpRequest, count: int) -> None:
+        self.message_user(request, _("%(count)d put back in the queue.") % {"count": count})
+
+
 @admin.register(Message)
-class MessageAdmin(ReadOnlyAdmin):
+class MessageAdmin(QueueAdmin):
     """Messages by e-mail and Slack, with the result of each attempt."""
 
     list_display = (
@@ -40,21 +51,17 @@ class MessageAdmin(ReadOnlyAdmin):
     show_full_result_count = False
     actions = ("send_again",)
 
-    def has_send_permission(self, request: HttpRequest) -> bool:
-        """The rows are read-only, so sending again needs its own permission."""
-        return bool(request.user.has_perm("notifications.change_message"))
-
     @admin.action(description=_("Send again now"), permissions=["send"])
     def send_again(self, request: HttpRequest, queryset: QuerySet[Message]) -> None:
         """Put failed messages back into the outbox."""
         count = queryset.exclude(status=MessageStatus.SENT).update(
             status=MessageStatus.PENDING, attempts=0, next_attempt_at=timezone.now()
         )
-        self.message_user(request, _("%(count)d put back in the queue.") % {"count": count})
+        self._say_put_back(request, count)
 
 
 @admin.register(PendingOutcome)
-class PendingOutcomeAdmin(ReadOnlyAdmin):
+class PendingOutcomeAdmin(QueueAdmin):
     """Ended executions whose notifications are not decided: just now, or because of an error."""
 
     list_display = ("execution_id", "problem")
@@ -62,11 +69,7 @@ class PendingOutcomeAdmin(ReadOnlyAdmin):
     search_fields = ("execution_id",)
     actions = ("try_again",)
 
-    def has_send_permission(self, request: HttpRequest) -> bool:
-        return bool(request.user.has_perm("notifications.change_message"))
-
     @admin.action(description=_("Try again"), permissions=["send"])
     def try_again(self, request: HttpRequest, queryset: QuerySet[PendingOutcome]) -> None:
         """Put outcomes that were set aside back into the queue."""
-        count = queryset.update(problem="")
-        self.message_user(request, _("%(count)d put back in the queue.") % {"count": count})
+        self._say_put_back(request, queryset.update(problem=""))

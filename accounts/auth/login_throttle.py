@@ -20,6 +20,7 @@ import math
 
 from django.conf import settings
 from django.db import transaction
+from django.db.models import Q
 from django.utils import timezone
 
 from accounts.models import LoginFailures, LoginSession
@@ -78,9 +79,7 @@ def _network(address: str) -> str:
 
 def _is_known(identity: str, address: str) -> bool:
     sessions = LoginSession.objects.filter(address=address or None, expires_at__gt=timezone.now())
-    return sessions.filter(user__username__iexact=identity).exists() or (
-        sessions.filter(user__email__iexact=identity).exists()
-    )
+    return sessions.filter(Q(user__username__iexact=identity) | Q(user__email__iexact=identity)).exists()
 
 
 def _row(identity: str, network: str, now: dt.datetime) -> LoginFailures:

@@ -256,7 +256,9 @@ def fold() -> int:
     """
     border = hour_of(timezone.now()) - _KEPT_APART
     gone = 0
-    while hours := list(_apart(border).values_list("hour", flat=True).distinct().order_by("hour")[:_HOURS_AT_ONCE]):
+    while hours := list(
+        _apart().filter(hour__lt=border).values_list("hour", flat=True).distinct().order_by("hour")[:_HOURS_AT_ONCE]
+    ):
         gone += _fold_totals(hours)
     old = FireLagBucket.objects.filter(hour__gt=_ALL_PAST, hour__lt=border)
     while hours := list(old.values_list("hour", flat=True).distinct().order_by("hour")[:_HOURS_AT_ONCE]):
@@ -278,14 +280,14 @@ def _fold_fire_lag(hours: Sequence[dt.datetime]) -> int:
     return len(rows)
 
 
-def _apart(border: dt.datetime) -> QuerySet[Total]:
-    return Total.objects.filter(hour__lt=border, shard__gt=0).exclude(shard=FORGOTTEN)
+def _apart() -> QuerySet[Total]:
+    """The rows that are not in the first shard yet."""
+    return Total.objects.filter(shard__gt=0).exclude(shard=FORGOTTEN)
 
 
 @transaction.atomic
 def _fold_totals(hours: Sequence[dt.datetime]) -> int:
-    apart = Total.objects.filter(hour__in=hours, shard__gt=0).exclude(shard=FORGOTTEN)
-    rows = list(apart.order_by("hour", "kind", "shard").select_for_update())
+    rows = list(_apart().filter(hour__in=hours).order_by("hour", "kind", "shard").select_for_update())
     sums: defaultdict[tuple[dt.datetime, str], list[Any]] = defaultdict(lambda: [0] * len(_COLUMNS))
     for row in rows:
         values = [getattr(row, name) for name in _COLUMNS]
