@@ -10,12 +10,14 @@ from django.contrib.auth.admin import UserAdmin as DjangoUserAdmin
 from django.contrib.auth.models import Group
 from django.core.exceptions import ValidationError
 from django.db.models import Count, QuerySet
-from django.http import HttpRequest
+from django.http import HttpRequest, HttpResponseRedirect
+from django.urls import reverse
 from django.utils.html import format_html
 from django.utils.translation import gettext_lazy as _
 from unfold import forms as unfold_forms
-from unfold.widgets import UnfoldAdminIntegerFieldWidget
+from unfold.widgets import UnfoldAdminIntegerFieldWidget, UnfoldAdminPasswordWidget
 
+from accounts import services
 from accounts.auth import api_tokens
 from accounts.models import ApiToken, LoginSession, Role, User
 from accounts.second_factor import devices
@@ -39,13 +41,22 @@ class UserChangeForm(forms.ModelForm[User]):
     """The form of an account. It keeps at least one active admin, and nobody changes their own role or status."""
 
     acting: ClassVar[User | None] = None
+    current_password = forms.CharField(
+        label=_("Your current password"),
+        required=False,
+        strip=False,
+        widget=UnfoldAdminPasswordWidget(attrs={"autocomplete": "current-password"}),
+        help_text=_("Only to change your own e-mail address."),
+    )
 
     class Meta:
         model = User
-        fields = ("username", "email", "role", "admin_access", "is_active")
+        fields = ("username", "email", "email_confirmed", "role", "admin_access", "is_active")
 
     def clean(self) -> dict[str, Any]:
         data = super().clean() or {}
+        if self.acting == self.instance and "email" in self.changed_data:
+            self._reauthenticate(self.acting, data.get("current_password") or "")
         stays = data.get("role") == Role.ADMIN and data.get("is_active")
         was = User.objects.active_admins().filter(pk=self.instance.pk).exists()
         if self.acting == self.instance and not stays:
@@ -53,6 +64,12 @@ class UserChangeForm(forms.ModelForm[User]):
         if was and not stays and not User.objects.active_admins().exclude(pk=self.instance.pk).exists():
             raise ValidationError(_("This is the last active admin: make another admin first."))
         return data
+
+    def _reauthenticate(self, user: User, password: str) -> None:
+        try:
+            services.reauthenticate(user, password)
+        except DomainError:
+            self.add_error("current_password", _("That is not your current password."))
 
 
 @admin.register(User)
@@ -66,11 +83,12 @@ class UserAdmin(DjangoUserAdmin, ProductAdmin):  # type: ignore[type-arg]
     list_filter = ("role", "is_active")
     search_fields = ("username", "email")
     ordering = ("username",)
-    actions = ("remove_second_factor",)
-    readonly_fields = ("last_login", "created_at", "updated_at")
+    actions = ("remove_second_factor", "forget_single_sign_on")
+    readonly_fields = ("single_sign_on_id", "last_login", "created_at", "updated_at")
     filter_horizontal = ()
     fieldsets = (
-        (None, {"fields": ("username", "email", "role", "admin_access", "is_active")}),
+        (None, {"fields": ("username", "email", "current_password", "role", "admin_access", "is_active")}),
+        (_("Single sign-on"), {"fields": ("email_confirmed", "single_sign_on_id")}),
         (_("Times"), {"fields": ("last_login", "created_at", "updated_at")}),
     )
     add_fieldsets = ((None, {"classes": ("wide",), "fields": ("username", "email", "role", "password1", "password2")}),)
@@ -91,6 +109,22 @@ class UserAdmin(DjangoUserAdmin, ProductAdmin):  # type: ignore[type-arg]
         form = super().get_form(request, obj, change=change, **kwargs)
         return type(form.__name__, (form,), {"acting": request.user})
 
+    def get_fieldsets(self, request: HttpRequest, obj: User | None = None) -> Any:
+        """One's own account asks for the current password."""
+        fieldsets = super().get_fieldsets(request, obj)
+        if obj is None or obj.pk == request.user.pk:
+            return fieldsets
+        return [
+            (title, {**options, "fields": [name for name in options["fields"] if name != "current_password"]})
+            for title, options in fieldsets
+        ]
+
+    def user_change_password(self, request: HttpRequest, id: str, form_url: str = "") -> Any:
+        """The page that resets another account's password; one's own takes the old password."""
+        if id == str(request.user.pk):
+            return HttpResponseRedirect(reverse("admin:password_change"))
+        return super().user_change_password(request, id, form_url)
+
     def has_delete_permission(self, request: HttpRequest, obj: User | None = None) -> bool:
         """Nobody deletes their own account."""
         return super().has_delete_permission(request, obj) and (obj is None or obj.pk != request.user.pk)
@@ -101,6 +135,14 @@ class UserAdmin(DjangoUserAdmin, ProductAdmin):  # type: ignore[type-arg]
         for user in queryset:
             devices.remove(user)
         self.message_user(request, _("%(count)d users log in with their password alone.") % {"count": len(queryset)})
+
+    @admin.action(description=_("Forget the single sign-on identity"), permissions=["change"])
+    def forget_single_sign_on(self, request: HttpRequest, queryset: QuerySet[User]) -> None:
+        """Unbind accounts from the provider's users, so that the next single sign-on binds them by their address."""
+        count = queryset.update(single_sign_on_id=None)
+        self.message_user(
+            request, _("%(count)d users are bound again at their next single sign-on.") % {"count": count}
+        )
 
     def get_actions(self, request: HttpRequest) -> dict[str, Any]:
         """Without bulk deletion: accounts are deleted one at a time, so that the rules above apply."""

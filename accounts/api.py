@@ -224,7 +224,7 @@ def log_in(request: Request) -> Response:
         raise Invalid("Missing credentials", "'username', 'email' and 'password' must be text.")
     if "\x00" in identity + password:
         raise Invalid("Missing credentials", "Names and passwords hold no NUL character.")
-    session = services.log_in(identity, password, address=address_of(request))
+    session = services.log_in(identity, password, otp=sent.get("otp"), address=address_of(request))
     return Response(
         {
             "success": True,

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import uuid
+from collections.abc import Collection, Iterator
 from typing import Any, ClassVar
 
 from django.contrib.auth.models import AbstractBaseUser, BaseUserManager, PermissionsMixin
 from django.core.validators import MinLengthValidator, RegexValidator
-from django.db import models
+from django.db import models, transaction
 from django.db.models import Q
 from django.db.models.functions import Lower, Now
 from django.utils import timezone
+from django.utils.crypto import salted_hmac
 from django.utils.translation import gettext_lazy as _
 
 from accounts.roles import grants, grants_any
@@ -22,6 +24,9 @@ class Role(models.TextChoices):
     ADMIN = "admin", _("Admin")
     USER = "user", _("User")
     VIEWER = "viewer", _("Viewer")
+
+
+_RANKS = {Role.VIEWER.value: 1, Role.USER.value: 2, Role.ADMIN.value: 3}
 
 
 class UserManager(BaseUserManager["User"]):
@@ -79,10 +84,30 @@ class User(AbstractBaseUser, PermissionsMixin):
         default=False,
         help_text=_("Admins always may. Users work on their own jobs there, viewers read."),
     )
+    email_confirmed = models.BooleanField(
+        _("email confirmed"),
+        default=True,
+        db_default=True,
+        help_text=_(
+            "Single sign-on finds an account by its address. An address that users have changed themselves counts once "
+            "an admin has confirmed it."
+        ),
+    )
+    single_sign_on_id = models.CharField(
+        _("single sign-on identity"),
+        max_length=600,
+        unique=True,
+        null=True,
+        editable=False,
+        help_text=_("Issuer and subject, bound at the first single sign-on."),
+    )
+    access_version = models.PositiveIntegerField(default=0, db_default=0, editable=False)
     created_at = models.DateTimeField(_("created at"), default=timezone.now, editable=False)
     updated_at = models.DateTimeField(_("updated at"), auto_now=True)
 
     objects: ClassVar[UserManager] = UserManager()
+    # Role, status and version as they are in the database.
+    _stored: tuple[str | None, bool | None, int | None] | None = None
 
     USERNAME_FIELD = "username"
     EMAIL_FIELD = "email"
@@ -97,6 +122,59 @@ class User(AbstractBaseUser, PermissionsMixin):
             models.CheckConstraint(condition=Q(email=Lower("email")), name="user_email_lower_case"),
             models.CheckConstraint(condition=Q(role__in=Role.values), name="user_role_known"),
         ]
+
+    @classmethod
+    def from_db(  # type: ignore[override]  # the stubs describe a later Django
+        cls, db: str | None, field_names: Collection[str], values: Collection[Any]
+    ) -> User:
+        user = super().from_db(db, field_names, values)
+        loaded = dict(zip(field_names, values, strict=False))
+        user._stored = (loaded.get("role"), loaded.get("is_active"), loaded.get("access_version"))
+        return user
+
+    @transaction.atomic
+    def save(self, *args: Any, keep: LoginSession | None = None, **kwargs: Any) -> None:
+        """Save; a new password and a disabled account end all sessions, logins and API tokens of the account but the
+        login `keep`, and they do not come back when the account is enabled again. A lower role ends the API tokens;
+        sessions and logins go on with it.
+        """
+        ends, is_demoted = self._ends_access(), self._is_demoted()
+        if ends:
+            self.access_version = ((self._stored and self._stored[2]) or 0) + 1
+            if kwargs.get("update_fields") is not None:
+                kwargs["update_fields"] = {*kwargs["update_fields"], "access_version"}
+        super().save(*args, **kwargs)
+        if ends or is_demoted:
+            self.api_tokens.all().delete()
+        if ends:
+            others = self.login_sessions.exclude(pk=keep.pk) if keep else self.login_sessions.all()
+            others.delete()
+            self.login_sessions.update(auth_hash=self.get_session_auth_hash())
+        self._stored = (self.role, self.is_active, self.access_version)
+
+    def _ends_access(self) -> bool:
+        if self._stored is None:
+            return False
+        _role, was_active, version = self._stored
+        is_disabled = was_active and not self.is_active
+        return bool(getattr(self, "_password", None) is not None or is_disabled or self.access_version != version)
+
+    def _is_demoted(self) -> bool:
+        was = self._stored[0] if self._stored else None
+        return _RANKS.get(self.role, 0) < _RANKS.get(was or "", 0)
+
+    def get_session_auth_hash(self) -> str:
+        """Ties sessions and logins to the password and to `access_version`."""
+        return self._tied(super().get_session_auth_hash())
+
+    def get_session_auth_fallback_hash(self) -> Iterator[str]:
+        """The same under each former `SECRET_KEY`."""
+        for found in super().get_session_auth_fallback_hash():
+            yield self._tied(found)
+
+    def _tied(self, found: str) -> str:
+        # Version 0 is that of accounts from before the column: their sessions go on.
+        return salted_hmac(f"access {self.access_version}", found).hexdigest() if self.access_version else found
 
     @property
     def is_admin(self) -> bool:
@@ -140,6 +218,7 @@ class LoginSession(models.Model):
     created_at = models.DateTimeField(_("created at"), default=timezone.now, editable=False)
     expires_at = models.DateTimeField(_("expires at"), help_text=_("When its refresh token ends."))
     address = models.GenericIPAddressField(_("address"), null=True)
+    second_factor = models.BooleanField(_("second factor"), default=False, db_default=False)
     auth_hash = models.CharField(
         _("auth hash"), max_length=128, help_text=_("Ties the login to the password it was made with.")
     )

@@ -71,6 +71,7 @@ class LoginBody(serializers.Serializer[Any]):
     username = serializers.CharField(required=False, help_text="Username or e-mail address.")
     email = serializers.EmailField(required=False)
     password = serializers.CharField()
+    otp = serializers.CharField(required=False, help_text="Code of the second factor, for accounts that need one.")
 
 
 class FormLoginBody(serializers.Serializer[Any]):
@@ -78,6 +79,7 @@ class FormLoginBody(serializers.Serializer[Any]):
 
     username = serializers.CharField()
     password = serializers.CharField()
+    otp = serializers.CharField(required=False)
 
 
 @openapi.example("A user", username="hanako", email="hanako@example.com", password="a long password 1", role="user")
@@ -92,6 +94,9 @@ class RegisterBody(serializers.Serializer[Any]):
 class UserChanges(serializers.Serializer[Any]):
     email = serializers.EmailField(required=False)
     password = serializers.CharField(required=False)
+    current_password = serializers.CharField(
+        required=False, help_text="For one's own e-mail address or password, some time after the login."
+    )
     role = serializers.ChoiceField(Role.choices, required=False)
     is_active = serializers.BooleanField(required=False)
 

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import datetime as dt
+from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 from django.conf import settings
@@ -15,14 +17,19 @@ from django.utils import timezone
 
 from accounts.auth import login_throttle
 from accounts.models import LoginSession, Role, User
+from accounts.second_factor import devices as second_factor
 from core.api import payload
 from core.api.errors import Checks, Conflict, Forbidden, Invalid, NotFound, Unauthorized, invalid_field
+from core.runtime import request_context
 
 
-def check_credentials(identity: str, password: str, *, address: str) -> User:
+def check_credentials(
+    identity: str, password: str, *, address: str, confirm: Callable[[User], None] | None = None
+) -> User:
     """The account with this username or e-mail address and password.
 
-    Unknown accounts and wrong passwords get the same answer in the same time; failed logins are throttled.
+    Unknown accounts and wrong passwords get the same answer in the same time; failed logins are throttled. `confirm`
+    asks for more than the password; what it raises is a failed login.
     """
     identity = identity.strip().lower()
     login_throttle.attempt(identity, address)
@@ -31,15 +38,21 @@ def check_credentials(identity: str, password: str, *, address: str) -> User:
         make_password(password)
     if user is None or not user.check_password(password):
         raise Unauthorized("Invalid email/username or password", "Check the name and the password, and try again.")
+    if confirm and user.is_active:
+        confirm(user)
     login_throttle.succeeded(identity, address)
     if not user.is_active:
         raise Unauthorized("Account is inactive. Contact administrator.", "Account is inactive. Contact administrator.")
     return user
 
 
-def log_in(identity: str, password: str, *, address: str) -> LoginSession:
-    """Check the credentials and create a login session; see `check_credentials`."""
-    user = check_credentials(identity, password, address=address)
+def log_in(identity: str, password: str, *, otp: Any = None, address: str) -> LoginSession:
+    """Check the credentials and create a login session; see `check_credentials`.
+
+    `otp`: the code of the second factor, for accounts that need one. Raises `Second factor required` without it, and
+    `Invalid second factor` for a wrong one.
+    """
+    user = check_credentials(identity, password, address=address, confirm=partial(_confirm, otp))
     now = timezone.now()
     with transaction.atomic():
         LoginSession.objects.filter(expires_at__lte=now).delete()
@@ -48,8 +61,26 @@ def log_in(identity: str, password: str, *, address: str) -> LoginSession:
             user=user,
             expires_at=now + dt.timedelta(seconds=settings.JWT_REFRESH_TOKEN_EXPIRES),
             address=address or None,
+            second_factor=second_factor.has_one(user),
             auth_hash=user.get_session_auth_hash(),
         )
+
+
+def _confirm(otp: Any, user: User) -> None:
+    if not second_factor.is_needed_by(user):
+        return
+    if not second_factor.has_one(user):
+        raise _second_factor(
+            "Second factor required", "Set one up at /second-factor/ of the admin, then log in with its code as 'otp'."
+        )
+    if otp is None or otp == "":
+        raise _second_factor("Second factor required", "Send the code of your app, or a backup code, as 'otp'.")
+    if not isinstance(otp, str) or second_factor.shown_by(user, otp) is None:
+        raise _second_factor("Invalid second factor", "That is not the code, or it was used already: send the next.")
+
+
+def _second_factor(error: str, message: str) -> Unauthorized:
+    return Unauthorized(error, message, fields={"otp": [message]})
 
 
 def log_out(session: LoginSession) -> None:
@@ -98,7 +129,8 @@ def update_user(
 ) -> tuple[User, list[str]]:
     """Change `email`, `password`, `role`, `is_active` of an account; other keys are ignored.
 
-    A new password ends the user's other logins, since tokens carry a hash of the password; `keep` stays valid.
+    A new password ends the user's other logins and API tokens; `keep` stays valid. Changing one's own password or
+    address takes `current_password`, unless `keep` has just begun. Raises `Current password required`.
     Returns the user and the names of the fields that were sent.
     """
     sent = [name for name in ("email", "password", "role", "is_active") if changes.get(name) is not None]
@@ -111,17 +143,46 @@ def update_user(
         raise _forbidden("Only admins can change user active status")
     if not sent:
         raise Invalid("No valid fields to update", "Send at least one of email, password, role, is_active.")
+    if user.pk == by.pk and {"email", "password"} & set(sent):
+        _confirm_owner(user, changes.get("current_password"), keep)
     values = _clean_changes(user, {name: changes[name] for name in sent})
     with transaction.atomic():
         User.objects.lock_admins()
         user = get_user(user_id, lock=True)
         for name, value in values.items():
             setattr(user, name, value)
+        if "password" in values:
+            user.access_version += 1
+        if "email" in values:
+            user.email_confirmed = by.is_admin
         _keep_an_admin(user, by)
-        user = _saved(user)
-        if "password" in values and keep:
-            user.login_sessions.filter(pk=keep.pk).update(auth_hash=user.get_session_auth_hash())
+        user = _saved(user, keep)
     return user, sent
+
+
+def reauthenticate(user: User, password: str) -> None:
+    """Check the user's current password; wrong ones count as failed logins. Raises `Current password is wrong`."""
+    address = request_context.address()
+    login_throttle.attempt(user.username, address)
+    if not user.check_password(password):
+        raise _password_required("Current password is wrong", "Check it, and send it again as 'current_password'.")
+    login_throttle.succeeded(user.username, address)
+
+
+def _confirm_owner(user: User, password: Any, login: LoginSession | None) -> None:
+    """Check that it is the owner of the account who asks, not somebody who found an access token."""
+    if isinstance(password, str) and password:
+        reauthenticate(user, password)
+        return
+    recently = timezone.now() - dt.timedelta(seconds=settings.REAUTHENTICATE_AFTER_SECONDS)
+    if login is None or login.created_at < recently:
+        raise _password_required(
+            "Current password required", "Send it as 'current_password', or log in again and repeat the change."
+        )
+
+
+def _password_required(error: str, message: str) -> Forbidden:
+    return Forbidden(error, message, fields={"current_password": [message]})
 
 
 def _clean_changes(user: User, changes: dict[str, Any]) -> dict[str, Any]:
@@ -215,7 +276,7 @@ def _invalid(exc: ValidationError) -> Invalid:
     return Invalid("Invalid payload", " ".join(f"{n}: {m[0]}" for n, m in fields.items()), fields=fields)
 
 
-def _saved(user: User) -> User:
+def _saved(user: User, keep: LoginSession | None = None) -> User:
     """Save; a taken name or address raises the contract's error, also if another request took it at the same time."""
     others = User.objects.exclude(pk=user.pk)
     if others.filter(username=user.username).exists():
@@ -224,7 +285,7 @@ def _saved(user: User) -> User:
         raise _email_taken()
     try:
         with transaction.atomic():
-            user.save()
+            user.save(keep=keep)
     except IntegrityError as exc:
         if others.filter(email=user.email).exists():
             raise _email_taken() from exc

@@ -73,6 +73,14 @@ class Environment:
             )
         return value.rstrip("/")
 
+    def secure_url(self, name: str, default: str) -> str:
+        """A URL of https; http only on this machine."""
+        value = self.url(name, default)
+        parts = urlsplit(value)
+        if parts.scheme == "http" and parts.hostname not in {"localhost", "127.0.0.1", "::1"}:
+            raise SettingError(f"{name}={value} would send secrets unencrypted; write an address with https.")
+        return value
+
     def proxy(self, name: str) -> str:
         """The URL of an HTTP proxy, `http://[user:password@]host:port`; '' if none is set."""
         value = self.text(name)

@@ -16,6 +16,9 @@ graceful_timeout = settings.ENGINE_DRAIN_SECONDS + 5
 timeout = 60
 keepalive = 15
 control_socket_disable = True
+# A client's SCRIPT_NAME or PATH_INFO header must not become part of the address.
+forwarder_headers = ""
+secure_scheme_headers: dict[str, str] = {}
 errorlog = "-"
 loglevel = "warning"
 

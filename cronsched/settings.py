@@ -129,10 +129,12 @@ OTP_TOTP_ISSUER = "Cronsched"
 OIDC_RP_CLIENT_ID = env.text("OIDC_CLIENT_ID")
 if OIDC_RP_CLIENT_ID:
     AUTHENTICATION_BACKENDS.append("accounts.auth.oidc.SingleSignOn")
-    OIDC_OP_AUTHORIZATION_ENDPOINT = env.url("OIDC_AUTHORIZATION_URL", "")
-    OIDC_OP_TOKEN_ENDPOINT = env.url("OIDC_TOKEN_URL", "")
-    OIDC_OP_USER_ENDPOINT = env.url("OIDC_USER_URL", "")
-    OIDC_OP_JWKS_ENDPOINT = env.url("OIDC_KEYS_URL", "")
+    OIDC_OP_AUTHORIZATION_ENDPOINT = env.secure_url("OIDC_AUTHORIZATION_URL", "")
+    OIDC_OP_TOKEN_ENDPOINT = env.secure_url("OIDC_TOKEN_URL", "")
+    OIDC_OP_USER_ENDPOINT = env.secure_url("OIDC_USER_URL", "")
+    OIDC_OP_JWKS_ENDPOINT = env.secure_url("OIDC_KEYS_URL", "")
+    # Without it, the issuer must be on the host of the authorization URL.
+    OIDC_ISSUER = env.text("OIDC_ISSUER")
 OIDC_RP_CLIENT_SECRET = env.text("OIDC_CLIENT_SECRET")
 OIDC_RP_SIGN_ALGO = "RS256"
 OIDC_RP_SCOPES = "openid email profile"
@@ -161,6 +163,7 @@ SIMPLE_JWT = {
     # Clocks of several hosts differ a little.
     "LEEWAY": 2,
 }
+REAUTHENTICATE_AFTER_SECONDS = env.number("REAUTHENTICATE_AFTER_SECONDS", 900)
 LOGIN_FAILURES_ALLOWED = env.number("LOGIN_FAILURES_ALLOWED", 10, least=1)
 LOGIN_FAILURE_WINDOW_SECONDS = env.number("LOGIN_FAILURE_WINDOW_SECONDS", 300, least=1)
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TypeVar
 from uuid import UUID
 
+from django.conf import settings
 from django.utils.crypto import constant_time_compare
 from rest_framework_simplejwt.exceptions import TokenError
 from rest_framework_simplejwt.tokens import AccessToken, RefreshToken, Token
@@ -43,6 +44,8 @@ def session_of(kind: type[Token], raw: str) -> LoginSession:
         or not constant_time_compare(session.auth_hash, session.user.get_session_auth_hash())
     ):
         raise _invalid("The token has been revoked. Log in again.")
+    if settings.SECOND_FACTOR == "required" and session.user.is_staff and not session.second_factor:
+        raise _invalid("The second factor is required now. Log in again with its code.")
     if not session.user.is_active:
         raise _invalid("Account is inactive. Contact administrator.")
     return session

@@ -5,10 +5,13 @@ from __future__ import annotations
 import logging
 import re
 from typing import Any
+from urllib.parse import urlsplit
 
+import jwt
 import requests
 from django.conf import settings
-from django.db.models import QuerySet
+from django.core.exceptions import SuspiciousOperation
+from django.db.models import Q, QuerySet
 from mozilla_django_oidc.auth import OIDCAuthenticationBackend
 
 from accounts import services
@@ -22,7 +25,9 @@ requests.utils.default_user_agent = lambda name="": outbound.USER_AGENT
 
 
 class SingleSignOn(OIDCAuthenticationBackend):  # type: ignore[misc]  # the library has no types
-    """Finds accounts by their verified e-mail address; creates unknown ones with the role `OIDC_ROLE`, if it is set."""
+    """Finds accounts by issuer and subject, which are bound at the first sign-on to the account with the verified
+    e-mail address; creates unknown ones with the role `OIDC_ROLE`, if it is set.
+    """
 
     @staticmethod
     def get_settings(attr: str, *args: Any) -> Any:
@@ -33,28 +38,79 @@ class SingleSignOn(OIDCAuthenticationBackend):  # type: ignore[misc]  # the libr
             return outbound.proxies_for(settings.OIDC_OP_TOKEN_ENDPOINT)
         return OIDCAuthenticationBackend.get_settings(attr, *args)
 
+    def _verify_jws(self, payload: str, key: Any) -> dict[str, Any]:
+        """The claims of an ID token: signed, for this client, by this issuer, not expired (OpenID Connect Core 1.0,
+        3.1.3.7). The library checks the signature and the nonce only.
+        """
+        try:
+            claims: dict[str, Any] = jwt.decode(
+                payload,
+                key,
+                algorithms=[settings.OIDC_RP_SIGN_ALGO],
+                audience=settings.OIDC_RP_CLIENT_ID,
+                options={"require": ["exp", "aud", "iss", "sub"]},
+                leeway=30,
+            )
+        except jwt.PyJWTError as exc:
+            log.warning("single sign-on refused an ID token: %s", exc)
+            raise SuspiciousOperation("The ID token is not valid.") from exc
+        authorized = claims.get("azp", settings.OIDC_RP_CLIENT_ID)
+        if authorized != settings.OIDC_RP_CLIENT_ID or not _is_issuer(str(claims["iss"])):
+            log.warning("single sign-on refused an ID token of %r; name its issuer in OIDC_ISSUER", claims["iss"])
+            raise SuspiciousOperation("The ID token is of another issuer or client.")
+        return claims
+
+    def get_userinfo(self, access_token: str, id_token: str, payload: dict[str, Any]) -> dict[str, Any]:
+        """The claims about the user, which must be about the subject of the ID token (Core 1.0, 5.3.2)."""
+        claims: dict[str, Any] = super().get_userinfo(access_token, id_token, payload)
+        if claims.get("sub") != payload["sub"]:
+            raise SuspiciousOperation("The claims are about another user than the ID token.")
+        return {**claims, "iss": payload["iss"]}
+
     def verify_claims(self, claims: dict[str, Any]) -> bool:
         """Accept only e-mail addresses that the provider has verified."""
         return bool(claims.get("email")) and claims.get("email_verified") is True
 
     def filter_users_by_claims(self, claims: dict[str, Any]) -> QuerySet[User]:
-        return User.objects.filter(email=str(claims["email"]).lower(), is_active=True)
+        bound = User.objects.filter(single_sign_on_id=_identity(claims))
+        if bound.exists():
+            return bound.filter(is_active=True)
+        unbound = User.objects.filter(single_sign_on_id=None, email_confirmed=True)
+        return unbound.filter(email=str(claims["email"]).lower(), is_active=True)
 
     def create_user(self, claims: dict[str, Any]) -> User | None:
         """Create an account without a password; None if the account is inactive or accounts are not created."""
         email = str(claims["email"]).lower()
-        if not settings.OIDC_ROLE or User.objects.filter(email=email).exists():
+        taken = Q(email=email) | Q(single_sign_on_id=_identity(claims))
+        if not settings.OIDC_ROLE or User.objects.filter(taken).exists():
             log.warning("single sign-on refused a user without an active account")
             return None
         try:
-            return services.admit(_username(claims, email), email, settings.OIDC_ROLE)
+            user = services.admit(_username(claims, email), email, settings.OIDC_ROLE)
         except DomainError as exc:
             log.warning("single sign-on could not create an account: %s", exc.error)
             return None
+        return self.update_user(user, claims)
 
     def update_user(self, user: User, claims: dict[str, Any]) -> User:
-        """Leave the account as it is: roles are managed in Cronsched."""
+        """Bind the account to the provider's user; roles are managed in Cronsched."""
+        if user.single_sign_on_id is None:
+            user.single_sign_on_id = _identity(claims)
+            user.save(update_fields=["single_sign_on_id"])
         return user
+
+
+def _is_issuer(issuer: str) -> bool:
+    if settings.OIDC_ISSUER:
+        return issuer.rstrip("/") == settings.OIDC_ISSUER.rstrip("/")
+    return urlsplit(issuer).hostname == urlsplit(settings.OIDC_OP_AUTHORIZATION_ENDPOINT).hostname
+
+
+def _identity(claims: dict[str, Any]) -> str:
+    """Issuer and subject: the only claims that name a user for good (Core 1.0, 5.7). A subject has at most 255
+    characters.
+    """
+    return f"{claims['iss']} {str(claims['sub'])[:255]}"[:600]
 
 
 def _username(claims: dict[str, Any], email: str) -> str:

@@ -31,7 +31,7 @@ def page(request: HttpRequest) -> HttpResponseBase:
         return _set_up(request)
     if request.method != "POST":
         return _shown(request)
-    device = devices.shown_by(user, _cleaned(request.POST.get("code", "")))
+    device = devices.shown_by(user, request.POST.get("code", ""))
     if device is None:
         return _shown(request, error=_("That is not the code, or it was used already. Wait for the next one."))
     django_otp.login(request, device)
@@ -46,15 +46,11 @@ def _set_up(request: HttpRequest) -> HttpResponse:
     device = devices.draft(user)
     if request.method != "POST":
         return _shown(request, device)
-    codes = devices.confirm(device, _cleaned(request.POST.get("code", "")))
+    codes = devices.confirm(device, "".join(request.POST.get("code", "").split())[:20])
     if not codes:
         return _shown(request, device, error=_("That is not the code. Check the clock of your telephone."))
     django_otp.login(request, device)
     return _shown(request, codes=codes)
-
-
-def _cleaned(code: str) -> str:
-    return "".join(code.split()).lower()[:20]
 
 
 def _next(request: HttpRequest) -> str:

@@ -25,6 +25,8 @@ class Provider:
 
     def __init__(self) -> None:
         self.claims: dict[str, Any] = {}
+        # What the ID token says otherwise than it should; None leaves a claim out.
+        self.forged: dict[str, Any] = {}
         self.key = rsa.generate_private_key(public_exponent=65537, key_size=2048)
         self.nonce = ""
         self.challenge = ""
@@ -49,8 +51,10 @@ class Provider:
                     "nonce": provider.nonce,
                     "iat": now,
                     "exp": now + 60,
-                    "iss": "p",
+                    "iss": provider.url,
+                    **provider.forged,
                 }
+                told = {name: value for name, value in told.items() if value is not None}
                 token = jwt.encode(told, provider.key, algorithm="RS256", headers={"kid": "k"})
                 self.answer({"access_token": "a", "id_token": token, "token_type": "Bearer"})
 
@@ -97,7 +101,7 @@ def connected(provider: Provider, tmp_path_factory: pytest.TempPathFactory) -> I
 
 def signed_in(installation: Installation, provider: Provider, **claims: Any) -> tuple[requests.Session, str]:
     """A browser that comes back from the provider, and where it lands."""
-    provider.claims = {"sub": "1", "email_verified": True, **claims}
+    provider.claims = {"sub": str(claims.get("email")), "email_verified": True, **claims}
     session = requests.Session()
     session.trust_env = False
     login = session.get(installation.base + "/admin/login/?next=/admin/jobs/job/")
@@ -110,7 +114,7 @@ def signed_in(installation: Installation, provider: Provider, **claims: Any) -> 
     assert asked["code_challenge_method"] == ["S256"]
     provider.nonce = asked["nonce"][0]
     back = f"{installation.base}/oidc/callback/?code=c&state={asked['state'][0]}"
-    return session, session.get(back, allow_redirects=False).headers["Location"]
+    return session, session.get(back, allow_redirects=False).headers.get("Location", "")
 
 
 class TestSingleSignOn:
@@ -144,3 +148,43 @@ class TestSingleSignOn:
         )
         _, place = signed_in(connected, provider, email="gone@example.com")
         assert place.startswith("/admin/login/")
+
+    @pytest.mark.parametrize(
+        "forged",
+        [
+            {"aud": "another client"}, {"aud": ["another"]}, {"aud": None}, {"iss": "https://evil.example"},
+            {"iss": None}, {"exp": None}, {"exp": 1}, {"sub": None}, {"sub": "somebody else"}, {"nonce": "x"},
+            {"azp": "another client"},
+        ],
+    )  # fmt: skip
+    def test_an_id_token_of_another_client_issuer_user_or_time_is_refused(
+        self, connected: Installation, provider: Provider, forged: dict[str, Any]
+    ) -> None:
+        provider.forged = forged
+        try:
+            session, _ = signed_in(connected, provider, email="admin@example.com")
+        finally:
+            provider.forged = {}
+        assert "login" in session.get(connected.base + "/admin/jobs/job/").url
+
+    def test_the_first_sign_on_binds_the_account(self, connected: Installation, provider: Provider) -> None:
+        person = {"sub": "4711", "email": "bound@example.com"}
+        signed_in(connected, provider, **person)
+        # Somebody else who gets that address is somebody else.
+        session, _ = signed_in(connected, provider, **{**person, "sub": "4712"})
+        assert "login" in session.get(connected.base + "/admin/jobs/job/").url
+        # The same person with a new address is the same person.
+        session, place = signed_in(connected, provider, **{**person, "email": "renamed@example.com"})
+        assert session.get(connected.base + place).status_code == 200
+        count = "from accounts.models import User; print(User.objects.filter(email__contains='{}').count())"
+        assert connected.python(count.format("bound")) == "1\n"
+        assert connected.python(count.format("renamed")) == "0\n"
+
+    def test_an_address_that_users_gave_themselves_admits_nobody(
+        self, connected: Installation, provider: Provider
+    ) -> None:
+        user = connected.user("viewer")
+        me = user.get("/auth/me").json()["id"]
+        assert user.put(f"/auth/users/{me}", json={"email": "future.boss@example.com"}).status_code == 200
+        session, _ = signed_in(connected, provider, email="future.boss@example.com")
+        assert "login" in session.get(connected.base + "/admin/jobs/job/").url

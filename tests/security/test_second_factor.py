@@ -1,0 +1,124 @@
+"""Attacks on the second factor: paths, headers, and the API beside it."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+from django.test import Client
+from django_otp.oath import TOTP
+from django_otp.plugins.otp_totp.models import TOTPDevice
+from rest_framework.test import APIClient
+
+from accounts.models import LoginSession, User
+from accounts.second_factor import devices
+from tests.conftest import PASSWORD
+
+PREFIXES = ["/%7a", "/zzz", '/a"b', "/[x]", "/^", "/%2f", "/admin", "/second-factor"]
+
+
+def code_of(user: User, *, ahead: int = 0) -> str:
+    device = TOTPDevice.objects.get(user=user)
+    totp = TOTP(device.bin_key, device.step, device.t0, device.digits, device.drift)
+    totp.time = time.time() + ahead * device.step
+    return f"{totp.token():06}"
+
+
+@pytest.fixture
+def with_factor(admin: User) -> User:
+    devices.confirm(devices.draft(admin), code_of(admin))
+    return admin
+
+
+@pytest.fixture
+def anyone(db: None) -> APIClient:
+    return APIClient(raise_request_exception=False)
+
+
+def log_in(anyone: APIClient, user: User, **more: Any) -> Any:
+    return anyone.post("/api/v2/auth/login", {"username": user.username, "password": PASSWORD, **more})
+
+
+@pytest.mark.django_db
+class TestThePageBehindThePassword:
+    @pytest.mark.parametrize("prefix", PREFIXES)
+    @pytest.mark.parametrize("path", ["/admin/", "/admin/accounts/user/", "/admin/import/", "/admin/calendar/"])
+    def test_a_script_name_does_not_change_who_is_asked(self, with_factor: User, prefix: str, path: str) -> None:
+        browser = Client()
+        browser.force_login(with_factor)
+        answer = browser.get(path, SCRIPT_NAME=prefix)
+        assert answer.status_code == 302
+        assert "/second-factor/" in answer.headers["Location"]
+
+    def test_every_admin_page_asks(self, with_factor: User) -> None:
+        from tests.security.inventory import admin_paths
+
+        browser = Client()
+        browser.force_login(with_factor)
+        open_to_all = {"/admin/login/", "/admin/logout/", "/admin/jsi18n/"}
+        for path in admin_paths():
+            answer = browser.get(path)
+            if path not in open_to_all:
+                assert answer.headers.get("Location", "").startswith("/second-factor/"), path
+
+
+@pytest.mark.django_db
+class TestTheApi:
+    def test_a_password_alone_does_not_log_in(self, anyone: APIClient, with_factor: User) -> None:
+        answer = log_in(anyone, with_factor)
+        assert (answer.status_code, answer.json()["error"]) == (401, "Second factor required")
+        assert "otp" in answer.json()["fields"]
+        form = {"username": with_factor.username, "password": PASSWORD}
+        assert anyone.post("/api/v2/auth/login/form", form, format=None).status_code in {400, 401, 415}
+        assert not LoginSession.objects.exists()
+
+    def test_a_wrong_password_does_not_tell_that_there_is_a_factor(self, anyone: APIClient, with_factor: User) -> None:
+        body = {"username": with_factor.username, "password": "wrong"}
+        assert anyone.post("/api/v2/auth/login", body).json()["error"] == "Invalid email/username or password"
+
+    def test_the_code_logs_in_once(self, anyone: APIClient, with_factor: User) -> None:
+        code = code_of(with_factor, ahead=1)
+        assert log_in(anyone, with_factor, otp=code).status_code == 200
+        assert log_in(anyone, with_factor, otp=code).json()["error"] == "Invalid second factor"
+
+    @pytest.mark.parametrize("otp", ["", 0, 123456, [], {}, None, "000000", "x" * 100_000, "\x00", "１２３４５６"])
+    def test_anything_else_is_refused(self, anyone: APIClient, with_factor: User, otp: Any) -> None:
+        assert log_in(anyone, with_factor, otp=otp).status_code in {400, 401}
+
+    def test_codes_cannot_be_guessed(self, anyone: APIClient, with_factor: User, settings: Any) -> None:
+        settings.LOGIN_FAILURES_ALLOWED = 1000
+        answers = [log_in(anyone, with_factor, otp=f"{number:06}").status_code for number in range(20)]
+        assert set(answers) == {401}
+        assert TOTPDevice.objects.get(user=with_factor).throttling_failure_count < 4
+
+    def test_wrong_codes_count_as_failed_logins(self, anyone: APIClient, with_factor: User) -> None:
+        answers = [log_in(anyone, with_factor, otp="000000").status_code for _number in range(12)]
+        assert answers[-1] == 429
+
+    def test_required_means_that_no_account_enters_by_its_password(
+        self, anyone: APIClient, admin: User, user: User, settings: Any
+    ) -> None:
+        settings.SECOND_FACTOR = "required"
+        answer = log_in(anyone, admin)
+        assert answer.json()["error"] == "Second factor required"
+        assert "/second-factor/" in answer.json()["message"]
+        # An account that cannot enter the admin has no page to set one up, and no rights of an admin.
+        assert log_in(anyone, user).status_code == 200
+
+    def test_logins_of_before_end_when_it_becomes_required(
+        self, client_of: Callable[[User], APIClient], admin: User, settings: Any
+    ) -> None:
+        client = client_of(admin)
+        assert client.get("/api/v2/auth/me").status_code == 200
+        settings.SECOND_FACTOR = "required"
+        assert client.get("/api/v2/auth/me").status_code == 401
+        assert client.post("/api/v2/auth/register", {}).status_code == 401
+
+    def test_logins_of_before_end_when_a_factor_is_set_up(
+        self, client_of: Callable[[User], APIClient], admin: User
+    ) -> None:
+        client = client_of(admin)
+        devices.confirm(devices.draft(admin), code_of(admin))
+        assert client.get("/api/v2/auth/me").status_code == 401
