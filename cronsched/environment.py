@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import ipaddress
 import os
+import re
 import secrets
 import ssl
 from pathlib import Path
@@ -21,6 +22,10 @@ Network = ipaddress.IPv4Network | ipaddress.IPv6Network
 
 class SettingError(Exception):
     """An invalid setting; the message is one line for the operator."""
+
+
+_LABEL = r"[A-Za-z0-9_](?:[A-Za-z0-9_-]{0,61}[A-Za-z0-9_])?"
+_HOST = re.compile(rf"(?:{_LABEL}(?:\.{_LABEL})*|\*(?:\.{_LABEL}){{2,}})\.?", re.ASCII)
 
 
 class Environment:
@@ -125,6 +130,20 @@ class Environment:
                 raise SettingError(
                     f"{name}: '{text}' is not an address or a network; write some such as 10.0.0.5,172.16.0.0/12."
                 ) from None
+        return found
+
+    def targets(self, name: str) -> list[str]:
+        """A list of IP addresses, networks, host names, and `*.` with a domain of at least two labels."""
+        found = self.texts(name)
+        for text in found:
+            try:
+                ipaddress.ip_network(text.strip("[]"), strict=False)
+            except ValueError:
+                if len(text) > 253 or not _HOST.fullmatch(text) or text.replace(".", "").isdigit():
+                    raise SettingError(
+                        f"{name}: '{text[:60]}' is no address, network or host name; write some such as "
+                        f"10.0.0.0/8,intern.example.com,*.corp.example.com, without scheme and port."
+                    ) from None
         return found
 
     def directory(self, name: str, default: Path) -> Path:

@@ -85,7 +85,7 @@ WORKER_QUEUES = env.texts("WORKER_QUEUES", "webhook,github_actions")
 DEMO_ECHO_PORT = env.number("DEMO_ECHO_PORT", 0, most=65535)
 
 # Delivery
-CRONSCHED_ALLOWED_TARGETS = env.texts("CRONSCHED_ALLOWED_TARGETS")
+CRONSCHED_ALLOWED_TARGETS = env.targets("CRONSCHED_ALLOWED_TARGETS")
 # Outbound connections: see core.runtime.outbound.
 OUTBOUND_CA_FILE = env.certificates("OUTBOUND_CA_FILE")
 OUTBOUND_PROXY = env.proxy("OUTBOUND_PROXY")
@@ -112,6 +112,7 @@ EMAIL_USE_TLS = env.flag("MAIL_USE_TLS", True)
 EMAIL_HOST_USER = env.text("MAIL_USERNAME")
 EMAIL_HOST_PASSWORD = env.text("MAIL_PASSWORD")
 EMAIL_TIMEOUT = 10
+MAIL_ALLOWED_DOMAINS = [domain.lower().lstrip("@") for domain in env.texts("MAIL_ALLOWED_DOMAINS")]
 DEFAULT_FROM_EMAIL = env.text("MAIL_DEFAULT_SENDER", "cronsched@localhost")
 
 # Notifications

@@ -226,7 +226,7 @@ def _is_over(run: dict[str, Any] | None) -> bool:
 
 def _finished(execution: Execution, run: dict[str, Any]) -> Finished:
     conclusion = str(run.get("conclusion") or "")[:40]
-    url = str(run.get("html_url") or execution.run_url)[:500]
+    url = github_api.page_of_run(run.get("html_url")) or execution.run_url
     seconds = _seconds(run)
     Execution.objects.filter(pk=execution.pk).update(
         run_conclusion=conclusion, run_url=url, run_attempt=run.get("run_attempt"), run_seconds=seconds

@@ -26,17 +26,22 @@ from jobs.targets import kinds
 from jobs.transfer.importing import Import
 
 
-@lru_cache(maxsize=20_000)
 def _parsed(text: str) -> Any:
-    """A parsed JSON value; the text itself if it is no JSON. All rows with the same text share it, so it must not be
-    modified.
+    """A parsed JSON value; the text itself if it is no JSON. All rows with the same small text share it, so it must not
+    be modified.
     """
+    return _parsed_small(text) if len(text) <= _SMALL else _parsed_small.__wrapped__(text)
+
+
+@lru_cache(maxsize=2_000)
+def _parsed_small(text: str) -> Any:
     try:
         return orjson.loads(text)
     except orjson.JSONDecodeError:
         return text
 
 
+_SMALL = 1024
 # Declared fields that the API shows as the fields of the target.
 _HIDDEN = {"target_kind", "target_options"}
 
@@ -281,6 +286,9 @@ BULK_ANSWER = openapi.shape(
 )
 
 
+_MOST_ERRORS = 1_000
+
+
 def bulk_answer(found: Import, dry_run: bool, failed: bool) -> dict[str, Any]:
     """The answer to a bulk upload; it contains `error` if every row failed."""
     message = "CSV validated successfully" if dry_run else "Bulk upload processed"
@@ -293,7 +301,8 @@ def bulk_answer(found: Import, dry_run: bool, failed: bool) -> dict[str, Any]:
         # Of a dry run: the jobs that would be created.
         "created_count": len(found.jobs),
         "error_count": len(found.errors),
-        "errors": found.errors,
+        # The first of them: an answer does not grow with every row of a broken file.
+        "errors": found.errors[:_MOST_ERRORS],
         "jobs": [_bulk_job(job, dry_run) for _, job in found.jobs],
     }
     return {"error": "CSV validation failed" if dry_run else "Bulk upload failed", **body} if failed else body

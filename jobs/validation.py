@@ -9,6 +9,7 @@ from collections.abc import Callable, Mapping
 from typing import Any, TypeAlias, TypeVar
 
 import orjson
+from django.conf import settings
 from django.core.exceptions import ValidationError
 from django.core.validators import validate_email
 from django.db import models
@@ -22,6 +23,11 @@ from settings_app.models import GitHubCredential
 from taxonomy.models import GENERAL, Category, PicTeam
 
 L = TypeVar("L", Category, PicTeam)
+# Characters that change the direction of text (Unicode, UAX 9), with which a name can read otherwise than it is.
+_TURNS = frozenset("\u200e\u200f\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069")
+# GitHub takes at most 65,535 characters of inputs.
+_LARGEST_METADATA = 64 * 1024
+_MOST_ADDRESSES = 20
 _MIDNIGHT = re.compile(r"[ T]0?0:00(:00)?$")
 # Finds a label by slug or display name.
 Called: TypeAlias = Callable[[str], L | None]
@@ -41,8 +47,8 @@ def name_text(value: Any) -> str:
     text = payload.text(value, "name", limit=255)
     if not text:
         raise invalid_field("name", "Write a name for the job.", error="Job name cannot be empty")
-    if any(unicodedata.category(character) == "Cc" and not character.isspace() for character in text):
-        raise invalid_field("name", "The name holds control characters: is the file's encoding right?")
+    if any(unicodedata.category(one) in {"Cc", "Zl", "Zp"} or one in _TURNS for one in text):
+        raise invalid_field("name", "The name holds line breaks or control characters: write it in one line.")
     return text
 
 
@@ -106,6 +112,12 @@ def metadata(value: Any, *, error: str = "Invalid metadata") -> dict[str, Any]:
         text = orjson.dumps(data)
     except (TypeError, ValueError) as exc:
         raise invalid_field("metadata", f"'metadata' cannot be sent as JSON: {exc}.", error=error) from exc
+    if len(text) > _LARGEST_METADATA:
+        raise invalid_field(
+            "metadata",
+            f"'metadata' is too large: {len(text):,} bytes as JSON; {_LARGEST_METADATA // 1024} KiB are allowed.",
+            error=error,
+        )
     if b"\\u0000" in text or orjson.loads(text) != data:
         raise invalid_field("metadata", "'metadata' may hold neither the NUL character nor NaN.", error=error)
     return data
@@ -125,8 +137,21 @@ def emails(value: Any) -> list[str]:
             validate_email(address)
         except ValidationError:
             raise invalid_field(field, f"'{address[:60]}' is not a valid e-mail address.", error=error) from None
+        if not _is_allowed(address):
+            domains = ", ".join(settings.MAIL_ALLOWED_DOMAINS)
+            raise invalid_field(field, f"'{address[:60]}' is outside of the domains {domains}.", error=error)
         found[address] = None
+    if len(found) > _MOST_ADDRESSES:
+        raise invalid_field(
+            field, f"At most {_MOST_ADDRESSES} addresses are allowed; use a mailing list for more.", error=error
+        )
     return list(found)
+
+
+def _is_allowed(address: str) -> bool:
+    domain = address.rpartition("@")[2].lower()
+    allowed = settings.MAIL_ALLOWED_DOMAINS
+    return not allowed or any(domain == one or domain.endswith(f".{one}") for one in allowed)
 
 
 def end_date(value: Any, *, current: dt.date | None = None, spreadsheet: bool = False) -> dt.date:

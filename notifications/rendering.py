@@ -309,9 +309,14 @@ def job_link(job: Job) -> str:
     return f"{settings.FRONTEND_BASE_URL}/jobs/{job.pk}/edit"
 
 
+_SLACK_SIGNS = str.maketrans({"&": "&amp;", "<": "&lt;", ">": "&gt;", "*": "∗", "~": "∼", "`": "ˋ"})
+
+
 def escaped(text: str) -> str:
-    """Text with Slack's three control characters as entities (Slack: "Escaping text")."""
-    return text.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
+    """Text in one line, with Slack's three control characters as entities (Slack: "Escaping text") and look-alikes for
+    the signs of formatting, which cannot be escaped.
+    """
+    return " ".join(text.splitlines()).translate(_SLACK_SIGNS)
 
 
 def mention(handle: str) -> str:

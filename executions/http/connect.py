@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import ipaddress
+import logging
 import socket
 import ssl
 from collections.abc import Awaitable, Callable
@@ -22,6 +23,7 @@ from executions.http.connection import Connection, DeliveryError, os_reason
 from executions.http.deadline import Timeout
 from jobs.targets.address_policy import TargetPolicy
 
+log = logging.getLogger("cronsched.http")
 KEEP_NAMES_SECONDS = 10.0
 # RFC 8305 section 5: when the next address is tried beside one that has not answered.
 _NEXT_ADDRESS_SECONDS = 0.25
@@ -106,12 +108,11 @@ class Connector:
 
     def allowed(self, host: str, addresses: list[str]) -> list[str]:
         """The addresses of a name that may be called. Raises `DeliveryError` if there is none."""
-        if self._policy.allows_name(host):
-            return addresses
-        allowed = [one for one in addresses if self._policy.allows_address(ipaddress.ip_address(one.partition("%")[0]))]
+        allowed = self._policy.allowed_of(host, addresses)
         if not allowed:
-            listed = ", ".join(sorted(set(addresses)))
-            raise DeliveryError(f"{host} resolves to {listed}, which is not allowed as a target", "")
+            # Only the operator may learn where an internal name leads.
+            log.info("%s resolves to %s, which is not allowed as a target", host, ", ".join(sorted(set(addresses))))
+            raise DeliveryError(f"{host} resolves to an address that is not allowed as a target", "")
         return allowed
 
     async def _look_up(self, host: str, port: int) -> list[str]:

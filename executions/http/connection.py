@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
-from email.message import Message
+import re
 from functools import lru_cache
 from typing import NamedTuple, cast
 
@@ -17,6 +17,10 @@ KEPT_CHARACTERS = 1000
 _KEPT_BYTES = 4 * KEPT_CHARACTERS
 LARGEST_ANSWER = 1024 * 1024
 _LARGEST_HEAD = 64 * 1024
+# Longer values of headers are cut: none that is read is as long.
+_LONGEST_HEADER = 4096
+_LONGEST_CONTENT_TYPE = 256
+_CHARSET = re.compile(r"""(?:;|^)\s*charset\s*=\s*["']?([\w.:+-]{1,40})""", re.ASCII | re.IGNORECASE)
 _READ_HEADERS = frozenset(
     [b"retry-after", b"content-type", b"location", b"x-ratelimit-remaining", b"x-ratelimit-reset"]
 )
@@ -146,7 +150,7 @@ class Connection(asyncio.Protocol):
         if name == b"content-length" or (name == b"transfer-encoding" and b"chunked" in value.lower()):
             self._until_end = False
         elif name in _READ_HEADERS:
-            self._headers[name] = value.decode("latin-1")
+            self._headers[name] = value[:_LONGEST_HEADER].decode("latin-1")
 
     def on_headers_complete(self) -> None:
         # Informational replies (1xx) precede the final one (RFC 9110 section 15.2).
@@ -207,9 +211,8 @@ class Connection(asyncio.Protocol):
 @lru_cache(maxsize=256)
 def _charset(content_type: str) -> str | None:
     """The `charset` parameter of a Content-Type (RFC 9110 section 8.3.2)."""
-    message = Message()
-    message["Content-Type"] = content_type.replace("\r", " ").replace("\n", " ")
-    charset = message.get_content_charset()
+    found = _CHARSET.search(content_type[:_LONGEST_CONTENT_TYPE])
+    charset = found[1].lower() if found else None
     return _LABELS.get(charset or "", charset)
 
 

@@ -2,8 +2,9 @@
 
 Only public addresses, unless `CRONSCHED_ALLOWED_TARGETS` names a network, an address or a host (`*.example.com` for
 every host below it). Literal addresses, in any spelling that inet_aton(3) accepts, are checked when a URL is saved;
-names are checked after they are resolved for a connection (`executions.http.connect`). Special ranges: RFC 6890 and
-the IANA registries, as in Python's `ipaddress`. IPv6 addresses that embed an IPv4 address (mapped, compatible, NAT64
+names are checked after they are resolved for a connection (`executions.http.connect`). The special ranges are a table
+of our own, from the IANA registries of special-purpose addresses (RFC 6890), because Python's differs by patch level
+(CVE-2024-4032). IPv6 addresses that embed an IPv4 address (mapped, compatible, NAT64
 of RFC 6052 and RFC 8215, 6to4, Teredo) are checked by both.
 """
 
@@ -24,6 +25,19 @@ from core.api.errors import Invalid, invalid_field
 Address: TypeAlias = ipaddress.IPv4Address | ipaddress.IPv6Address
 Network: TypeAlias = ipaddress.IPv4Network | ipaddress.IPv6Network
 _NAT64 = [ipaddress.IPv6Network("64:ff9b::/96"), ipaddress.IPv6Network("64:ff9b:1::/48")]
+# IANA IPv4 Special-Purpose Address Registry, multicast (RFC 5771), and Azure's WireServer, which serves metadata.
+_SPECIAL_IPV4 = [
+    ipaddress.IPv4Network(text)
+    for text in (
+        "0.0.0.0/8", "10.0.0.0/8", "100.64.0.0/10", "127.0.0.0/8", "168.63.129.16/32", "169.254.0.0/16",
+        "172.16.0.0/12", "192.0.0.0/24", "192.0.2.0/24", "192.88.99.0/24", "192.168.0.0/16", "198.18.0.0/15",
+        "198.51.100.0/24", "203.0.113.0/24", "224.0.0.0/4", "240.0.0.0/4",
+    )
+]  # fmt: skip
+# Global unicast (RFC 4291 section 2.4) and the well-known prefix of NAT64, without what the IANA IPv6 Special-Purpose
+# Address Registry takes out of them.
+_PUBLIC_IPV6 = [ipaddress.IPv6Network("2000::/3"), _NAT64[0]]
+_SPECIAL_IPV6 = [ipaddress.IPv6Network(text) for text in ("2001::/23", "2001:db8::/32", "2002::/16", "3fff::/20")]
 _COMPATIBLE = ipaddress.IPv6Network("::/96")
 _NUMERIC = re.compile(r"(0x[0-9a-f]*|[0-9]+)(\.(0x[0-9a-f]*|[0-9]+)){0,3}\.?", re.ASCII | re.IGNORECASE)
 
@@ -54,13 +68,26 @@ class TargetPolicy:
             "*." + ".".join(parents[start:]) in self.hosts for start in range(1, len(parents))
         )
 
+    def allowed_of(self, host: str, addresses: list[str]) -> list[str]:
+        """The addresses of a name that may be called. A name that an entry `*.` allows may lead to private networks,
+        but to this machine and to link-local addresses only where their network is listed as well.
+        """
+        if host.lower().rstrip(".") in self.hosts:
+            return addresses
+        star = self.allows_name(host)
+        return [one for one in addresses if self._allows_found(ipaddress.ip_address(one.partition("%")[0]), star)]
+
+    def _allows_found(self, address: Address, star: bool) -> bool:
+        faces = [address, *_carried(address)]
+        is_near = any(face.is_loopback or face.is_link_local or face.is_unspecified for face in faces)
+        return self.allows_address(address) or (star and not is_near)
+
     def allows_address(self, address: Address) -> bool:
         """Whether a connection to an address is allowed."""
         faces = [address, *_carried(address)]
         if any(face in network for face in faces for network in self.networks if face.version == network.version):
             return True
-        reserved = address.is_reserved and not any(address in network for network in _NAT64)
-        return not reserved and all(face.is_global and not face.is_multicast for face in faces)
+        return all(_is_public(face) for face in faces)
 
     def allows(self, host: str) -> bool:
         """Whether a URL's host may be saved: a name, or an allowed literal address. Names are checked again after
@@ -94,6 +121,14 @@ def literal_address(host: str) -> Address | None:
     except OSError:
         # Numeric hosts that are no valid address are refused, because resolvers read them differently.
         return ipaddress.IPv4Address(0)
+
+
+def _is_public(address: Address) -> bool:
+    if isinstance(address, ipaddress.IPv4Address):
+        return not any(address in network for network in _SPECIAL_IPV4)
+    return any(address in network for network in _PUBLIC_IPV6) and not any(
+        address in network for network in _SPECIAL_IPV6
+    )
 
 
 def _carried(address: Address) -> list[ipaddress.IPv4Address]:

@@ -18,6 +18,8 @@ _BOMS = [
 ]
 
 
+MOST_ROWS = 20_000
+_MOST_COLUMNS = 200
 _SEPARATOR = re.compile(r"sep=([,;\t|])\r?\n", re.IGNORECASE)
 # The escape sequences of ISO-2022-JP that begin two-byte characters (RFC 1468).
 _ISO_2022 = re.compile(rb"\x1b\$[@B]")
@@ -72,7 +74,12 @@ def read(raw: bytes) -> Sheet:
     reader = csv.reader(io.StringIO(text, newline=""), delimiter=delimiter, strict=True)
     records: list[list[str]] = []
     try:
-        records.extend(reader)
+        for record in reader:
+            if len(records) > MOST_ROWS:
+                raise invalid_csv(f"It has more than {MOST_ROWS:,} rows: split it.")
+            if len(record) > _MOST_COLUMNS:
+                raise invalid_csv(f"Row {len(records) + 1} has more than {_MOST_COLUMNS} columns.")
+            records.append(record)
     except csv.Error as exc:
         raise invalid_csv(
             f"It cannot be read as CSV ({exc}): row {len(records) + 1} opens a quote that is not closed, or has text "

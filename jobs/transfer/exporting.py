@@ -19,8 +19,11 @@ RELATED = ("category", "pic_team", "github_credential")
 
 
 def write_csv(jobs: Iterable[Job], out: TextIO) -> int:
-    """Write jobs under the template's titles; returns how many. Mail settings, policies and owners are not included."""
-    writer = csv.writer(out)
+    """Write jobs under the template's titles; returns how many. Mail settings, policies and owners are not included.
+
+    Every cell is quoted, so that it stays one cell in programs that separate by semicolons.
+    """
+    writer = csv.writer(out, quoting=csv.QUOTE_ALL)
     writer.writerow(template_titles())
     count = 0
     for job in jobs:

@@ -38,6 +38,7 @@ INACTIVE = {
     "✕",
     "✗",
 }
+_FORMULA_SIGNS = frozenset("=+-@＝＋－＠")
 _NAMES_AT_ONCE = 500
 _TRIES = 3
 
@@ -236,7 +237,7 @@ def _metadata(cells: dict[str, str]) -> dict[str, Any]:
 def _refuse_formulas(row: SheetRow, titles: dict[str, tuple[str, ...]]) -> None:
     for meaning, accepted in titles.items():
         value, title = row.get(*accepted)
-        if value.startswith("="):
+        if value.startswith(("=", "＝")):
             raise invalid_field(
                 meaning,
                 f"The column '{title}' holds a formula ({value[:40]}): paste it as a value. A text that begins with '='"
@@ -246,8 +247,11 @@ def _refuse_formulas(row: SheetRow, titles: dict[str, tuple[str, ...]]) -> None:
 
 
 def quoted(text: str) -> str:
-    """Text for a cell: with a leading apostrophe if a spreadsheet program would evaluate it as a formula."""
-    return f"'{text}" if text.lstrip("'")[:1] in {"=", "+", "-", "@"} else text
+    """Text for a cell: with a leading apostrophe if a spreadsheet program would evaluate it as a formula (OWASP, "CSV
+    Injection"). Programs skip control characters, and East Asian ones read full-width signs as well.
+    """
+    first = text.lstrip("'")[:1]
+    return f"'{text}" if first in _FORMULA_SIGNS or (first and ord(first) < 32) else text
 
 
 def _plain(cell: str) -> str:

@@ -226,7 +226,7 @@ def test_slack_by_the_same_rule_with_the_teams_mention(make_job: Callable[..., J
     job = make_job(name="<!here> *bold*", alert_slack=True, alert_after_failures=2, notify_on_recovery=True)
     ran(job, "FFFS")
     failed, recovered = Message.objects.order_by("created_at", "id")
-    assert failed.text.startswith("@qa Job *&lt;!here&gt; *bold**")
+    assert failed.text.startswith("@qa Job *&lt;!here&gt; ∗bold∗*")
     assert "<!here>" not in failed.text
     assert "has recovered" in recovered.text
     section, actions = failed.blocks

@@ -11,6 +11,7 @@ import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any, TypeVar
+from urllib.parse import urlsplit
 from uuid import UUID
 
 import jwt
@@ -151,6 +152,20 @@ def moved_to(status: int, location: str) -> str:
     """Where a redirect within GitHub's API leads; '' otherwise: no token goes anywhere else."""
     own = status in {301, 302, 307, 308} and location.startswith(f"{settings.GITHUB_API_URL}/")
     return location if own else ""
+
+
+def page_of_run(url: Any) -> str:
+    """The page of a run as GitHub's answer names it; '' unless it is on GitHub."""
+    try:
+        parts = urlsplit(url) if isinstance(url, str) else urlsplit("")
+        known = parts.hostname in {
+            "github.com",
+            (urlsplit(settings.GITHUB_API_URL).hostname or "").removeprefix("api."),
+        }
+        usable = parts.scheme == "https" and known and not parts.username and not parts.password
+    except ValueError:
+        usable = False
+    return url.replace("\x00", "")[:500] if usable else ""
 
 
 def post(path: str, token: str) -> requests.Response:

@@ -134,9 +134,9 @@ def _run(reply: Reply) -> Run | None:
     """The run that a dispatch started; None if the server does not return it."""
     try:
         told = _fields(reply.text)
-        run_id, url = int(told["workflow_run_id"]), str(told.get("html_url") or "")
+        run_id, url = int(told["workflow_run_id"]), github_api.page_of_run(told.get("html_url"))
         # A run whose values do not fit the columns cannot be followed.
-        return Run(run_id, url.replace("\x00", "")[:500]) if 0 < run_id < 2**63 else None
+        return Run(run_id, url) if 0 < run_id < 2**63 else None
     except (ValueError, TypeError, KeyError, AttributeError):
         return None
 

@@ -18,12 +18,30 @@ from executions.targets.github import api as github_api
 from executions.targets.github.dispatch import GitHubDispatch, inputs
 
 _RAW = "application/vnd.github.raw+json"
-# GitHub allows at most 25 top-level inputs.
-_LARGEST = 512 * 1024
+_LARGEST = 64 * 1024
+_DEEPEST = 40
 
 
 class Unreadable(Exception):
     """The workflow file could not be read; the message says why."""
+
+
+class _Loader(yaml.BaseLoader):
+    """Reads scalars as text, because GitHub reads YAML 1.2, where `on`, `yes` and 3.10 are text. Aliases, with which a
+    small file describes an enormous document, and deep nesting are refused.
+    """
+
+    _depth = 0
+
+    def compose_node(self, parent: Any, index: Any) -> Any:
+        if self.check_event(yaml.AliasEvent):
+            raise Unreadable("The workflow file holds YAML aliases, which are not read.")
+        self._depth += 1
+        if self._depth > _DEEPEST:
+            raise Unreadable("The workflow file is nested too deeply.")
+        node = super().compose_node(parent, index)
+        self._depth -= 1
+        return node
 
 
 def check(dispatch: GitHubDispatch, credential_id: UUID | None) -> list[str]:
@@ -33,9 +51,10 @@ def check(dispatch: GitHubDispatch, credential_id: UUID | None) -> list[str]:
 
 def declared(text: str) -> dict[str, dict[str, Any]]:
     """The declared inputs of a workflow file, by name. Raises `Unreadable` if the workflow cannot be dispatched."""
+    if len(text) > _LARGEST:
+        raise Unreadable(f"The workflow file is larger than {_LARGEST // 1024} KiB.")
     try:
-        # GitHub reads YAML 1.2, where `on`, `yes` and 3.10 are text; this loader leaves every scalar as text.
-        document = yaml.load(text, Loader=yaml.BaseLoader)  # noqa: S506
+        document = yaml.load(text, Loader=_Loader)  # noqa: S506
         events = document.get("on")
     except (yaml.YAMLError, AttributeError, RecursionError) as exc:
         raise Unreadable("The workflow file is not valid YAML.") from exc
@@ -63,7 +82,7 @@ def _mismatch(spec: dict[str, Any], value: str) -> str:
     if kind == "boolean" and value not in {"true", "false"}:
         return "is true or false"
     if kind == "choice":
-        options = [str(option) for option in spec.get("options") or []]
+        options = [option for option in spec.get("options") or [] if isinstance(option, str)]
         return "" if value in options else f"is one of {', '.join(options)}"
     if kind == "number":
         try:
@@ -81,7 +100,7 @@ def _file(dispatch: GitHubDispatch, credential_id: UUID | None) -> str:
             path = f"/repos/{quote(owner)}/{quote(repo)}/contents/.github/workflows/{quote(name)}"
             answer = github_api.get(f"{path}?ref={quote(dispatch.ref, safe='')}", token, accept=_RAW)
             if answer.status_code == 200:
-                return answer.text[:_LARGEST]
+                return answer.text
     except github_api.NoToken as exc:
         raise Unreadable(str(exc)) from exc
     except (requests.RequestException, UnicodeError) as exc:

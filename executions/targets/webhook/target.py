@@ -68,7 +68,12 @@ class WebhookTarget(DeliverableTarget):
 
     @property
     def host(self) -> str:
-        return self.target_url.split("/", 3)[2]
+        try:
+            url = URL(self.target_url)
+            host = (url.raw_host or "").rstrip(".")
+            return f"[{host}]:{url.port}" if ":" in host else f"{host}:{url.port}"
+        except ValueError:
+            return self.target_url.split("/", 3)[2]
 
     def delivery(self, metadata: dict[str, Any], job: Job, *, token: str = "") -> Deliverable:
         return Webhook(self.target_url, metadata)

@@ -158,7 +158,7 @@ class TestProxy:
             settings.OUTBOUND_PROXY = proxy.url
             with pytest.raises(DeliveryError, match=r"the address 10\.0\.0\.5 is not allowed"):
                 call("http://10.0.0.5/", policy=TargetPolicy())
-            with pytest.raises(DeliveryError, match=r"resolves to 10\.0\.0\.5, which is not allowed"):
+            with pytest.raises(DeliveryError, match="resolves to an address that is not allowed"):
                 call("http://inside.example.com/", policy=TargetPolicy(), resolve=inside)
             assert proxy.asked == []
 

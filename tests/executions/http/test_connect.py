@@ -75,7 +75,7 @@ def test_a_name_is_judged_again_at_each_look_up(target: Target, monkeypatch: pyt
         client = HttpClient(policy=policy, resolve=answers)
         assert (await client.send(Request("GET", f"http://rebind.example.com:{port}/ok", {}), 2)).status == 200
         await client.close()
-        with pytest.raises(DeliveryError, match=r"resolves to 127\.0\.0\.2, which is not allowed"):
+        with pytest.raises(DeliveryError, match="resolves to an address that is not allowed"):
             await client.send(Request("GET", f"http://rebind.example.com:{port}/ok", {}), 2)
 
     asyncio.run(two())

@@ -53,10 +53,13 @@ class TestEmail:
 
     def test_names_are_escaped_and_add_no_header(self, make_job: Callable[..., Job], mailing: None) -> None:
         job = make_job(
-            name="<img src=x>\nBcc: evil@example.com",
+            name="<img src=x>",
             enable_email_notifications=True,
             notification_emails=["a@example.com"],
         )
+        # A name from before line breaks were refused.
+        job.name += "\nBcc: evil@example.com"
+        job.save(update_fields=["name"])
         notify_outcomes([finished(job, error="<script>alert(1)</script>")])
         send_due("email")
         message = mail.outbox[0]
