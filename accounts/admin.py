@@ -21,6 +21,8 @@ from accounts import services
 from accounts.auth import api_tokens
 from accounts.models import ApiToken, LoginSession, Role, User
 from accounts.second_factor import devices
+from audit import events
+from audit.events import Event
 from core import page_links
 from core.admin import ProductAdmin
 from core.api.errors import DomainError
@@ -73,7 +75,7 @@ class UserChangeForm(forms.ModelForm[User]):
 
 
 @admin.register(User)
-class UserAdmin(DjangoUserAdmin, ProductAdmin):  # type: ignore[type-arg]
+class UserAdmin(DjangoUserAdmin, ProductAdmin):  # type: ignore[type-arg, misc]
     """Accounts with their role and last login."""
 
     form = UserChangeForm
@@ -155,6 +157,15 @@ class UserAdmin(DjangoUserAdmin, ProductAdmin):  # type: ignore[type-arg]
 class LoginSessionAdmin(ProductAdmin):
     """API logins; deleting a row ends that login."""
 
+    def delete_model(self, request: HttpRequest, obj: LoginSession) -> None:
+        _note_ended(obj)
+        super().delete_model(request, obj)
+
+    def delete_queryset(self, request: HttpRequest, queryset: QuerySet[LoginSession]) -> None:
+        for login in queryset.select_related("user"):
+            _note_ended(login)
+        super().delete_queryset(request, queryset)
+
     list_display = ("user", "address", "created_at", "expires_at")
     search_fields = ("user__username", "user__email")
     list_filter = ("created_at",)
@@ -165,6 +176,10 @@ class LoginSessionAdmin(ProductAdmin):
 
     def has_change_permission(self, request: HttpRequest, obj: LoginSession | None = None) -> bool:
         return False
+
+
+def _note_ended(login: LoginSession) -> None:
+    events.note(Event.LOGIN_ENDED, login.user.username, about=login.user_id, way="API")
 
 
 class ApiTokenForm(forms.ModelForm[ApiToken]):
@@ -208,6 +223,15 @@ class ApiTokenAdmin(ProductAdmin):
     def get_form(self, request: HttpRequest, obj: ApiToken | None = None, change: bool = False, **kwargs: Any) -> Any:
         form = super().get_form(request, obj, change=change, **kwargs)
         return type(form.__name__, (form,), {"acting": request.user})
+
+    def delete_model(self, request: HttpRequest, obj: ApiToken) -> None:
+        api_tokens.note_revoked(obj)
+        super().delete_model(request, obj)
+
+    def delete_queryset(self, request: HttpRequest, queryset: QuerySet[ApiToken]) -> None:
+        for token in queryset.select_related("user"):
+            api_tokens.note_revoked(token)
+        super().delete_queryset(request, queryset)
 
     def save_model(self, request: HttpRequest, obj: ApiToken, form: Any, change: bool) -> None:
         """Create the token and show it once."""

@@ -18,6 +18,8 @@ from django.utils import timezone
 from accounts.auth import login_throttle
 from accounts.models import LoginSession, Role, User
 from accounts.second_factor import devices as second_factor
+from audit import events
+from audit.events import Event
 from core.api import payload
 from core.api.errors import Checks, Conflict, Forbidden, Invalid, NotFound, Unauthorized, invalid_field
 from core.runtime import request_context
@@ -37,6 +39,7 @@ def check_credentials(
     if user is None:
         make_password(password)
     if user is None or not user.check_password(password):
+        _failed(user)
         raise Unauthorized("Invalid email/username or password", "Check the name and the password, and try again.")
     if confirm and user.is_active:
         confirm(user)
@@ -44,6 +47,11 @@ def check_credentials(
     if not user.is_active:
         raise Unauthorized("Account is inactive. Contact administrator.", "Account is inactive. Contact administrator.")
     return user
+
+
+def _failed(user: User | None) -> None:
+    # What was typed is not stored: it may be a password.
+    events.note(Event.LOGIN_FAILED, user.username if user else "(unknown account)", about=user.pk if user else None)
 
 
 def log_in(identity: str, password: str, *, otp: Any = None, address: str) -> LoginSession:
@@ -54,6 +62,7 @@ def log_in(identity: str, password: str, *, otp: Any = None, address: str) -> Lo
     """
     user = check_credentials(identity, password, address=address, confirm=partial(_confirm, otp))
     now = timezone.now()
+    events.note(Event.LOGIN, user.username, by=user, about=user.pk, way="API")
     with transaction.atomic():
         LoginSession.objects.filter(expires_at__lte=now).delete()
         User.objects.filter(pk=user.pk).update(last_login=now)
@@ -76,6 +85,7 @@ def _confirm(otp: Any, user: User) -> None:
     if otp is None or otp == "":
         raise _second_factor("Second factor required", "Send the code of your app, or a backup code, as 'otp'.")
     if not isinstance(otp, str) or second_factor.shown_by(user, otp) is None:
+        events.note(Event.FACTOR_REFUSED, user.username, about=user.pk)
         raise _second_factor("Invalid second factor", "That is not the code, or it was used already: send the next.")
 
 
@@ -85,6 +95,7 @@ def _second_factor(error: str, message: str) -> Unauthorized:
 
 def log_out(session: LoginSession) -> None:
     """Revoke the access and refresh tokens of this login only."""
+    events.note(Event.LOGOUT, session.user.username, about=session.user_id, way="API")
     LoginSession.objects.filter(pk=session.pk).delete()
 
 
@@ -165,6 +176,7 @@ def reauthenticate(user: User, password: str) -> None:
     address = request_context.address()
     login_throttle.attempt(user.username, address)
     if not user.check_password(password):
+        _failed(user)
         raise _password_required("Current password is wrong", "Check it, and send it again as 'current_password'.")
     login_throttle.succeeded(user.username, address)
 

@@ -21,7 +21,7 @@ class ChangeRecord(models.Model):
     subject_id = models.UUIDField(_("subject id"), null=True)
     name = models.CharField(_("name"), max_length=255)
     at = models.DateTimeField(_("at"), default=timezone.now)
-    kind = models.CharField(_("kind"), max_length=10)
+    kind = models.CharField(_("kind"), max_length=30)
     by = models.ForeignKey(
         settings.AUTH_USER_MODEL, on_delete=models.SET_NULL, null=True, related_name="+", verbose_name=_("by")
     )

@@ -16,6 +16,8 @@ from django.utils.translation import gettext as _
 from unfold.sites import UnfoldAdminSite
 
 from accounts.permissions import require_login
+from audit import events
+from audit.events import Event
 from console.pages import calendar
 from console.pages.calendar import Filters
 from console.pages.dashboard import dashboard
@@ -98,6 +100,7 @@ class CronschedAdminSite(UnfoldAdminSite):  # type: ignore[misc]  # unfold has n
         if not request.user.has_perm("settings_app.change_githubcredential"):
             raise PermissionDenied
         credential = get_object_or_404(GitHubCredential, pk=pk)
+        events.note(Event.CREDENTIAL_CHECKED, credential.name, about=pk)
         try:
             found = github_api.check(credential)
             reached = ", ".join(found["repositories"][:20]) or "—"

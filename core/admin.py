@@ -7,6 +7,9 @@ from typing import Any
 from django.http import HttpRequest
 from unfold.admin import ModelAdmin
 
+# What the filters of django.contrib.admin ask for.
+_FILTERS = ("", "__exact", "__isnull", "__gte", "__lt", "__in", "__id__exact", "__isempty")
+
 
 class ProductAdmin(ModelAdmin):  # type: ignore[misc]  # unfold has no types
     """Options that every list and form of the admin shares."""
@@ -14,7 +17,21 @@ class ProductAdmin(ModelAdmin):  # type: ignore[misc]  # unfold has no types
     compressed_fields = True
     warn_unsaved_form = True
     list_per_page = 50
+    # Look-ups of links to the list, besides those of its filters.
+    linked_lookups: frozenset[str] = frozenset()
     list_after_template = change_form_outer_after_template = "core/act.html"
+
+    def lookup_allowed(self, lookup: str, value: str, request: HttpRequest | None = None) -> bool:
+        """Only the look-ups of the list's own filters and links. Django allows every look-up of every own column:
+        regular expressions, and columns that the user may not see.
+        """
+        if lookup in self.linked_lookups:
+            return True
+        entries = self.get_list_filter(request) if request else self.list_filter
+        fields = [entry[0] if isinstance(entry, tuple | list) else entry for entry in entries]
+        allowed = {getattr(entry, "parameter_name", "") for entry in entries}
+        allowed |= {f"{name}{suffix}" for name in fields if isinstance(name, str) for suffix in _FILTERS}
+        return lookup in allowed
 
 
 class ReadOnlyAdmin(ProductAdmin):

@@ -12,6 +12,7 @@ workers = settings.WEB_WORKERS
 threads = settings.WEB_THREADS
 worker_class = "gthread"
 proc_name = "cronsched-web"
+umask = 0o077
 graceful_timeout = settings.ENGINE_DRAIN_SECONDS + 5
 timeout = 60
 keepalive = 15

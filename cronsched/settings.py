@@ -7,7 +7,7 @@ from pathlib import Path
 
 import django_stubs_ext
 
-from core.runtime import logs
+from core.runtime import files, logs
 from core.version import __version__
 from cronsched.environment import Environment, SettingError
 from cronsched.theme import UNFOLD  # noqa: F401
@@ -21,6 +21,9 @@ env = Environment(BASE_DIR / ".env")
 # Paths
 CRONSCHED_DATA_DIR = env.directory("CRONSCHED_DATA_DIR", BASE_DIR / "var")
 DATABASES = {"default": env.database("DATABASE_URL", CRONSCHED_DATA_DIR / "cronsched.sqlite3")}
+if DATABASES["default"]["ENGINE"].endswith("sqlite3"):
+    # SQLite gives its -wal and -shm files the mode of the database.
+    files.make_private(Path(str(DATABASES["default"]["NAME"]) + suffix) for suffix in ("", "-wal", "-shm"))
 DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
 
 # Secrets
@@ -117,6 +120,7 @@ DEFAULT_FROM_EMAIL = env.text("MAIL_DEFAULT_SENDER", "cronsched@localhost")
 
 # Notifications
 NOTIFY_ON_SUCCESS = env.choice("NOTIFY_ON_SUCCESS", "all", ["all", "manual", "none"])
+AUDIT_KEPT_DAYS = env.number("AUDIT_KEPT_DAYS", 730)
 NOTIFICATIONS_KEPT_DAYS = env.number("NOTIFICATIONS_KEPT_DAYS", 90, least=1)
 
 # Accounts

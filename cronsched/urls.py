@@ -10,7 +10,7 @@ from cronsched import health, openapi_views
 from cronsched.ops.metrics import metrics
 
 # `executions` comes before `jobs`, because "jobs/test-run" would match "jobs/<id>".
-_APPS = ["accounts", "taxonomy", "settings_app", "executions", "jobs", "notifications", "scheduler"]
+_APPS = ["accounts", "audit", "taxonomy", "settings_app", "executions", "jobs", "notifications", "scheduler"]
 
 urlpatterns = [
     path("", health.root),

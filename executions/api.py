@@ -226,6 +226,7 @@ class ExecuteView(APIView):
         shape("Executed", message=openapi.text(), job_id=openapi.text(), execution_id=openapi.text()),
         403,
         404,
+        429,
         body=ExecuteBody,
     )
     def post(self, request: Request, job_id: str) -> Response:
@@ -240,7 +241,7 @@ class ExecuteView(APIView):
 
 
 class TestRunView(APIView):
-    """Call a target once; nothing is stored."""
+    """Call a target once; only the audit trail says so."""
 
     permission_classes = (ReadOrMayCreateJobs,)
 
@@ -254,10 +255,11 @@ class TestRunView(APIView):
             message=openapi.text(),
         ),
         403,
+        429,
         body=TestRunBody,
     )
     def post(self, request: Request) -> Response:
-        return Response(services.try_target(body_of(request)))
+        return Response(services.try_target(body_of(request), by=require_login(request)))
 
 
 def _total(found: ExecutionQuerySet, params: Mapping[str, str]) -> int | None:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import threading
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from typing import Any
 from uuid import UUID, uuid4
 
@@ -10,8 +12,10 @@ from django.conf import settings
 from django.db import transaction
 
 from accounts.models import User
+from audit import events
+from audit.events import Event
 from core.api import payload
-from core.api.errors import Conflict, NotFound, invalid_field
+from core.api.errors import Conflict, NotFound, TooManyRequests, invalid_field
 from executions import backends
 from executions.delivery import engine
 from executions.delivery.carry_out import delivery_of, target_of, team_limits
@@ -26,6 +30,10 @@ from jobs.targets import parsing
 
 _TOKEN_LIMIT = 1000
 _TRIES = 3
+# Runs by hand of one user that may be open at a time.
+_MOST_OPEN = 200
+_lock = threading.Lock()
+_trying: set[UUID] = set()
 
 
 def trigger_now(job_id: Any, data: Mapping[str, Any], *, by: User) -> Execution:
@@ -51,6 +59,11 @@ def trigger_now(job_id: Any, data: Mapping[str, Any], *, by: User) -> Execution:
     if token and target.accepts_token:
         # Only the presence of a token is stored, never the token.
         overrides["github_token"] = True
+    mine = Execution.objects.filter(status__in=OPEN, triggered_by=by, trigger_type=TriggerType.MANUAL)
+    if len(mine.values_list("pk")[:_MOST_OPEN]) >= _MOST_OPEN:
+        raise TooManyRequests(
+            "Too many open runs", f"{_MOST_OPEN} of your runs are open: wait until they have ended.", retry_after=10
+        )
     with transaction.atomic():
         execution = Execution.objects.create(
             job=job,
@@ -106,8 +119,10 @@ def _cancelled(execution: Execution, by: User) -> Finished:
     return Finished.of(execution, outcome, execution.worker_id, Status.CANCELLED)
 
 
-def try_target(data: Mapping[str, Any]) -> dict[str, Any]:
-    """Call a target once with a job's settings (a test run) and store nothing. Returns the body of the API's answer."""
+def try_target(data: Mapping[str, Any], *, by: User) -> dict[str, Any]:
+    """Call a target once with a job's settings (a test run); the audit trail says who called what. Returns the body of
+    the API's answer. Raises `Too many test runs`.
+    """
     target = parsing.read_target(data, default_owner=settings.DEFAULT_GITHUB_OWNER)
     metadata = validation.metadata(data.get("metadata"))
     timeout = _timeout(data.get("timeout_seconds"))
@@ -116,10 +131,12 @@ def try_target(data: Mapping[str, Any]) -> dict[str, Any]:
     tried = deliverable(target)
     name = payload.text(data.get("name"), "name", limit=255)
     answer: dict[str, Any] = {"ok": False, "type": tried.short_name}
-    try:
-        outcome = engine.local_engine().try_once(tried.trial(metadata, name), uuid4(), timeout)
-    except DeliveryError as exc:
-        return {**answer, "error": "Request failed", "message": str(exc)}
+    with _trial(by):
+        events.note(Event.TEST_RUN, tried.shown(), by=by, kind=tried.kind)
+        try:
+            outcome = engine.local_engine().try_once(tried.trial(metadata, name), uuid4(), timeout)
+        except DeliveryError as exc:
+            return {**answer, "error": "Request failed", "message": str(exc)}
     if outcome.response_status is None:
         return {**answer, "error": tried.unsent, "message": outcome.error}
     return {
@@ -128,6 +145,20 @@ def try_target(data: Mapping[str, Any]) -> dict[str, Any]:
         "status_code": outcome.response_status,
         "message": tried.trial_message(outcome),
     }
+
+
+@contextmanager
+def _trial(by: User) -> Iterator[None]:
+    """One test run at a time for a user, and few in all: each holds a thread of the web server."""
+    with _lock:
+        if by.pk in _trying or len(_trying) >= max(1, settings.WEB_THREADS // 4):
+            raise TooManyRequests("Too many test runs", "Wait until the ones under way have ended.", retry_after=5)
+        _trying.add(by.pk)
+    try:
+        yield
+    finally:
+        with _lock:
+            _trying.discard(by.pk)
 
 
 def get_execution(execution_id: Any, *, job: Job | None = None) -> Execution:

@@ -2,10 +2,43 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from django.contrib import admin
+from django.http import HttpRequest
+from django.utils.translation import gettext_lazy as _
+from django_apscheduler.models import DjangoJob, DjangoJobExecution
 
 from core.admin import ReadOnlyAdmin
 from scheduler.models import Leadership, LeaderTerm, Resync
+
+# The library's own pages can start what a row's pickle names.
+admin.site.unregister([DjangoJob, DjangoJobExecution])
+
+
+@admin.register(DjangoJob)
+class ChoreAdmin(ReadOnlyAdmin):
+    """Cronsched's own periodic jobs, and when each is due."""
+
+    list_display = ("id", "due")
+    fields = ("id", "due")
+    search_fields = ("id",)
+
+    @admin.display(description=_("Next run"), ordering="next_run_time")
+    def due(self, chore: DjangoJob) -> Any:
+        return chore.next_run_time
+
+
+@admin.register(DjangoJobExecution)
+class ChoreRunAdmin(ReadOnlyAdmin):
+    """Their runs."""
+
+    list_display = ("job_id", "run_time", "status", "duration", "exception")
+    list_filter = ("status", "run_time")
+    search_fields = ("job__id",)
+
+    def get_queryset(self, request: HttpRequest) -> Any:
+        return super().get_queryset(request).defer("traceback")
 
 
 @admin.register(Leadership)

@@ -1,4 +1,4 @@
-"""Chores: Cronsched's own periodic jobs. They are in django-apscheduler's store, so that admins see their runs. Only
+"""Chores: Cronsched's own periodic jobs. They and their runs have rows of django-apscheduler, which admins see. Only
 the leader runs them.
 """
 
@@ -12,11 +12,11 @@ from django.conf import settings
 from django.db import DatabaseError, InterfaceError, connection
 from django.utils import timezone
 from django_apscheduler import util
-from django_apscheduler.jobstores import DjangoJobStore
 from django_apscheduler.models import DjangoJob, DjangoJobExecution
 
 from accounts.auth import login_throttle
 from accounts.models import ApiToken, LoginSession
+from audit import retention as audit_retention
 from executions import retention
 from executions.delivery.shared_limits import delete_unused
 from executions.models import Worker
@@ -26,6 +26,7 @@ from jobs.schedules.schedule import schedule_of
 from jobs.services import pause_expired
 from notifications.reports import send_daily, send_weekly
 from notifications.routing import delete_old, notify_credential_problems, remind_of_ending_jobs, remind_of_failing_jobs
+from scheduler.chore_store import ChoreStore
 from scheduler.clock import ScheduleTrigger
 from scheduler.models import Resync
 
@@ -49,6 +50,7 @@ def tidy() -> None:
     LoginSession.objects.filter(expires_at__lte=now).delete()
     ApiToken.objects.filter(expires_at__lte=now - _KEPT).delete()
     delete_old(settings.NOTIFICATIONS_KEPT_DAYS)
+    audit_retention.delete_old()
     signed_links.delete_old()
     login_throttle.delete_old()
     delete_unused()
@@ -127,7 +129,8 @@ class Chores(BackgroundScheduler):  # type: ignore[misc]  # apscheduler has no t
 
     def __init__(self) -> None:
         super().__init__(timezone=settings.SCHEDULER_ZONE)
-        self.add_jobstore(DjangoJobStore(), "default")
+        self.add_jobstore(ChoreStore(), "default")
+        DjangoJob.objects.exclude(pk__in=JOBS).delete()
         due = dict(DjangoJob.objects.values_list("pk", "next_run_time"))
         for name, (work, expression) in JOBS.items():
             trigger = ScheduleTrigger(schedule_of(expression))

@@ -15,6 +15,8 @@ from django.db.models import Q
 from django.utils import timezone
 
 from accounts.models import ApiToken, User
+from audit import events
+from audit.events import Event
 from core.api import payload
 from core.api.errors import Conflict, Forbidden, NotFound, Unauthorized, invalid_field
 
@@ -49,6 +51,7 @@ def make(user: User, name: Any, scope: Any = ApiToken.Scope.READ, days: Any = 90
             token.save()
     except IntegrityError as exc:
         raise Conflict("Duplicate token name", f"You have a token named '{cleaned}'. Name this one otherwise.") from exc
+    events.note(Event.TOKEN_MADE, token.name, by=user, about=token.pk, scope=token.scope, days=days)
     return token, raw
 
 
@@ -56,11 +59,17 @@ def revoke(token_id: Any, *, by: User) -> ApiToken:
     """Delete one of a user's own tokens. Raises `Token not found`."""
     message = f"There is no token with the id '{token_id}'."
     pk = payload.uuid_or_404(token_id, "Token not found", message)
-    token = ApiToken.objects.filter(pk=pk, user=by).first()
+    token = ApiToken.objects.select_related("user").filter(pk=pk, user=by).first()
     if token is None:
         raise NotFound("Token not found", message)
     ApiToken.objects.filter(pk=pk).delete()
+    note_revoked(token)
     return token
+
+
+def note_revoked(token: ApiToken) -> None:
+    """Put the revocation into the audit trail."""
+    events.note(Event.TOKEN_REVOKED, token.name, about=token.pk, owner=token.user.username)
 
 
 def used(raw: str, method: str) -> ApiToken:

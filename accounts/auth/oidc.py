@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 import re
 from typing import Any
 from urllib.parse import urlsplit
@@ -16,10 +15,11 @@ from mozilla_django_oidc.auth import OIDCAuthenticationBackend
 
 from accounts import services
 from accounts.models import User
+from audit import events
+from audit.events import Event
 from core.api.errors import DomainError
 from core.runtime import outbound
 
-log = logging.getLogger("cronsched.sso")
 # The library calls functions of `requests` that take this process's default.
 requests.utils.default_user_agent = lambda name="": outbound.USER_AGENT
 
@@ -52,11 +52,12 @@ class SingleSignOn(OIDCAuthenticationBackend):  # type: ignore[misc]  # the libr
                 leeway=30,
             )
         except jwt.PyJWTError as exc:
-            log.warning("single sign-on refused an ID token: %s", exc)
+            events.note(Event.SIGN_ON_REFUSED, "ID token", reason=str(exc))
             raise SuspiciousOperation("The ID token is not valid.") from exc
         authorized = claims.get("azp", settings.OIDC_RP_CLIENT_ID)
         if authorized != settings.OIDC_RP_CLIENT_ID or not _is_issuer(str(claims["iss"])):
-            log.warning("single sign-on refused an ID token of %r; name its issuer in OIDC_ISSUER", claims["iss"])
+            reason = f"issued by {claims['iss']!r} for {authorized!r}; OIDC_ISSUER names another issuer"
+            events.note(Event.SIGN_ON_REFUSED, "ID token", reason=reason[:500])
             raise SuspiciousOperation("The ID token is of another issuer or client.")
         return claims
 
@@ -83,12 +84,12 @@ class SingleSignOn(OIDCAuthenticationBackend):  # type: ignore[misc]  # the libr
         email = str(claims["email"]).lower()
         taken = Q(email=email) | Q(single_sign_on_id=_identity(claims))
         if not settings.OIDC_ROLE or User.objects.filter(taken).exists():
-            log.warning("single sign-on refused a user without an active account")
+            events.note(Event.SIGN_ON_REFUSED, email, reason="no active account")
             return None
         try:
             user = services.admit(_username(claims, email), email, settings.OIDC_ROLE)
         except DomainError as exc:
-            log.warning("single sign-on could not create an account: %s", exc.error)
+            events.note(Event.SIGN_ON_REFUSED, email, reason=exc.error)
             return None
         return self.update_user(user, claims)
 

@@ -8,6 +8,8 @@ from django_otp.plugins.otp_static.models import StaticDevice, StaticToken
 from django_otp.plugins.otp_totp.models import TOTPDevice
 
 from accounts.models import User
+from audit import events
+from audit.events import Event
 
 _BACKUP_CODES = 10
 _DIGITS = 6
@@ -47,6 +49,7 @@ def confirm(device: TOTPDevice, code: str) -> list[str]:
     kept = StaticDevice.objects.create(user=user, name="backup")
     codes = [StaticToken.random_token() for _number in range(_BACKUP_CODES)]
     StaticToken.objects.bulk_create([StaticToken(device=kept, token=code) for code in codes])
+    events.note(Event.FACTOR_SET_UP, user.username, by=user, about=user.pk)
     return codes
 
 
@@ -64,5 +67,6 @@ def shown_by(user: User, code: str) -> TOTPDevice | StaticDevice | None:
 @transaction.atomic
 def remove(user: User) -> None:
     """Delete a user's second factor and backup codes."""
+    events.note(Event.FACTOR_REMOVED, user.username, about=user.pk)
     TOTPDevice.objects.filter(user=user).delete()
     StaticDevice.objects.filter(user=user).delete()

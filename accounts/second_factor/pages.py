@@ -19,6 +19,8 @@ from django.views.decorators.cache import never_cache
 
 from accounts.permissions import require_login
 from accounts.second_factor import devices
+from audit import events
+from audit.events import Event
 
 
 @never_cache
@@ -33,6 +35,7 @@ def page(request: HttpRequest) -> HttpResponseBase:
         return _shown(request)
     device = devices.shown_by(user, request.POST.get("code", ""))
     if device is None:
+        events.note(Event.FACTOR_REFUSED, user.username, about=user.pk)
         return _shown(request, error=_("That is not the code, or it was used already. Wait for the next one."))
     django_otp.login(request, device)
     if "remove" in request.POST:

@@ -13,6 +13,8 @@ from django.template.response import TemplateResponse
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
+from audit import events
+from audit.events import Event
 from console.admin.forms import ExtendForm, MoveForm
 from core.api.errors import DomainError
 from executions.services import trigger_now
@@ -124,7 +126,8 @@ def export_json(model_admin: Any, request: HttpRequest, queryset: QuerySet[Job])
 def _export(jobs: QuerySet[Job], suffix: str, content_type: str, write: Callable[..., int]) -> HttpResponse:
     answer = HttpResponse(content_type=content_type)
     answer["Content-Disposition"] = f'attachment; filename="jobs.{suffix}"'
-    write(jobs.select_related(*RELATED), answer)
+    count = write(jobs.select_related(*RELATED), answer)
+    events.note(Event.EXPORTED, "jobs", count=count, format=suffix)
     return answer
 
 

@@ -25,7 +25,9 @@ from executions.models import OPEN, Execution, Worker
 from jobs.services import get_job, may_touch
 
 # The parameters of links from the calendar, in addition to the filters.
-_LOOKUPS = {"job", "job__pic_team", "job__pic_team__slug", "job__category__slug", "job__cron_expression", "status__in"}
+_LOOKUPS = frozenset(
+    {"job", "job__pic_team", "job__pic_team__slug", "job__category__slug", "job__cron_expression", "status__in"}
+)
 
 
 @admin.register(Execution)
@@ -35,15 +37,13 @@ class ExecutionAdmin(ReadOnlyAdmin):
     list_display = ("began", "job_name", "outcome", "took", "trigger_type", "response_status", "error")
     list_display_links = ("began",)
     list_filter = ("status", AgeFilter, DayFilter, FromFilter, ToFilter, "trigger_type", ExecutionTypeFilter)
+    linked_lookups = _LOOKUPS
     search_fields = ("job__name",)
     search_help_text = gettext_lazy("Name of the job")
     list_select_related = ("job",)
     show_full_result_count = False
     paginator = InfinitePaginator
     sortable_by = ()
-
-    def lookup_allowed(self, lookup: str, value: str, request: HttpRequest | None = None) -> bool:
-        return lookup in _LOOKUPS or super().lookup_allowed(lookup, value, request)
 
     def get_queryset(self, request: HttpRequest) -> Any:
         return super().get_queryset(request).of_kept_jobs()

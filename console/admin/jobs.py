@@ -15,6 +15,7 @@ from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 from unfold.views import ChangeList as UnfoldChangeList
 
+from accounts.permissions import require_login
 from console.admin import actions, columns
 from console.admin.filters import AttentionFilter, OwnerFilter, TargetFilter
 from console.admin.forms import JobForm, form_fields
@@ -71,6 +72,7 @@ class JobAdmin(ProductAdmin):
         TargetFilter,
         OwnerFilter,
     )
+    linked_lookups = frozenset({"cron_expression", "created_by__id__exact"})
     search_help_text = gettext_lazy("Name, URL, repository, workflow or team")
     list_select_related = ("pic_team", "category")
     readonly_fields = ("next_run_at", "problem", "last_execution_at", "created_by", "created_at", "updated_at")
@@ -89,9 +91,6 @@ class JobAdmin(ProductAdmin):
     recent = columns.recent
     ends = columns.ends
     run_button = columns.run_button
-
-    def lookup_allowed(self, lookup: str, value: str, request: HttpRequest | None = None) -> bool:
-        return lookup in {"cron_expression", "created_by__id__exact"} or super().lookup_allowed(lookup, value, request)
 
     def get_search_fields(self, request: HttpRequest) -> list[str]:
         return ["name", *searched_columns(), "pic_team__name"]
@@ -227,7 +226,7 @@ class JobAdmin(ProductAdmin):
 
     def test_run(self, request: HttpRequest) -> HttpResponseBase:
         """Call the form's target once without saving; answers like the API's test run."""
-        return self._try(request, lambda: try_target(job_page.test_body(request.POST)))
+        return self._try(request, lambda: try_target(job_page.test_body(request.POST), by=require_login(request)))
 
     def check_workflow(self, request: HttpRequest) -> HttpResponseBase:
         """Compare the form's metadata with the inputs of its workflow file, without saving."""

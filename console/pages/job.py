@@ -13,6 +13,8 @@ from django.utils.http import url_has_allowed_host_and_scheme
 from django.utils.translation import gettext as _
 from django.utils.translation import ngettext
 
+from audit import events
+from audit.events import Event
 from audit.models import ChangeRecord
 from console import forecast
 from core.api.timestamps import zone_name
@@ -103,6 +105,7 @@ def checked_workflow(form: Mapping[str, str]) -> dict[str, Any]:
     if not isinstance(target, DeliverableTarget):
         return {"ok": False, "message": _("This job calls a webhook; it has no workflow.")}
     metadata = validation.metadata(body["metadata"])
+    events.note(Event.WORKFLOW_CHECKED, target.shown())
     return target.check(metadata, form, _uuid(form.get("github_credential", "")))
 
 

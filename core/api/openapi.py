@@ -73,12 +73,15 @@ def endpoint(
     status: int = 200,
     body: Any = None,
     public: bool = False,
+    media: str = "",
     query: list[OpenApiParameter] | None = None,
     **kwargs: Any,
 ) -> Callable[[Handler], Handler]:
-    """Describe one method: answer, body and error statuses (401 is added unless public)."""
+    """Describe one method: answer (JSON unless `media` says otherwise), body and error statuses (401 is added unless
+    public).
+    """
     statuses = {400, *errors} if public else {400, 401, *errors}
-    responses: dict[int, Any] = {status: answer}
+    responses: dict[Any, Any] = {(status, media) if media else status: answer}
     responses.update({code: OpenApiResponse(ErrorSerializer, _REASONS[code]) for code in sorted(statuses)})
     if body is not None:
         responses.setdefault(413, OpenApiResponse(ErrorSerializer, _REASONS[413]))

@@ -13,7 +13,7 @@ from contextlib import closing
 from pathlib import Path
 
 from django.conf import settings
-from django.db import DEFAULT_DB_ALIAS, DatabaseError, connection, connections
+from django.db import DEFAULT_DB_ALIAS, DatabaseError, connection, connections, transaction
 
 from accounts.models import User
 from scheduler.models import Leadership
@@ -105,26 +105,57 @@ def _database_path() -> Path:
 
 
 def _restore_postgres(file: Path) -> None:
-    """In one transaction, drop every table of the schema in use, including those of a newer version, and restore the
-    backup.
+    """Restore into a new schema of the same name, and then drop the old one, with the tables of a newer version too. A
+    restore that fails leaves the old one in place.
+
+    pg_restore connects itself: psql would run what a forged backup writes as its commands (CVE-2025-8714).
     """
-    script = settings.CRONSCHED_DATA_DIR / f".restore.{os.getpid()}.sql"
+    wanted = _postgres("pg_restore", "--list", str(file))
+    listed = settings.CRONSCHED_DATA_DIR / f".restore.{os.getpid()}.list"
     with connection.cursor() as cursor:
-        cursor.execute("SELECT quote_ident(current_schema())")
-        schema = cursor.fetchone()[0]
-    connection.close()
+        cursor.execute("SELECT current_schema()")
+        schema = str(cursor.fetchone()[0])
+    old = f"{schema}_before_restore"
     try:
-        os.close(os.open(script, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600))
-        _postgres("pg_restore", "--no-owner", f"--file={script}", str(file))
-        with open(script, encoding="utf-8") as text:
-            creates = any(line.startswith(f"CREATE SCHEMA {schema};") for line in text)
-        emptied = [
-            f"--command=DROP SCHEMA {schema} CASCADE",
-            *([] if creates else [f"--command=CREATE SCHEMA {schema}"]),
-        ]
-        _postgres("psql", "--quiet", "--single-transaction", "--set=ON_ERROR_STOP=1", *emptied, f"--file={script}")
+        _set_aside(schema, old)
+    except DatabaseError as exc:
+        raise CannotBackUp(f"The schema {schema} cannot be set aside as {old}: {exc}.") from exc
+    try:
+        # The new schema exists already.
+        entries = [line for line in wanted.splitlines() if f" SCHEMA - {schema} " not in line]
+        with open(os.open(listed, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w", encoding="utf-8") as out:
+            out.write("\n".join(entries))
+        name = str(connections[DEFAULT_DB_ALIAS].settings_dict["NAME"])
+        options = ("--no-owner", "--exit-on-error", "--single-transaction", f"--use-list={listed}")
+        _postgres("pg_restore", *options, f"--dbname={name}", str(file))
+    except BaseException:
+        _execute(f'DROP SCHEMA "{schema}" CASCADE', f'ALTER SCHEMA "{old}" RENAME TO "{schema}"')
+        raise
     finally:
-        script.unlink(missing_ok=True)
+        listed.unlink(missing_ok=True)
+    _execute(f'DROP SCHEMA "{old}" CASCADE')
+
+
+def _set_aside(schema: str, old: str) -> None:
+    """Rename the schema and create an empty one of its name; extensions move to it."""
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "SELECT extname FROM pg_extension JOIN pg_namespace n ON n.oid = extnamespace WHERE nspname = %s", [schema]
+        )
+        extensions = [str(row[0]) for row in cursor.fetchall()]
+    _execute(
+        f'ALTER SCHEMA "{schema}" RENAME TO "{old}"',
+        f'CREATE SCHEMA "{schema}"',
+        *(f'ALTER EXTENSION "{name}" SET SCHEMA "{schema}"' for name in extensions),
+    )
+
+
+def _execute(*statements: str) -> None:
+    """In one transaction; the connection is closed, because restored tables have other ids."""
+    with transaction.atomic(), connection.cursor() as cursor:
+        for statement in statements:
+            cursor.execute(statement)
+    connection.close()
 
 
 def _copy_sqlite(origin: Path, target: Path, progress: Progress) -> None:
@@ -145,8 +176,10 @@ def _check_sqlite(file: Path) -> None:
         raise CannotBackUp(f"{file} is damaged: {found}.")
 
 
-def _postgres(program: str, *arguments: str) -> None:
-    """Run a PostgreSQL program. The password is passed in its environment, because process lists show arguments."""
+def _postgres(program: str, *arguments: str) -> str:
+    """Run a PostgreSQL program; returns what it prints. The password is passed in its environment, because process
+    lists show arguments.
+    """
     found = shutil.which(program)
     if found is None:
         raise CannotBackUp(
@@ -162,10 +195,10 @@ def _postgres(program: str, *arguments: str) -> None:
     done = subprocess.run(  # noqa: S603
         [found, *arguments],
         env={**os.environ, **given},
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.PIPE,
+        capture_output=True,
         text=True,
         check=False,
     )
     if done.returncode:
         raise CannotBackUp(f"{program} failed: {(done.stderr.strip().splitlines() or ['without a word'])[-1]}")
+    return done.stdout

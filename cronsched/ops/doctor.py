@@ -15,6 +15,7 @@ from django.utils import timezone
 
 from core.api.errors import DomainError
 from core.findings import Finding, Level
+from core.runtime import files
 from core.runtime.readiness import database_problem
 from executions.celery_backend import dispatch
 from executions.models import Worker
@@ -36,6 +37,7 @@ def examine(*, online: bool = True) -> Iterator[Finding]:
     """
     yield from _settings()
     yield from _disk()
+    yield from _files()
     problem = database_problem()
     if problem:
         yield Finding("database", "bad", problem, "Start it, or correct DATABASE_URL; then run 'manage.py migrate'.")
@@ -84,6 +86,17 @@ def _disk() -> Iterator[Finding]:
     yield Finding(
         "disk", level, f"{free // 2**20} MiB free in the data directory", "Make room." if level == "bad" else ""
     )
+
+
+def _files() -> Iterator[Finding]:
+    folder = settings.CRONSCHED_DATA_DIR
+    if files.is_open_to_others(folder):
+        yield Finding(
+            "files",
+            "note",
+            "Every user of this machine may look into the data directory; its files are private.",
+            f"chmod 0700 {folder}",
+        )
 
 
 def _clock() -> Iterator[Finding]:

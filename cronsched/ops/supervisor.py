@@ -11,6 +11,8 @@ from pathlib import Path
 
 from django.conf import settings
 
+from core.runtime.files import open_private
+
 _HEAD = """\
 [supervisord]
 nodaemon=true
@@ -77,7 +79,8 @@ def write_config(path: Path, chosen: Sequence[Program] | None = None) -> Path:
             stop=stop,
             environment=",".join(f'{name}="{_escape(value)}"' for name, value in program.environment.items()),
         )
-    path.write_text(text)
+    with open_private(path) as out:
+        out.write(text)
     return path
 
 

@@ -29,6 +29,7 @@ from executions.delivery.shared_limits import SharedLimits
 from executions.delivery.state import Delivery, DeliveryState, Phase
 from executions.http.client import HttpClient, Request
 from executions.http.connection import DeliveryError, Reply
+from executions.http.deadline import Timeout
 from executions.models import Status
 from executions.recording import CallBegins, Finished, Followed, Progress, Recorder
 from executions.targets import Deliverable, Outcome, Send
@@ -37,6 +38,8 @@ log = logging.getLogger("cronsched.engine")
 _RESOLVER_THREADS = 256
 # A loop that has not turned for this long hangs, and the process shows no heartbeat.
 _HUNG_SECONDS = 10.0
+# A call's own time-out names the call; this much later the whole test run ends.
+_TRIAL_GRACE = 0.5
 # A process holds at most this many times ENGINE_CONCURRENCY deliveries before it leaves messages to other workers.
 _BACKLOG_FACTOR = 20
 _STOPPED = Outcome(False, error="the process that made the call was stopped before an answer came", repeatable=False)
@@ -101,7 +104,12 @@ class Engine:
         """Make one delivery that is not recorded and wait for its outcome. Raises `DeliveryError`."""
 
         async def attempt() -> Outcome:
-            return await deliverable.deliver(self._sender(timeout, None, []), execution_id)
+            try:
+                # A deliverable may make several calls; the time is for all of them.
+                async with Timeout(timeout + _TRIAL_GRACE):
+                    return await deliverable.deliver(self._sender(timeout, None, []), execution_id)
+            except TimeoutError:
+                raise DeliveryError(f"timed out: no answer within {timeout:g} s", "timeout") from None
 
         return asyncio.run_coroutine_threadsafe(attempt(), self._loop).result()
 

@@ -8,10 +8,10 @@ from typing import Any
 import pytest
 import time_machine
 from django.db import OperationalError
-from django_apscheduler.jobstores import DjangoJobStore
 from django_apscheduler.models import DjangoJob
 
 from scheduler import chores
+from scheduler.chore_store import ChoreStore
 from tests.support.target import wait_until
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -54,7 +54,7 @@ def test_a_deploy_over_its_time_does_not_lose_a_weeks_reminders() -> None:
 def test_an_error_of_the_database_does_not_end_the_chores(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(chores, "_RETRY_SECONDS", 0.01)
     asked: list[bool] = []
-    following = DjangoJobStore.get_next_run_time
+    following = ChoreStore.get_next_run_time
 
     def flaky(store: Any) -> Any:
         asked.append(True)
@@ -64,7 +64,7 @@ def test_an_error_of_the_database_does_not_end_the_chores(monkeypatch: pytest.Mo
 
     with time_machine.travel(BEFORE, tick=False):
         chores.start().shutdown()
-    monkeypatch.setattr(DjangoJobStore, "get_next_run_time", flaky)
+    monkeypatch.setattr(ChoreStore, "get_next_run_time", flaky)
     with time_machine.travel(BEFORE + dt.timedelta(minutes=6), tick=False):
         running = chores.start()
         # It goes on after two errors, and what was due has run once.

@@ -13,8 +13,9 @@ from cronsched.ops.backups import CannotBackUp, backup
 
 class Command(BaseCommand):
     help = (
-        "Writes a backup of the database to a new file while all processes run. Back up secret_key in"
-        " the data directory as well: it decrypts the stored secrets."
+        "Writes a backup of the database to a new file, which only its owner may read, while all processes run. It"
+        " holds password hashes, sessions, and the secrets of jobs and settings, encrypted. Back up secret_key in the"
+        " data directory as well, but elsewhere: whoever has both reads every secret."
     )
 
     def add_arguments(self, parser: Any) -> None:
@@ -33,5 +34,5 @@ class Command(BaseCommand):
         self.stdout.write(
             json.dumps(told)
             if options["json"]
-            else f"{file}: {size} bytes. Keep SECRET_KEY (or secret_key in the data directory) beside it."
+            else f"{file}: {size} bytes. Keep SECRET_KEY (or secret_key in the data directory) too, elsewhere."
         )

@@ -13,7 +13,10 @@ from cronsched.ops.backups import CannotBackUp, restore
 
 
 class Command(BaseCommand):
-    help = "Replaces the database by a backup and migrates it. Stop all processes of Cronsched first."
+    help = (
+        "Replaces the database by a backup and migrates it. Stop all processes of Cronsched first, and restore only"
+        " what you trust: a backup holds accounts with their rights."
+    )
     requires_system_checks: list[str] = []
 
     def add_arguments(self, parser: Any) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import os
 import socket
 from typing import Any
 
@@ -31,6 +32,7 @@ class Command(BaseCommand):
         parser.add_argument("--queues", default=",".join(settings.WORKER_QUEUES), help=f"Any of {names}, with commas.")
 
     def handle(self, *args: Any, **options: Any) -> None:
+        os.umask(0o077)
         names = str(options["queues"])
         if settings.EXECUTION_BACKEND != "celery":
             raise CommandError("EXECUTION_BACKEND is 'local': the scheduler makes the calls itself. Set it to celery.")

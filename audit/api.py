@@ -1,0 +1,87 @@
+"""The audit trail for programs that collect it: `/api/v2/audit`, as JSON lines."""
+
+from __future__ import annotations
+
+import datetime as dt
+from collections.abc import Iterator
+from typing import Any
+from uuid import UUID
+
+import orjson
+from django.db.models import QuerySet
+from django.http import StreamingHttpResponse
+from rest_framework.request import Request
+from rest_framework.views import APIView
+
+from accounts.permissions import IsAdmin
+from audit.models import ChangeRecord
+from core.api.errors import invalid_field
+from core.api.openapi import endpoint, param
+from core.api.payload import query_int
+from core.api.timestamps import utc_ms
+
+_MOST = 10_000
+
+
+class AuditView(APIView):
+    """The audit trail, oldest first, one JSON object a line (application/x-ndjson)."""
+
+    permission_classes = (IsAdmin,)
+
+    @endpoint(
+        str,
+        403,
+        media="application/x-ndjson",
+        query=[
+            param("after", "Id of a record: the answer begins with the next one."),
+            param("since", "Moment (ISO 8601 with offset): the answer begins there."),
+            param("subject", "job, user, security ..."),
+            param("limit", f"Records, 1 to {_MOST} (1000).", int),
+        ],
+    )
+    def get(self, request: Request) -> StreamingHttpResponse:
+        limit = query_int(request.query_params, "limit", 1000, most=_MOST)
+        records = _asked(request).order_by("id")[:limit]
+        return StreamingHttpResponse(_lines(records), content_type="application/x-ndjson")
+
+
+def _asked(request: Request) -> QuerySet[ChangeRecord]:
+    records, sent = ChangeRecord.objects.all(), request.query_params
+    if sent.get("after"):
+        records = records.filter(id__gt=_read(UUID, sent["after"], "after", "the id of a record"))
+    if sent.get("since"):
+        since = _read(dt.datetime.fromisoformat, sent["since"], "since", "a moment such as 2026-11-25T00:00:00+09:00")
+        if since.tzinfo is None:
+            raise invalid_field("since", "'since' needs its offset, such as +09:00 or Z.", error="Invalid query")
+        records = records.filter(at__gte=since)
+    if sent.get("subject"):
+        records = records.filter(subject=sent["subject"][:20])
+    return records
+
+
+def _read(read: Any, text: str, name: str, expected: str) -> Any:
+    try:
+        return read(text)
+    except ValueError:
+        raise invalid_field(name, f"'{name}' must be {expected}.", error="Invalid query") from None
+
+
+def _lines(records: QuerySet[ChangeRecord]) -> Iterator[bytes]:
+    for record in records.iterator(chunk_size=500):
+        yield (
+            orjson.dumps(
+                {
+                    "id": str(record.id),
+                    "at": utc_ms(record.at),
+                    "subject": record.subject,
+                    "subject_id": str(record.subject_id) if record.subject_id else None,
+                    "name": record.name,
+                    "kind": record.kind,
+                    "by": record.by_email or None,
+                    "address": record.address,
+                    "difference": record.difference,
+                },
+                default=str,
+            )
+            + b"\n"
+        )
