@@ -10,7 +10,7 @@ from cronsched import settings
 bind = f"{settings.HOST}:{settings.PORT}"
 workers = settings.WEB_WORKERS
 threads = settings.WEB_THREADS
-worker_class = "gthread"
+worker_class = "cronsched.web_worker.BufferingWorker"
 proc_name = "cronsched-web"
 umask = 0o077
 graceful_timeout = settings.ENGINE_DRAIN_SECONDS + 5

@@ -64,5 +64,7 @@ def configuration(style: str, level: str) -> dict[str, Any]:
             "django.request": {"level": "ERROR"},
             "apscheduler": {"level": "WARNING"},
             "celery": {"level": "WARNING"},
+            # A queue of requests is no event by itself.
+            "waitress.queue": {"level": "ERROR"},
         },
     }

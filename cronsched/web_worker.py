@@ -1,0 +1,194 @@
+"""Gunicorn's worker that reads whole requests before a thread works on them, and lets no client hold a thread.
+
+Gunicorn's threads read the request themselves, so a few hundred clients that send half a request take the service away.
+Here waitress reads requests and writes answers in one loop; its threads see complete requests only. On top of it:
+
+- a request has a time in which it must be complete, and an answer one in which it must be taken;
+- where the connections are used up, the one that has waited longest without a request is closed for a new one;
+- errors below the application have the API's shape.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import resource
+import socket
+import time
+from contextlib import suppress
+from typing import Any, ClassVar
+
+from gunicorn.workers.base import Worker
+from waitress import wasyncore
+from waitress.adjustments import Adjustments
+from waitress.channel import HTTPChannel
+from waitress.parser import HTTPRequestParser, ParsingError
+from waitress.server import TcpWSGIServer
+from waitress.task import ErrorTask, ThreadedTaskDispatcher
+
+from cronsched import settings
+
+# In seconds. A body may be large, and the line slow.
+HEAD_SECONDS = 15.0
+BODY_SECONDS = 120.0
+ANSWER_SECONDS = 120.0
+_POLL_SECONDS = 0.25
+CONNECTIONS = 2000
+_SPARE = 100
+_UNREAD_ROUNDS = 16
+_LARGEST_HEAD = 32 * 1024
+_MESSAGES = {
+    400: ("Bad request", "The request is not valid HTTP."),
+    413: ("Body too large", f"At most {settings.MAX_UPLOAD_BYTES // 1024} KiB can be sent. Send less at once."),
+    431: ("Header too large", f"At most {_LARGEST_HEAD // 1024} KiB of address and headers can be sent."),
+    500: ("Internal server error", "Something went wrong on our side."),
+    501: ("Not implemented", "This transfer encoding is not supported: send the body plain or chunked."),
+}
+
+
+class JsonErrorTask(ErrorTask):  # type: ignore[misc]  # waitress has no types
+    """Answers what never reached the application, in the shape of the API's errors."""
+
+    def execute(self) -> None:
+        code = int(self.request.error.code)
+        error, message = _MESSAGES.get(code, _MESSAGES[400])
+        body = json.dumps({"error": error, "message": f"{error}. {message}"}).encode()
+        self.status = f"{code} {error}"
+        self.response_headers = [("Content-Type", "application/json"), ("Connection", "close")]
+        self.set_close_on_finish()
+        self.content_length = len(body)
+        self.write(body)
+
+
+class Parser(HTTPRequestParser):  # type: ignore[misc]
+    """Refuses what HTTP/1.1 forbids and waitress lets through."""
+
+    def parse_header(self, header_plus: bytes) -> None:
+        super().parse_header(header_plus)
+        if self.version == "1.1" and "HOST" not in self.headers:
+            # RFC 9112 section 3.2.
+            raise ParsingError("Host is missing")
+        if self.chunked and "CONTENT_LENGTH" in self.headers:
+            # RFC 9112 section 6.3: an attempt to smuggle a request.
+            raise ParsingError("Content-Length beside Transfer-Encoding")
+
+
+class Channel(HTTPChannel):  # type: ignore[misc]
+    """One connection; it knows since when it has been reading a request and writing an answer."""
+
+    error_task_class = JsonErrorTask
+    parser_class = Parser
+    reading_since = 0.0
+    writing_since = 0.0
+
+    def received(self, data: bytes) -> bool:
+        done = bool(super().received(data))
+        if self.request is None:
+            self.reading_since = 0.0
+        elif not self.reading_since:
+            self.reading_since = time.time()
+        return done
+
+    def handle_close(self) -> None:
+        """Close; bytes that nobody read would make the system send a reset, which can overtake the answer."""
+        if self.socket is not None:
+            with suppress(OSError):
+                for _round in range(_UNREAD_ROUNDS):
+                    if not self.socket.recv(65536):
+                        break
+        super().handle_close()
+
+    def is_overdue(self, now: float) -> bool:
+        """Whether the client has taken longer than it may. To be asked often."""
+        if self.total_outbufs_len and not self.writing_since:
+            self.writing_since = now
+        elif not self.total_outbufs_len:
+            self.writing_since = 0.0
+        partial = self.request
+        limit = BODY_SECONDS if partial is not None and partial.headers_finished else HEAD_SECONDS
+        is_slow_to_send = partial is not None and bool(self.reading_since) and now - self.reading_since > limit
+        return is_slow_to_send or bool(self.writing_since and now - self.writing_since > ANSWER_SECONDS)
+
+    @property
+    def is_busy(self) -> bool:
+        return bool(self.requests or self.total_outbufs_len)
+
+
+class Server(TcpWSGIServer):  # type: ignore[misc]
+    """The server of one listening socket."""
+
+    channel_class = Channel
+
+    def maintenance(self, now: float) -> None:
+        for channel in list(self.active_channels.values()):
+            idle = not channel.is_busy and now - channel.last_activity > self.adj.channel_timeout
+            if idle or channel.is_overdue(now):
+                # At once: the socket of a client that reads nothing is never writable.
+                channel.handle_close()
+
+    def handle_accept(self) -> None:
+        if len(self.active_channels) >= CONNECTIONS:
+            waiting = (one for one in self.active_channels.values() if not one.is_busy)
+            longest = min(waiting, key=lambda one: one.last_activity, default=None)
+            if longest is not None:
+                longest.handle_close()
+        super().handle_accept()
+
+
+class BufferingWorker(Worker):  # type: ignore[misc]  # gunicorn has no types
+    """A process that serves; gunicorn starts, watches and stops it."""
+
+    _map: ClassVar[dict[int, Any]] = {}
+
+    def run(self) -> None:
+        _raise_file_limit()
+        threads = ThreadedTaskDispatcher()
+        threads.set_thread_count(self.cfg.threads)
+        servers = [self._serve(one.sock, threads) for one in self.sockets]
+        while self.alive and self.ppid == os.getppid():
+            self.notify()
+            wasyncore.poll2(_POLL_SECONDS, self._map)
+        self._drain(servers)
+        threads.shutdown(timeout=1)
+        wasyncore.close_all(self._map)
+
+    def _serve(self, listener: socket.socket, threads: ThreadedTaskDispatcher) -> Server:
+        adjustments = Adjustments(
+            sockets=[listener],
+            threads=self.cfg.threads,
+            connection_limit=CONNECTIONS + _SPARE,
+            channel_timeout=self.cfg.keepalive,
+            cleanup_interval=1,
+            max_request_header_size=_LARGEST_HEAD,
+            max_request_body_size=settings.MAX_UPLOAD_BYTES + 64 * 1024,
+            # `cronsched.middleware.ClientAddress` knows which proxies are trusted.
+            clear_untrusted_proxy_headers=False,
+            ident=None,
+            log_socket_errors=False,
+        )
+        info = (listener.family, listener.type, listener.proto, listener.getsockname())
+        return Server(
+            self.wsgi, self._map, True, listener, dispatcher=threads, adj=adjustments, sockinfo=info, bind_socket=False
+        )
+
+    def _drain(self, servers: list[Server]) -> None:
+        """Accept nothing more, and let requests under way end."""
+        until = time.monotonic() + self.cfg.graceful_timeout
+        for server in servers:
+            server.accepting = False
+        while time.monotonic() < until:
+            self.notify()
+            channels = [one for server in servers for one in list(server.active_channels.values())]
+            if not any(one.is_busy for one in channels):
+                return
+            wasyncore.poll2(_POLL_SECONDS, self._map)
+
+
+def _raise_file_limit() -> None:
+    """A connection is an open file: allow as many as the system lets this process have."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    wanted = 4 * CONNECTIONS
+    if soft != resource.RLIM_INFINITY and soft < wanted:
+        resource.setrlimit(
+            resource.RLIMIT_NOFILE, (wanted if hard == resource.RLIM_INFINITY else min(wanted, hard), hard)
+        )
