@@ -55,6 +55,7 @@ UNFOLD = {
                     _list(_("Categories"), "label", "taxonomy_category"),
                     _list(_("PIC teams"), "groups", "taxonomy_picteam"),
                     _list(_("GitHub credentials"), "vpn_key", "settings_app_githubcredential"),
+                    _list(_("GITHUB_TOKEN"), "key", "settings_app_environmenttoken"),
                     _list(_("Users"), "person", "accounts_user"),
                 ],
             },

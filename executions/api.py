@@ -62,7 +62,9 @@ class ExecutionsView(APIView):
         # While a history is being deleted, the kept total is not the list's.
         total = _total(found, request.query_params) if kept is everything else None
         page = Page.of(found, request.query_params, total=total)
-        return Response({"executions": NamedExecutionSerializer.of_all(page.items), **page.body()})
+        return Response(
+            {"executions": NamedExecutionSerializer.of_all(page.items, reader=require_login(request)), **page.body()}
+        )
 
 
 class StatisticsView(APIView):
@@ -107,7 +109,8 @@ class ExecutionView(APIView):
 
     @endpoint(shape("ExecutionDetail", execution=NamedExecutionSerializer()), 404)
     def get(self, request: Request, execution_id: str) -> Response:
-        return Response({"execution": NamedExecutionSerializer.of(services.get_execution(execution_id))})
+        execution = services.get_execution(execution_id)
+        return Response({"execution": NamedExecutionSerializer.of(execution, reader=require_login(request))})
 
 
 class CancelView(APIView):
@@ -148,7 +151,9 @@ class JobExecutionsView(APIView):
                 "job_id": str(job.pk),
                 "job_name": job.name,
                 "total_executions": found.count(),
-                "executions": ExecutionSerializer.of_all(found[:limit]),
+                "executions": ExecutionSerializer.of_all(
+                    found.select_related("job")[:limit], reader=require_login(request)
+                ),
             }
         )
 
@@ -179,7 +184,7 @@ class JobStatisticsView(APIView):
     def get(self, request: Request, job_id: str) -> Response:
         job = get_job(job_id)
         counts = rollups.counts(DateRange(None, None), job.pk)
-        latest = Execution.objects.newest_first().filter(job=job).first()
+        latest = Execution.objects.newest_first().filter(job=job).select_related("job").first()
         average = counts.success_average
         return Response(
             {
@@ -193,7 +198,7 @@ class JobStatisticsView(APIView):
                     "success_rate": _rate(counts),
                     "average_duration_seconds": None if average is None else round(average, 2),
                 },
-                "latest_execution": ExecutionSerializer.of(latest) if latest else None,
+                "latest_execution": ExecutionSerializer.of(latest, reader=require_login(request)) if latest else None,
             }
         )
 
@@ -214,7 +219,8 @@ class JobExecutionView(APIView):
     def get(self, request: Request, job_id: str, execution_id: str) -> Response:
         job = get_job(job_id)
         execution = services.get_execution(execution_id, job=job)
-        return Response({"job": {"id": str(job.pk), "name": job.name}, "execution": ExecutionSerializer.of(execution)})
+        shown = ExecutionSerializer.of(execution, reader=require_login(request))
+        return Response({"job": {"id": str(job.pk), "name": job.name}, "execution": shown})
 
 
 class ExecuteView(APIView):

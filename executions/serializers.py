@@ -8,7 +8,10 @@ from rest_framework import serializers
 
 from core.api import openapi
 from core.api.timestamps import utc_ms
+from core.masking import masked_text
 from executions.models import Execution, Status, TriggerType
+from executions.targets import shown_target
+from jobs.services import may_read_secrets
 from jobs.targets import kinds
 
 
@@ -36,6 +39,20 @@ class ExecutionSerializer(openapi.Representation[Execution]):
     run_duration_seconds = serializers.FloatField(allow_null=True)
 
     def to_representation(self, execution: Execution) -> dict[str, Any]:
+        shown = self._plain(execution)
+        reader = self.context.get("reader")
+        if reader is not None and not may_read_secrets(execution.job.created_by_id, reader):
+            shown["target"] = shown_target(execution.execution_type, execution.target)
+            for name in ("output", "error_message"):
+                shown[name] = masked_text(shown[name]) if shown[name] else None
+            shown["attempts"] = [
+                {key: masked_text(value) if isinstance(value, str) else value for key, value in one.items()}
+                for one in shown["attempts"]
+            ]
+        return shown
+
+    @staticmethod
+    def _plain(execution: Execution) -> dict[str, Any]:
         return {
             "id": str(execution.id),
             "job_id": str(execution.job_id),

@@ -53,6 +53,8 @@ def trigger_now(job_id: Any, data: Mapping[str, Any], *, by: User) -> Execution:
         validation.metadata(data["metadata"], error="Invalid payload") if data.get("metadata") is not None else None
     )
     token = _token(data)
+    if not token and (target != job.target or metadata is not None):
+        target.check_credential(job.github_credential_id, job.pic_team_id, by)
     overrides: dict[str, Any] = {} if target == job.target else {"target": str(target)}
     if metadata is not None:
         overrides["metadata"] = metadata
@@ -129,6 +131,7 @@ def try_target(data: Mapping[str, Any], *, by: User) -> dict[str, Any]:
     if target is None:
         raise parsing.missing_target()
     tried = deliverable(target)
+    tried.check_credential(None, None, by)
     name = payload.text(data.get("name"), "name", limit=255)
     answer: dict[str, Any] = {"ok": False, "type": tried.short_name}
     with _trial(by):

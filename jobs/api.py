@@ -88,13 +88,13 @@ class JobsView(APIView):
         if unchanged is not None:
             return unchanged
         jobs = _filtered(request)
-        now = timezone.now()
+        now, reader = timezone.now(), require_login(request)
         if {"page", "limit"} & set(request.query_params):
             page = Page.of(jobs, request.query_params)
-            shown = JobSerializer.of_all(map(JobRow.of, page.items), now=now)
+            shown = JobSerializer.of_all(map(JobRow.of, page.items), now=now, reader=reader)
             body = {"count": len(shown), "jobs": shown, **page.body()}
         else:
-            shown = JobSerializer.of_all(JobRow.all_of(jobs), now=now)
+            shown = JobSerializer.of_all(JobRow.all_of(jobs), now=now, reader=reader)
             body = {"count": len(shown), "jobs": shown}
         return Response(body, headers={"ETag": etag, "Cache-Control": "private, no-cache", "Vary": "Authorization"})
 
@@ -113,7 +113,8 @@ class JobView(APIView):
 
     @endpoint(shape("JobDetail", job=JobSerializer()), 404)
     def get(self, request: Request, job_id: str) -> Response:
-        return Response({"job": JobSerializer.of(JobRow.of(services.get_job(job_id)))})
+        job = JobRow.of(services.get_job(job_id))
+        return Response({"job": JobSerializer.of(job, reader=require_login(request))})
 
     @endpoint(_JOB_ANSWER, 403, 404, body=JobChanges)
     def put(self, request: Request, job_id: str) -> Response:

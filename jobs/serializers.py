@@ -19,6 +19,8 @@ from rest_framework import serializers
 
 from core.api import openapi
 from core.api.timestamps import local_iso, utc_ms
+from core.masking import masked, masked_url
+from jobs import services
 from jobs.field_traits import JobField, job_fields
 from jobs.models import Job, fire_within, not_before
 from jobs.schedules.schedule import CronError, schedule_of
@@ -218,6 +220,9 @@ class JobSerializer(openapi.Representation[JobRow]):
         shown["next_execution_at"] = local_iso(_next_execution_at(shown, now), settings.SCHEDULER_ZONE)
         for key, write in self._writers:
             shown[key] = write(shown[key])
+        reader = self.context.get("reader")
+        if reader is not None and not services.may_read_secrets(shown["created_by"], reader):
+            shown["metadata"], shown["target_url"] = masked(shown["metadata"]), masked_url(shown["target_url"] or "")
         options = shown.pop("target_options")
         for name in self._options:
             shown[name] = options.get(name) or None

@@ -5,6 +5,7 @@ from __future__ import annotations
 import datetime as dt
 from collections.abc import Iterable, Mapping
 from typing import Any
+from uuid import UUID
 
 from django.conf import settings
 from django.db import IntegrityError, transaction
@@ -13,19 +14,22 @@ from django.utils import timezone
 from accounts.models import User
 from core.api import payload
 from core.api.errors import Checks, Forbidden, Invalid, NotFound, invalid_field, missing_fields
+from core.masking import masked, masked_url
 from jobs import change_log, validation
 from jobs.models import Job, Revision, today
 from jobs.signals import ChangeKind, JobChange, announce
 from jobs.targets import parsing
 from jobs.targets.kinds import Target
 
+# Fields that decide what a credential does.
+_OF_DISPATCH = {"github_credential", "github_ref", "metadata", "pic_team"}
 REQUIRED = ("name", "cron_expression", "end_date")
 
 
 @transaction.atomic
 def create_job(data: Mapping[str, Any], *, by: User | None) -> Job:
     """Create a job from the contract's fields. Its first fire time is strictly after now."""
-    job = Job(**clean_new(data), created_by=by)
+    job = Job(**clean_new(data, by=by), created_by=by)
     return add_jobs([job], by=by)[0]
 
 
@@ -53,7 +57,7 @@ def update_job(job_id: Any, data: Mapping[str, Any], *, by: User) -> Job:
     """Change the given fields. Changes apply at once, but a fire time that is already due still fires."""
     job = get_job(job_id, lock=True)
     require_owner(job, by)
-    return _store(job, clean_changes(job, data), by)
+    return _store(job, clean_changes(job, data, by=by), by)
 
 
 @transaction.atomic
@@ -135,6 +139,18 @@ def may_touch(job: Job, user: User) -> bool:
     return user.is_admin or (user.may_create_jobs and job.created_by_id == user.pk)
 
 
+def may_read_secrets(owner_id: Any, reader: User | None) -> bool:
+    """Whether somebody sees the metadata and URLs of a job in clear: its owner and admins; None is an operator."""
+    return reader is None or reader.is_admin or str(owner_id) == str(reader.pk)
+
+
+def masked_for(job: Job, reader: User | None) -> Job:
+    """The job, with secret values masked for whoever may not read them. It is only to be shown, never to be saved."""
+    if not may_read_secrets(job.created_by_id, reader):
+        job.metadata, job.target_url = masked(job.metadata), masked_url(job.target_url)
+    return job
+
+
 def require_owner(job: Job, user: User) -> None:
     """Raise `Insufficient permissions` unless `may_touch`."""
     if not may_touch(job, user):
@@ -147,7 +163,7 @@ def job_expired(end_date: dt.date) -> Invalid:
     )
 
 
-def clean_new(data: Mapping[str, Any]) -> dict[str, Any]:
+def clean_new(data: Mapping[str, Any], *, by: User | None) -> dict[str, Any]:
     """The columns of a new job, or the contract's error for the first invalid field."""
     missing = [name for name in REQUIRED if data.get(name) is None]
     if missing:
@@ -188,14 +204,19 @@ def clean_new(data: Mapping[str, Any]) -> dict[str, Any]:
             target.check_metadata(values["metadata"])
     checks.finish()
     assert target is not None
+    target.check_credential(_id(values.get("github_credential")), values["pic_team"].pk, by)
     return {**values, **target.columns()}
+
+
+def _id(row: Any) -> UUID | None:
+    return row.pk if row is not None else None
 
 
 def _team(data: Mapping[str, Any]) -> Any:
     return data["pic_team"] if data.get("pic_team") is not None else data.get("pic_team_slug")
 
 
-def clean_changes(job: Job, data: Mapping[str, Any]) -> dict[str, Any]:
+def clean_changes(job: Job, data: Mapping[str, Any], *, by: User | None) -> dict[str, Any]:
     """The columns that an update changes, or the contract's error for the first invalid field."""
     values: dict[str, Any] = {}
     checks = Checks()
@@ -238,6 +259,9 @@ def clean_changes(job: Job, data: Mapping[str, Any]) -> dict[str, Any]:
         _check_not_ended(job, values)
     checks.finish()
     assert target is not None
+    if target != job.target or any(getattr(job, name) != values[name] for name in _OF_DISPATCH & set(values)):
+        credential, team = values.get("github_credential", job.github_credential), values.get("pic_team", job.pic_team)
+        target.check_credential(_id(credential), team.pk, by)
     return {**values, **target.columns()}
 
 

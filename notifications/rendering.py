@@ -16,8 +16,7 @@ from django.utils import timezone
 from accounts.models import User
 from core import page_links
 from core.masking import masked_text
-from executions.recording import Finished
-from executions.targets import target_kind
+from executions.targets import shown_target
 from jobs import signed_links
 from jobs.models import Job
 from notifications.alert_rules import Alert, AlertKind
@@ -49,7 +48,7 @@ def summary(alert: Alert) -> str:
     kind, finished = alert.kind, alert.finished
     if kind is AlertKind.FAILED and finished:
         times = f" ({alert.failures} failures since {_local(alert.since)})" if alert.failures > 1 else ""
-        return f"failed: {finished.outcome.error}{times}"
+        return f"failed: {masked_text(finished.outcome.error)}{times}"
     if kind is AlertKind.RECOVERED:
         return f"has recovered: it was failing for {_span(alert)}, {alert.failures} runs failed"
     if kind is AlertKind.STILL_FAILING:
@@ -85,7 +84,8 @@ def _email(alert: Alert, address: str) -> Message:
         "words": summary(alert),
         "bad": alert.kind in _BAD,
         "finished": finished,
-        "target": shown_target(finished) if finished else "",
+        "reason": masked_text(finished.outcome.error) if finished else "",
+        "target": shown_target(finished.kind, finished.target) if finished else "",
         "completed_at": finished.completed_at.astimezone(settings.SCHEDULER_ZONE) if finished else None,
         "zone": str(settings.SCHEDULER_ZONE),
         "link": job_link(alert.job),
@@ -280,14 +280,6 @@ def _ending_email(week: str, address: str, jobs: Sequence[Job]) -> Message:
         text=render_to_string("notifications/ending.txt", context),
         html=render_to_string("notifications/ending.html", context),
     )
-
-
-def shown_target(finished: Finished) -> str:
-    """The target without its secret parts; the text itself may be none that its kind can read."""
-    try:
-        return target_kind(finished.kind).parse(finished.target).shown()
-    except ValueError:
-        return masked_text(finished.target.partition("?")[0])
 
 
 def unsubscribe_link(job: Job, address: str) -> str:

@@ -20,6 +20,7 @@ from uuid_utils.compat import uuid7
 
 from accounts.models import User
 from core.db.executemany import insert_new
+from core.masking import masked_text
 from core.runtime import request_context
 from executions.models import Status
 from executions.recording import Finished
@@ -159,7 +160,7 @@ def _outcome(finished: Finished) -> tuple[Any, ...]:
     """The columns of an outcome's event. Built directly, because thousands may arrive at once."""
     failed = finished.status == Status.FAILED
     shown = in_app(Kind.FAILED if failed else Kind.COMPLETED)
-    what = f"failed: {finished.outcome.error}" if failed else "completed successfully."
+    what = f"failed: {masked_text(finished.outcome.error)}" if failed else "completed successfully."
     return (
         uuid7(),
         shown.title,

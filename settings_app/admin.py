@@ -15,8 +15,17 @@ from unfold.widgets import UnfoldAdminPasswordWidget, UnfoldAdminTextareaWidget
 from core import page_links
 from core.admin import ProductAdmin
 from core.api.errors import DomainError
-from settings_app import services
-from settings_app.models import PREFERENCE_FLAGS, GitHubCredential, Preferences, SlackSettings, UiPreferences
+from settings_app import credential_rights, services
+from settings_app.models import (
+    PREFERENCE_FLAGS,
+    EnvironmentToken,
+    GitHubCredential,
+    Preferences,
+    SlackSettings,
+    UiPreferences,
+)
+
+RIGHTS = ("usable_by", "repositories", "teams")
 
 
 class SlackSettingsForm(forms.ModelForm[SlackSettings]):
@@ -47,8 +56,25 @@ class SlackSettingsForm(forms.ModelForm[SlackSettings]):
         return data
 
 
+class SingleRowAdmin(ProductAdmin):
+    """A model with one row: its list leads to the form of it."""
+
+    def changelist_view(self, request: HttpRequest, extra_context: Any = None) -> Any:
+        if not self.has_view_permission(request):
+            raise PermissionDenied
+        pk, options = self.model.current().pk, self.model._meta
+        return HttpResponseRedirect(reverse(f"admin:{options.app_label}_{options.model_name}_change", args=[pk]))
+
+    def has_add_permission(self, request: HttpRequest) -> bool:
+        """The list creates the row."""
+        return False
+
+    def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        return False
+
+
 @admin.register(SlackSettings)
-class SlackSettingsAdmin(ProductAdmin):
+class SlackSettingsAdmin(SingleRowAdmin):
     """The single row of Slack settings."""
 
     form = SlackSettingsForm
@@ -58,26 +84,23 @@ class SlackSettingsAdmin(ProductAdmin):
 
     change_form_before_template = "settings_app/slack_tools.html"
 
-    def changelist_view(self, request: HttpRequest, extra_context: Any = None) -> Any:
-        """There is one row, so the list redirects to its form."""
-        if not self.has_view_permission(request):
-            raise PermissionDenied
-        pk = SlackSettings.current().pk
-        return HttpResponseRedirect(reverse("admin:settings_app_slacksettings_change", args=[pk]))
-
     def change_view(self, request: HttpRequest, object_id: str, form_url: str = "", extra_context: Any = None) -> Any:
         """The form, with the URL of the test button."""
         context = {**(extra_context or {}), "test_url": page_links.path_of("slack_test")}
         return super().change_view(request, object_id, form_url, context)
 
-    def has_add_permission(self, request: HttpRequest) -> bool:
-        return not SlackSettings.objects.exists()
 
-    def has_delete_permission(self, request: HttpRequest, obj: SlackSettings | None = None) -> bool:
-        return False
+class RightsForm(forms.ModelForm[Any]):
+    """The rights of a token."""
+
+    def clean_repositories(self) -> str:
+        try:
+            return credential_rights.cleaned(self.cleaned_data["repositories"])
+        except DomainError as exc:
+            raise ValidationError(exc.message) from exc
 
 
-class GitHubCredentialForm(forms.ModelForm[GitHubCredential]):
+class GitHubCredentialForm(RightsForm, forms.ModelForm[GitHubCredential]):
     """Secrets are not shown again; an empty field keeps the stored one."""
 
     new_token = forms.CharField(
@@ -100,7 +123,7 @@ class GitHubCredentialForm(forms.ModelForm[GitHubCredential]):
 
     class Meta:
         model = GitHubCredential
-        fields = ("name", "kind", "app_id", "installation_id")
+        fields = ("name", "kind", "app_id", "installation_id", *RIGHTS)
 
     def clean(self) -> dict[str, Any]:
         data = super().clean() or {}
@@ -132,8 +155,9 @@ class GitHubCredentialAdmin(ProductAdmin):
     """Named credentials that jobs select."""
 
     form = GitHubCredentialForm
-    list_display = ("name", "kind", "problem", "expires_at", "updated_at")
-    list_filter = ("kind",)
+    list_display = ("name", "kind", "usable_by", "problem", "expires_at", "updated_at")
+    list_filter = ("kind", "usable_by")
+    filter_horizontal = ("teams",)
     search_fields = ("name",)
     readonly_fields = ("problem", "expires_at", "created_at", "updated_at")
     fields = (
@@ -143,6 +167,7 @@ class GitHubCredentialAdmin(ProductAdmin):
         "app_id",
         "installation_id",
         "new_private_key",
+        *RIGHTS,
         "problem",
         "expires_at",
         "created_at",
@@ -154,6 +179,17 @@ class GitHubCredentialAdmin(ProductAdmin):
         """The form, with the URL of the button that checks the credential."""
         context = {**(extra_context or {}), "check_url": page_links.path_of("credential_check", object_id)}
         return super().change_view(request, object_id, form_url, context)
+
+
+@admin.register(EnvironmentToken)
+class EnvironmentTokenAdmin(SingleRowAdmin):
+    """Who may use GITHUB_TOKEN."""
+
+    form = RightsForm
+    list_display = ("__str__", "usable_by", "updated_at")
+    readonly_fields = ("updated_at",)
+    fields = (*RIGHTS, "updated_at")
+    filter_horizontal = ("teams",)
 
 
 @admin.register(Preferences)

@@ -54,6 +54,65 @@ class SlackSettings(models.Model):
         return cls.objects.get_or_create(pk=cls.SINGLETON)[0]
 
 
+class CredentialRights(models.Model):
+    """Who may use a GitHub token, and for which workflows.
+
+    The role counts when somebody saves a job, runs it with other values or tries it; team and repository count at every
+    dispatch as well.
+    """
+
+    class Roles(models.TextChoices):
+        ADMINS = "admins", _("Admins")
+        USERS = "users", _("Admins and users")
+
+    usable_by = models.CharField(
+        _("usable by"),
+        max_length=10,
+        choices=Roles.choices,
+        default=Roles.ADMINS,
+        # Of credentials that were stored before there were rights: their jobs go on.
+        db_default=Roles.USERS,
+        help_text=_("Who may save, change and try jobs that use it. Jobs that admins have set up run for everybody."),
+    )
+    repositories = models.TextField(
+        _("repositories"),
+        blank=True,
+        db_default="",
+        help_text=_("One a line: owner/repo, owner/*, or owner/repo/workflow.yml. Empty: all that the token reaches."),
+    )
+    teams = models.ManyToManyField(
+        "taxonomy.PicTeam",
+        verbose_name=_("PIC teams"),
+        blank=True,
+        related_name="+",
+        help_text=_("The teams whose jobs may use it. Empty: all."),
+    )
+
+    class Meta:
+        abstract = True
+
+
+class EnvironmentToken(CredentialRights):
+    """The rights of `GITHUB_TOKEN`, one row. New installations keep it to admins."""
+
+    SINGLETON = 1
+
+    id = models.PositiveSmallIntegerField(primary_key=True, default=SINGLETON, editable=False)
+    updated_at = models.DateTimeField(_("updated at"), auto_now=True)
+
+    class Meta:
+        verbose_name = verbose_name_plural = _("GITHUB_TOKEN of the environment")
+        constraints = [models.CheckConstraint(name="environment_token_is_one_row", condition=Q(id=1))]
+
+    def __str__(self) -> str:
+        return "GITHUB_TOKEN"
+
+    @classmethod
+    def current(cls) -> EnvironmentToken:
+        """The row; created with defaults at the first read."""
+        return cls.objects.get_or_create(pk=cls.SINGLETON)[0]
+
+
 class GitHubCredentialManager(models.Manager["GitHubCredential"]):
     """Defers the encrypted columns, so that a lost key does not break every page that names a credential."""
 
@@ -61,7 +120,7 @@ class GitHubCredentialManager(models.Manager["GitHubCredential"]):
         return super().get_queryset().defer("token", "private_key")
 
 
-class GitHubCredential(models.Model):
+class GitHubCredential(CredentialRights):
     """A token, or an installation of a GitHub App, with which jobs dispatch and follow workflows. Its secrets are not
     shown again.
 

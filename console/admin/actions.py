@@ -13,6 +13,7 @@ from django.template.response import TemplateResponse
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
+from accounts.permissions import require_login
 from audit import events
 from audit.events import Event
 from console.admin.forms import ExtendForm, MoveForm
@@ -115,18 +116,20 @@ def _ask(
 
 @admin.action(description=gettext_lazy("Export as CSV"), permissions=["view"])
 def export_csv(model_admin: Any, request: HttpRequest, queryset: QuerySet[Job]) -> HttpResponse:
-    return _export(queryset, "csv", "text/csv; charset=utf-8", write_csv)
+    return _export(request, queryset, "csv", "text/csv; charset=utf-8", write_csv)
 
 
 @admin.action(description=gettext_lazy("Export as JSON"), permissions=["view"])
 def export_json(model_admin: Any, request: HttpRequest, queryset: QuerySet[Job]) -> HttpResponse:
-    return _export(queryset, "json", "application/json", write_json)
+    return _export(request, queryset, "json", "application/json", write_json)
 
 
-def _export(jobs: QuerySet[Job], suffix: str, content_type: str, write: Callable[..., int]) -> HttpResponse:
+def _export(
+    request: HttpRequest, jobs: QuerySet[Job], suffix: str, content_type: str, write: Callable[..., int]
+) -> HttpResponse:
     answer = HttpResponse(content_type=content_type)
     answer["Content-Disposition"] = f'attachment; filename="jobs.{suffix}"'
-    count = write(jobs.select_related(*RELATED), answer)
+    count = write(jobs.select_related(*RELATED), answer, reader=require_login(request))
     events.note(Event.EXPORTED, "jobs", count=count, format=suffix)
     return answer
 

@@ -20,6 +20,7 @@ from console.pages import execution as execution_page
 from console.templatetags.console import duration
 from core.admin import ReadOnlyAdmin
 from core.api.errors import DomainError
+from core.masking import masked_text
 from executions import services
 from executions.models import OPEN, Execution, Worker
 from jobs.services import get_job, may_touch
@@ -75,7 +76,7 @@ class ExecutionAdmin(ReadOnlyAdmin):
 
     @admin.display(description=gettext_lazy("Reason"))
     def error(self, execution: Execution) -> str:
-        return execution.error_message[:80]
+        return masked_text(execution.error_message)[:80]
 
     def change_view(
         self, request: HttpRequest, object_id: str, form_url: str = "", extra_context: Any = None

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, ClassVar
 
 from django import forms
 from django.utils.translation import gettext_lazy as _
@@ -14,6 +14,7 @@ from unfold.widgets import (
     UnfoldAdminTextareaWidget,
 )
 
+from accounts.models import User
 from core.api.errors import DomainError
 from jobs import services
 from jobs.field_traits import declared
@@ -69,6 +70,9 @@ class JobForm(forms.ModelForm[Job]):
         help_text=_("One a line."),
     )
 
+    # The user who fills the form in.
+    acting: ClassVar[User | None] = None
+
     class Meta:
         model = Job
         fields = form_fields()
@@ -117,9 +121,9 @@ class JobForm(forms.ModelForm[Job]):
             return data
         try:
             if self.instance._state.adding:
-                values = services.clean_new(self.payload())
+                values = services.clean_new(self.payload(), by=self.acting)
             else:
-                values = services.clean_changes(services.get_job(self.instance.pk), self.payload())
+                values = services.clean_changes(services.get_job(self.instance.pk), self.payload(), by=self.acting)
         except DomainError as exc:
             for name, texts in (exc.fields or {"": [exc.message]}).items():
                 self.add_error(name if name in self.fields else None, texts)

@@ -102,7 +102,12 @@ class JobAdmin(ProductAdmin):
     def get_form(self, request: HttpRequest, obj: Job | None = None, change: bool = False, **kwargs: Any) -> Any:
         """The form class with a field for each target field without a column."""
         form = super().get_form(request, obj, change=change, **{**kwargs, "fields": form_fields()})
-        return type(form.__name__, (form,), option_fields())
+        return type(form.__name__, (form,), {**option_fields(), "acting": request.user})
+
+    def get_object(self, request: HttpRequest, object_id: str, from_field: str | None = None) -> Job | None:
+        """The job; whoever may not change it sees its secrets masked."""
+        job: Job | None = super().get_object(request, object_id, from_field)
+        return services.masked_for(job, require_login(request)) if job else None
 
     def get_changelist(self, request: HttpRequest, **kwargs: Any) -> type[ChangeList]:
         return JobChangeList
@@ -230,7 +235,7 @@ class JobAdmin(ProductAdmin):
 
     def check_workflow(self, request: HttpRequest) -> HttpResponseBase:
         """Compare the form's metadata with the inputs of its workflow file, without saving."""
-        return self._try(request, lambda: job_page.checked_workflow(request.POST))
+        return self._try(request, lambda: job_page.checked_workflow(request.POST, by=require_login(request)))
 
     def _try(self, request: HttpRequest, work: Callable[[], dict[str, Any]]) -> HttpResponseBase:
         if request.method != "POST" or not self.has_add_permission(request):

@@ -13,6 +13,7 @@ from django.utils.http import url_has_allowed_host_and_scheme
 from django.utils.translation import gettext as _
 from django.utils.translation import ngettext
 
+from accounts.models import User
 from audit import events
 from audit.events import Event
 from audit.models import ChangeRecord
@@ -96,7 +97,7 @@ def test_body(form: Mapping[str, str]) -> dict[str, Any]:
     return {**body, **{one.name: form.get(one.name, "") for one in fields}}
 
 
-def checked_workflow(form: Mapping[str, str]) -> dict[str, Any]:
+def checked_workflow(form: Mapping[str, str], *, by: User) -> dict[str, Any]:
     """The comparison of the form's metadata with the workflow file: `{"ok", "message"}`. Raises like `test_body`, and
     `DomainError`.
     """
@@ -105,8 +106,10 @@ def checked_workflow(form: Mapping[str, str]) -> dict[str, Any]:
     if not isinstance(target, DeliverableTarget):
         return {"ok": False, "message": _("This job calls a webhook; it has no workflow.")}
     metadata = validation.metadata(body["metadata"])
-    events.note(Event.WORKFLOW_CHECKED, target.shown())
-    return target.check(metadata, form, _uuid(form.get("github_credential", "")))
+    credential = _uuid(form.get("github_credential", ""))
+    target.check_credential(credential, _uuid(form.get("pic_team", "")), by)
+    events.note(Event.WORKFLOW_CHECKED, target.shown(), by=by)
+    return target.check(metadata, form, credential)
 
 
 def way_back(request: HttpRequest, otherwise: str) -> str:

@@ -1,10 +1,11 @@
-"""Number formats of the console's templates."""
+"""Formats of the console's templates."""
 
 from __future__ import annotations
 
 from django import template
 
 from core.api.timestamps import zone_name
+from core.masking import masked_text
 from executions.models import Status
 
 register = template.Library()
@@ -20,6 +21,12 @@ def zone() -> str:
 def svg(number: float) -> str:
     """A number for an SVG attribute, independent of the language."""
     return f"{number:g}"
+
+
+@register.filter
+def without_secrets(text: object) -> str:
+    """Text in which values of secret-sounding names are masked."""
+    return masked_text(str(text or ""))
 
 
 @register.filter

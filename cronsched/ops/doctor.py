@@ -25,7 +25,7 @@ from jobs.models import Job
 from notifications.models import Message, MessageStatus
 from scheduler.models import Leadership, LeaderTerm
 from scheduler.services import backlog
-from settings_app.models import GitHubCredential, SlackSettings
+from settings_app.models import CredentialRights, EnvironmentToken, GitHubCredential, SlackSettings
 
 _SKEW_SECONDS = 1.0
 _FREE_BYTES = 500 * 2**20
@@ -49,6 +49,7 @@ def examine(*, online: bool = True) -> Iterator[Finding]:
         _execution,
         _proxies,
         _secrets,
+        _credentials,
         _targets,
         _slack,
         _messages,
@@ -189,6 +190,20 @@ def _secrets() -> Iterator[Finding]:
         )
     else:
         yield Finding("secrets", "ok", "all stored secrets can be decrypted")
+
+
+def _credentials() -> Iterator[Finding]:
+    """GitHub tokens with which every user may start every workflow that they reach."""
+    wide = {"usable_by": CredentialRights.Roles.USERS, "repositories": ""}
+    names = [f"'{name}'" for name in GitHubCredential.objects.filter(**wide).values_list("name", flat=True)]
+    names += ["GITHUB_TOKEN"] if settings.GITHUB_TOKEN and EnvironmentToken.objects.filter(**wide).exists() else []
+    if names:
+        yield Finding(
+            "credentials",
+            "note",
+            f"Every user may start any workflow that these tokens reach: {', '.join(names[:5])}",
+            "Name their repositories, or keep them to admins, in the admin under GitHub credentials and GITHUB_TOKEN.",
+        )
 
 
 def _targets() -> Iterator[Finding]:

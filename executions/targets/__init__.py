@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from core.masking import masked_text
 from executions.targets.base import Deliverable, DeliverableTarget, Outcome, Send
 from executions.targets.github.dispatch import GitHubDispatch
 from executions.targets.github.target import GitHubTarget
@@ -36,6 +37,14 @@ def deliverable(target: Target) -> DeliverableTarget:
     return target
 
 
+def shown_target(kind: str, text: str) -> str:
+    """A stored target without its secret parts; the text may be none that its kind can read."""
+    try:
+        return target_kind(kind).parse(text).shown()
+    except ValueError:
+        return masked_text(text.partition("?")[0])
+
+
 __all__ = [
     "Deliverable",
     "DeliverableTarget",
@@ -48,5 +57,6 @@ __all__ = [
     "deliverable",
     "installed_kinds",
     "register_kinds",
+    "shown_target",
     "target_kind",
 ]

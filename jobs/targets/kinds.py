@@ -10,6 +10,7 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from typing import Any, ClassVar, NamedTuple, Self
+from uuid import UUID
 
 from core.api import payload
 from jobs.field_traits import Column
@@ -54,6 +55,12 @@ class Target(ABC):
 
     def check_metadata(self, metadata: Mapping[str, Any], *, error: str = "Invalid metadata") -> None:
         """Raise `Invalid` with this error for metadata that the target cannot take; by default it takes any."""
+        return
+
+    def check_credential(self, credential_id: UUID | None, team_id: UUID | None, by: Any) -> None:
+        """Raise a `DomainError` if `by` may not use the credential of a job of this team for this target; None for
+        `by` is an operator's command. By default a target needs no credential.
+        """
         return
 
     @abstractmethod

@@ -9,8 +9,10 @@ from collections.abc import Iterable
 from operator import attrgetter
 from typing import Any, TextIO
 
+from accounts.models import User
 from jobs.field_traits import JobField, job_fields
 from jobs.models import Job
+from jobs.services import masked_for
 from jobs.transfer.columns import columns, template_titles
 from jobs.transfer.importing import dumps, quoted
 
@@ -18,16 +20,17 @@ from jobs.transfer.importing import dumps, quoted
 RELATED = ("category", "pic_team", "github_credential")
 
 
-def write_csv(jobs: Iterable[Job], out: TextIO) -> int:
+def write_csv(jobs: Iterable[Job], out: TextIO, *, reader: User | None) -> int:
     """Write jobs under the template's titles; returns how many. Mail settings, policies and owners are not included.
 
-    Every cell is quoted, so that it stays one cell in programs that separate by semicolons.
+    Secrets are masked for a `reader` who may not read them; None is an operator. Every cell is quoted, so that it stays
+    one cell in programs that separate by semicolons.
     """
     writer = csv.writer(out, quoting=csv.QUOTE_ALL)
     writer.writerow(template_titles())
     count = 0
     for job in jobs:
-        writer.writerow(_cells(job))
+        writer.writerow(_cells(masked_for(job, reader)))
         count += 1
     return count
 
@@ -48,9 +51,9 @@ def _text(field: JobField, job: Job) -> str:
     return dumps(value) if isinstance(value, dict) else str(value)
 
 
-def write_json(jobs: Iterable[Job], out: TextIO) -> int:
+def write_json(jobs: Iterable[Job], out: TextIO, *, reader: User | None) -> int:
     """Write a list of bodies in the form of `POST /jobs`; returns how many."""
-    bodies = [body_of(job) for job in jobs]
+    bodies = [body_of(masked_for(job, reader)) for job in jobs]
     json.dump(bodies, out, ensure_ascii=False, indent=2)
     out.write("\n")
     return len(bodies)

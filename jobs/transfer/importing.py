@@ -114,7 +114,7 @@ def import_json(
     for number, body in enumerate(bodies, start=1):
         row = SheetRow(number, {})
         try:
-            job = Job(**clean_new(body), created_by=by)
+            job = Job(**clean_new(body, by=by), created_by=by)
             if job.name in names:
                 raise validation.duplicate_name(job.name)
         except DomainError as exc:
@@ -181,6 +181,7 @@ class _Checker:
         metadata = _metadata(cells)
         target = target or parsing.read_row(cells, default_owner=self._default_owner)
         target.check_metadata(metadata, error="Invalid Request Body")
+        target.check_credential(None, team.pk, self._by)
         return Job(
             name=name,
             cron_expression=expression,

@@ -51,7 +51,7 @@ def test_accounts(api: APIClient, user: User, admin: User) -> None:
 
 def test_no_secret_is_in_it(api: APIClient, browser: Client) -> None:
     secret = "https://hooks.slack.example.com/services/T0/B0/very-secret"
-    page = reverse("admin:settings_app_slacksettings_add")
+    page = browser.get(reverse("admin:settings_app_slacksettings_changelist")).headers["Location"]
     browser.post(page, {"is_enabled": "on", "new_webhook_url": secret, "channel": "#x"})
     assert SlackSettings.objects.get().webhook_url == secret
     assert latest(subject="slack_settings").difference["webhook_url"][1] == "(hidden)"

@@ -374,7 +374,7 @@ class TestCommands:
             )
             read = (
                 "from jobs.transfer.exporting import *; import io; o = io.StringIO(); "
-                "write_json(Job.objects.order_by('name'), o); print(o.getvalue())"
+                "write_json(Job.objects.order_by('name'), o, reader=None); print(o.getvalue())"
             )
             before = json.loads(installation.python(read))
             for kind in ("csv", "json"):

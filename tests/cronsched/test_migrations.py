@@ -100,7 +100,7 @@ class TestMigrations:
                     field = apps.get_model(app, operation.model_name)._meta.get_field(operation.name)
                     lacking += (
                         []
-                        if field.null or field.has_db_default()
+                        if field.null or field.many_to_many or field.has_db_default()
                         else [f"{app}.{operation.model_name}.{operation.name}"]
                     )
         assert lacking == []

@@ -85,7 +85,7 @@ def test_audit_export_and_firing_read_what_is_declared(
     job = make_job()
     assert set(snapshot(job)) == set(names(having="audited"))
     out = io.StringIO()
-    write_json([job], out)
+    write_json([job], out, reader=None)
     exported = set(json.loads(out.getvalue())[0])
     assert exported - {"target_url"} == set(names(having="exported"))
     read = Job.objects.only(*names(having="fired"), "next_run_at").get()

@@ -25,6 +25,7 @@ def form(**changes: str) -> dict[str, str]:
         "installation_id": "",
         "new_token": "",
         "new_private_key": "",
+        "usable_by": "admins",
         **changes,
     }
 

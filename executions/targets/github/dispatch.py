@@ -19,6 +19,7 @@ from executions.http.client import Request
 from executions.http.connection import DeliveryError, Reply
 from executions.targets.base import Outcome, Run, Send
 from executions.targets.github import api as github_api
+from settings_app.credential_rights import rights_of
 
 DEFAULT_REF = "master"
 _CUT_FIELD = re.compile(r'"(workflow_run_id|html_url)"\s*:\s*"?([^",}\s]+)')
@@ -45,10 +46,11 @@ class GitHubDispatch:
     credential_id: UUID | None = None
     branch: str = ""
     follow: bool = False
+    team_id: UUID | None = None
 
     async def deliver(self, send: Send, execution_id: UUID) -> Outcome:
         try:
-            token = self.token or await self._with_credential(github_api.token_of)
+            token = self.token or await self._with_credential(self._allowed_token)
         except github_api.NoToken as exc:
             return Outcome(False, error=str(exc), repeatable=False)
         except github_api.Unreachable as exc:
@@ -77,9 +79,16 @@ class GitHubDispatch:
         moved = github_api.moved_to(reply.status, reply.location)
         return await send(request._replace(url=moved)) if moved else reply
 
+    def _allowed_token(self, credential_id: UUID | None) -> str:
+        """The stored token, if it may be used here. Raises `NoToken`."""
+        token = github_api.token_of(credential_id)
+        rights = rights_of(credential_id, fresh=False) if token else None
+        refusal = rights.refusal(f"{self.owner}/{self.repo}/{self.workflow}", self.team_id) if rights else ""
+        if refusal:
+            raise github_api.NoToken(refusal)
+        return token
+
     async def _with_credential(self, work: Callable[[Any], Any]) -> Any:
-        if self.credential_id is None:
-            return work(None)
         loop = asyncio.get_running_loop()
         return await loop.run_in_executor(github_api.THREADS, github_api.in_thread, work, self.credential_id)
 

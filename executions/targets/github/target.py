@@ -23,6 +23,7 @@ from executions.targets.github.dispatch import GitHubDispatch, inputs
 from jobs.field_traits import Column
 from jobs.models import Job
 from jobs.targets.kinds import Target, TargetField, text_of
+from settings_app import credential_rights
 from settings_app.models import GitHubCredential
 
 _OWNER_REPO_WORKFLOW = re.compile(r"([^/.:?#\s]+)/([^/?#\s]+)/([^/?#\s]+)")
@@ -154,6 +155,11 @@ class GitHubTarget(DeliverableTarget):
             )
         return cls.checked(owner, repo, workflow, error="Missing target configuration")
 
+    def check_credential(self, credential_id: UUID | None, team_id: UUID | None, by: Any) -> None:
+        # Without a token there is nothing to protect.
+        if credential_id is not None or settings.GITHUB_TOKEN:
+            credential_rights.check(credential_id, str(self), team_id, by)
+
     def overridden(self, data: Mapping[str, Any]) -> Target:
         url = payload.text(data.get("dispatch_url"), "dispatch_url", limit=2048)
         base = self.read_dispatch_url(url) if url else self
@@ -176,6 +182,7 @@ class GitHubTarget(DeliverableTarget):
             job.github_credential_id,
             job.github_ref,
             follow=job.wait_for_run and not token,
+            team_id=job.pic_team_id,
         )
 
     def trial(self, metadata: dict[str, Any], name: str) -> Deliverable:

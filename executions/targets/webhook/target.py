@@ -16,7 +16,7 @@ from yarl import URL
 from core.api import payload
 from core.api.errors import invalid_field
 from core.findings import Finding
-from core.masking import MASK
+from core.masking import masked_url
 from executions.http.client import Request
 from executions.targets.base import Deliverable, DeliverableTarget, Outcome, Send
 from jobs.field_traits import Column
@@ -90,13 +90,7 @@ class WebhookTarget(DeliverableTarget):
         return {"ok": False, "message": _("This job calls a webhook; it has no workflow.")}
 
     def shown(self) -> str:
-        """The URL without user name and password, and with its query values masked."""
-        try:
-            bare = URL(self.target_url).with_user(None)
-        except ValueError:
-            return self.target_url.partition("?")[0]
-        encoded_mask = str(URL.build(query={"a": MASK}))[3:]
-        return str(bare.with_query(dict.fromkeys(bare.query, MASK))).replace(encoded_mask, MASK)
+        return masked_url(self.target_url)
 
     @classmethod
     def findings(cls) -> Iterator[Finding]:

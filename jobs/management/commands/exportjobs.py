@@ -29,12 +29,12 @@ class Command(BaseCommand):
         jobs = Job.objects.select_related(*RELATED).order_by("name")
         write = write_csv if options["format"] == "csv" else write_json
         if not options["output"]:
-            count = write(jobs, sys.stdout)
+            count = write(jobs, sys.stdout, reader=None)
             events.note(Event.EXPORTED, "jobs", count=count, format=options["format"])
             return
         try:
             with open_private(options["output"], encoding="utf-8", newline="") as out:
-                count = write(jobs, out)
+                count = write(jobs, out, reader=None)
         except OSError as exc:
             raise CommandError(f"{options['output']} cannot be written: {exc.strerror}.") from exc
         events.note(Event.EXPORTED, "jobs", count=count, format=options["format"])

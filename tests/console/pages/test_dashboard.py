@@ -73,7 +73,7 @@ def test_the_job_list_costs_the_same_whatever_it_shows(
     for number in range(jobs):
         ran(make_job(name=f"job {number}"), Status.SUCCESS)
     browser.get(reverse("admin:jobs_job_changelist"))
-    with django_assert_num_queries(11):
+    with django_assert_num_queries(10):
         browser.get(reverse("admin:jobs_job_changelist"))
 
 
@@ -83,7 +83,7 @@ def test_the_history_is_never_counted(
     for number in range(30):
         ran(make_job(name=f"job {number}"), Status.SUCCESS)
     browser.get(reverse("admin:executions_execution_changelist"))
-    with django_assert_num_queries(6) as queries:
+    with django_assert_num_queries(5) as queries:
         browser.get(reverse("admin:executions_execution_changelist"))
     assert not [query for query in queries.captured_queries if "COUNT(" in query["sql"]]
 

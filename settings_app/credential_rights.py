@@ -1,0 +1,98 @@
+"""Whether a GitHub token may be used: by whom, for which repository and workflow, for jobs of which team."""
+
+from __future__ import annotations
+
+import re
+import threading
+import time
+from typing import Any, NamedTuple
+from uuid import UUID
+
+from core.api.errors import Forbidden, Invalid, invalid_field
+from settings_app.models import CredentialRights, EnvironmentToken, GitHubCredential
+
+_PATTERN = re.compile(r"[A-Za-z0-9_.-]+/(?:\*|[A-Za-z0-9_.-]+(?:/[A-Za-z0-9_.-]+)?)", re.ASCII)
+# Dispatches come in bursts.
+_KEPT_SECONDS = 5.0
+_kept: dict[UUID | None, tuple[float, Rights]] = {}
+_lock = threading.Lock()
+
+
+class Rights(NamedTuple):
+    """What a token may be used for; empty means everything."""
+
+    name: str
+    usable_by: str
+    patterns: tuple[str, ...]
+    teams: frozenset[UUID]
+
+    def refusal(self, workflow: str, team: UUID | None) -> str:
+        """Why a job of this team may not dispatch `owner/repo/workflow` with the token; '' if it may."""
+        if self.patterns and not any(_matches(pattern, workflow.lower()) for pattern in self.patterns):
+            return f"{self.name} may not be used for {workflow}: an admin names its repositories"
+        if self.teams and team is not None and team not in self.teams:
+            return f"{self.name} may not be used by this PIC team: an admin names its teams"
+        return ""
+
+
+def rights_of(credential_id: UUID | None, *, fresh: bool = True) -> Rights:
+    """The rights of a credential, or of GITHUB_TOKEN. With `fresh=False` they may be some seconds old. Raises
+    `GitHubCredential.DoesNotExist`.
+    """
+    if not fresh:
+        with _lock:
+            at, found = _kept.get(credential_id, (0.0, None))
+        if found and time.monotonic() - at < _KEPT_SECONDS:
+            return found
+    row: CredentialRights | None
+    if credential_id is None:
+        name, row = "GITHUB_TOKEN", EnvironmentToken.objects.first()
+    else:
+        row = GitHubCredential.objects.get(pk=credential_id)
+        name = f"The credential '{row}'"
+    if row is None:
+        found = Rights(name, CredentialRights.Roles.ADMINS, (), frozenset())
+    else:
+        teams = frozenset(row.teams.values_list("pk", flat=True))
+        found = Rights(name, row.usable_by, tuple(row.repositories.lower().split()), teams)
+    with _lock:
+        _kept[credential_id] = time.monotonic(), found
+    return found
+
+
+def check(credential_id: UUID | None, workflow: str, team: UUID | None, by: Any) -> None:
+    """Raise `Insufficient permissions` if `by` may not use the token, and `Invalid payload` if it is not for this
+    workflow or team. `by`: None for an operator's command.
+    """
+    rights = rights_of(credential_id)
+    if by is not None and not by.is_admin and rights.usable_by == CredentialRights.Roles.ADMINS:
+        raise Forbidden(
+            "Insufficient permissions",
+            f"{rights.name} is for admins: ask one of them, or choose another GitHub credential.",
+            fields={"github_credential": [f"{rights.name} is for admins."]},
+        )
+    reason = rights.refusal(workflow, team)
+    if reason:
+        raise invalid_field("github_credential", f"{reason}.")
+
+
+def cleaned(text: str) -> str:
+    """Patterns, one a line. Raises `Invalid payload` for a line that is none."""
+    lines = [line.strip() for line in text.splitlines() if line.strip()]
+    for line in lines:
+        if not _PATTERN.fullmatch(line):
+            raise Invalid(
+                "Invalid payload",
+                f"'{line[:80]}' is no repository: write owner/repo, owner/* or owner/repo/workflow.yml.",
+                fields={"repositories": [f"'{line[:80]}' is no repository."]},
+            )
+    return "\n".join(dict.fromkeys(lines))
+
+
+def _matches(pattern: str, workflow: str) -> bool:
+    owner, repo, name = workflow.split("/", 2)
+    parts = pattern.split("/")
+    if parts[0] != owner or (len(parts) > 1 and parts[1] not in {"*", repo}):
+        return False
+    # A workflow may be named without its extension.
+    return len(parts) < 3 or name.rsplit(".", 1)[0] == parts[2].rsplit(".", 1)[0]

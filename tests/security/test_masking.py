@@ -1,0 +1,121 @@
+"""What one page masks, every other way of reading masks as well."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+from django.test import Client
+from django.utils import timezone
+from rest_framework.test import APIClient
+
+from accounts.models import User
+from core.masking import MASK, masked_url
+from executions.models import Execution, Status
+from jobs.models import Job
+
+pytestmark = pytest.mark.django_db
+SECRETS = ("p4ss", "QUERYSECRET", "METASECRET", "supersecret")
+URL = "https://u:p4ss@hooks.example.com/fail?token=QUERYSECRET"
+
+
+@pytest.fixture
+def job(make_job: Callable[..., Job], user: User) -> Job:
+    return make_job(by=user, target_url=URL, metadata={"api_key": "METASECRET", "report": "daily"})
+
+
+@pytest.fixture
+def execution(job: Job) -> Execution:
+    now = timezone.now()
+    return Execution.objects.create(
+        job=job, status=Status.FAILED, target=URL, execution_type="webhook", started_at=now, completed_at=now,
+        output='{"token": "supersecret"} token=supersecret', error_message="it said token=supersecret",
+    )  # fmt: skip
+
+
+def ways(client: APIClient, job: Job, execution: Execution) -> dict[str, str]:
+    paths = [
+        "/jobs", "/jobs?page=1", f"/jobs/{job.pk}", "/executions", f"/executions/{execution.pk}",
+        f"/jobs/{job.pk}/executions", f"/jobs/{job.pk}/executions/{execution.pk}",
+        f"/jobs/{job.pk}/executions/statistics",
+    ]  # fmt: skip
+    return {path: client.get(f"/api/v2{path}").content.decode() for path in paths}
+
+
+class TestTheApi:
+    @pytest.mark.parametrize("role", ["viewer", "user"])
+    def test_others_see_no_secret(
+        self, client_of: Callable[[User], APIClient], make_user: Callable[..., User], role: str, job: Job,
+        execution: Execution,
+    ) -> None:  # fmt: skip
+        for path, text in ways(client_of(make_user("other", role)), job, execution).items():
+            assert not [secret for secret in SECRETS if secret in text], path
+        shown = client_of(make_user("third", role)).get(f"/api/v2/jobs/{job.pk}").json()["job"]
+        assert shown["metadata"] == {"api_key": MASK, "report": "daily"}
+        assert shown["target_url"] == f"https://hooks.example.com/fail?token={MASK}"
+
+    def test_its_owner_and_admins_see_what_they_wrote(
+        self, client_of: Callable[[User], APIClient], user: User, admin: User, job: Job, execution: Execution
+    ) -> None:
+        for person in (user, admin):
+            found = " ".join(ways(client_of(person), job, execution).values())
+            assert all(secret in found for secret in SECRETS)
+
+
+class TestTheAdmin:
+    @pytest.fixture
+    def vera(self, browser_of: Callable[[User], Client], make_user: Callable[..., User]) -> Client:
+        return browser_of(make_user("vera", "viewer", admin_access=True))
+
+    def test_pages_and_exports(self, vera: Client, job: Job, execution: Execution) -> None:
+        pages = [
+            "/admin/jobs/job/", f"/admin/jobs/job/{job.pk}/change/", f"/admin/jobs/job/{job.pk}/history/", "/admin/",
+            "/admin/executions/execution/", f"/admin/executions/execution/{execution.pk}/change/", "/admin/calendar/",
+            "/admin/audit/changerecord/",
+        ]  # fmt: skip
+        for page in pages:
+            answer = vera.get(page)
+            assert answer.status_code == 200, page
+            assert not [secret for secret in SECRETS if secret in answer.content.decode()], page
+        for action in ("export_csv", "export_json"):
+            answer = vera.post("/admin/jobs/job/", {"action": action, "_selected_action": [str(job.pk)]})
+            text = answer.content.decode()
+            assert "hooks.example.com" in text
+            assert not [secret for secret in SECRETS if secret in text], action
+        assert Job.objects.get().metadata["api_key"] == "METASECRET"
+
+    def test_the_owners_form_holds_what_is_stored(
+        self, browser_of: Callable[[User], Client], user: User, job: Job
+    ) -> None:
+        User.objects.filter(pk=user.pk).update(admin_access=True)
+        user.refresh_from_db()
+        assert "METASECRET" in browser_of(user).get(f"/admin/jobs/job/{job.pk}/change/").content.decode()
+
+
+@pytest.mark.parametrize(
+    ("url", "shown"),
+    [
+        ("https://example.com/hook", "https://example.com/hook"),
+        ("https://u:p@example.com:8443/a/b?x=1&y=2#t", f"https://example.com:8443/a/b?x={MASK}&y={MASK}#{MASK}"),
+        ("https://hooks.slack.com/services/T0/B0/Xy12", f"https://hooks.slack.com/services/{MASK}"),
+        ("https://discord.com/api/webhooks/1/aB3_xYz9876543210abcdefXYZ", f"https://discord.com/api/webhooks/1/{MASK}"),
+        ("https://example.com/nightly-report-of-the-quality-team", "https://example.com/nightly-report-of-the-quality-team"),
+        ("https://example.com/9b2f8a64-0c8e-4c59-8d7e-2f5d1c0a9e11", "https://example.com/9b2f8a64-0c8e-4c59-8d7e-2f5d1c0a9e11"),
+        ("http://[::1", "http://[::1"), ("", ""), ("no url", "no url"),
+        ("https://a@b@example.com/", "https://example.com/"),
+    ],
+)  # fmt: skip
+def test_urls(url: str, shown: str) -> None:
+    assert masked_url(url) == shown
+
+
+def test_masking_is_quick(job: Job, viewer: User, client_of: Any) -> None:
+    for url in (
+        "https://e.com/" + "a1-" * 600,
+        "https://e.com/" + "/services/" * 200,
+        "https://e.com/?" + "a=b&" * 500,
+    ):
+        assert len(masked_url(url)) < 5000
+    assert json.loads(client_of(viewer).get("/api/v2/jobs").content)["count"] == 1
