@@ -19,7 +19,7 @@ from unfold.widgets import UnfoldAdminIntegerFieldWidget, UnfoldAdminPasswordWid
 
 from accounts import services
 from accounts.auth import api_tokens
-from accounts.models import ApiToken, LoginSession, Role, User
+from accounts.models import ApiToken, LoginSession, Role, User, WebSession
 from accounts.second_factor import devices
 from audit import events
 from audit.events import Event
@@ -157,16 +157,16 @@ class UserAdmin(DjangoUserAdmin, ProductAdmin):  # type: ignore[type-arg, misc]
 class LoginSessionAdmin(ProductAdmin):
     """API logins; deleting a row ends that login."""
 
-    def delete_model(self, request: HttpRequest, obj: LoginSession) -> None:
+    def delete_model(self, request: HttpRequest, obj: LoginSession | WebSession) -> None:
         _note_ended(obj)
         super().delete_model(request, obj)
 
-    def delete_queryset(self, request: HttpRequest, queryset: QuerySet[LoginSession]) -> None:
+    def delete_queryset(self, request: HttpRequest, queryset: QuerySet[Any]) -> None:
         for login in queryset.select_related("user"):
             _note_ended(login)
         super().delete_queryset(request, queryset)
 
-    list_display = ("user", "address", "created_at", "expires_at")
+    list_display: Any = ("user", "address", "created_at", "expires_at")
     search_fields = ("user__username", "user__email")
     list_filter = ("created_at",)
     list_select_related = ("user",)
@@ -178,8 +178,22 @@ class LoginSessionAdmin(ProductAdmin):
         return False
 
 
-def _note_ended(login: LoginSession) -> None:
-    events.note(Event.LOGIN_ENDED, login.user.username, about=login.user_id, way="API")
+def _note_ended(login: LoginSession | WebSession) -> None:
+    if login.user is not None:
+        way = "API" if isinstance(login, LoginSession) else "admin"
+        events.note(Event.LOGIN_ENDED, login.user.username, about=login.user_id, way=way)
+
+
+@admin.register(WebSession)
+class WebSessionAdmin(LoginSessionAdmin):
+    """Sessions of the admin; deleting a row ends that session."""
+
+    list_display = ("user", "address", "created_at", "seen_at", "expire_date")
+    fields = ("user", "address", "created_at", "seen_at", "expire_date")
+
+    def get_queryset(self, request: HttpRequest) -> QuerySet[Any]:
+        """Without sessions in which nobody is logged in."""
+        return super().get_queryset(request).filter(user__isnull=False)  # type: ignore[no-any-return]
 
 
 class ApiTokenForm(forms.ModelForm[ApiToken]):

@@ -25,6 +25,7 @@ from accounts.serializers import (
     FormLoginBody,
     LoginBody,
     RegisterBody,
+    SessionSerializer,
     UserChanges,
     UserSerializer,
 )
@@ -282,3 +283,26 @@ def _session(request: Request) -> LoginSession:
     session: Any = request.auth
     assert isinstance(session, LoginSession)
     return session
+
+
+class SessionsView(APIView):
+    """The caller's own sessions: logins of the API, and sessions of the admin."""
+
+    permission_classes = (NotByApiToken, IsAuthenticated)
+
+    @endpoint(shape("Sessions", sessions=SessionSerializer(many=True)))
+    def get(self, request: Request) -> Response:
+        current = request.auth.pk if isinstance(request.auth, LoginSession) else None
+        found = services.sessions_of(require_login(request))
+        return Response({"sessions": SessionSerializer.of_all(found, current=current)})
+
+
+class SessionView(APIView):
+    """One of the caller's own sessions."""
+
+    permission_classes = (NotByApiToken, IsAuthenticated)
+
+    @endpoint(shape("SessionEnded", message=openapi.text()), 403, 404)
+    def delete(self, request: Request, session_id: str) -> Response:
+        services.end_session(session_id, by=require_login(request))
+        return Response({"message": "Session ended."})

@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import uuid
 from collections.abc import Collection, Iterator
+from importlib import import_module
 from typing import Any, ClassVar
 
+from django.conf import settings
 from django.contrib.auth.models import AbstractBaseUser, BaseUserManager, PermissionsMixin
+from django.contrib.sessions.base_session import AbstractBaseSession
 from django.core.validators import MinLengthValidator, RegexValidator
 from django.db import models, transaction
 from django.db.models import Q
@@ -230,6 +233,28 @@ class LoginSession(models.Model):
 
     def __str__(self) -> str:
         return f"login of {self.user}"
+
+
+class WebSession(AbstractBaseSession):
+    """A session of the admin, under the digest of its key (`accounts.auth.web_sessions`)."""
+
+    user = models.ForeignKey(
+        User, on_delete=models.CASCADE, null=True, related_name="web_sessions", verbose_name=_("user")
+    )
+    address = models.GenericIPAddressField(_("address"), null=True)
+    created_at = models.DateTimeField(_("created at"), default=timezone.now)
+    seen_at = models.DateTimeField(_("last used at"), default=timezone.now, help_text=_("By the minute."))
+
+    class Meta:
+        verbose_name = _("web session")
+        verbose_name_plural = _("web sessions")
+
+    def __str__(self) -> str:
+        return f"session of {self.user}"
+
+    @classmethod
+    def get_session_store_class(cls) -> Any:
+        return import_module(settings.SESSION_ENGINE).SessionStore
 
 
 class LoginFailures(models.Model):

@@ -6,7 +6,7 @@ from typing import Any
 
 from rest_framework import serializers
 
-from accounts.models import ApiToken, Role, User
+from accounts.models import ApiToken, LoginSession, Role, User, WebSession
 from core.api import openapi
 from core.api.timestamps import utc_ms
 
@@ -110,3 +110,25 @@ LOGIN_ANSWER = openapi.shape(
     refresh_token=openapi.text(),
     token_type=openapi.text(),
 )
+
+
+class SessionSerializer(openapi.Representation[LoginSession | WebSession]):
+    """A session of a user. The id of an admin session is a digest; it opens nothing."""
+
+    id = serializers.CharField()
+    kind = serializers.ChoiceField(["api", "admin"])
+    address = serializers.CharField(allow_null=True)
+    created_at = openapi.timestamp()
+    expires_at = openapi.timestamp()
+    is_current = serializers.BooleanField()
+
+    def to_representation(self, session: LoginSession | WebSession) -> dict[str, Any]:
+        is_api = isinstance(session, LoginSession)
+        return {
+            "id": str(session.pk),
+            "kind": "api" if is_api else "admin",
+            "address": session.address,
+            "created_at": utc_ms(session.created_at),
+            "expires_at": utc_ms(session.expires_at if isinstance(session, LoginSession) else session.expire_date),
+            "is_current": session.pk == self.context.get("current"),
+        }

@@ -16,7 +16,7 @@ from django.db import IntegrityError, transaction
 from django.utils import timezone
 
 from accounts.auth import login_throttle
-from accounts.models import LoginSession, Role, User
+from accounts.models import LoginSession, Role, User, WebSession
 from accounts.second_factor import devices as second_factor
 from audit import events
 from audit.events import Event
@@ -97,6 +97,27 @@ def log_out(session: LoginSession) -> None:
     """Revoke the access and refresh tokens of this login only."""
     events.note(Event.LOGOUT, session.user.username, about=session.user_id, way="API")
     LoginSession.objects.filter(pk=session.pk).delete()
+
+
+def sessions_of(user: User) -> list[LoginSession | WebSession]:
+    """The user's logins of the API and sessions of the admin that have not expired, newest first."""
+    now = timezone.now()
+    found: list[LoginSession | WebSession] = [
+        *user.login_sessions.filter(expires_at__gt=now),
+        *user.web_sessions.filter(expire_date__gt=now),
+    ]
+    return sorted(found, key=lambda one: one.created_at, reverse=True)
+
+
+def end_session(session_id: str, *, by: User) -> None:
+    """End one of a user's own sessions. Raises `Session not found`."""
+    for session in sessions_of(by):
+        if str(session.pk) == session_id.lower():
+            way = "API" if isinstance(session, LoginSession) else "admin"
+            events.note(Event.LOGIN_ENDED, by.username, by=by, about=by.pk, way=way)
+            session.delete()
+            return
+    raise NotFound("Session not found", f"You have no session with the id '{session_id[:60]}'.")
 
 
 def register(data: dict[str, Any]) -> User:

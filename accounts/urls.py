@@ -12,6 +12,8 @@ urlpatterns = [
     path("auth/register", api.RegisterView.as_view()),
     path("auth/tokens", api.ApiTokensView.as_view()),
     path("auth/tokens/<str:token_id>", api.ApiTokenView.as_view()),
+    path("auth/sessions", api.SessionsView.as_view()),
+    path("auth/sessions/<str:session_id>", api.SessionView.as_view()),
     path("auth/users", api.UsersView.as_view()),
     path("auth/users/<str:user_id>", api.UserView.as_view()),
 ]

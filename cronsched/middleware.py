@@ -82,7 +82,7 @@ class Probes:
 class ApiGuard:
     """Refuses bodies over the limit (413) and NUL characters in URLs (400); removes the body of answers to HEAD.
 
-    It also records the request for the audit trail.
+    It also records the request for the audit trail, and lets no cache keep answers of the API.
     """
 
     def __init__(self, get_response: Callable[[HttpRequest], HttpResponseBase]) -> None:
@@ -94,6 +94,9 @@ class ApiGuard:
             response = self._refusal(request) or self._get_response(request)
         finally:
             request_context.set_request(None)
+        if request.path_info.startswith("/api/") and not response.has_header("Cache-Control"):
+            # Tokens, addresses and metadata: no cache between may keep them.
+            response["Cache-Control"] = "no-store"
         if request.method == "HEAD" and isinstance(response, HttpResponse):
             size = len(response.content)
             response.content = b""

@@ -64,6 +64,11 @@ SECURE_REDIRECT_EXEMPT = [r"^api/v2/health$", r"^metrics$"]
 TRUSTED_PROXIES = env.networks("TRUSTED_PROXIES")
 SECURE_PROXY_SSL_HEADER = ("HTTP_X_FORWARDED_PROTO", "https") if HTTPS else None
 SESSION_COOKIE_HTTPONLY = True
+SESSION_ENGINE = "accounts.auth.web_sessions"
+SESSION_COOKIE_AGE = env.number("SESSION_SECONDS", 14 * 24 * 3600, least=60)
+SESSION_IDLE_SECONDS = env.number("SESSION_IDLE_SECONDS", 24 * 3600, least=60)
+# A message may hold a new API token: it stays on the server.
+MESSAGE_STORAGE = "django.contrib.messages.storage.session.SessionStorage"
 X_FRAME_OPTIONS = "DENY"
 # Without TLS (the embedded default), warnings about HTTPS-only settings do not apply.
 SILENCED_SYSTEM_CHECKS = [] if HTTPS else ["security.W004", "security.W008", "security.W012", "security.W016"]

@@ -80,6 +80,7 @@ UNFOLD = {
                     _list(_("Terms of leaders"), "swap_horiz", "scheduler_leaderterm"),
                     _list(_("Resyncs"), "sync", "scheduler_resync"),
                     _list(_("Workers"), "engineering", "executions_worker"),
+                    _list(_("Web sessions"), "devices", "accounts_websession"),
                     _list(_("API logins"), "key", "accounts_loginsession"),
                     _list(_("API tokens"), "password", "accounts_apitoken"),
                     {"title": _("Second factor"), "icon": "phonelink_lock", "link": reverse_lazy("second_factor")},

@@ -15,7 +15,7 @@ from django_apscheduler import util
 from django_apscheduler.models import DjangoJob, DjangoJobExecution
 
 from accounts.auth import login_throttle
-from accounts.models import ApiToken, LoginSession
+from accounts.models import ApiToken, LoginSession, WebSession
 from audit import retention as audit_retention
 from executions import retention
 from executions.delivery.shared_limits import delete_unused
@@ -48,6 +48,7 @@ def tidy() -> None:
     """Delete expired rows: logins, used links, answered resyncs, dead workers, old runs of chores."""
     now = timezone.now()
     LoginSession.objects.filter(expires_at__lte=now).delete()
+    WebSession.objects.filter(expire_date__lte=now).delete()
     ApiToken.objects.filter(expires_at__lte=now - _KEPT).delete()
     delete_old(settings.NOTIFICATIONS_KEPT_DAYS)
     audit_retention.delete_old()

@@ -10,11 +10,13 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.views import APIView
 
+from accounts.models import ApiToken
 from accounts.permissions import IsAdmin, NotByApiToken, require_login
 from core.api import openapi
 from core.api.json import body_of
 from core.api.openapi import endpoint, shape
 from core.api.timestamps import utc_ms
+from core.masking import masked_url
 from settings_app import services
 from settings_app.models import JOBS_TABLE_COLUMNS, PREFERENCE_FLAGS, Preferences, SlackSettings
 
@@ -33,11 +35,15 @@ class SlackSettingsSerializer(openapi.Representation[SlackSettings]):
         return {
             "id": str(slack.id),
             "is_enabled": slack.is_enabled,
-            "webhook_url": slack.webhook_url or None,
+            "webhook_url": self._url(slack) or None,
             "channel": slack.channel or None,
             "created_at": utc_ms(slack.created_at),
             "updated_at": utc_ms(slack.updated_at),
         }
+
+    def _url(self, slack: SlackSettings) -> str:
+        """The URL; API tokens, which may lie about in scripts, do not read it."""
+        return masked_url(slack.webhook_url) if self.context.get("masked") else slack.webhook_url
 
 
 class SlackChanges(serializers.Serializer[Any]):
@@ -53,7 +59,7 @@ class SlackSettingsView(APIView):
 
     @endpoint(shape("SlackSettingsAnswer", slack_settings=SlackSettingsSerializer()), 403)
     def get(self, request: Request) -> Response:
-        return Response({"slack_settings": SlackSettingsSerializer.of(SlackSettings.current())})
+        return Response({"slack_settings": _shown(request, SlackSettings.current())})
 
     @endpoint(
         shape("SlackSettingsUpdated", message=openapi.text(), slack_settings=SlackSettingsSerializer()),
@@ -62,7 +68,11 @@ class SlackSettingsView(APIView):
     )
     def put(self, request: Request) -> Response:
         slack = services.update_slack(body_of(request))
-        return Response({"message": "Slack settings updated", "slack_settings": SlackSettingsSerializer.of(slack)})
+        return Response({"message": "Slack settings updated", "slack_settings": _shown(request, slack)})
+
+
+def _shown(request: Request, slack: SlackSettings) -> dict[str, Any]:
+    return SlackSettingsSerializer.of(slack, masked=isinstance(request.auth, ApiToken))
 
 
 class PreferencesSerializer(openapi.Representation[Preferences]):

@@ -12,6 +12,7 @@ from accounts.models import User
 from accounts.services import get_user
 from core.api import payload
 from core.api.errors import Forbidden, Invalid, invalid_field
+from core.masking import MASK
 from settings_app.encryption import encrypted_fields
 from settings_app.models import (
     JOBS_TABLE_COLUMNS,
@@ -33,7 +34,8 @@ def update_slack(data: Mapping[str, Any]) -> SlackSettings:
     slack = SlackSettings.objects.select_for_update().defer("webhook_url").get(pk=SlackSettings.SINGLETON)
     if data.get("is_enabled") is not None:
         slack.is_enabled = payload.boolean(data["is_enabled"], "is_enabled")
-    if "webhook_url" in data:
+    # What a token reads is masked: sent back, it changes nothing.
+    if "webhook_url" in data and MASK not in str(data["webhook_url"]):
         slack.webhook_url = slack_url(data["webhook_url"])
     if "channel" in data:
         slack.channel = payload.text(data["channel"], "channel", limit=100)

@@ -38,6 +38,8 @@ def page(request: HttpRequest) -> HttpResponseBase:
         events.note(Event.FACTOR_REFUSED, user.username, about=user.pk)
         return _shown(request, error=_("That is not the code, or it was used already. Wait for the next one."))
     django_otp.login(request, device)
+    # Another key than before the code: who knew that one has not shown it.
+    request.session.cycle_key()
     if "remove" in request.POST:
         devices.remove(user)
         messages.success(request, _("Your second factor is removed."))
@@ -53,6 +55,7 @@ def _set_up(request: HttpRequest) -> HttpResponse:
     if not codes:
         return _shown(request, device, error=_("That is not the code. Check the clock of your telephone."))
     django_otp.login(request, device)
+    request.session.cycle_key()
     return _shown(request, codes=codes)
 
 

@@ -1,19 +1,25 @@
-"""Slack, through the incoming webhook of the Slack settings."""
+"""Slack, through the incoming webhook of the Slack settings, which is called like every webhook: by the target policy,
+and without following redirects.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
-from urllib.parse import urlsplit
 
-from django.conf import settings
-from slack_sdk.webhook import WebhookClient
+import orjson
 
 from core.runtime import outbound
+from executions.http.client import Request
+from executions.http.connection import DeliveryError
+from executions.http.once import send_once
 from notifications.channels.failure import SendingFailed
 from notifications.models import Message
 from settings_app.models import SlackSettings
+
+# Characters of an answer that are shown: whoever may set the URL must not read whole pages by it.
+_SHOWN = 200
 
 
 @contextmanager
@@ -36,21 +42,12 @@ def post(slack: SlackSettings, text: str, blocks: Any = None) -> str:
     extra: dict[str, Any] = {"channel": slack.channel} if slack.channel else {}
     if blocks:
         extra["blocks"] = blocks
+    body = orjson.dumps({"text": text, **extra})
+    headers = {"Content-Type": "application/json; charset=utf-8"}
     try:
-        answer = _client(slack.webhook_url).send_dict({"text": text, **extra})
-    except OSError as exc:
-        raise SendingFailed(f"Slack cannot be reached: {type(exc).__name__}") from exc
-    if answer.status_code != 200:
-        raise SendingFailed(f"Slack answered {answer.status_code}: {answer.body[:200]}")
-    return str(answer.body)
-
-
-def _client(url: str) -> WebhookClient:
-    proxied = outbound.proxy_for(urlsplit(url).hostname or "")
-    return WebhookClient(
-        url,
-        timeout=int(outbound.TIMEOUT),
-        ssl=outbound.tls_context(),
-        proxy=settings.OUTBOUND_PROXY if proxied else None,
-        user_agent_prefix=outbound.USER_AGENT,
-    )
+        reply = send_once(Request("POST", slack.webhook_url, headers, body), outbound.TIMEOUT)
+    except DeliveryError as exc:
+        raise SendingFailed(f"Slack cannot be reached: {exc}") from exc
+    if reply.status != 200:
+        raise SendingFailed(f"Slack answered {reply.status}: {reply.text[:_SHOWN]}")
+    return reply.text[:_SHOWN]
