@@ -31,7 +31,14 @@ SECRET_KEY = env.secret("SECRET_KEY", CRONSCHED_DATA_DIR / "secret_key")
 JWT_SECRET_KEY = env.text("JWT_SECRET_KEY") or SECRET_KEY
 if len(JWT_SECRET_KEY) < 32:
     raise SettingError("JWT_SECRET_KEY is too short; write at least 32 random characters, or leave it out.")
-CRONSCHED_ENCRYPTION_KEYS = env.texts("CRONSCHED_ENCRYPTION_KEYS") or [SECRET_KEY]
+# Former secret keys: what they signed or encrypted is still read.
+SECRET_KEY_FALLBACKS = env.texts("SECRET_KEY_FALLBACKS")
+CRONSCHED_ENCRYPTION_KEYS = env.texts("CRONSCHED_ENCRYPTION_KEYS") or [SECRET_KEY, *SECRET_KEY_FALLBACKS]
+if len(CRONSCHED_ENCRYPTION_KEYS[0]) < 32:
+    raise SettingError(
+        "The first of CRONSCHED_ENCRYPTION_KEYS is too short; put one of at least 32 random characters before it, and "
+        "run 'manage.py reencrypt'."
+    )
 CRONSCHED_ADMIN_USERNAME = env.text("CRONSCHED_ADMIN_USERNAME", "admin")
 CRONSCHED_ADMIN_PASSWORD = env.text("CRONSCHED_ADMIN_PASSWORD")
 CRONSCHED_ADMIN_EMAIL = env.text("CRONSCHED_ADMIN_EMAIL", "admin@example.com")

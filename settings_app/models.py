@@ -11,7 +11,7 @@ from django.db.models import Q
 from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 
-from settings_app.encryption import EncryptedTextField
+from core.db.encryption import EncryptedTextField
 
 JOBS_TABLE_COLUMNS = {
     "pic_team": True,

@@ -12,8 +12,8 @@ from accounts.models import User
 from accounts.services import get_user
 from core.api import payload
 from core.api.errors import Forbidden, Invalid, invalid_field
+from core.db.encryption import encrypted_fields
 from core.masking import MASK
-from settings_app.encryption import encrypted_fields
 from settings_app.models import (
     JOBS_TABLE_COLUMNS,
     PREFERENCE_FLAGS,

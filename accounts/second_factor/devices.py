@@ -1,24 +1,30 @@
-"""Second factors of users: time-based codes (TOTP, RFC 6238) and backup codes, stored by django-otp."""
+"""Second factors of users: time-based codes (TOTP, RFC 6238) and backup codes, stored by django-otp.
+
+The app's secret is encrypted in the database; backup codes are stored as digests under the secret key.
+"""
 
 from __future__ import annotations
 
 from django.conf import settings
 from django.db import transaction
+from django.utils.crypto import salted_hmac
 from django_otp.plugins.otp_static.models import StaticDevice, StaticToken
-from django_otp.plugins.otp_totp.models import TOTPDevice
 
-from accounts.models import User
+from accounts.models import AppDevice, User
 from audit import events
 from audit.events import Event
 
 _BACKUP_CODES = 10
 _DIGITS = 6
+_SALT = "accounts.second_factor.backup codes"
+# The length of the library's column.
+_DIGEST_LENGTH = 16
 _LONGEST_CODE = 20
 
 
 def has_one(user: User) -> bool:
     """Whether the user has a confirmed second factor."""
-    return bool(TOTPDevice.objects.filter(user=user, confirmed=True).exists())
+    return bool(AppDevice.objects.filter(user=user, confirmed=True).exists())
 
 
 def is_needed_by(user: User) -> bool:
@@ -30,13 +36,14 @@ def is_needed_by(user: User) -> bool:
     return (settings.SECOND_FACTOR == "required" and user.is_staff) or has_one(user)
 
 
-def draft(user: User) -> TOTPDevice:
+def draft(user: User) -> AppDevice:
     """The unconfirmed device whose key the user is setting up."""
-    return TOTPDevice.objects.get_or_create(user=user, confirmed=False, defaults={"name": "app"})[0]
+    device: AppDevice = AppDevice.objects.get_or_create(user=user, confirmed=False, defaults={"name": "app"})[0]
+    return device
 
 
 @transaction.atomic
-def confirm(device: TOTPDevice, code: str) -> list[str]:
+def confirm(device: AppDevice, code: str) -> list[str]:
     """Confirm a device if this is its code; returns backup codes, each valid once. An empty list means a wrong code.
 
     API logins that were made without it end.
@@ -44,29 +51,43 @@ def confirm(device: TOTPDevice, code: str) -> list[str]:
     user: User = device.user
     if not device.verify_token(code):
         return []
-    TOTPDevice.objects.filter(pk=device.pk).update(confirmed=True)
+    AppDevice.objects.filter(pk=device.pk).update(confirmed=True)
     user.login_sessions.filter(second_factor=False).delete()
     kept = StaticDevice.objects.create(user=user, name="backup")
     codes = [StaticToken.random_token() for _number in range(_BACKUP_CODES)]
-    StaticToken.objects.bulk_create([StaticToken(device=kept, token=code) for code in codes])
+    StaticToken.objects.bulk_create([StaticToken(device=kept, token=_digest(code)) for code in codes])
     events.note(Event.FACTOR_SET_UP, user.username, by=user, about=user.pk)
     return codes
 
 
 @transaction.atomic
-def shown_by(user: User, code: str) -> TOTPDevice | StaticDevice | None:
+def shown_by(user: User, code: str) -> AppDevice | StaticDevice | None:
     """The device that accepts this code: the app, or an unused backup code. django-otp throttles guesses."""
     code = "".join(code.split()).lower()[:_LONGEST_CODE]
     if not code.isascii() or not code.isprintable():
         return None
-    kind = TOTPDevice if code.isdigit() and len(code) == _DIGITS else StaticDevice
+    is_of_app = code.isdigit() and len(code) == _DIGITS
+    kind = AppDevice if is_of_app else StaticDevice
     device = kind.objects.filter(user=user, confirmed=True).first()
-    return device if device is not None and device.verify_is_allowed()[0] and device.verify_token(code) else None
+    if device is None or not device.verify_is_allowed()[0]:
+        return None
+    return device if device.verify_token(code if is_of_app else _stored(device, code)) else None
+
+
+def _stored(device: StaticDevice, code: str) -> str:
+    """The digest under which a backup code is stored, as the present or a former secret key makes it."""
+    made = [_digest(code, key) for key in (settings.SECRET_KEY, *settings.SECRET_KEY_FALLBACKS)]
+    known = set(device.token_set.filter(token__in=made).values_list("token", flat=True))
+    return next((one for one in made if one in known), made[0])
+
+
+def _digest(code: str, key: str | None = None) -> str:
+    return salted_hmac(_SALT, code, secret=key, algorithm="sha256").hexdigest()[:_DIGEST_LENGTH]
 
 
 @transaction.atomic
 def remove(user: User) -> None:
     """Delete a user's second factor and backup codes."""
     events.note(Event.FACTOR_REMOVED, user.username, about=user.pk)
-    TOTPDevice.objects.filter(user=user).delete()
+    AppDevice.objects.filter(user=user).delete()
     StaticDevice.objects.filter(user=user).delete()

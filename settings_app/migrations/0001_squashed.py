@@ -7,7 +7,7 @@ import django.utils.timezone
 from django.conf import settings
 from django.db import migrations, models
 
-import settings_app.encryption
+import core.db.encryption
 import settings_app.models
 
 
@@ -40,10 +40,10 @@ class Migration(migrations.Migration):
                         verbose_name="kind",
                     ),
                 ),
-                ("token", settings_app.encryption.EncryptedTextField(blank=True, verbose_name="token")),
+                ("token", core.db.encryption.EncryptedTextField(blank=True, verbose_name="token")),
                 ("app_id", models.CharField(blank=True, max_length=40, verbose_name="app id")),
                 ("installation_id", models.CharField(blank=True, max_length=40, verbose_name="installation id")),
-                ("private_key", settings_app.encryption.EncryptedTextField(blank=True, verbose_name="private key")),
+                ("private_key", core.db.encryption.EncryptedTextField(blank=True, verbose_name="private key")),
                 (
                     "expires_at",
                     models.DateTimeField(
@@ -136,7 +136,7 @@ class Migration(migrations.Migration):
                 ("is_enabled", models.BooleanField(default=False, verbose_name="is enabled")),
                 (
                     "webhook_url",
-                    settings_app.encryption.EncryptedTextField(
+                    core.db.encryption.EncryptedTextField(
                         blank=True,
                         help_text="Slack's incoming webhook, https only. Stored encrypted.",
                         verbose_name="webhook URL",

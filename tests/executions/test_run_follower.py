@@ -13,6 +13,7 @@ from django.db import OperationalError
 from django.utils import timezone
 
 from accounts.models import User
+from core.db.encryption import encrypt
 from demo.github_stand_in import GitHub
 from executions import run_follower
 from executions.models import Execution, Status
@@ -23,7 +24,6 @@ from executions.targets.github import api as github_api
 from jobs.models import Job
 from notifications.models import Event
 from notifications.outcomes import notify_pending
-from settings_app.encryption import encrypt
 from settings_app.models import GitHubCredential
 from tests.support.clock import HandClock
 from tests.support.executions import ended

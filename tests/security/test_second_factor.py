@@ -9,10 +9,9 @@ from typing import Any
 import pytest
 from django.test import Client
 from django_otp.oath import TOTP
-from django_otp.plugins.otp_totp.models import TOTPDevice
 from rest_framework.test import APIClient
 
-from accounts.models import LoginSession, User
+from accounts.models import AppDevice, LoginSession, User
 from accounts.second_factor import devices
 from tests.conftest import PASSWORD
 
@@ -20,7 +19,7 @@ PREFIXES = ["/%7a", "/zzz", '/a"b', "/[x]", "/^", "/%2f", "/admin", "/second-fac
 
 
 def code_of(user: User, *, ahead: int = 0) -> str:
-    device = TOTPDevice.objects.get(user=user)
+    device = AppDevice.objects.get(user=user)
     totp = TOTP(device.bin_key, device.step, device.t0, device.digits, device.drift)
     totp.time = time.time() + ahead * device.step
     return f"{totp.token():06}"
@@ -91,7 +90,7 @@ class TestTheApi:
         settings.LOGIN_FAILURES_ALLOWED = 1000
         answers = [log_in(anyone, with_factor, otp=f"{number:06}").status_code for number in range(20)]
         assert set(answers) == {401}
-        assert TOTPDevice.objects.get(user=with_factor).throttling_failure_count < 4
+        assert AppDevice.objects.get(user=with_factor).throttling_failure_count < 4
 
     def test_wrong_codes_count_as_failed_logins(self, anyone: APIClient, with_factor: User) -> None:
         answers = [log_in(anyone, with_factor, otp="000000").status_code for _number in range(12)]

@@ -6,7 +6,7 @@ from typing import Any
 
 from django.core.management.base import BaseCommand, CommandError
 
-from settings_app.encryption import UndecryptableError
+from core.db.encryption import UndecryptableError
 from settings_app.services import reencrypt
 
 

@@ -10,15 +10,14 @@ from typing import Any
 import pytest
 from django.test import Client
 from django_otp.oath import TOTP
-from django_otp.plugins.otp_totp.models import TOTPDevice
 
-from accounts.models import User
+from accounts.models import AppDevice, User
 
 PAGE = "/second-factor/"
 
 
 def code_of(user: User, *, ahead: int = 0) -> str:
-    device = TOTPDevice.objects.get(user=user)
+    device = AppDevice.objects.get(user=user)
     totp = TOTP(device.bin_key, device.step, device.t0, device.digits, device.drift)
     totp.time = time.time() + ahead * device.step
     return f"{totp.token():06}"
@@ -46,7 +45,7 @@ class TestSecondFactor:
 
     def test_it_is_asked_after_the_password(self, client: Client, admin: User) -> None:
         assert client.post(PAGE, {"code": "000000"}).status_code == 400
-        TOTPDevice.objects.update(throttling_failure_count=0)
+        AppDevice.objects.update(throttling_failure_count=0)
         backup = self.set_up(client, admin)
         assert len(backup) == 10
         assert client.get("/admin/").status_code == 200
@@ -56,7 +55,7 @@ class TestSecondFactor:
         refused = other.post(PAGE, {"code": "wrong-code"})
         assert refused.status_code == 400
         assert "not the code" in refused.content.decode()
-        TOTPDevice.objects.update(throttling_failure_count=0)
+        AppDevice.objects.update(throttling_failure_count=0)
         from django_otp.plugins.otp_static.models import StaticDevice
 
         StaticDevice.objects.update(throttling_failure_count=0)
@@ -78,12 +77,12 @@ class TestSecondFactor:
     ) -> None:
         self.set_up(client, admin)
         assert client.post(PAGE, {"code": code_of(admin, ahead=1), "remove": "1"}).status_code == 302
-        assert not TOTPDevice.objects.exists()
+        assert not AppDevice.objects.exists()
         lost = make_user("lost", "admin")
-        TOTPDevice.objects.create(user=lost, name="app")
+        AppDevice.objects.create(user=lost, name="app")
         body = {"action": "remove_second_factor", "_selected_action": [str(lost.pk)]}
         assert client.post("/admin/accounts/user/", body).status_code == 302
-        assert not TOTPDevice.objects.exists()
+        assert not AppDevice.objects.exists()
 
     def test_strangers_are_sent_to_the_login(self) -> None:
         assert Client().get(PAGE).headers["Location"].startswith("/admin/login/")

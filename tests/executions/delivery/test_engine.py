@@ -11,6 +11,7 @@ from uuid import UUID, uuid4
 import pytest
 from django.utils import timezone
 
+from core.db.encryption import encrypt
 from executions.backends import shut_down
 from executions.delivery import engine
 from executions.delivery.carry_out import delivery_of, team_limits
@@ -22,7 +23,6 @@ from executions.statistics import queries
 from executions.targets import Webhook, WebhookTarget
 from executions.targets.github import api as github_api
 from jobs.models import Job
-from settings_app.encryption import encrypt
 from settings_app.models import GitHubCredential
 from tests.support.clock import HandClock
 from tests.support.executions import ended

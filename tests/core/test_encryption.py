@@ -8,9 +8,9 @@ import pytest
 from django.core.management import call_command
 from django.db import connection
 
+from core.db.encryption import UndecryptableError, decrypt, encrypt
 from jobs.models import Job
 from jobs.services import pause_expired
-from settings_app.encryption import UndecryptableError, decrypt, encrypt
 from settings_app.models import SlackSettings
 
 URL = "https://hooks.slack.com/services/secret"
