@@ -5,7 +5,7 @@ PY := $(VENV)/bin/python
 PIP := $(PY) -m pip install --quiet --disable-pip-version-check --require-hashes
 
 .PHONY: run demo demo-github demo-clean cluster test test-postgresql test-cluster faults fuzz docs lint types imports checks bench
-.PHONY: lock clean
+.PHONY: test-security bench-security sbom audit lock clean
 
 run: $(VENV)/runtime.stamp
 	@exec $(PY) manage.py serve
@@ -39,6 +39,23 @@ test: $(VENV)/dev.stamp
 # The tests that share a database, on a PostgreSQL server of their own.
 test-postgresql: $(VENV)/dev.stamp
 	$(PY) -m tests.on_postgresql $(ARGS)
+
+# Attacks: roles, tokens, paths, headers, filters, uploads, slow clients, hostile targets.
+test-security: $(VENV)/dev.stamp
+	$(PY) -m pytest tests/security $(ARGS)
+
+# Load of attackers on a running installation; see its docstring.
+bench-security: $(VENV)/dev.stamp
+	$(PY) -m benchmarks.attacks
+
+# The software bill of materials (CycloneDX) of what requirements.txt installs.
+sbom: $(VENV)/dev.stamp
+	$(VENV)/bin/uvx --from cyclonedx-bom==7.5.0 cyclonedx-py requirements requirements.txt -o cronsched.sbom.json
+	@echo "cronsched.sbom.json written."
+
+# Known vulnerabilities of the locked versions; asks PyPI's database, so it needs the Internet.
+audit: $(VENV)/dev.stamp
+	$(VENV)/bin/uvx pip-audit==2.10.1 --require-hashes --disable-pip -r requirements.txt
 
 faults: $(VENV)/dev.stamp
 	FAULT_ROUNDS=100 $(PY) -m pytest tests/faults $(ARGS)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from functools import lru_cache
 from typing import Any
 
@@ -13,10 +14,18 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.views import APIView
 
+_lock = threading.Lock()
 
-@lru_cache(maxsize=1)
+
 def openapi_document() -> dict[str, Any]:
     """The OpenAPI 3 document of `/api/v2`."""
+    # The generator cannot run in two threads at a time.
+    with _lock:
+        return _generated()
+
+
+@lru_cache(maxsize=1)
+def _generated() -> dict[str, Any]:
     document: dict[str, Any] = SchemaGenerator().get_schema(request=None, public=True)  # type: ignore[no-untyped-call]
     return document
 

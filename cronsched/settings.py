@@ -65,7 +65,8 @@ HTTPS = env.flag("HTTPS", False)
 PUBLIC_URL = env.url("PUBLIC_URL", f"http://localhost:{PORT}")
 SESSION_COOKIE_SECURE = CSRF_COOKIE_SECURE = SECURE_SSL_REDIRECT = HTTPS
 SECURE_HSTS_SECONDS = 31536000 if HTTPS else 0
-SECURE_HSTS_INCLUDE_SUBDOMAINS = SECURE_HSTS_PRELOAD = HTTPS
+# Other names below this host are not ours to decide about.
+SECURE_HSTS_INCLUDE_SUBDOMAINS = SECURE_HSTS_PRELOAD = False
 # Probes inside a cluster ask over plain HTTP.
 SECURE_REDIRECT_EXEMPT = [r"^api/v2/health$", r"^metrics$"]
 TRUSTED_PROXIES = env.networks("TRUSTED_PROXIES")
@@ -78,7 +79,9 @@ SESSION_IDLE_SECONDS = env.number("SESSION_IDLE_SECONDS", 24 * 3600, least=60)
 MESSAGE_STORAGE = "django.contrib.messages.storage.session.SessionStorage"
 X_FRAME_OPTIONS = "DENY"
 # Without TLS (the embedded default), warnings about HTTPS-only settings do not apply.
-SILENCED_SYSTEM_CHECKS = [] if HTTPS else ["security.W004", "security.W008", "security.W012", "security.W016"]
+SILENCED_SYSTEM_CHECKS = ["security.W005", "security.W021"]
+if not HTTPS:
+    SILENCED_SYSTEM_CHECKS += ["security.W004", "security.W008", "security.W012", "security.W016"]
 
 # Scheduler
 SCHEDULER_ENABLED = env.flag("SCHEDULER_ENABLED", True)
@@ -311,7 +314,8 @@ SPECTACULAR_SETTINGS = {
     "SWAGGER_UI_DIST": "SIDECAR",
     "SWAGGER_UI_FAVICON_HREF": "SIDECAR",
     "REDOC_DIST": "SIDECAR",
-    "SWAGGER_UI_SETTINGS": {"persistAuthorization": True},
+    # A token must not stay in the browser when the page is left.
+    "SWAGGER_UI_SETTINGS": {"persistAuthorization": False},
     "COMPONENT_SPLIT_REQUEST": True,
     "ENUM_NAME_OVERRIDES": {
         "RoleEnum": "accounts.models.Role",

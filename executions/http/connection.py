@@ -17,6 +17,9 @@ KEPT_CHARACTERS = 1000
 _KEPT_BYTES = 4 * KEPT_CHARACTERS
 LARGEST_ANSWER = 1024 * 1024
 _LARGEST_HEAD = 64 * 1024
+# Each line and each chunk takes a call of ours: a target must not hold up the others with thousands of them.
+_MOST_HEADERS = 500
+_LARGEST_FRAMING = 64 * 1024
 # Longer values of headers are cut: none that is read is as long.
 _LONGEST_HEADER = 4096
 _LONGEST_CONTENT_TYPE = 256
@@ -122,7 +125,7 @@ class Connection(asyncio.Protocol):
             self._fail("the target's answer is not valid HTTP")
         if self._answer is not None and not self._in_body and self._received > _LARGEST_HEAD:
             self._fail("the head of the answer is too long")
-        elif self._answer is not None and self._received - self._size > LARGEST_ANSWER:
+        elif self._answer is not None and self._received - self._size > _LARGEST_HEAD + _LARGEST_FRAMING:
             self._fail("the answer holds far more than its body")
 
     def connection_lost(self, exc: Exception | None) -> None:
@@ -146,6 +149,9 @@ class Connection(asyncio.Protocol):
         self._in_body, self._until_end = False, True
 
     def on_header(self, name: bytes, value: bytes) -> None:
+        self._header_count += 1
+        if self._header_count > _MOST_HEADERS:
+            return
         name = name.lower()
         if name == b"content-length" or (name == b"transfer-encoding" and b"chunked" in value.lower()):
             self._until_end = False
@@ -153,6 +159,8 @@ class Connection(asyncio.Protocol):
             self._headers[name] = value[:_LONGEST_HEADER].decode("latin-1")
 
     def on_headers_complete(self) -> None:
+        if self._header_count > _MOST_HEADERS:
+            self._fail("the head of the answer has too many lines")
         # Informational replies (1xx) precede the final one (RFC 9110 section 15.2).
         self._in_body = self._parser.get_status_code() >= 200
 
@@ -203,7 +211,7 @@ class Connection(asyncio.Protocol):
         """Reset the parser state before the next reply."""
         self.has_answered = self._in_body = self._reusable = False
         self._until_end = True
-        self._received = self._size = 0
+        self._received = self._size = self._header_count = 0
         self._kept = bytearray()
         self._headers.clear()
 

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import asyncio
 import ipaddress
 import time
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import pytest
@@ -13,10 +15,12 @@ from rest_framework.test import APIClient
 
 from accounts.models import User
 from core.api.errors import Invalid
+from cronsched import openapi_views
 from cronsched.environment import Environment, SettingError
 from executions.http import connection
+from executions.http.client import Request
 from executions.http.connect import Connector
-from executions.http.connection import DeliveryError
+from executions.http.connection import DeliveryError, Reply
 from executions.targets.github import workflow_inputs
 from executions.targets.github.api import page_of_run
 from executions.targets.github.workflow_inputs import Unreadable
@@ -26,6 +30,7 @@ from jobs.models import Job
 from jobs.targets.address_policy import TargetPolicy
 from jobs.transfer import csv_reader
 from jobs.transfer.importing import quoted
+from tests.executions.http.test_connection import scripted
 
 
 def seconds(work: Callable[[], object]) -> float:
@@ -265,3 +270,33 @@ def test_a_run_page_is_a_page_of_github(settings: Any) -> None:
         assert page_of_run(url) == ""
     settings.GITHUB_API_URL = "https://ghe.corp.example/api/v3"
     assert page_of_run("https://ghe.corp.example/o/r/actions/runs/1")
+
+
+class TestOneEventLoopForAll:
+    """What costs a call of ours for each few bytes is bounded in number, not only in bytes."""
+
+    def reply(self, raw: bytes) -> Reply:
+        async def one() -> Reply:
+            async with scripted(([raw], True)) as (client, script):
+                return await client.send(Request("GET", f"http://127.0.0.1:{script.port}/", {}), 5)
+
+        return asyncio.run(one())
+
+    def test_a_head_of_thousands_of_lines_is_refused(self) -> None:
+        raw = b"HTTP/1.1 200 OK\r\n" + b"A: b\r\n" * 9_000 + b"Content-Length: 2\r\n\r\nok"
+        with pytest.raises(DeliveryError, match="too many lines"):
+            self.reply(raw)
+        assert self.reply(b"HTTP/1.1 200 OK\r\n" + b"A: b\r\n" * 400 + b"Content-Length: 2\r\n\r\nok").text == "ok"
+
+    def test_a_body_in_thousands_of_chunks_is_refused(self) -> None:
+        raw = b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n"
+        with pytest.raises(DeliveryError, match="far more than its body"):
+            self.reply(raw + b"1\r\nx\r\n" * 50_000 + b"0\r\n\r\n")
+        assert self.reply(raw + b"64\r\n" + b"x" * 100 + b"\r\n0\r\n\r\n").status == 200
+
+
+def test_the_document_is_made_once_for_many_at_a_time() -> None:
+    openapi_views._generated.cache_clear()
+    with ThreadPoolExecutor(8) as pool:
+        found = list(pool.map(lambda _: openapi_views.openapi_document(), range(8)))
+    assert len({id(one) for one in found}) == 1
