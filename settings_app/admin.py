@@ -10,7 +10,11 @@ from django.core.exceptions import PermissionDenied, ValidationError
 from django.http import HttpRequest, HttpResponseRedirect
 from django.urls import reverse
 from django.utils.translation import gettext_lazy as _
-from unfold.widgets import UnfoldAdminPasswordWidget, UnfoldAdminTextareaWidget
+from unfold.widgets import (
+    UnfoldAdminCheckboxSelectMultipleWidget,
+    UnfoldAdminPasswordWidget,
+    UnfoldAdminTextareaWidget,
+)
 
 from core import page_links
 from core.admin import ProductAdmin
@@ -150,14 +154,31 @@ class GitHubCredentialForm(RightsForm, forms.ModelForm[GitHubCredential]):
         return data
 
 
+class RightsAdmin(ProductAdmin):
+    """The widgets of a token's rights."""
+
+    def formfield_for_manytomany(self, db_field: Any, request: HttpRequest, **kwargs: Any) -> Any:
+        """Teams as boxes to tick: Django's double list is wider than the page."""
+        return super().formfield_for_manytomany(
+            db_field, request, **{**kwargs, "widget": UnfoldAdminCheckboxSelectMultipleWidget()}
+        )
+
+    def formfield_for_dbfield(self, db_field: Any, request: HttpRequest, **kwargs: Any) -> Any:
+        if db_field.name == "repositories":
+            kwargs["widget"] = UnfoldAdminTextareaWidget(attrs={"rows": 4, "spellcheck": "false"})
+        field = super().formfield_for_dbfield(db_field, request, **kwargs)
+        if db_field.name == "teams" and field is not None:
+            field.widget.can_add_related = False
+        return field
+
+
 @admin.register(GitHubCredential)
-class GitHubCredentialAdmin(ProductAdmin):
+class GitHubCredentialAdmin(RightsAdmin):
     """Named credentials that jobs select."""
 
     form = GitHubCredentialForm
     list_display = ("name", "kind", "usable_by", "problem", "expires_at", "updated_at")
     list_filter = ("kind", "usable_by")
-    filter_horizontal = ("teams",)
     search_fields = ("name",)
     readonly_fields = ("problem", "expires_at", "created_at", "updated_at")
     fields = (
@@ -182,14 +203,13 @@ class GitHubCredentialAdmin(ProductAdmin):
 
 
 @admin.register(EnvironmentToken)
-class EnvironmentTokenAdmin(SingleRowAdmin):
+class EnvironmentTokenAdmin(RightsAdmin, SingleRowAdmin):
     """Who may use GITHUB_TOKEN."""
 
     form = RightsForm
     list_display = ("__str__", "usable_by", "updated_at")
     readonly_fields = ("updated_at",)
     fields = (*RIGHTS, "updated_at")
-    filter_horizontal = ("teams",)
 
 
 @admin.register(Preferences)
