@@ -98,6 +98,15 @@ class Channel(HTTPChannel):  # type: ignore[misc]
                         break
         super().handle_close()
 
+    def end(self) -> None:
+        """Have the loop close this connection. Not here: its descriptor could go to a new connection, which would get
+        the events of this one that are still waiting.
+        """
+        self.will_close = True
+        # Wakes the loop up for a client that reads nothing, whose socket is never writable.
+        with suppress(OSError):
+            self.socket.shutdown(socket.SHUT_RDWR)
+
     def is_overdue(self, now: float) -> bool:
         """Whether the client has taken longer than it may. To be asked often."""
         if self.total_outbufs_len and not self.writing_since:
@@ -123,15 +132,14 @@ class Server(TcpWSGIServer):  # type: ignore[misc]
         for channel in list(self.active_channels.values()):
             idle = not channel.is_busy and now - channel.last_activity > self.adj.channel_timeout
             if idle or channel.is_overdue(now):
-                # At once: the socket of a client that reads nothing is never writable.
-                channel.handle_close()
+                channel.end()
 
     def handle_accept(self) -> None:
         if len(self.active_channels) >= CONNECTIONS:
             waiting = (one for one in self.active_channels.values() if not one.is_busy)
             longest = min(waiting, key=lambda one: one.last_activity, default=None)
             if longest is not None:
-                longest.handle_close()
+                longest.end()
         super().handle_accept()
 
 
