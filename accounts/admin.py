@@ -123,7 +123,7 @@ class UserAdmin(DjangoUserAdmin, ProductAdmin):  # type: ignore[type-arg, misc]
 
     def user_change_password(self, request: HttpRequest, id: str, form_url: str = "") -> Any:
         """The page that resets another account's password; one's own takes the old password."""
-        if id == str(request.user.pk):
+        if self.get_object(request, id) == request.user:
             return HttpResponseRedirect(reverse("admin:password_change"))
         return super().user_change_password(request, id, form_url)
 

@@ -152,6 +152,7 @@ class User(AbstractBaseUser, PermissionsMixin):
         if ends or is_demoted:
             self.api_tokens.all().delete()
         if ends:
+            self.web_sessions.all().delete()
             others = self.login_sessions.exclude(pk=keep.pk) if keep else self.login_sessions.all()
             others.delete()
             self.login_sessions.update(auth_hash=self.get_session_auth_hash())
@@ -174,12 +175,17 @@ class User(AbstractBaseUser, PermissionsMixin):
 
     def get_session_auth_fallback_hash(self) -> Iterator[str]:
         """The same under each former `SECRET_KEY`."""
-        for found in super().get_session_auth_fallback_hash():
-            yield self._tied(found)
+        hashes = super().get_session_auth_fallback_hash()
+        for found, key in zip(hashes, settings.SECRET_KEY_FALLBACKS, strict=True):
+            yield self._tied(found, key)
 
-    def _tied(self, found: str) -> str:
+    def _tied(self, found: str, key: str | None = None) -> str:
         # Version 0 is that of accounts from before the column: their sessions go on.
-        return salted_hmac(f"access {self.access_version}", found).hexdigest() if self.access_version else found
+        return (
+            salted_hmac(f"access {self.access_version}", found, secret=key).hexdigest()
+            if self.access_version
+            else found
+        )
 
     @property
     def is_admin(self) -> bool:

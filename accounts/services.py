@@ -70,7 +70,7 @@ def log_in(identity: str, password: str, *, otp: Any = None, address: str) -> Lo
             user=user,
             expires_at=now + dt.timedelta(seconds=settings.JWT_REFRESH_TOKEN_EXPIRES),
             address=address or None,
-            second_factor=second_factor.has_one(user),
+            second_factor=settings.SECOND_FACTOR != "off" and second_factor.has_one(user),
             auth_hash=user.get_session_auth_hash(),
         )
 
@@ -102,9 +102,10 @@ def log_out(session: LoginSession) -> None:
 def sessions_of(user: User) -> list[LoginSession | WebSession]:
     """The user's logins of the API and sessions of the admin that have not expired, newest first."""
     now = timezone.now()
+    idle = now - dt.timedelta(seconds=settings.SESSION_IDLE_SECONDS)
     found: list[LoginSession | WebSession] = [
         *user.login_sessions.filter(expires_at__gt=now),
-        *user.web_sessions.filter(expire_date__gt=now),
+        *user.web_sessions.filter(expire_date__gt=now, seen_at__gt=idle),
     ]
     return sorted(found, key=lambda one: one.created_at, reverse=True)
 
@@ -175,9 +176,13 @@ def update_user(
         raise _forbidden("Only admins can change user active status")
     if not sent:
         raise Invalid("No valid fields to update", "Send at least one of email, password, role, is_active.")
-    if user.pk == by.pk and {"email", "password"} & set(sent):
+    changes = dict(changes)
+    if isinstance(changes.get("email"), str) and changes["email"].strip().lower() == user.email:
+        # Forms send the whole profile.
+        del changes["email"]
+    if user.pk == by.pk and any(changes.get(name) is not None for name in ("email", "password")):
         _confirm_owner(user, changes.get("current_password"), keep)
-    values = _clean_changes(user, {name: changes[name] for name in sent})
+    values = _clean_changes(user, {name: changes[name] for name in sent if name in changes})
     with transaction.atomic():
         User.objects.lock_admins()
         user = get_user(user_id, lock=True)

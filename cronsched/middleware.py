@@ -12,7 +12,8 @@ from django.http import HttpRequest, HttpResponse, HttpResponseBase, JsonRespons
 from core.api.errors import Invalid
 from core.runtime import request_context
 
-_UPLOADS = ("/bulk-upload", "/admin/import/")
+# Addresses that take files.
+UPLOADS = ("/bulk-upload", "/admin/import/")
 
 
 class ClientAddress:
@@ -105,7 +106,7 @@ class ApiGuard:
 
     def _refusal(self, request: HttpRequest) -> HttpResponse | None:
         length = request.META.get("CONTENT_LENGTH") or "0"
-        limit = settings.MAX_UPLOAD_BYTES if request.path.endswith(_UPLOADS) else settings.DATA_UPLOAD_MAX_MEMORY_SIZE
+        limit = settings.MAX_UPLOAD_BYTES if request.path.endswith(UPLOADS) else settings.DATA_UPLOAD_MAX_MEMORY_SIZE
         if length.isdigit() and int(length) > limit:
             body = {
                 "error": "Body too large",

@@ -25,8 +25,10 @@ from waitress.channel import HTTPChannel
 from waitress.parser import HTTPRequestParser, ParsingError
 from waitress.server import TcpWSGIServer
 from waitress.task import ErrorTask, ThreadedTaskDispatcher
+from waitress.utilities import RequestEntityTooLarge
 
 from cronsched import settings
+from cronsched.middleware import UPLOADS
 
 # In seconds. A body may be large, and the line slow.
 HEAD_SECONDS = 15.0
@@ -36,10 +38,17 @@ _POLL_SECONDS = 0.25
 CONNECTIONS = 2000
 _SPARE = 100
 _UNREAD_ROUNDS = 16
+_PIPELINED = 4
+# Bytes of an answer in memory before it goes to a temporary file, and before its thread waits for the client.
+_ANSWER_IN_MEMORY = 128 * 1024
+_ANSWER_WAITING = 64 * 1024 * 1024
+# A client that takes nothing for so long may lose its connection to another one.
+_STALLED_SECONDS = 10.0
 _LARGEST_HEAD = 32 * 1024
+_TOO_LARGE = 413
 _MESSAGES = {
     400: ("Bad request", "The request is not valid HTTP."),
-    413: ("Body too large", f"At most {settings.MAX_UPLOAD_BYTES // 1024} KiB can be sent. Send less at once."),
+    _TOO_LARGE: ("Body too large", ""),
     431: ("Header too large", f"At most {_LARGEST_HEAD // 1024} KiB of address and headers can be sent."),
     500: ("Internal server error", "Something went wrong on our side."),
     501: ("Not implemented", "This transfer encoding is not supported: send the body plain or chunked."),
@@ -52,6 +61,8 @@ class JsonErrorTask(ErrorTask):  # type: ignore[misc]  # waitress has no types
     def execute(self) -> None:
         code = int(self.request.error.code)
         error, message = _MESSAGES.get(code, _MESSAGES[400])
+        if code == _TOO_LARGE:
+            message = f"At most {self.request.limit // 1024} KiB can be sent. Send less at once."
         body = json.dumps({"error": error, "message": f"{error}. {message}"}).encode()
         self.status = f"{code} {error}"
         self.response_headers = [("Content-Type", "application/json"), ("Connection", "close")]
@@ -60,8 +71,37 @@ class JsonErrorTask(ErrorTask):  # type: ignore[misc]  # waitress has no types
         self.write(body)
 
 
+class _Sink:
+    """Takes the place of a body that is too large: it is read, so that the client reads the answer, and not kept."""
+
+    def append(self, data: bytes) -> None:
+        return
+
+    def __len__(self) -> int:
+        return 0
+
+
 class Parser(HTTPRequestParser):  # type: ignore[misc]
-    """Refuses what HTTP/1.1 forbids and waitress lets through."""
+    """Refuses what HTTP/1.1 forbids and waitress lets through, and keeps large bodies for uploads only."""
+
+    error: Any
+    is_too_large = False
+
+    def received(self, data: bytes) -> int:
+        consumed = int(super().received(data))
+        if self.body_rcv is not None and max(self.content_length, self.body_bytes_received) > self.limit:
+            if not self.is_too_large:
+                self.is_too_large = True
+                self.body_rcv.buf = _Sink()
+            if self.completed and self.error is None:
+                self.error = RequestEntityTooLarge("")
+        return consumed
+
+    @property
+    def limit(self) -> int:
+        """The largest body of this address, in bytes."""
+        is_upload = self.path.endswith(UPLOADS)
+        return settings.MAX_UPLOAD_BYTES if is_upload else settings.DATA_UPLOAD_MAX_MEMORY_SIZE
 
     def parse_header(self, header_plus: bytes) -> None:
         super().parse_header(header_plus)
@@ -83,6 +123,9 @@ class Channel(HTTPChannel):  # type: ignore[misc]
 
     def received(self, data: bytes) -> bool:
         done = bool(super().received(data))
+        if len(self.requests) > _PIPELINED:
+            # One packet could ask for a hundred large answers.
+            self.end()
         if self.request is None:
             self.reading_since = 0.0
         elif not self.reading_since:
@@ -118,6 +161,10 @@ class Channel(HTTPChannel):  # type: ignore[misc]
         is_slow_to_send = partial is not None and bool(self.reading_since) and now - self.reading_since > limit
         return is_slow_to_send or bool(self.writing_since and now - self.writing_since > ANSWER_SECONDS)
 
+    def is_waiting(self, now: float) -> bool:
+        """Whether it is the client that holds the connection: no request of it is worked on, and no answer taken."""
+        return not self.requests and not (self.total_outbufs_len and now - self.last_activity < _STALLED_SECONDS)
+
     @property
     def is_busy(self) -> bool:
         return bool(self.requests or self.total_outbufs_len)
@@ -136,7 +183,8 @@ class Server(TcpWSGIServer):  # type: ignore[misc]
 
     def handle_accept(self) -> None:
         if len(self.active_channels) >= CONNECTIONS:
-            waiting = (one for one in self.active_channels.values() if not one.is_busy)
+            now = time.time()
+            waiting = (one for one in self.active_channels.values() if one.is_waiting(now))
             longest = min(waiting, key=lambda one: one.last_activity, default=None)
             if longest is not None:
                 longest.end()
@@ -167,6 +215,8 @@ class BufferingWorker(Worker):  # type: ignore[misc]  # gunicorn has no types
             connection_limit=CONNECTIONS + _SPARE,
             channel_timeout=self.cfg.keepalive,
             cleanup_interval=1,
+            outbuf_overflow=_ANSWER_IN_MEMORY,
+            outbuf_high_watermark=_ANSWER_WAITING,
             max_request_header_size=_LARGEST_HEAD,
             max_request_body_size=settings.MAX_UPLOAD_BYTES + 64 * 1024,
             # `cronsched.middleware.ClientAddress` knows which proxies are trusted.
@@ -184,10 +234,12 @@ class BufferingWorker(Worker):  # type: ignore[misc]  # gunicorn has no types
         until = time.monotonic() + self.cfg.graceful_timeout
         for server in servers:
             server.accepting = False
+        # What has arrived already is a request under way.
+        wasyncore.poll2(0, self._map)
         while time.monotonic() < until:
             self.notify()
             channels = [one for server in servers for one in list(server.active_channels.values())]
-            if not any(one.is_busy for one in channels):
+            if not any(one.is_busy or one.request is not None for one in channels):
                 return
             wasyncore.poll2(_POLL_SECONDS, self._map)
 

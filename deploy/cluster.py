@@ -87,6 +87,7 @@ def _serve(ports: list[int], redis_port: int) -> int:
     django.setup()
     from django.conf import settings
 
+    from core.runtime.files import open_private
     from cronsched.ops import setup, supervisor
     from cronsched.ops.supervisor import Program
 
@@ -108,9 +109,8 @@ def _serve(ports: list[int], redis_port: int) -> int:
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, lambda *_: process.terminate())
     # The addresses, for scripts: see README.
-    (FOLDER / "environment").write_text(
-        "".join(f"{name}={os.environ[name]}\n" for name in ("DATABASE_URL", "BROKER_URL", "METRICS_TOKEN"))
-    )
+    with open_private(FOLDER / "environment") as out:
+        out.writelines(f"{name}={os.environ[name]}\n" for name in ("DATABASE_URL", "BROKER_URL", "METRICS_TOKEN"))
     print(_banner(ports, made[1] if made else None, settings.CRONSCHED_ADMIN_USERNAME), flush=True)
     while process.poll() is None:
         time.sleep(0.2)

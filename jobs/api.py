@@ -56,10 +56,11 @@ _LIST_QUERY = [
 
 def job_list_etag(request: Request) -> str:
     """The ETag of the job list. It changes with every change of a job, and every minute, because next fire times
-    change then.
+    change then. It differs by reader, because secrets are masked for some.
     """
     minute = int(timezone.now().timestamp() // 60)
-    return f'W/"{Revision.current()}-{minute}"'
+    reader = require_login(request)
+    return f'W/"{Revision.current()}-{minute}-{reader.pk}-{reader.role}"'
 
 
 class JobsView(APIView):
@@ -210,7 +211,7 @@ def _expression(data: dict[str, Any]) -> str:
 
 def _filtered(request: Request) -> QuerySet[Job]:
     jobs = Job.objects.select_related("category", "pic_team")
-    found = JobFilter(request.query_params, jobs)
+    found = JobFilter(request.query_params, jobs, request=request)
     if not found.is_valid():
         fields = {name: [str(m) for m in messages] for name, messages in found.errors.items()}
         raise Invalid("Invalid query", "A query parameter cannot be used.", fields=fields)

@@ -6,11 +6,12 @@ from typing import Any
 from uuid import UUID
 
 import django_filters
-from django.db.models import Q, QuerySet
+from django.db.models import QuerySet
 
+from accounts.permissions import require_login
 from core.api.payload import query_boolean
+from jobs import services
 from jobs.models import Job
-from jobs.targets.kinds import searched_columns
 
 
 class TotalOrder(django_filters.OrderingFilter):
@@ -54,10 +55,7 @@ class JobFilter(django_filters.FilterSet):
         fields: list[str] = []
 
     def search_text(self, queryset: QuerySet[Job], name: str, value: str) -> QuerySet[Job]:
-        found = Q(name__icontains=value) | Q(pic_team__name__icontains=value)
-        for name in searched_columns():
-            found |= Q(**{f"{name}__icontains": value})
-        return queryset.filter(found)
+        return services.search(queryset, value, require_login(self.request))
 
     def of_owner(self, queryset: QuerySet[Job], name: str, value: str) -> QuerySet[Any]:
         owned: QuerySet[Any] = queryset.filter(created_by__in=_uuids(value))

@@ -222,7 +222,8 @@ class JobSerializer(openapi.Representation[JobRow]):
             shown[key] = write(shown[key])
         reader = self.context.get("reader")
         if reader is not None and not services.may_read_secrets(shown["created_by"], reader):
-            shown["metadata"], shown["target_url"] = masked(shown["metadata"]), masked_url(shown["target_url"] or "")
+            shown["metadata"] = masked(shown["metadata"])
+            shown["target_url"] = masked_url(shown["target_url"]) if shown["target_url"] else None
         options = shown.pop("target_options")
         for name in self._options:
             shown[name] = options.get(name) or None

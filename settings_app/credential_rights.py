@@ -12,7 +12,7 @@ from core.api.errors import Forbidden, Invalid, invalid_field
 from settings_app.models import CredentialRights, EnvironmentToken, GitHubCredential
 
 _PATTERN = re.compile(r"[A-Za-z0-9_.-]+/(?:\*|[A-Za-z0-9_.-]+(?:/[A-Za-z0-9_.-]+)?)", re.ASCII)
-# Dispatches come in bursts.
+# Dispatches and rows of a file come in bursts.
 _KEPT_SECONDS = 5.0
 _kept: dict[UUID | None, tuple[float, Rights]] = {}
 _lock = threading.Lock()
@@ -35,15 +35,14 @@ class Rights(NamedTuple):
         return ""
 
 
-def rights_of(credential_id: UUID | None, *, fresh: bool = True) -> Rights:
-    """The rights of a credential, or of GITHUB_TOKEN. With `fresh=False` they may be some seconds old. Raises
+def rights_of(credential_id: UUID | None) -> Rights:
+    """The rights of a credential, or of GITHUB_TOKEN; changes by another process count after some seconds. Raises
     `GitHubCredential.DoesNotExist`.
     """
-    if not fresh:
-        with _lock:
-            at, found = _kept.get(credential_id, (0.0, None))
-        if found and time.monotonic() - at < _KEPT_SECONDS:
-            return found
+    with _lock:
+        at, kept = _kept.get(credential_id, (0.0, None))
+    if kept and time.monotonic() - at < _KEPT_SECONDS:
+        return kept
     row: CredentialRights | None
     if credential_id is None:
         name, row = "GITHUB_TOKEN", EnvironmentToken.objects.first()
@@ -58,6 +57,12 @@ def rights_of(credential_id: UUID | None, *, fresh: bool = True) -> Rights:
     with _lock:
         _kept[credential_id] = time.monotonic(), found
     return found
+
+
+def forget(**_: Any) -> None:
+    """Called when rights change in this process."""
+    with _lock:
+        _kept.clear()
 
 
 def check(credential_id: UUID | None, workflow: str, team: UUID | None, by: Any) -> None:

@@ -19,6 +19,7 @@ from executions.delivery import engine
 from executions.delivery.state import Delivery
 from jobs.models import Job
 from jobs.services import create_job
+from settings_app import credential_rights
 from taxonomy.models import Category, PicTeam
 from tests.support.executions import IdleEngine
 from tests.support.installation import Installation
@@ -36,6 +37,8 @@ PASSWORD = "correct horse battery"
 @pytest.fixture(autouse=True)
 def _stop_engine() -> Iterator[None]:
     yield
+    # What a transaction that is rolled back has said.
+    credential_rights.forget()
     engine.shutdown_local_engine(0)
 
 

@@ -38,17 +38,22 @@ def session_of(kind: type[Token], raw: str) -> LoginSession:
     except (TokenError, KeyError, ValueError, TypeError, OverflowError) as exc:
         raise _invalid("The token is invalid or has expired. Log in again.") from exc
     session = LoginSession.objects.select_related("user").filter(pk=sid).first()
-    if (
-        session is None
-        or str(session.user_id) != token.get("sub")
-        or not constant_time_compare(session.auth_hash, session.user.get_session_auth_hash())
-    ):
+    if session is None or str(session.user_id) != token.get("sub") or not _is_tied(session):
         raise _invalid("The token has been revoked. Log in again.")
     if settings.SECOND_FACTOR == "required" and session.user.is_staff and not session.second_factor:
         raise _invalid("The second factor is required now. Log in again with its code.")
     if not session.user.is_active:
         raise _invalid("Account is inactive. Contact administrator.")
     return session
+
+
+def _is_tied(session: LoginSession) -> bool:
+    """Whether the login was made with the account's present password, under the present or a former secret key."""
+    user = session.user
+    return any(
+        constant_time_compare(session.auth_hash, one)
+        for one in (user.get_session_auth_hash(), *user.get_session_auth_fallback_hash())
+    )
 
 
 def _invalid(message: str) -> Unauthorized:

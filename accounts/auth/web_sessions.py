@@ -44,9 +44,16 @@ class SessionStore(DatabaseStore):
         row.user_id = data.get("_auth_user_id")
         row.address = request_context.address() or None
         row.created_at = dt.datetime.fromisoformat(data.setdefault(_BEGAN, now.isoformat()))
+        longest = row.created_at + dt.timedelta(seconds=settings.SESSION_COOKIE_AGE)
+        row.expire_date = min(row.expire_date, longest)
         row.session_data = self.encode(data)
         row.seen_at = now
         return row
+
+    def cycle_key(self) -> None:
+        """A new key, as after a login, begins a new session."""
+        self.pop(_BEGAN, None)
+        super().cycle_key()
 
     def _get_session_from_db(self) -> Any:
         now = timezone.now()

@@ -9,6 +9,7 @@ from django.conf import settings
 from django.db import transaction
 from django.utils.crypto import salted_hmac
 from django_otp.plugins.otp_static.models import StaticDevice, StaticToken
+from django_otp.plugins.otp_totp.models import TOTPDevice
 
 from accounts.models import AppDevice, User
 from audit import events
@@ -24,7 +25,8 @@ _LONGEST_CODE = 20
 
 def has_one(user: User) -> bool:
     """Whether the user has a confirmed second factor."""
-    return bool(AppDevice.objects.filter(user=user, confirmed=True).exists())
+    # The library's own table: a device without a secret of ours lets nobody in.
+    return bool(TOTPDevice.objects.filter(user=user, confirmed=True).exists())
 
 
 def is_needed_by(user: User) -> bool:
@@ -89,5 +91,8 @@ def _digest(code: str, key: str | None = None) -> str:
 def remove(user: User) -> None:
     """Delete a user's second factor and backup codes."""
     events.note(Event.FACTOR_REMOVED, user.username, about=user.pk)
-    AppDevice.objects.filter(user=user).delete()
+    # The secret is not read: its key may be lost.
+    for pk in TOTPDevice.objects.filter(user=user).values_list("pk", flat=True):
+        AppDevice.objects.filter(pk=pk)._raw_delete(AppDevice.objects.db)
+    TOTPDevice.objects.filter(user=user).delete()
     StaticDevice.objects.filter(user=user).delete()

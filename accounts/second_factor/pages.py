@@ -21,10 +21,19 @@ from accounts.permissions import require_login
 from accounts.second_factor import devices
 from audit import events
 from audit.events import Event
+from core.db.encryption import UndecryptableError
 
 
 @never_cache
 def page(request: HttpRequest) -> HttpResponseBase:
+    """The page of the second factor; with the reason if its key is lost."""
+    try:
+        return _page(request)
+    except UndecryptableError as exc:
+        return _shown(request, error=exc.message, status=exc.status)
+
+
+def _page(request: HttpRequest) -> HttpResponseBase:
     """Ask for the code, or set up a device for a user without one; a verified user may remove the second factor."""
     user: Any = request.user
     if not user.is_authenticated or not user.is_staff:
@@ -66,7 +75,7 @@ def _next(request: HttpRequest) -> str:
 
 
 def _shown(
-    request: HttpRequest, device: Any = None, *, error: str = "", codes: list[str] | None = None
+    request: HttpRequest, device: Any = None, *, error: str = "", codes: list[str] | None = None, status: int = 400
 ) -> HttpResponse:
     user: Any = request.user
     context = {
@@ -77,7 +86,7 @@ def _shown(
         "picture": _picture(device.config_url) if device else "",
         "key": base64.b32encode(device.bin_key).decode().rstrip("=") if device else "",
     }
-    return render(request, "accounts/second_factor.html", context, status=400 if error else 200)
+    return render(request, "accounts/second_factor.html", context, status=status if error else 200)
 
 
 def _picture(url: str) -> str:

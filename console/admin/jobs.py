@@ -95,6 +95,12 @@ class JobAdmin(ProductAdmin):
     def get_search_fields(self, request: HttpRequest) -> list[str]:
         return ["name", *searched_columns(), "pic_team__name"]
 
+    def get_search_results(
+        self, request: HttpRequest, queryset: QuerySet[Job], search_term: str
+    ) -> tuple[QuerySet[Job], bool]:
+        """The API's search: whoever may not read a URL cannot ask for its letters."""
+        return services.search(queryset, search_term.strip(), require_login(request)), False
+
     def get_fieldsets(self, request: HttpRequest, obj: Job | None = None) -> Any:
         """The form's sections, and the values that Cronsched records."""
         return [*job_sections(), (_("Record"), {"classes": ("collapse",), "fields": self.readonly_fields})]
@@ -140,7 +146,7 @@ class JobAdmin(ProductAdmin):
         initial: dict[str, Any] = super().get_changeform_initial_data(request)
         if original := initial.pop("duplicate", ""):
             try:
-                return job_page.copy_of(services.get_job(original))
+                return job_page.copy_of(services.get_job(original), reader=require_login(request))
             except DomainError as exc:
                 self.message_user(request, exc.message, messages.ERROR)
         return initial

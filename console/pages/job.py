@@ -25,6 +25,7 @@ from jobs import validation
 from jobs.field_traits import names
 from jobs.models import Job
 from jobs.schedules.schedule import CronError, schedule_of
+from jobs.services import may_read_secrets
 from jobs.targets import kinds, parsing
 from notifications.models import FailureState
 
@@ -55,9 +56,11 @@ def _uuid(text: str) -> Any:
         return None
 
 
-def copy_of(job: Job) -> dict[str, Any]:
-    """The initial values of a copy."""
+def copy_of(job: Job, *, reader: User) -> dict[str, Any]:
+    """The initial values of a copy, without what the reader may not see in clear."""
     found = {name: getattr(job, name) for name in names(having="copied")}
+    if not may_read_secrets(job.created_by_id, reader):
+        found |= {"metadata": {}, "target_url": ""}
     options, kind = found.pop("target_options"), found.pop("target_kind")
     return {
         **found,

@@ -6,11 +6,13 @@ from __future__ import annotations
 
 import os
 import shutil
+import signal
 import sqlite3
 import subprocess
 from collections.abc import Callable
 from contextlib import closing
 from pathlib import Path
+from typing import Any
 
 from django.conf import settings
 from django.db import DEFAULT_DB_ALIAS, DatabaseError, connection, connections, transaction
@@ -19,6 +21,8 @@ from accounts.models import User
 from scheduler.models import Leadership
 
 _PAGES = 2000
+# The end of the name under which a schema waits while a backup is restored beside it.
+_ASIDE = "_before_restore"
 # libpq's parameters in the URL, and the environment variables of the same meaning (libpq, "Environment Variables").
 _VARIABLES = {
     "sslmode": "PGSSLMODE",
@@ -74,6 +78,7 @@ def restore(file: Path, progress: Progress, *, replace: bool) -> None:
         )
     if kind == "sqlite":
         _check_sqlite(file)
+    check_restored()
     if _is_led():
         raise CannotBackUp("A scheduler is running. Stop every process of Cronsched first.")
     if _has_data() and not replace:
@@ -83,6 +88,22 @@ def restore(file: Path, progress: Progress, *, replace: bool) -> None:
         _copy_sqlite(file, _database_path(), progress)
     else:
         _restore_postgres(file)
+
+
+def check_restored() -> None:
+    """Raise `CannotBackUp` if a restore of a PostgreSQL database was interrupted, which has set the data aside."""
+    if connection.vendor != "postgresql":
+        return
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT current_schema()")
+        schema = str(cursor.fetchone()[0])
+        cursor.execute("SELECT 1 FROM pg_namespace WHERE nspname = %s", [f"{schema}{_ASIDE}"])
+        if cursor.fetchone():
+            raise CannotBackUp(
+                f"A restore was interrupted: the data from before it is in the schema {schema}{_ASIDE}. To go back, "
+                f"run in psql: DROP SCHEMA {schema} CASCADE; ALTER SCHEMA {schema}{_ASIDE} RENAME TO {schema}; "
+                f"to go on with the restore, do that first."
+            )
 
 
 def _is_led() -> bool:
@@ -115,11 +136,13 @@ def _restore_postgres(file: Path) -> None:
     with connection.cursor() as cursor:
         cursor.execute("SELECT current_schema()")
         schema = str(cursor.fetchone()[0])
-    old = f"{schema}_before_restore"
+    old = f"{schema}{_ASIDE}"
     try:
-        _set_aside(schema, old)
+        extensions = _set_aside(schema, old)
     except DatabaseError as exc:
         raise CannotBackUp(f"The schema {schema} cannot be set aside as {old}: {exc}.") from exc
+    for number in (signal.SIGTERM, signal.SIGHUP):
+        signal.signal(number, _interrupted)
     try:
         # The new schema exists already.
         entries = [line for line in wanted.splitlines() if f" SCHEMA - {schema} " not in line]
@@ -129,15 +152,23 @@ def _restore_postgres(file: Path) -> None:
         options = ("--no-owner", "--exit-on-error", "--single-transaction", f"--use-list={listed}")
         _postgres("pg_restore", *options, f"--dbname={name}", str(file))
     except BaseException:
-        _execute(f'DROP SCHEMA "{schema}" CASCADE', f'ALTER SCHEMA "{old}" RENAME TO "{schema}"')
+        _execute(
+            *(f'ALTER EXTENSION "{name}" SET SCHEMA "{old}"' for name in extensions),
+            f'DROP SCHEMA "{schema}" CASCADE',
+            f'ALTER SCHEMA "{old}" RENAME TO "{schema}"',
+        )
         raise
     finally:
         listed.unlink(missing_ok=True)
     _execute(f'DROP SCHEMA "{old}" CASCADE')
 
 
-def _set_aside(schema: str, old: str) -> None:
-    """Rename the schema and create an empty one of its name; extensions move to it."""
+def _interrupted(number: int, frame: Any) -> None:
+    raise CannotBackUp("The restore was interrupted; the database is as it was before.")
+
+
+def _set_aside(schema: str, old: str) -> list[str]:
+    """Rename the schema and create an empty one of its name, to which its extensions move; returns their names."""
     with connection.cursor() as cursor:
         cursor.execute(
             "SELECT extname FROM pg_extension JOIN pg_namespace n ON n.oid = extnamespace WHERE nspname = %s", [schema]
@@ -148,6 +179,7 @@ def _set_aside(schema: str, old: str) -> None:
         f'CREATE SCHEMA "{schema}"',
         *(f'ALTER EXTENSION "{name}" SET SCHEMA "{schema}"' for name in extensions),
     )
+    return extensions
 
 
 def _execute(*statements: str) -> None:

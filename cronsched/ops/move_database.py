@@ -149,12 +149,13 @@ def _rows(model: Model, alias: str, after: Any = None) -> Any:
 
 
 def _columns(model: Model) -> list[str]:
-    return [field.attname for field in model._meta.concrete_fields]
+    # Of a child of another table, such as AppDevice, its own columns only.
+    return [field.attname for field in model._meta.local_concrete_fields]
 
 
 def _insert(model: Model, rows: Any) -> None:
     target = connections[TARGET]
-    fields = model._meta.concrete_fields
+    fields = model._meta.local_concrete_fields
     quote = target.ops.quote_name
     names, marks = ", ".join(quote(str(field.column)) for field in fields), ", ".join(["%s"] * len(fields))
     values = [

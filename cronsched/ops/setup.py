@@ -12,10 +12,15 @@ from accounts.models import User
 from accounts.services import ensure_first_admin
 from core.api.errors import DomainError
 from cronsched.environment import SettingError
+from cronsched.ops.backups import CannotBackUp, check_restored
 
 
 def prepare_database() -> None:
-    """Bring the tables up to date."""
+    """Bring the tables up to date. Raises `SettingError` after a restore that was interrupted."""
+    try:
+        check_restored()
+    except CannotBackUp as exc:
+        raise SettingError(str(exc)) from exc
     call_command("migrate", verbosity=0, interactive=False)
 
 

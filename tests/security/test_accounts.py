@@ -150,3 +150,19 @@ def test_the_window_of_a_new_login_ends(client_of: ClientOf, user: User) -> None
     client = client_of(user)
     with time_machine.travel(timezone.now() + dt.timedelta(minutes=16), tick=False):
         assert client.put(path_of(user), {"password": NEW}).status_code == 403
+
+
+class TestProfiles:
+    def test_an_address_that_stays_is_no_change(self, stolen: APIClient, user: User) -> None:
+        answer = stolen.put(path_of(user), {"email": "UMA@example.com"})
+        assert (answer.status_code, answer.json()["updated_fields"]) == (200, ["email"])
+        user.refresh_from_db()
+        assert user.email_confirmed
+        assert stolen.put(path_of(user), {"email": "uma@example.com", "password": NEW}).status_code == 403
+
+    @pytest.mark.parametrize("spelling", [str, lambda pk: str(pk).upper(), lambda pk: pk.hex])
+    def test_ones_own_id_in_every_spelling(self, browser: Client, admin: User, spelling: Callable[[Any], str]) -> None:
+        page = f"/admin/accounts/user/{spelling(admin.pk)}/password/"
+        browser.post(page, {"password1": NEW, "password2": NEW, "usable_password": "true"})
+        admin.refresh_from_db()
+        assert admin.check_password(PASSWORD)

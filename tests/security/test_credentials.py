@@ -105,6 +105,17 @@ class TestRoles:
         found = import_jobs(text.encode(), by=user, dry_run=False)
         assert [error["error"] for error in found.errors] == ["Insufficient permissions"]
 
+    def test_a_file_asks_once(
+        self, admin: User, team: PicTeam, general: Any, settings: Any, django_assert_max_num_queries: Any
+    ) -> None:
+        from jobs.transfer.importing import import_jobs
+
+        settings.GITHUB_TOKEN = "ghp_INSTALLATION_TOKEN"
+        rows = "".join(f"x{number},0 9 * * *,r,w.yml,o,2099-12-31,qa-team\n" for number in range(100))
+        text = f"Job Name,Cron,Repo,Workflow Name,GitHub Owner,End Date,PIC Team\n{rows}"
+        with django_assert_max_num_queries(8):
+            assert len(import_jobs(text.encode(), by=admin, dry_run=True).jobs) == 100
+
     def test_the_check_of_a_workflow_reads_no_repository_of_others(
         self, browser_of: Callable[[User], Client], user: User, credential: GitHubCredential
     ) -> None:
@@ -137,7 +148,6 @@ class TestRepositoriesAndTeams:
         credential.repositories = "corp/website"
         credential.save()
         dispatch = GitHubDispatch("corp", "payroll", "w.yml", {}, "job", credential_id=credential.pk)
-        credential_rights._kept.clear()
         with pytest.raises(Exception, match="may not be used for corp/payroll") as caught:
             dispatch._allowed_token(credential.pk)
         assert "ghp_" not in str(caught.value)

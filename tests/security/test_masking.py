@@ -119,3 +119,42 @@ def test_masking_is_quick(job: Job, viewer: User, client_of: Any) -> None:
     ):
         assert len(masked_url(url)) < 5000
     assert json.loads(client_of(viewer).get("/api/v2/jobs").content)["count"] == 1
+
+
+class TestNobodyAsksForLetters:
+    def test_a_search_does_not_read_urls_of_others(
+        self, client_of: Callable[[User], APIClient], viewer: User, user: User, admin: User, job: Job,
+        browser_of: Callable[[User], Client],
+    ) -> None:  # fmt: skip
+        def found(person: User, text: str) -> int:
+            return int(client_of(person).get("/api/v2/jobs", {"search": text}).json()["count"])
+
+        assert (found(viewer, "QUERYSEC"), found(viewer, "Nightly")) == (0, 1)
+        assert (found(user, "QUERYSEC"), found(admin, "QUERYSEC")) == (1, 1)
+        User.objects.filter(pk=viewer.pk).update(admin_access=True)
+        viewer.refresh_from_db()
+        page = browser_of(viewer).get("/admin/jobs/job/", {"q": "QUERYSEC"})
+        assert b"Nightly" not in page.content
+        assert b"Nightly" in browser_of(admin).get("/admin/jobs/job/", {"q": "QUERYSEC"}).content
+
+    def test_a_copy_brings_no_secret(
+        self, make_user: Callable[..., User], browser_of: Callable[[User], Client], job: Job, admin: User
+    ) -> None:
+        page = "/admin/jobs/job/add/"
+        other = browser_of(make_user("other", admin_access=True)).get(page, {"duplicate": str(job.pk)})
+        assert other.status_code == 200
+        assert not [one for one in (*SECRETS, MASK) if one in other.content.decode()]
+        assert b"METASECRET" in browser_of(admin).get(page, {"duplicate": str(job.pk)}).content
+
+    def test_a_list_of_one_reader_is_not_that_of_another(
+        self, client_of: Callable[[User], APIClient], viewer: User, api: APIClient, job: Job
+    ) -> None:
+        etag = api.get("/api/v2/jobs").headers["ETag"]
+        assert api.get("/api/v2/jobs", HTTP_IF_NONE_MATCH=etag).status_code == 304
+        assert client_of(viewer).get("/api/v2/jobs", HTTP_IF_NONE_MATCH=etag).status_code == 200
+
+    def test_a_target_that_is_no_url_stays_null(
+        self, client_of: Callable[[User], APIClient], viewer: User, make_job: Callable[..., Job]
+    ) -> None:
+        job = make_job(name="g", github_owner="o", github_repo="r", github_workflow_name="w.yml")
+        assert client_of(viewer).get(f"/api/v2/jobs/{job.pk}").json()["job"]["target_url"] is None

@@ -121,3 +121,31 @@ class TestTheApi:
         client = client_of(admin)
         devices.confirm(devices.draft(admin), code_of(admin))
         assert client.get("/api/v2/auth/me").status_code == 401
+
+    def test_a_login_without_a_code_is_none_with_one(self, anyone: APIClient, with_factor: User, settings: Any) -> None:
+        settings.SECOND_FACTOR = "off"
+        token = log_in(anyone, with_factor).json()["access_token"]
+        settings.SECOND_FACTOR = "required"
+        anyone.credentials(HTTP_AUTHORIZATION=f"Bearer {token}")
+        assert anyone.get("/api/v2/auth/me").status_code == 401
+
+
+@pytest.mark.django_db
+class TestALostKey:
+    @pytest.fixture(autouse=True)
+    def _lost(self, with_factor: User, settings: Any) -> None:
+        settings.CRONSCHED_ENCRYPTION_KEYS = ["lost" * 10]
+
+    def test_its_page_says_so(self, with_factor: User) -> None:
+        browser = Client()
+        browser.force_login(with_factor)
+        answer = browser.post("/second-factor/", {"code": "123456"})
+        assert answer.status_code == 503
+        assert b"cannot be opened" in answer.content
+
+    def test_an_admin_removes_it(self, with_factor: User, make_user: Callable[..., User]) -> None:
+        browser = Client()
+        browser.force_login(make_user("other", "admin"))
+        body = {"action": "remove_second_factor", "_selected_action": [str(with_factor.pk)]}
+        assert browser.post("/admin/accounts/user/", body).status_code == 302
+        assert not devices.has_one(with_factor)

@@ -139,3 +139,39 @@ class TestTokens:
         assert "SLACKSECRET" not in answer.content.decode()
         assert SlackSettings.current().webhook_url == url
         assert api.get("/api/v2/settings/slack").json()["slack_settings"]["webhook_url"] == url
+
+
+class TestKeysAreChanged:
+    def test_sessions_and_logins_outlive_a_new_secret_key(
+        self, logged_in: Client, admin: User, client_of: Callable[[User], APIClient], settings: Any
+    ) -> None:
+        admin.set_password(PASSWORD)
+        admin.save()
+        browser = Client()
+        browser.post("/admin/login/", {"username": "ada", "password": PASSWORD})
+        client = client_of(User.objects.get(pk=admin.pk))
+        assert logged_in.get("/admin/").status_code == 302
+        settings.SECRET_KEY, settings.SECRET_KEY_FALLBACKS = "n" * 50, [settings.SECRET_KEY]
+        assert browser.get("/admin/").status_code == 200
+        assert client.get("/api/v2/auth/me").status_code == 200
+        # Sessions that were used meanwhile are tied to the new key.
+        settings.SECRET_KEY_FALLBACKS = []
+        assert browser.get("/admin/").status_code == 200
+
+    def test_work_does_not_prolong_a_session_for_ever(self, logged_in: Client) -> None:
+        now = timezone.now()
+        for days in range(1, 14):
+            with time_machine.travel(now + dt.timedelta(days=days * 0.99), tick=False):
+                # A message is stored in the session.
+                logged_in.post("/admin/jobs/job/", {"action": "run_now"})
+                assert logged_in.get("/admin/").status_code == 200
+        with time_machine.travel(now + dt.timedelta(days=14, minutes=5), tick=False):
+            assert logged_in.get("/admin/").status_code == 302
+
+    def test_what_has_ended_is_not_listed(self, logged_in: Client, api: APIClient, admin: User) -> None:
+        assert [one["kind"] for one in api.get(TestTheApi.URL).json()["sessions"]].count("admin") == 1
+        with time_machine.travel(timezone.now() + dt.timedelta(days=2), tick=False):
+            assert WebSession.objects.count() == 1
+        admin.set_password(PASSWORD)
+        admin.save()
+        assert not WebSession.objects.filter(user=admin).exists()

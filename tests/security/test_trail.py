@@ -103,12 +103,15 @@ class TestTheApi:
     URL = "/api/v2/audit"
 
     def lines(self, answer: Any) -> list[dict[str, Any]]:
+        # Records of the last minute are left out: slow transactions may still add some before them.
         assert answer.headers["Content-Type"] == "application/x-ndjson"
         return [json.loads(line) for line in b"".join(answer.streaming_content).splitlines()]
 
     def test_it_continues_after_a_record(self, api: APIClient, make_job: Callable[..., Job]) -> None:
         for number in range(5):
             make_job(name=f"job {number}")
+        assert self.lines(api.get(self.URL)) == []
+        ChangeRecord.objects.update(at=timezone.now() - dt.timedelta(minutes=2))
         everything = self.lines(api.get(self.URL))
         first = self.lines(api.get(self.URL, {"limit": 2}))
         rest = self.lines(api.get(self.URL, {"after": first[-1]["id"]}))
@@ -122,7 +125,17 @@ class TestTheApi:
         assert client_of(viewer).get(self.URL).status_code == 403
         assert APIClient().get(self.URL).status_code == 401
 
-    @pytest.mark.parametrize("query", [{"after": "x"}, {"since": "x"}, {"since": "2026-01-01"}, {"limit": "0"}])
+    @pytest.mark.parametrize(
+        "query",
+        [
+            {"after": "x"},
+            {"since": "x"},
+            {"since": "2026-01-01"},
+            {"limit": "0"},
+            {"since": "0001-01-01T00:00:00+14:00"},
+            {"since": "9999-12-31T23:59:59-14:00"},
+        ],
+    )
     def test_odd_queries(self, api: APIClient, query: dict[str, str]) -> None:
         assert api.get(self.URL, query).status_code == 400
 

@@ -77,6 +77,28 @@ class TestSlowClients:
                 held.append(sock)
             assert admin.get("/health").status_code == 200
 
+    def test_nor_who_asks_for_everything_at_once(self, installation: Installation) -> None:
+        """A hundred requests in one packet, for large answers that are not read."""
+        admin = installation.admin
+        large = b"GET /api/v2/openapi.json HTTP/1.1\r\n" + HEAD + b"\r\n"
+        with holding(installation, 30, large * 60):
+            assert admin.get("/health").status_code == 200
+
+    @pytest.mark.parametrize("size", [6 * 2**20, 19 * 2**20])
+    def test_a_large_body_is_for_uploads_only(self, installation: Installation, size: int) -> None:
+        for path, status in (("/auth/login", 413), ("/jobs/bulk-upload", 400)):
+            answer = installation.admin.post(path, data=b"x" * size, headers={"Content-Type": "application/json"})
+            assert answer.status_code in {status, 413 if size > 5 * 2**20 else status}
+            assert {"error", "message"} <= set(answer.json())
+
+    def test_a_chunked_one_too(self, installation: Installation) -> None:
+        def chunks() -> Iterator[bytes]:
+            for _number in range(70):
+                yield b"x" * 100_000
+
+        answer = installation.anyone.post("/auth/login", data=chunks())
+        assert (answer.status_code, answer.json()["error"]) == (413, "Body too large")
+
 
 class TestDeadlines:
     def channel(self, **state: Any) -> Any:

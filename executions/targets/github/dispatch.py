@@ -82,7 +82,7 @@ class GitHubDispatch:
     def _allowed_token(self, credential_id: UUID | None) -> str:
         """The stored token, if it may be used here. Raises `NoToken`."""
         token = github_api.token_of(credential_id)
-        rights = rights_of(credential_id, fresh=False) if token else None
+        rights = rights_of(credential_id) if token else None
         refusal = rights.refusal(f"{self.owner}/{self.repo}/{self.workflow}", self.team_id) if rights else ""
         if refusal:
             raise github_api.NoToken(refusal)

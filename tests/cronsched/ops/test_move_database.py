@@ -19,7 +19,10 @@ from demo.seed import seed
 from settings_app.models import SlackSettings, GitHubCredential
 seed("http://127.0.0.1:5099", count=14)
 SlackSettings.objects.create(is_enabled=True, webhook_url="https://hooks.example.com/secret")
-GitHubCredential.objects.create(name="g", token="ghp_secret")
+from accounts.models import AppDevice, User
+from taxonomy.models import PicTeam
+GitHubCredential.objects.create(name="g", token="ghp_secret").teams.add(PicTeam.objects.first())
+AppDevice.objects.create(user=User.objects.get(username="admin"), name="app", secret="00" * 20)
 """
 _LOOK = """
 from executions.models import Execution; from settings_app.models import SlackSettings, GitHubCredential
@@ -30,6 +33,9 @@ create_job({"name": "after", "cron_expression": "0 0 * * *", "end_date": "2099-0
 "pic_team": Job.objects.first().pic_team.slug, "target_url": "https://h.example.com/"}, by=by)
 print(Execution.objects.count(), rollups.counts(DateRange(None, None)).total, SlackSettings.current().webhook_url,
 GitHubCredential.objects.get().token, Job.objects.count())
+from accounts.models import AppDevice
+assert AppDevice.objects.get().secret == "00" * 20 and AppDevice.objects.get().user.username == "admin"
+assert GitHubCredential.objects.get().teams.count() == 1
 """
 
 
