@@ -75,7 +75,7 @@ class DeliverableTarget(Target):
     @property
     @abstractmethod
     def host(self) -> str:
-        """The authority (`host:port`) that is called: the key of the limit for each host."""
+        """The authority (`host:port`) that is called: the key of the limit for each host. Raises `ValueError`."""
 
     @abstractmethod
     def delivery(self, metadata: dict[str, Any], job: Job, *, token: str = "") -> Deliverable:

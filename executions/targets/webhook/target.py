@@ -68,12 +68,11 @@ class WebhookTarget(DeliverableTarget):
 
     @property
     def host(self) -> str:
-        try:
-            url = URL(self.target_url)
-            host = (url.raw_host or "").rstrip(".")
-            return f"[{host}]:{url.port}" if ":" in host else f"{host}:{url.port}"
-        except ValueError:
-            return self.target_url.split("/", 3)[2]
+        url = URL(self.target_url)
+        host = (url.raw_host or "").rstrip(".")
+        if not host:
+            raise ValueError(f"'{self.target_url[:80]}' is not a URL")
+        return f"[{host}]:{url.port}" if ":" in host else f"{host}:{url.port}"
 
     def delivery(self, metadata: dict[str, Any], job: Job, *, token: str = "") -> Deliverable:
         return Webhook(self.target_url, metadata)
