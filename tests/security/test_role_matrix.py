@@ -141,7 +141,7 @@ CALLERS = [
 
 
 @pytest.mark.parametrize(("method", "path"), OPERATIONS)
-def test_the_api(method: str, path: str, world: dict[str, Any], settings: Any) -> None:
+def test_the_api(method: str, path: str, world: dict[str, Any], handed: Any, settings: Any) -> None:
     settings.SCHEDULER_ENABLED = False
     rule = rule_of(method, path)
     filled = path.format(

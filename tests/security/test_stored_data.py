@@ -66,7 +66,7 @@ def test_files_are_their_owners_whatever_existed_before(tmp_path: Path) -> None:
     (folder / "export.csv").touch(0o644)
     mask = os.umask(0o022)
     try:
-        with Installation(folder, schedulers=0) as running:
+        with Installation(folder, web=False, schedulers=0) as running:
             os.chmod(folder, 0o755)
             running.manage("exportjobs", "--output", str(folder / "export.csv"))
             assert "chmod 0700" in running.manage("doctor", "--offline", check=False).stdout

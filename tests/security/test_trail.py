@@ -61,6 +61,7 @@ def test_tokens_and_ended_logins(api: APIClient, browser: Client, admin: User) -
     assert made["token"] not in str(list(ChangeRecord.objects.values_list()))
 
 
+@pytest.mark.django_db(transaction=True)
 def test_test_runs_exports_and_checks(
     api: APIClient, browser: Client, target: Target, make_job: Callable[..., Job], caplog: pytest.LogCaptureFixture
 ) -> None:
