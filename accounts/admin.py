@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any, ClassVar
 
 from django import forms
@@ -21,8 +22,6 @@ from accounts import services
 from accounts.auth import api_tokens
 from accounts.models import ApiToken, LoginSession, Role, User, WebSession
 from accounts.second_factor import devices
-from audit import events
-from audit.events import Event
 from core import page_links
 from core.admin import ProductAdmin
 from core.api.errors import DomainError
@@ -153,19 +152,26 @@ class UserAdmin(DjangoUserAdmin, ProductAdmin):  # type: ignore[type-arg, misc]
         return actions
 
 
-@admin.register(LoginSession)
-class LoginSessionAdmin(ProductAdmin):
-    """API logins; deleting a row ends that login."""
+class NotedDeletionAdmin(ProductAdmin):
+    """Rows that let a user in: the audit trail says who deleted them."""
 
-    def delete_model(self, request: HttpRequest, obj: LoginSession | WebSession) -> None:
-        _note_ended(obj)
+    note_deletion: Callable[[Any], None]
+
+    def delete_model(self, request: HttpRequest, obj: Any) -> None:
+        self.note_deletion(obj)
         super().delete_model(request, obj)
 
     def delete_queryset(self, request: HttpRequest, queryset: QuerySet[Any]) -> None:
-        for login in queryset.select_related("user"):
-            _note_ended(login)
+        for row in queryset.select_related("user"):
+            self.note_deletion(row)
         super().delete_queryset(request, queryset)
 
+
+@admin.register(LoginSession)
+class LoginSessionAdmin(NotedDeletionAdmin):
+    """API logins; deleting a row ends that login."""
+
+    note_deletion = staticmethod(services.note_ended)
     list_display: Any = ("user", "address", "created_at", "expires_at")
     search_fields = ("user__username", "user__email")
     list_filter = ("created_at",)
@@ -176,12 +182,6 @@ class LoginSessionAdmin(ProductAdmin):
 
     def has_change_permission(self, request: HttpRequest, obj: LoginSession | None = None) -> bool:
         return False
-
-
-def _note_ended(login: LoginSession | WebSession) -> None:
-    if login.user is not None:
-        way = "API" if isinstance(login, LoginSession) else "admin"
-        events.note(Event.LOGIN_ENDED, login.user.username, about=login.user_id, way=way)
 
 
 @admin.register(WebSession)
@@ -221,9 +221,10 @@ class ApiTokenForm(forms.ModelForm[ApiToken]):
 
 
 @admin.register(ApiToken)
-class ApiTokenAdmin(ProductAdmin):
+class ApiTokenAdmin(NotedDeletionAdmin):
     """Personal tokens: users create their own, admins see and revoke all of them."""
 
+    note_deletion = staticmethod(api_tokens.note_revoked)
     form = ApiTokenForm
     fields = ("name", "scope", "days")
     list_display = ("name", "user", "scope", "beginning", "created_at", "expires_at", "last_used_at")
@@ -237,15 +238,6 @@ class ApiTokenAdmin(ProductAdmin):
     def get_form(self, request: HttpRequest, obj: ApiToken | None = None, change: bool = False, **kwargs: Any) -> Any:
         form = super().get_form(request, obj, change=change, **kwargs)
         return type(form.__name__, (form,), {"acting": request.user})
-
-    def delete_model(self, request: HttpRequest, obj: ApiToken) -> None:
-        api_tokens.note_revoked(obj)
-        super().delete_model(request, obj)
-
-    def delete_queryset(self, request: HttpRequest, queryset: QuerySet[ApiToken]) -> None:
-        for token in queryset.select_related("user"):
-            api_tokens.note_revoked(token)
-        super().delete_queryset(request, queryset)
 
     def save_model(self, request: HttpRequest, obj: ApiToken, form: Any, change: bool) -> None:
         """Create the token and show it once."""

@@ -224,6 +224,8 @@ class LoginSession(models.Model):
     deleted.
     """
 
+    way: ClassVar[str] = "API"
+
     id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
     user = models.ForeignKey(User, on_delete=models.CASCADE, related_name="login_sessions", verbose_name=_("user"))
     created_at = models.DateTimeField(_("created at"), default=timezone.now, editable=False)
@@ -262,6 +264,8 @@ class AppDevice(TOTPDevice):  # type: ignore[misc]  # the library has no types
 
 class WebSession(AbstractBaseSession):
     """A session of the admin, under the digest of its key (`accounts.auth.web_sessions`)."""
+
+    way: ClassVar[str] = "admin"
 
     user = models.ForeignKey(
         User, on_delete=models.CASCADE, null=True, related_name="web_sessions", verbose_name=_("user")

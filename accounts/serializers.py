@@ -123,10 +123,9 @@ class SessionSerializer(openapi.Representation[LoginSession | WebSession]):
     is_current = serializers.BooleanField()
 
     def to_representation(self, session: LoginSession | WebSession) -> dict[str, Any]:
-        is_api = isinstance(session, LoginSession)
         return {
             "id": str(session.pk),
-            "kind": "api" if is_api else "admin",
+            "kind": session.way.lower(),
             "address": session.address,
             "created_at": utc_ms(session.created_at),
             "expires_at": utc_ms(session.expires_at if isinstance(session, LoginSession) else session.expire_date),

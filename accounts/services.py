@@ -70,7 +70,8 @@ def log_in(identity: str, password: str, *, otp: Any = None, address: str) -> Lo
             user=user,
             expires_at=now + dt.timedelta(seconds=settings.JWT_REFRESH_TOKEN_EXPIRES),
             address=address or None,
-            second_factor=settings.SECOND_FACTOR != "off" and second_factor.has_one(user),
+            # Then a code was asked for.
+            second_factor=second_factor.is_needed_by(user),
             auth_hash=user.get_session_auth_hash(),
         )
 
@@ -110,12 +111,17 @@ def sessions_of(user: User) -> list[LoginSession | WebSession]:
     return sorted(found, key=lambda one: one.created_at, reverse=True)
 
 
+def note_ended(session: LoginSession | WebSession) -> None:
+    """Put the end of a session by somebody into the audit trail."""
+    if session.user is not None:
+        events.note(Event.LOGIN_ENDED, session.user.username, about=session.user_id, way=session.way)
+
+
 def end_session(session_id: str, *, by: User) -> None:
     """End one of a user's own sessions. Raises `Session not found`."""
     for session in sessions_of(by):
         if str(session.pk) == session_id.lower():
-            way = "API" if isinstance(session, LoginSession) else "admin"
-            events.note(Event.LOGIN_ENDED, by.username, by=by, about=by.pk, way=way)
+            note_ended(session)
             session.delete()
             return
     raise NotFound("Session not found", f"You have no session with the id '{session_id[:60]}'.")

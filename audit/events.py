@@ -35,7 +35,6 @@ class Event(StrEnum):
     CREDENTIAL_CHECKED = "credential checked"
     WORKFLOW_CHECKED = "workflow checked"
     EXPORTED = "exported"
-    OPERATED = "operated"
 
 
 def note(event: Event, name: str, *, by: Any = None, about: UUID | None = None, **details: Any) -> None:

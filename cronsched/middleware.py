@@ -9,11 +9,19 @@ from typing import Any
 from django.conf import settings
 from django.http import HttpRequest, HttpResponse, HttpResponseBase, JsonResponse
 
-from core.api.errors import Invalid
+from core.api.errors import Invalid, TooLarge
 from core.runtime import request_context
 
-# Addresses that take files.
-UPLOADS = ("/bulk-upload", "/admin/import/")
+_UPLOADS = ("/bulk-upload", "/admin/import/")
+
+
+def largest_body(path: str) -> int:
+    """The largest body, in bytes, that an address takes."""
+    return settings.MAX_UPLOAD_BYTES if path.endswith(_UPLOADS) else settings.DATA_UPLOAD_MAX_MEMORY_SIZE
+
+
+def body_too_large(limit: int) -> TooLarge:
+    return TooLarge("Body too large", f"At most {limit // 1024} KiB can be sent. Send less at once.")
 
 
 class ClientAddress:
@@ -106,13 +114,10 @@ class ApiGuard:
 
     def _refusal(self, request: HttpRequest) -> HttpResponse | None:
         length = request.META.get("CONTENT_LENGTH") or "0"
-        limit = settings.MAX_UPLOAD_BYTES if request.path.endswith(UPLOADS) else settings.DATA_UPLOAD_MAX_MEMORY_SIZE
+        limit = largest_body(request.path)
         if length.isdigit() and int(length) > limit:
-            body = {
-                "error": "Body too large",
-                "message": f"At most {limit // 1024} KiB can be sent. Send less at once.",
-            }
-            return JsonResponse(body, status=413)
+            refusal = body_too_large(limit)
+            return JsonResponse(refusal.body(), status=refusal.status)
         if "\x00" in request.path or "%00" in request.META.get("QUERY_STRING", ""):
             return JsonResponse(
                 Invalid("Bad request", "An address may not contain the NUL character.").body(), status=400

@@ -27,8 +27,9 @@ from waitress.server import TcpWSGIServer
 from waitress.task import ErrorTask, ThreadedTaskDispatcher
 from waitress.utilities import RequestEntityTooLarge
 
+from core.api.errors import DomainError, TooLarge
 from cronsched import settings
-from cronsched.middleware import UPLOADS
+from cronsched.middleware import body_too_large, largest_body
 
 # In seconds. A body may be large, and the line slow.
 HEAD_SECONDS = 15.0
@@ -45,10 +46,8 @@ _ANSWER_WAITING = 64 * 1024 * 1024
 # A client that takes nothing for so long may lose its connection to another one.
 _STALLED_SECONDS = 10.0
 _LARGEST_HEAD = 32 * 1024
-_TOO_LARGE = 413
 _MESSAGES = {
     400: ("Bad request", "The request is not valid HTTP."),
-    _TOO_LARGE: ("Body too large", ""),
     431: ("Header too large", f"At most {_LARGEST_HEAD // 1024} KiB of address and headers can be sent."),
     500: ("Internal server error", "Something went wrong on our side."),
     501: ("Not implemented", "This transfer encoding is not supported: send the body plain or chunked."),
@@ -60,11 +59,12 @@ class JsonErrorTask(ErrorTask):  # type: ignore[misc]  # waitress has no types
 
     def execute(self) -> None:
         code = int(self.request.error.code)
-        error, message = _MESSAGES.get(code, _MESSAGES[400])
-        if code == _TOO_LARGE:
-            message = f"At most {self.request.limit // 1024} KiB can be sent. Send less at once."
-        body = json.dumps({"error": error, "message": f"{error}. {message}"}).encode()
-        self.status = f"{code} {error}"
+        if code == TooLarge.status:
+            refusal: DomainError = body_too_large(largest_body(self.request.path))
+        else:
+            refusal = DomainError(*_MESSAGES.get(code, _MESSAGES[400]))
+        body = json.dumps(refusal.body()).encode()
+        self.status = f"{code} {refusal.error}"
         self.response_headers = [("Content-Type", "application/json"), ("Connection", "close")]
         self.set_close_on_finish()
         self.content_length = len(body)
@@ -89,19 +89,14 @@ class Parser(HTTPRequestParser):  # type: ignore[misc]
 
     def received(self, data: bytes) -> int:
         consumed = int(super().received(data))
-        if self.body_rcv is not None and max(self.content_length, self.body_bytes_received) > self.limit:
+        size = max(self.content_length, self.body_bytes_received)
+        if self.body_rcv is not None and size > largest_body(self.path):
             if not self.is_too_large:
                 self.is_too_large = True
                 self.body_rcv.buf = _Sink()
             if self.completed and self.error is None:
                 self.error = RequestEntityTooLarge("")
         return consumed
-
-    @property
-    def limit(self) -> int:
-        """The largest body of this address, in bytes."""
-        is_upload = self.path.endswith(UPLOADS)
-        return settings.MAX_UPLOAD_BYTES if is_upload else settings.DATA_UPLOAD_MAX_MEMORY_SIZE
 
     def parse_header(self, header_plus: bytes) -> None:
         super().parse_header(header_plus)
@@ -176,7 +171,7 @@ class Server(TcpWSGIServer):  # type: ignore[misc]
     channel_class = Channel
 
     def maintenance(self, now: float) -> None:
-        for channel in list(self.active_channels.values()):
+        for channel in self.active_channels.values():
             idle = not channel.is_busy and now - channel.last_activity > self.adj.channel_timeout
             if idle or channel.is_overdue(now):
                 channel.end()

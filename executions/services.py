@@ -61,11 +61,7 @@ def trigger_now(job_id: Any, data: Mapping[str, Any], *, by: User) -> Execution:
     if token and target.accepts_token:
         # Only the presence of a token is stored, never the token.
         overrides["github_token"] = True
-    mine = Execution.objects.filter(status__in=OPEN, triggered_by=by, trigger_type=TriggerType.MANUAL)
-    if len(mine.values_list("pk")[:_MOST_OPEN]) >= _MOST_OPEN:
-        raise TooManyRequests(
-            "Too many open runs", f"{_MOST_OPEN} of your runs are open: wait until they have ended.", retry_after=10
-        )
+    _refuse_too_many(by)
     with transaction.atomic():
         execution = Execution.objects.create(
             job=job,
@@ -92,6 +88,14 @@ def trigger_now(job_id: Any, data: Mapping[str, Any], *, by: User) -> Execution:
         )
         transaction.on_commit(lambda: backends.submit([delivery]))
     return execution
+
+
+def _refuse_too_many(by: User) -> None:
+    mine = Execution.objects.filter(status__in=OPEN, triggered_by=by, trigger_type=TriggerType.MANUAL)
+    if len(mine.values_list("pk")[:_MOST_OPEN]) >= _MOST_OPEN:
+        raise TooManyRequests(
+            "Too many open runs", f"{_MOST_OPEN} of your runs are open: wait until they have ended.", retry_after=10
+        )
 
 
 def cancel(execution_id: Any, *, by: User) -> Execution:

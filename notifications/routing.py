@@ -19,6 +19,7 @@ from django.utils import timezone
 from uuid_utils.compat import uuid7
 
 from accounts.models import User
+from core.db.deletion import delete_in_steps
 from core.db.executemany import insert_new
 from core.masking import masked_text
 from core.runtime import request_context
@@ -206,9 +207,6 @@ def _store(events: list[Event], outgoing: Iterable[Message]) -> None:
 def delete_old(days: int) -> int:
     """Delete events and messages older than `days`, in steps; returns how many events."""
     limit = timezone.now() - dt.timedelta(days=days)
-    deleted = 0
-    while ids := list(Event.objects.filter(created_at__lt=limit).order_by().values_list("pk", flat=True)[:_BATCH]):
-        Event.objects.filter(pk__in=ids).delete()
-        deleted += len(ids)
+    deleted = delete_in_steps(Event.objects.filter(created_at__lt=limit).order_by(), at_once=_BATCH)
     Message.objects.filter(created_at__lt=limit).delete()
     return deleted

@@ -155,17 +155,14 @@ class GitHubCredentialForm(RightsForm, forms.ModelForm[GitHubCredential]):
 
 
 class RightsAdmin(ProductAdmin):
-    """The widgets of a token's rights."""
-
-    def formfield_for_manytomany(self, db_field: Any, request: HttpRequest, **kwargs: Any) -> Any:
-        """Teams as boxes to tick: Django's double list is wider than the page."""
-        return super().formfield_for_manytomany(
-            db_field, request, **{**kwargs, "widget": UnfoldAdminCheckboxSelectMultipleWidget()}
-        )
+    """The widgets of a token's rights: a short text, and boxes to tick."""
 
     def formfield_for_dbfield(self, db_field: Any, request: HttpRequest, **kwargs: Any) -> Any:
         if db_field.name == "repositories":
             kwargs["widget"] = UnfoldAdminTextareaWidget(attrs={"rows": 4, "spellcheck": "false"})
+        if db_field.name == "teams":
+            # Django's double list is wider than the page.
+            kwargs["widget"] = UnfoldAdminCheckboxSelectMultipleWidget()
         field = super().formfield_for_dbfield(db_field, request, **kwargs)
         if db_field.name == "teams" and field is not None:
             field.widget.can_add_related = False

@@ -8,7 +8,7 @@ import time
 from typing import Any, NamedTuple
 from uuid import UUID
 
-from core.api.errors import Forbidden, Invalid, invalid_field
+from core.api.errors import Forbidden, invalid_field
 from settings_app.models import CredentialRights, EnvironmentToken, GitHubCredential
 
 _PATTERN = re.compile(r"[A-Za-z0-9_.-]+/(?:\*|[A-Za-z0-9_.-]+(?:/[A-Za-z0-9_.-]+)?)", re.ASCII)
@@ -86,10 +86,8 @@ def cleaned(text: str) -> str:
     lines = [line.strip() for line in text.splitlines() if line.strip()]
     for line in lines:
         if not _PATTERN.fullmatch(line):
-            raise Invalid(
-                "Invalid payload",
-                f"'{line[:80]}' is no repository: write owner/repo, owner/* or owner/repo/workflow.yml.",
-                fields={"repositories": [f"'{line[:80]}' is no repository."]},
+            raise invalid_field(
+                "repositories", f"'{line[:80]}' is no repository: write owner/repo, owner/* or owner/repo/workflow.yml."
             )
     return "\n".join(dict.fromkeys(lines))
 

@@ -51,7 +51,7 @@ def confirm(device: AppDevice, code: str) -> list[str]:
     API logins that were made without it end.
     """
     user: User = device.user
-    if not device.verify_token(code):
+    if not device.verify_token(_cleaned(code)):
         return []
     AppDevice.objects.filter(pk=device.pk).update(confirmed=True)
     user.login_sessions.filter(second_factor=False).delete()
@@ -65,7 +65,7 @@ def confirm(device: AppDevice, code: str) -> list[str]:
 @transaction.atomic
 def shown_by(user: User, code: str) -> AppDevice | StaticDevice | None:
     """The device that accepts this code: the app, or an unused backup code. django-otp throttles guesses."""
-    code = "".join(code.split()).lower()[:_LONGEST_CODE]
+    code = _cleaned(code)
     if not code.isascii() or not code.isprintable():
         return None
     is_of_app = code.isdigit() and len(code) == _DIGITS
@@ -74,6 +74,10 @@ def shown_by(user: User, code: str) -> AppDevice | StaticDevice | None:
     if device is None or not device.verify_is_allowed()[0]:
         return None
     return device if device.verify_token(code if is_of_app else _stored(device, code)) else None
+
+
+def _cleaned(code: str) -> str:
+    return "".join(code.split()).lower()[:_LONGEST_CODE]
 
 
 def _stored(device: StaticDevice, code: str) -> str:
@@ -91,8 +95,6 @@ def _digest(code: str, key: str | None = None) -> str:
 def remove(user: User) -> None:
     """Delete a user's second factor and backup codes."""
     events.note(Event.FACTOR_REMOVED, user.username, about=user.pk)
-    # The secret is not read: its key may be lost.
-    for pk in TOTPDevice.objects.filter(user=user).values_list("pk", flat=True):
-        AppDevice.objects.filter(pk=pk)._raw_delete(AppDevice.objects.db)
+    # By the library's table: the secret is not read, as its key may be lost.
     TOTPDevice.objects.filter(user=user).delete()
     StaticDevice.objects.filter(user=user).delete()

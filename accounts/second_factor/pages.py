@@ -46,9 +46,7 @@ def _page(request: HttpRequest) -> HttpResponseBase:
     if device is None:
         events.note(Event.FACTOR_REFUSED, user.username, about=user.pk)
         return _shown(request, error=_("That is not the code, or it was used already. Wait for the next one."))
-    django_otp.login(request, device)
-    # Another key than before the code: who knew that one has not shown it.
-    request.session.cycle_key()
+    _verified(request, device)
     if "remove" in request.POST:
         devices.remove(user)
         messages.success(request, _("Your second factor is removed."))
@@ -60,12 +58,17 @@ def _set_up(request: HttpRequest) -> HttpResponse:
     device = devices.draft(user)
     if request.method != "POST":
         return _shown(request, device)
-    codes = devices.confirm(device, "".join(request.POST.get("code", "").split())[:20])
+    codes = devices.confirm(device, request.POST.get("code", ""))
     if not codes:
         return _shown(request, device, error=_("That is not the code. Check the clock of your telephone."))
+    _verified(request, device)
+    return _shown(request, codes=codes)
+
+
+def _verified(request: HttpRequest, device: Any) -> None:
+    """Note in the session that the user has shown a code. It gets another key: who knew the former has shown none."""
     django_otp.login(request, device)
     request.session.cycle_key()
-    return _shown(request, codes=codes)
 
 
 def _next(request: HttpRequest) -> str:

@@ -94,9 +94,8 @@ def check_restored() -> None:
     """Raise `CannotBackUp` if a restore of a PostgreSQL database was interrupted, which has set the data aside."""
     if connection.vendor != "postgresql":
         return
+    schema = _schema()
     with connection.cursor() as cursor:
-        cursor.execute("SELECT current_schema()")
-        schema = str(cursor.fetchone()[0])
         cursor.execute("SELECT 1 FROM pg_namespace WHERE nspname = %s", [f"{schema}{_ASIDE}"])
         if cursor.fetchone():
             raise CannotBackUp(
@@ -133,9 +132,7 @@ def _restore_postgres(file: Path) -> None:
     """
     wanted = _postgres("pg_restore", "--list", str(file))
     listed = settings.CRONSCHED_DATA_DIR / f".restore.{os.getpid()}.list"
-    with connection.cursor() as cursor:
-        cursor.execute("SELECT current_schema()")
-        schema = str(cursor.fetchone()[0])
+    schema = _schema()
     old = f"{schema}{_ASIDE}"
     try:
         extensions = _set_aside(schema, old)
@@ -165,6 +162,13 @@ def _restore_postgres(file: Path) -> None:
 
 def _interrupted(number: int, frame: Any) -> None:
     raise CannotBackUp("The restore was interrupted; the database is as it was before.")
+
+
+def _schema() -> str:
+    """The schema in use."""
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT current_schema()")
+        return str(cursor.fetchone()[0])
 
 
 def _set_aside(schema: str, old: str) -> list[str]:

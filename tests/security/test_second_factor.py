@@ -2,27 +2,19 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable
 from typing import Any
 
 import pytest
 from django.test import Client
-from django_otp.oath import TOTP
 from rest_framework.test import APIClient
 
 from accounts.models import AppDevice, LoginSession, User
 from accounts.second_factor import devices
 from tests.conftest import PASSWORD
+from tests.support.second_factor import code_of
 
 PREFIXES = ["/%7a", "/zzz", '/a"b', "/[x]", "/^", "/%2f", "/admin", "/second-factor"]
-
-
-def code_of(user: User, *, ahead: int = 0) -> str:
-    device = AppDevice.objects.get(user=user)
-    totp = TOTP(device.bin_key, device.step, device.t0, device.digits, device.drift)
-    totp.time = time.time() + ahead * device.step
-    return f"{totp.token():06}"
 
 
 @pytest.fixture

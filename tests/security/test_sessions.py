@@ -18,7 +18,7 @@ from accounts.second_factor import devices
 from audit.models import ChangeRecord
 from settings_app.models import SlackSettings
 from tests.conftest import PASSWORD
-from tests.security.test_second_factor import code_of
+from tests.support.second_factor import code_of
 
 pytestmark = pytest.mark.django_db
 

@@ -24,8 +24,8 @@ from accounts.models import AppDevice, User
 from accounts.second_factor import devices
 from scheduler import chores
 from settings_app.services import reencrypt
-from tests.security.test_second_factor import code_of
 from tests.support.installation import ROOT, Installation
+from tests.support.second_factor import code_of
 
 
 class Bomb:

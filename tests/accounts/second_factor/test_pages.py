@@ -3,24 +3,16 @@
 from __future__ import annotations
 
 import re
-import time
 from collections.abc import Callable
 from typing import Any
 
 import pytest
 from django.test import Client
-from django_otp.oath import TOTP
 
 from accounts.models import AppDevice, User
+from tests.support.second_factor import code_of
 
 PAGE = "/second-factor/"
-
-
-def code_of(user: User, *, ahead: int = 0) -> str:
-    device = AppDevice.objects.get(user=user)
-    totp = TOTP(device.bin_key, device.step, device.t0, device.digits, device.drift)
-    totp.time = time.time() + ahead * device.step
-    return f"{totp.token():06}"
 
 
 @pytest.fixture
