@@ -15,6 +15,7 @@ def main() -> None:
         os.umask(0o077)
     os.environ.setdefault("DJANGO_SETTINGS_MODULE", "cronsched.settings")
     from django.core.management import execute_from_command_line
+    from django.db import OperationalError
 
     from cronsched.environment import SettingError
 
@@ -22,6 +23,9 @@ def main() -> None:
         execute_from_command_line(sys.argv)
     except SettingError as exc:
         sys.exit(f"cronsched: {exc}")
+    except OperationalError as exc:
+        reason = " ".join(str(exc).split())
+        sys.exit(f"cronsched: the database cannot be reached; check DATABASE_URL and that it runs ({reason})")
 
 
 if __name__ == "__main__":

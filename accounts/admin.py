@@ -4,23 +4,29 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from typing import Any, ClassVar
+from uuid import UUID
 
 from django import forms
+from django.conf import settings
 from django.contrib import admin, messages
 from django.contrib.auth.admin import UserAdmin as DjangoUserAdmin
 from django.contrib.auth.models import Group
-from django.core.exceptions import ValidationError
+from django.core.exceptions import PermissionDenied, ValidationError
 from django.db.models import Count, QuerySet
-from django.http import HttpRequest, HttpResponseRedirect
-from django.urls import reverse
+from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
+from django.shortcuts import get_object_or_404
+from django.template.response import TemplateResponse
+from django.urls import path, reverse
 from django.utils.html import format_html
 from django.utils.translation import gettext_lazy as _
+from django.views.decorators.http import require_POST
 from unfold import forms as unfold_forms
 from unfold.widgets import UnfoldAdminIntegerFieldWidget, UnfoldAdminPasswordWidget
 
-from accounts import services
+from accounts import invitations, services
 from accounts.auth import api_tokens
 from accounts.models import ApiToken, LoginSession, Role, User, WebSession
+from accounts.permissions import require_login
 from accounts.second_factor import devices
 from core import page_links
 from core.admin import ProductAdmin
@@ -29,13 +35,24 @@ from core.api.errors import DomainError
 admin.site.unregister(Group)
 
 
-class UserCreationForm(unfold_forms.UserCreationForm):  # type: ignore[misc]
-    """Django's form for a new account; names and addresses are compared case-insensitively."""
+class UserCreationForm(forms.ModelForm[User]):
+    """The form of a new account. Its holder chooses the password with a link."""
 
     class Meta:
         model = User
-        fields = ("username", "email", "role")
-        field_classes: dict[str, Any] = {}
+        fields = ("username", "email", "role", "admin_access")
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.fields["role"].initial = Role.USER
+        self.fields["admin_access"].initial = True
+
+    def save(self, commit: bool = True) -> User:
+        user = super().save(commit=False)
+        user.set_unusable_password()
+        if commit:
+            user.save()
+        return user
 
 
 class UserChangeForm(forms.ModelForm[User]):
@@ -79,6 +96,7 @@ class UserAdmin(DjangoUserAdmin, ProductAdmin):  # type: ignore[type-arg, misc]
 
     form = UserChangeForm
     add_form = UserCreationForm
+    add_form_template = "admin/change_form.html"
     change_password_form = unfold_forms.AdminPasswordChangeForm
     list_display = ("username", "email", "role", "is_active", "last_login", "job_count", "created_at")
     list_filter = ("role", "is_active")
@@ -92,7 +110,9 @@ class UserAdmin(DjangoUserAdmin, ProductAdmin):  # type: ignore[type-arg, misc]
         (_("Single sign-on"), {"fields": ("email_confirmed", "single_sign_on_id")}),
         (_("Times"), {"fields": ("last_login", "created_at", "updated_at")}),
     )
-    add_fieldsets = ((None, {"classes": ("wide",), "fields": ("username", "email", "role", "password1", "password2")}),)
+    add_fieldsets = ((None, {"classes": ("wide",), "fields": ("username", "email", "role", "admin_access")}),)
+    change_form_before_template = "accounts/user_tools.html"
+    purpose = _("Accounts of people and programs, with their role.")
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[User]:
         """Accounts with the number of jobs that they own."""
@@ -104,6 +124,40 @@ class UserAdmin(DjangoUserAdmin, ProductAdmin):  # type: ignore[type-arg, misc]
         """The number of owned jobs, linked to the list of them."""
         url = page_links.path_of("job_list", created_by__id__exact=user.pk)
         return format_html('<a href="{}">{}</a>', url, user._jobs)
+
+    def get_urls(self) -> list[Any]:
+        invite = self.admin_site.admin_view(require_POST(self.invite))
+        return [path("<uuid:pk>/invitation/", invite, name="accounts_user_invitation"), *super().get_urls()]
+
+    def response_add(self, request: HttpRequest, obj: User, post_url_continue: str | None = None) -> HttpResponse:
+        """The link with which the holder of the new account chooses a password."""
+        return self._invitation(request, obj)
+
+    def invite(self, request: HttpRequest, pk: UUID) -> HttpResponse:
+        """Make a link with which the holder of an account chooses a new password."""
+        user = get_object_or_404(User, pk=pk)
+        if not self.has_change_permission(request, user):
+            raise PermissionDenied
+        return self._invitation(request, user)
+
+    def _invitation(self, request: HttpRequest, user: User) -> HttpResponse:
+        link = invitations.make_link(user, by=require_login(request))
+        context = {
+            **self.admin_site.each_context(request),
+            "title": _("Set-password link"),
+            "account": user,
+            "link": link,
+            "mailed": False,
+        }
+        if settings.MAIL_ENABLED:
+            try:
+                invitations.send_link(user, link)
+                context["mailed"] = True
+            except OSError as exc:
+                context["problem"] = _("The mail server did not take it: %(reason)s") % {"reason": type(exc).__name__}
+        answer = TemplateResponse(request, "accounts/invitation.html", context)
+        answer["Cache-Control"] = "no-store"
+        return answer
 
     def get_form(self, request: HttpRequest, obj: User | None = None, change: bool = False, **kwargs: Any) -> Any:
         """The form class with the user who fills it in."""
@@ -246,6 +300,6 @@ class ApiTokenAdmin(NotedDeletionAdmin):
         try:
             made, raw = api_tokens.make(user, data["name"], data["scope"], data["days"])
         except DomainError as exc:
-            raise ValidationError(exc.message) from exc
+            raise ValidationError(exc.spoken) from exc
         obj.__dict__.update(made.__dict__)
         self.message_user(request, f"{_('Copy the token now, it is not shown again:')} {raw}", messages.WARNING)

@@ -79,18 +79,18 @@ class User(AbstractBaseUser, PermissionsMixin):
         ],
         help_text=_("3 to 80 letters, digits, '_' or '-'; stored in lower case."),
     )
-    email = models.EmailField(_("email"), max_length=254, unique=True)
+    email = models.EmailField(_("e-mail address"), max_length=254, unique=True)
     role = models.CharField(_("role"), max_length=10, choices=Role.choices, default=Role.VIEWER)
     is_active = models.BooleanField(
-        _("is active"), default=True, help_text=_("An inactive account cannot sign in; its tokens end at once.")
+        _("enabled"), default=True, help_text=_("An inactive account cannot sign in; its tokens end at once.")
     )
     admin_access = models.BooleanField(
-        _("may enter the admin"),
+        _("admin access"),
         default=False,
         help_text=_("Admins always may. Users work on their own jobs there, viewers read."),
     )
     email_confirmed = models.BooleanField(
-        _("email confirmed"),
+        _("e-mail address confirmed"),
         default=True,
         db_default=True,
         help_text=_(

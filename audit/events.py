@@ -35,6 +35,7 @@ class Event(StrEnum):
     CREDENTIAL_CHECKED = "credential checked"
     WORKFLOW_CHECKED = "workflow checked"
     EXPORTED = "exported"
+    LINK_MADE = "set-password link made"
 
 
 def note(event: Event, name: str, *, by: Any = None, about: UUID | None = None, **details: Any) -> None:

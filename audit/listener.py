@@ -109,3 +109,8 @@ def _shown(is_secret: bool, value: Any) -> Any:
     if is_secret:
         return _HIDDEN if value else ""
     return plain(value)
+
+
+def model_of(subject: str) -> type[models.Model] | None:
+    """The registered model whose changes are recorded under this name."""
+    return next((model for model, one in _models.items() if one.subject == subject), None)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from typing import Any
 from uuid import UUID
 
@@ -13,36 +14,56 @@ from django.shortcuts import get_object_or_404, render
 from django.template.response import TemplateResponse
 from django.urls import path, reverse
 from django.utils.translation import gettext as _
+from django.views.decorators.http import conditional_page, require_POST
 from unfold.sites import UnfoldAdminSite
 
+from accounts.auth.login_form import LoginForm
 from accounts.permissions import require_login
 from audit import events
 from audit.events import Event
-from console.pages import calendar
+from console.pages import account, agenda, calendar, inbox, palette, views
 from console.pages.calendar import Filters
 from console.pages.dashboard import dashboard
+from console.pages.palette import keys
 from core.api.errors import DomainError
+from core.sentences import said
 from executions.targets.github import api as github_api
+from jobs.models import today
 from jobs.services import get_job
 from notifications.channels import slack as slack_channel
 from notifications.channels.failure import SendingFailed
 from scheduler.explain import explain, read_moment
 from settings_app.models import GitHubCredential, SlackSettings
+from settings_app.services import choose_dashboard_scope
 from taxonomy.models import Category, PicTeam
 
 
 class CronschedAdminSite(UnfoldAdminSite):  # type: ignore[misc]  # unfold has no types
     """Django's admin with a dashboard, a calendar, and an import page."""
 
+    login_form = LoginForm
+
     def each_context(self, request: HttpRequest) -> dict[str, Any]:
         """The theme's colours are in a style sheet, because the Content-Security-Policy allows no inline style."""
-        return {**super().each_context(request), "colors": None, "single_sign_on": bool(settings.OIDC_RP_CLIENT_ID)}
+        context = {**super().each_context(request), "colors": None, "single_sign_on": bool(settings.OIDC_RP_CLIENT_ID)}
+        if context["has_permission"]:
+            context["palette_url"] = reverse("admin:palette")
+            context["palette_keys"] = json.dumps(keys())
+            context["unread"] = inbox.unread(request.user)
+        return context
 
     def get_urls(self) -> list[Any]:
         from console.pages.import_jobs import ImportView
 
         pages = [
-            path("dashboard/", self.admin_view(self.live), name="dashboard_live"),
+            path("dashboard/", self.admin_view(conditional_page(self.live)), name="dashboard_live"),
+            path("scope/", self.admin_view(require_POST(self.choose_scope)), name="dashboard_scope"),
+            path("palette/", self.admin_view(palette.find), name="palette"),
+            path("inbox/", self.admin_view(self.inbox), name="inbox"),
+            path("account/", self.admin_view(self.account), name="my_account"),
+            path("views/", self.admin_view(views.save), name="save_view"),
+            path("views/<int:pk>/delete/", self.admin_view(views.delete), name="delete_view"),
+            path("columns/", self.admin_view(views.choose_columns), name="choose_columns"),
             path("calendar/", self.admin_view(self.calendar), name="calendar"),
             path("credentials/<uuid:pk>/check/", self.admin_view(self.check_credential), name="credential_check"),
             path("slack-test/", self.admin_view(self.test_slack), name="slack_test"),
@@ -58,21 +79,39 @@ class CronschedAdminSite(UnfoldAdminSite):  # type: ignore[misc]  # unfold has n
         return answer
 
     def live(self, request: HttpRequest) -> HttpResponse:
-        """The part of the dashboard that the page refreshes every few seconds."""
+        """The part of the dashboard that renews itself."""
         return render(request, "console/board.html", {"board": dashboard(require_login(request))})
 
+    def choose_scope(self, request: HttpRequest) -> HttpResponseBase:
+        """Remember whose jobs the dashboard shows."""
+        choose_dashboard_scope(require_login(request), request.POST.get("scope", "all"))
+        return HttpResponseRedirect(reverse("admin:index"))
+
+    def inbox(self, request: HttpRequest) -> HttpResponseBase:
+        """The user's own notifications."""
+        return inbox.page(request, {**self.each_context(request), "title": _("Notifications")})
+
+    def account(self, request: HttpRequest) -> HttpResponseBase:
+        """The user's own account."""
+        return account.page(request, {**self.each_context(request), "title": _("My account")})
+
     def calendar(self, request: HttpRequest) -> HttpResponseBase:
-        """The calendar of a day or a week."""
+        """The calendar of a day or a week, or as a list, which is the default on phones."""
         filters = Filters(request.GET.get("team", ""), request.GET.get("category", ""))
         date = calendar.read_day(request.GET.get("date", ""))
-        view = "week" if request.GET.get("view") == "week" else "day"
-        shown = calendar.week(date, filters) if view == "week" else calendar.day(date, filters)
+        views = {"day": calendar.day, "week": calendar.week, "agenda": agenda.agenda}
+        default = "agenda" if "Mobi" in request.headers.get("User-Agent", "") else "day"
+        view = request.GET.get("view", default)
+        view = view if view in views else default
+        span = agenda.read_span(date, request.GET.get("at", ""), request.GET.get("until", ""))
         context = {
             **self.each_context(request),
             "title": _("Calendar"),
             "view": view,
             "date": date,
-            "shown": shown,
+            "today": today(),
+            "shown": views[view](date, filters),
+            "panel": agenda.panel(span, filters) if span else None,
             "filters": filters,
             "teams": PicTeam.objects.by_name(),
             "categories": Category.objects.by_name(),
@@ -90,7 +129,7 @@ class CronschedAdminSite(UnfoldAdminSite):  # type: ignore[misc]  # unfold has n
             answer = slack_channel.post(slack, _("A test message from Cronsched."))
             messages.success(request, _("Slack answered: %(answer)s") % {"answer": answer})
         except SendingFailed as exc:
-            messages.error(request, str(exc))
+            messages.error(request, said(exc))
         return HttpResponseRedirect(reverse("admin:settings_app_slacksettings_change", args=[slack.pk]))
 
     def check_credential(self, request: HttpRequest, pk: UUID) -> HttpResponseBase:
@@ -104,11 +143,11 @@ class CronschedAdminSite(UnfoldAdminSite):  # type: ignore[misc]  # unfold has n
         try:
             found = github_api.check(credential)
             reached = ", ".join(found["repositories"][:20]) or "—"
-            messages.success(request, _("It reaches: %(names)s") % {"names": reached})
+            messages.success(request, _("It can read: %(names)s") % {"names": reached})
             able = ", ".join(found["can_dispatch"][:20]) or "—"
             messages.info(request, _("It may write to: %(names)s") % {"names": able})
         except github_api.NoToken as exc:
-            messages.error(request, str(exc))
+            messages.error(request, said(exc))
         return HttpResponseRedirect(reverse("admin:settings_app_githubcredential_change", args=[pk]))
 
     def explain(self, request: HttpRequest, job_id: str) -> HttpResponseBase:
@@ -122,5 +161,5 @@ class CronschedAdminSite(UnfoldAdminSite):  # type: ignore[misc]  # unfold has n
             context["job"] = get_job(job_id)
             context["explanation"] = explain(context["job"], read_moment(context["at"])) if context["at"] else None
         except DomainError as exc:
-            context["error"] = exc.message
+            context["error"] = exc.spoken
         return TemplateResponse(request, "admin/jobs/job/explain.html", context)

@@ -17,6 +17,8 @@ class ProductAdmin(ModelAdmin):  # type: ignore[misc]  # unfold has no types
     compressed_fields = True
     warn_unsaved_form = True
     list_per_page = 50
+    # What the list is for: shown while it is empty.
+    purpose: Any = ""
     # Look-ups of links to the list, besides those of its filters.
     linked_lookups: frozenset[str] = frozenset()
     list_after_template = change_form_outer_after_template = "core/act.html"

@@ -9,15 +9,29 @@ import os
 import re
 import secrets
 import ssl
+from difflib import get_close_matches
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 from urllib.parse import urlsplit
 from zoneinfo import ZoneInfo
 
 import dj_database_url
+from dotenv import dotenv_values
 from environs import Env, EnvError
 
 Network = ipaddress.IPv4Network | ipaddress.IPv6Network
+
+
+# Variables that other programs read from the same file.
+_OF_OTHERS = frozenset({"GITHUB_PORT", "TZ", "DJANGO_SETTINGS_MODULE", "COMPOSE_PROJECT_NAME", "POSTGRES_PASSWORD"})
+_SECRET = re.compile("PASSWORD|SECRET|TOKEN|KEYS?$|DSN")
+
+
+def shown_setting(name: str, value: str) -> str:
+    """The value of a setting without secrets: those of secret names, and passwords within URLs."""
+    if value and _SECRET.search(name):
+        return "(set)"
+    return re.sub(r"(?<=//)[^/@]+@", "", value)
 
 
 class SettingError(Exception):
@@ -28,25 +42,53 @@ _LABEL = r"[A-Za-z0-9_](?:[A-Za-z0-9_-]{0,61}[A-Za-z0-9_])?"
 _HOST = re.compile(rf"(?:{_LABEL}(?:\.{_LABEL})*|\*(?:\.{_LABEL}){{2,}})\.?", re.ASCII)
 
 
-class Environment:
-    """Typed reads of environment variables; every method raises `SettingError`. An empty value counts as not set."""
+class Setting(NamedTuple):
+    """One setting as it was read: secrets masked, and where it comes from: `environment`, `.env` or `default`."""
 
-    def __init__(self, dotenv: Path) -> None:
-        if dotenv.is_file():
+    name: str
+    value: str
+    source: str
+
+
+class Environment:
+    """Typed reads of environment variables; every method raises `SettingError`. An empty value counts as not set.
+
+    `read`: every setting that was read. `writes`: False for commands that only look: they make no folder and no key.
+    """
+
+    def __init__(self, dotenv: Path, *, writes: bool = True) -> None:
+        before = set(os.environ)
+        self._file = dict(dotenv_values(dotenv)) if dotenv.is_file() else {}
+        if self._file:
             Env().read_env(str(dotenv), recurse=False)
+        self._of_file = set(self._file) - before
         self._env = Env()
+        self.writes = writes
+        self.read: dict[str, Setting] = {}
 
     def text(self, name: str, default: str = "") -> str:
-        return os.environ.get(name, "").strip() or default
+        given = os.environ.get(name, "").strip()
+        source = "default" if not given else ".env" if name in self._of_file else "environment"
+        # A later read of the same name knows no default.
+        if given or name not in self.read:
+            self.read[name] = Setting(name, shown_setting(name, given or default), source)
+        return given or default
+
+    def unknown(self) -> dict[str, str]:
+        """The names in `.env` that no setting has, each with the one that is most like it, or ''."""
+        odd = [name for name in self._file if name not in self.read and name not in _OF_OTHERS]
+        return {name: next(iter(get_close_matches(name, self.read, 1)), "") for name in odd}
 
     def texts(self, name: str, default: str = "") -> list[str]:
         """A list separated by commas."""
         return [item.strip() for item in self.text(name, default).split(",") if item.strip()]
 
     def flag(self, name: str, default: bool) -> bool:
+        self.text(name, str(default).lower())
         return bool(self._read("bool", name, default, "write true or false"))
 
     def number(self, name: str, default: int, *, least: int = 0, most: int = 2**31 - 1) -> int:
+        self.text(name, str(default))
         value = int(self._read("int", name, default, f"write a whole number from {least} to {most}"))
         if not least <= value <= most:
             raise SettingError(f"{name}={value} is out of range; write a whole number from {least} to {most}.")
@@ -148,6 +190,8 @@ class Environment:
 
     def directory(self, name: str, default: Path) -> Path:
         path = Path(self.text(name, str(default))).expanduser().resolve()
+        if not self.writes:
+            return path
         try:
             path.mkdir(parents=True, exist_ok=True, mode=0o700)
         except OSError as exc:
@@ -163,6 +207,8 @@ class Environment:
         value = self.text(name)
         if value and len(value) < 32:
             raise SettingError(f"{name} is too short; write at least 32 random characters, or leave it out to get one.")
+        if not value and not self.writes and not file.exists():
+            return secrets.token_urlsafe(50)
         return value or kept_secret(file)
 
     def database(self, name: str, default: Path) -> dict[str, Any]:

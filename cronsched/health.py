@@ -22,7 +22,9 @@ SERVICE = "cronsched"
 
 
 class HealthView(APIView):
-    """Whether the database answers, and whether a scheduler leads."""
+    """Whether the database answers, and whether a scheduler leads: `degraded` while none does, since no job fires
+    then.
+    """
 
     authentication_classes = ()
     permission_classes = ()
@@ -30,7 +32,7 @@ class HealthView(APIView):
     @endpoint(
         shape(
             "Health",
-            status=serializers.ChoiceField(["healthy", "unhealthy"]),
+            status=serializers.ChoiceField(["healthy", "degraded", "unhealthy"]),
             service=openapi.text(),
             version=openapi.text(),
             timestamp=openapi.timestamp(),
@@ -50,7 +52,7 @@ class HealthView(APIView):
             leadership, jobs, alive = Leadership(), 0, False
         age = leadership.heartbeat_age
         body = {
-            "status": "healthy" if alive else "unhealthy",
+            "status": "unhealthy" if not alive else "healthy" if leadership.is_live else "degraded",
             "service": SERVICE,
             "version": __version__,
             "timestamp": utc_ms(timezone.now()),

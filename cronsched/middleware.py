@@ -75,9 +75,11 @@ def _address(hop: str) -> str:
 
 
 class Probes:
-    """Health and metrics answer under every host name: container platforms and Prometheus ask by IP address."""
+    """Health and metrics answer under every host name: container platforms and Prometheus ask by IP address. So does
+    `/echo`, which the scheduler calls.
+    """
 
-    PATHS = ("/api/v2/health", "/metrics")
+    PATHS = ("/api/v2/health", "/metrics", "/echo")
 
     def __init__(self, get_response: Callable[[HttpRequest], HttpResponseBase]) -> None:
         self._get_response = get_response

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from datetime import timedelta
 from pathlib import Path
 
@@ -10,13 +11,15 @@ import django_stubs_ext
 from core.runtime import files, logs
 from core.version import __version__
 from cronsched.environment import Environment, SettingError
+from cronsched.openapi_texts import INTRODUCTION
 from cronsched.theme import UNFOLD  # noqa: F401
 
 # Makes Django's generic classes subscriptable, as in ModelForm[Job].
 django_stubs_ext.monkeypatch()
 
 BASE_DIR = Path(__file__).resolve().parent.parent
-env = Environment(BASE_DIR / ".env")
+# Commands that only look make nothing.
+env = ENVIRONMENT = Environment(BASE_DIR / ".env", writes=sys.argv[1:2] not in (["doctor"], ["settings"], ["logs"]))
 
 # Paths
 CRONSCHED_DATA_DIR = env.directory("CRONSCHED_DATA_DIR", BASE_DIR / "var")
@@ -25,6 +28,8 @@ if DATABASES["default"]["ENGINE"].endswith("sqlite3"):
     # SQLite gives its -wal and -shm files the mode of the database.
     files.make_private(Path(str(DATABASES["default"]["NAME"]) + suffix) for suffix in ("", "-wal", "-shm"))
 DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
+
+LOG_FILE = CRONSCHED_DATA_DIR / "cronsched.log"
 
 # Secrets
 SECRET_KEY = env.secret("SECRET_KEY", CRONSCHED_DATA_DIR / "secret_key")
@@ -62,13 +67,15 @@ DATA_UPLOAD_MAX_MEMORY_SIZE = env.number("MAX_BODY_BYTES", 5 * 1024 * 1024, leas
 MAX_UPLOAD_BYTES = env.number("MAX_UPLOAD_BYTES", 20 * 1024 * 1024, least=1024)
 FRONTEND_BASE_URL = env.url("FRONTEND_BASE_URL", "http://localhost:5173")
 HTTPS = env.flag("HTTPS", False)
+# This installation's own target: jobs may always call it, by exactly this URL.
+ECHO_URL = f"http://{'localhost' if HOST in {'0.0.0.0', '::', '127.0.0.1', '::1'} else HOST}:{PORT}/echo"  # noqa: S104
 PUBLIC_URL = env.url("PUBLIC_URL", f"http://localhost:{PORT}")
 SESSION_COOKIE_SECURE = CSRF_COOKIE_SECURE = SECURE_SSL_REDIRECT = HTTPS
 SECURE_HSTS_SECONDS = 31536000 if HTTPS else 0
 # Other names below this host are not ours to decide about.
 SECURE_HSTS_INCLUDE_SUBDOMAINS = SECURE_HSTS_PRELOAD = False
 # Probes inside a cluster ask over plain HTTP.
-SECURE_REDIRECT_EXEMPT = [r"^api/v2/health$", r"^metrics$"]
+SECURE_REDIRECT_EXEMPT = [r"^api/v2/health$", r"^metrics$", r"^echo$"]
 TRUSTED_PROXIES = env.networks("TRUSTED_PROXIES")
 SECURE_PROXY_SSL_HEADER = ("HTTP_X_FORWARDED_PROTO", "https") if HTTPS else None
 SESSION_COOKIE_HTTPONLY = True
@@ -141,6 +148,7 @@ NOTIFICATIONS_KEPT_DAYS = env.number("NOTIFICATIONS_KEPT_DAYS", 90, least=1)
 # Accounts
 AUTH_USER_MODEL = "accounts.User"
 LOGIN_REDIRECT_URL = "admin:index"
+LOGOUT_REDIRECT_URL = "admin:login"
 AUTHENTICATION_BACKENDS = ["accounts.auth.backends.IdentityBackend"]
 # The admin's second factor: off, optional (each user decides) or required
 SECOND_FACTOR = env.choice("SECOND_FACTOR", "optional", ["off", "optional", "required"])
@@ -265,6 +273,7 @@ LANGUAGES = [("en", "English"), ("ja", "日本語")]
 LOCALE_PATHS = [BASE_DIR / "cronsched" / "locale"]
 USE_I18N = True
 USE_TZ = True
+FORMAT_MODULE_PATH = ["cronsched.formats"]
 TIME_ZONE = str(SCHEDULER_ZONE)
 APSCHEDULER_DATETIME_FORMAT = "Y-m-d H:i:s"
 
@@ -304,7 +313,7 @@ REST_FRAMEWORK = {
 }
 SPECTACULAR_SETTINGS = {
     "TITLE": "Cronsched API",
-    "DESCRIPTION": "Scheduled jobs that call webhooks and dispatch GitHub Actions workflows.",
+    "DESCRIPTION": INTRODUCTION,
     "VERSION": __version__,
     "SERVE_INCLUDE_SCHEMA": False,
     "SERVE_PUBLIC": True,
@@ -317,6 +326,10 @@ SPECTACULAR_SETTINGS = {
     # A token must not stay in the browser when the page is left.
     "SWAGGER_UI_SETTINGS": {"persistAuthorization": False},
     "COMPONENT_SPLIT_REQUEST": True,
+    "POSTPROCESSING_HOOKS": [
+        "drf_spectacular.hooks.postprocess_schema_enums",
+        "cronsched.openapi_texts.complete",
+    ],
     "ENUM_NAME_OVERRIDES": {
         "RoleEnum": "accounts.models.Role",
         "ExecutionStatusEnum": "executions.models.Status",
@@ -324,7 +337,10 @@ SPECTACULAR_SETTINGS = {
 }
 
 LOGGING = logs.configuration(
-    env.choice("LOG_FORMAT", "human", ["human", "json"]), env.text("LOG_LEVEL", "INFO").upper()
+    env.choice("LOG_FORMAT", "human", ["human", "json"]),
+    env.text("LOG_LEVEL", "INFO").upper(),
+    # `serve` lets its processes write into one file as well.
+    env.text("CRONSCHED_LOG_FILE"),
 )
 
 # HTTP security

@@ -18,6 +18,14 @@ def _list(title: Any, icon: str, model: str) -> dict[str, Any]:
     return {**link, "permission": lambda request: request.user.has_perm(f"{model.replace('_', '.view_', 1)}")}
 
 
+def _style(name: str) -> Any:
+    return lambda request: static(f"console/{name}.css")
+
+
+def _script(name: str) -> Any:
+    return lambda request: static(f"console/{name}.js")
+
+
 UNFOLD = {
     "SITE_TITLE": "Cronsched",
     "SITE_HEADER": "Cronsched",
@@ -30,8 +38,8 @@ UNFOLD = {
     "SHOW_LANGUAGES": True,
     "SHOW_VIEW_ON_SITE": False,
     "SHOW_HISTORY": False,
-    "STYLES": [lambda request: static("console/console.css")],
-    "SCRIPTS": [lambda request: static("console/console.js")],
+    "STYLES": [_style(name) for name in ("tokens", "parts", "shell", "lists", "pages", "calendar")],
+    "SCRIPTS": [_script(name) for name in ("console", "live", "palette")],
     "SIDEBAR": {
         "show_search": False,
         "show_all_applications": False,
@@ -42,6 +50,7 @@ UNFOLD = {
                     _link(_("Calendar"), "calendar_month", "calendar"),
                     _list(_("Jobs"), "schedule", "jobs_job"),
                     _list(_("Executions"), "history", "executions_execution"),
+                    _list(_("Batches"), "replay", "executions_batch"),
                     {
                         **_link(_("Import"), "upload_file", "import_jobs"),
                         "permission": lambda request: request.user.has_perm("jobs.add_job"),
@@ -49,42 +58,41 @@ UNFOLD = {
                 ]
             },
             {
-                "title": _("Organise"),
+                "title": _("Setup"),
                 "separator": True,
                 "items": [
                     _list(_("Categories"), "label", "taxonomy_category"),
-                    _list(_("PIC teams"), "groups", "taxonomy_picteam"),
+                    _list(_("Teams"), "groups", "taxonomy_picteam"),
                     _list(_("GitHub credentials"), "vpn_key", "settings_app_githubcredential"),
                     _list(_("GITHUB_TOKEN"), "key", "settings_app_environmenttoken"),
                     _list(_("Users"), "person", "accounts_user"),
                 ],
             },
             {
-                "title": _("Tell people"),
+                "title": _("Notifications"),
                 "separator": True,
                 "items": [
                     _list(_("Slack"), "forum", "settings_app_slacksettings"),
                     _list(_("Messages"), "outgoing_mail", "notifications_message"),
-                    _list(_("Notifications"), "notifications", "notifications_event"),
+                    _list(_("All notifications"), "notifications", "notifications_event"),
                     _list(_("Outcomes without notifications"), "notification_important", "executions_pendingoutcome"),
-                    _list(_("Preferences"), "tune", "settings_app_preferences"),
+                    _list(_("Notification preferences"), "tune", "settings_app_preferences"),
                 ],
             },
             {
-                "title": _("Look behind"),
+                "title": _("System"),
                 "separator": True,
                 "collapsible": True,
                 "items": [
-                    _list(_("Changes"), "difference", "audit_changerecord"),
+                    _list(_("Audit trail"), "difference", "audit_changerecord"),
                     _list(_("Leadership"), "shield_person", "scheduler_leadership"),
-                    _list(_("Terms of leaders"), "swap_horiz", "scheduler_leaderterm"),
+                    _list(_("Leader history"), "swap_horiz", "scheduler_leaderterm"),
                     _list(_("Resyncs"), "sync", "scheduler_resync"),
                     _list(_("Workers"), "engineering", "executions_worker"),
                     _list(_("Web sessions"), "devices", "accounts_websession"),
                     _list(_("API logins"), "key", "accounts_loginsession"),
                     _list(_("API tokens"), "password", "accounts_apitoken"),
-                    {"title": _("Second factor"), "icon": "phonelink_lock", "link": reverse_lazy("second_factor")},
-                    _list(_("Chores"), "cleaning_services", "django_apscheduler_djangojobexecution"),
+                    _list(_("Housekeeping"), "cleaning_services", "django_apscheduler_djangojobexecution"),
                 ],
             },
         ],

@@ -5,8 +5,10 @@ from django.contrib import admin
 from django.urls import include, path
 
 from accounts.second_factor.pages import page as second_factor_page
+from accounts.set_password import page as set_password_page
 from console.pages.public import extension, unsubscription
 from cronsched import health, openapi_views
+from cronsched.echo import echo
 from cronsched.ops.metrics import metrics
 
 # `executions` comes before `jobs`, because "jobs/test-run" would match "jobs/<id>".
@@ -18,6 +20,8 @@ urlpatterns = [
     path("extend/<str:token>/", extension, name="extend_job"),
     path("unsubscribe/<str:token>/", unsubscription, name="unsubscribe"),
     path("metrics", metrics),
+    path("echo", echo),
+    path("set-password/<str:uidb64>/<str:token>/", set_password_page, name="set_password"),
     path("second-factor/", second_factor_page, name="second_factor"),
     *([path("oidc/", include("mozilla_django_oidc.urls"))] if settings.OIDC_RP_CLIENT_ID else []),
     path("i18n/", include("django.conf.urls.i18n")),

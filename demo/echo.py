@@ -1,4 +1,5 @@
-"""The demo's target on loopback: `/ok` answers at once, `/slow` takes some seconds, `/flaky` fails sometimes.
+"""The demo's target on loopback: `/ok` answers at once, `/slow` takes some seconds, `/long` most of a minute; `/flaky`
+fails sometimes, `/half` every second time, `/down` always.
 
 Run it as `python -m demo.echo PORT`.
 """
@@ -22,7 +23,10 @@ class Echo(BaseHTTPRequestHandler):
         sent = self.rfile.read(int(self.headers.get("Content-Length") or 0)).decode(errors="replace")
         if self.path.startswith("/slow"):
             time.sleep(random.uniform(0.5, 4))
-        fails = self.path.startswith("/flaky") and random.random() < 0.3
+        if self.path.startswith("/long"):
+            time.sleep(random.uniform(40, 55))
+        risks = {"/flaky": 0.1, "/half": 0.5, "/down": 1.0}
+        fails = any(self.path.startswith(path) and random.random() < risk for path, risk in risks.items())
         body = json.dumps({"error": "upstream unavailable"} if fails else {"accepted": True, "sent": sent}).encode()
         self.send_response(503 if fails else 200)
         self.send_header("Content-Type", "application/json")

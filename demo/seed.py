@@ -1,8 +1,9 @@
-"""Sample data: five teams, sixty jobs, three months of history with failures and slow runs."""
+"""Sample data: five teams, sixty jobs, ninety even days of history with failing, flapping, slow and running jobs."""
 
 from __future__ import annotations
 
 import datetime as dt
+import itertools
 import random
 from collections.abc import Iterator
 from typing import Any
@@ -19,6 +20,7 @@ from executions.statistics import rollups
 from executions.targets import WebhookTarget
 from jobs.models import Job, today
 from jobs.services import add_jobs
+from notifications.models import FailureState
 from taxonomy.models import Category, PicTeam
 
 TEAMS = {
@@ -34,12 +36,14 @@ SUBJECTS = [
     "Inventory sync", "Coupon expiry", "Mail queue check", "Backup verification", "Certificate check", "Invoice export",
 ]  # fmt: skip
 SCHEDULES = [
-    "* * * * *", "*/5 * * * *", "*/15 * * * *", "0 * * * *", "30 */2 * * *", "0 9 * * 1-5", "0 9 * * 1-5",
+    "*/2 * * * *", "*/5 * * * *", "*/15 * * * *", "0 * * * *", "30 */2 * * *", "0 9 * * 1-5", "0 9 * * 1-5",
     "0 2 * * *", "0 2 * * *", "15 3 * * *",
     "0 6,18 * * *", "45 22 * * *", "0 12 * * 1", "0 0 1 * *",
 ]  # fmt: skip
-_DAYS = 90
-_FREQUENT_DAYS = 2
+# Only the first job of each of these is so frequent: ninety days of more would be a million rows.
+_FREQUENT = 3
+# Jobs, by number: failing without a break for some days; failing every second time; under way most of the time.
+FAILING, FLAPPING, LONG = {4, 17}, {31, 38}, 20
 _COLUMNS = (
     "id", "job", "status", "trigger_type", "scheduled_for", "started_at", "completed_at", "duration_seconds",
     "execution_type", "target",
@@ -48,8 +52,8 @@ _COLUMNS = (
 
 
 @transaction.atomic
-def seed(echo_url: str, *, count: int = 60) -> int:
-    """Create the sample data, the same each time; returns the number of executions."""
+def seed(echo_url: str, *, count: int = 60, days: int = 90) -> int:
+    """Create the sample data, the same each time, with a history of `days`; returns the number of executions."""
     chance = random.Random(7)
     teams = [
         PicTeam.objects.create(name=name, slug=name.lower().replace(" ", "-"), slack_handle=handle)
@@ -59,7 +63,7 @@ def seed(echo_url: str, *, count: int = 60) -> int:
     categories = list(Category.objects.order_by("slug"))
     jobs = [_job(number, chance, echo_url, teams, categories) for number in range(count)]
     add_jobs(jobs, by=owner)
-    rows = [row for number, job in enumerate(jobs) for row in _history(job, number, chance)]
+    rows = [row for number, job in enumerate(jobs) for row in _history(job, number, chance, days)]
     for start in range(0, len(rows), 2000):
         insert_new(Execution, _COLUMNS, rows[start : start + 2000])
     for _hour in rollups.rebuild():
@@ -68,6 +72,7 @@ def seed(echo_url: str, *, count: int = 60) -> int:
         last = max((row for row in rows if row[1] == job.pk), key=lambda row: row[5], default=None)
         if last is not None:
             Job.objects.filter(pk=job.pk).update(last_status=last[2], last_execution_at=last[5])
+    FailureState.objects.bulk_create(_failing(jobs[number], rows) for number in sorted(FAILING) if number < count)
     return len(rows)
 
 
@@ -77,9 +82,16 @@ def _job(number: int, chance: random.Random, echo_url: str, teams: list[PicTeam]
         ["staging", "production", "pre-release", "JP", "EU"][number // len(SUBJECTS) % 5],
     )
     manner = ["ok", "ok", "ok", "slow", "flaky"][number % 5]
+    if number in FAILING:
+        manner = "down"
+    elif number in FLAPPING:
+        manner = "half"
+    elif number == LONG:
+        manner = "long"
+    schedules = SCHEDULES if number < len(SCHEDULES) else SCHEDULES[_FREQUENT:]
     return Job(
         name=f"{subject} ({place})",
-        cron_expression=SCHEDULES[number % len(SCHEDULES)],
+        cron_expression="* * * * *" if number == LONG else schedules[number % len(schedules)],
         target_url=f"{echo_url}/{manner}?job={number}",
         metadata={
             "suite": subject.split(" ", maxsplit=1)[0].lower(),
@@ -91,23 +103,32 @@ def _job(number: int, chance: random.Random, echo_url: str, teams: list[PicTeam]
         end_date=today() + dt.timedelta(days=[400, 200, 90, 25, 6][number % 5] + number),
         max_attempts=3 if manner == "flaky" else 1,
         retry_backoff_seconds=5,
-        is_active=number % 11 != 10,
+        timeout_seconds=60 if manner == "long" else 10,
+        is_active=number % 11 != 10 or number in FAILING | FLAPPING,
     )
 
 
-def _history(job: Job, number: int, chance: random.Random) -> Iterator[tuple[Any, ...]]:
+def _history(job: Job, number: int, chance: random.Random, days: int) -> Iterator[tuple[Any, ...]]:
     now = timezone.now()
-    minutes = len(job.schedule.tab.minutes)
-    days = _FREQUENT_DAYS if minutes >= 96 else _DAYS
-    bad_from = now - dt.timedelta(days=chance.uniform(0, 20)) if number in {4, 17, 31} else None
+    days = 1 if number == LONG else days
+    bad_from = now - dt.timedelta(days=1 + 2 * (number % 3)) if number in FAILING | FLAPPING else None
     for moment in job.schedule.between(now - dt.timedelta(days=days), now - dt.timedelta(minutes=1)):
-        yield _row(job, moment, chance, broken=bad_from is not None and moment > bad_from)
+        is_bad = bad_from is not None and moment > bad_from
+        yield _row(job, moment, chance, risk=(1.0 if number in FAILING else 0.5) if is_bad else 0.02)
 
 
-def _row(job: Job, moment: dt.datetime, chance: random.Random, *, broken: bool) -> tuple[Any, ...]:
-    fails = chance.random() < (0.8 if broken else 0.03)
+def _failing(job: Job, rows: list[tuple[Any, ...]]) -> FailureState:
+    """The failing period of a job that has failed without a break."""
+    mine = sorted((row for row in rows if row[1] == job.pk), key=lambda row: row[5], reverse=True)
+    failed = list(itertools.takewhile(lambda row: row[2] != Status.SUCCESS, mine))
+    since = failed[-1][5] if failed else timezone.now()
+    return FailureState(job=job, recent="F", since=since, failures=len(failed), alerted_at=since)
+
+
+def _row(job: Job, moment: dt.datetime, chance: random.Random, *, risk: float) -> tuple[Any, ...]:
+    fails = chance.random() < risk
     missed = not fails and chance.random() < 0.004
-    slow = 20.0 if "slow" in job.target_url else 1.0
+    slow = 20.0 if "slow" in job.target_url else 200.0 if "long" in job.target_url else 1.0
     took = round(chance.lognormvariate(-1.5, 0.6) * slow, 3)
     began = moment + dt.timedelta(milliseconds=chance.randrange(5, 60))
     status = Status.MISSED if missed else Status.FAILED if fails else Status.SUCCESS

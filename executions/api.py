@@ -265,7 +265,7 @@ class TestRunView(APIView):
         body=TestRunBody,
     )
     def post(self, request: Request) -> Response:
-        return Response(services.try_target(body_of(request), by=require_login(request)))
+        return Response(services.try_target(body_of(request), by=require_login(request)).answer)
 
 
 def _total(found: ExecutionQuerySet, params: Mapping[str, str]) -> int | None:

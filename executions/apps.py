@@ -27,4 +27,4 @@ class ExecutionsConfig(AppConfig):
 
         jobs_changed.connect(forget, weak=False, dispatch_uid="executions.rollups")
         register_kinds()
-        roles.everyone_may("executions.view_execution")
+        roles.everyone_may("executions.view_execution", "executions.view_batch")

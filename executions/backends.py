@@ -12,7 +12,7 @@ from django.db import DatabaseError, InterfaceError
 
 from executions.celery_backend import dispatch
 from executions.delivery import engine
-from executions.delivery.carry_out import TeamLimits, carry_out
+from executions.delivery.carry_out import Teams, carry_out
 from executions.delivery.state import Delivery
 from executions.models import OPEN, Execution
 
@@ -33,14 +33,14 @@ def submit(deliveries: Sequence[Delivery]) -> None:
     dispatch.send({one.execution_id: one.deliverable.kind for one in deliveries if one.worker_id is None})
 
 
-def start(executions: Sequence[Execution], limits: TeamLimits) -> None:
+def start(executions: Sequence[Execution], teams: Teams) -> None:
     """Start stored executions whose calls have not begun: in this process if it owns them, else through Celery
     workers.
     """
     if new_worker_id() is None:
         dispatch.send(dispatch.kinds_of(executions))
     else:
-        carry_out(executions, limits)
+        carry_out(executions, teams)
 
 
 def shut_down() -> None:

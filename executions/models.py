@@ -67,8 +67,8 @@ class Execution(models.Model):
     job = models.ForeignKey(
         Job, on_delete=models.CASCADE, related_name="executions", db_index=False, verbose_name=_("job")
     )
-    status = models.CharField(_("status"), max_length=10, choices=Status.choices, default=Status.RUNNING)
-    trigger_type = models.CharField(_("trigger type"), max_length=10, choices=TriggerType.choices)
+    status = models.CharField(_("outcome"), max_length=10, choices=Status.choices, default=Status.RUNNING)
+    trigger_type = models.CharField(_("trigger"), max_length=10, choices=TriggerType.choices)
     triggered_by = models.ForeignKey(
         settings.AUTH_USER_MODEL,
         on_delete=models.SET_NULL,
@@ -80,11 +80,11 @@ class Execution(models.Model):
     scheduled_for = models.DateTimeField(_("scheduled for"), null=True)
     started_at = models.DateTimeField(_("started at"), default=timezone.now)
     completed_at = models.DateTimeField(_("completed at"), null=True)
-    duration_seconds = models.FloatField(_("duration seconds"), null=True)
-    execution_type = models.CharField(_("execution type"), max_length=15)
+    duration_seconds = models.FloatField(_("duration (seconds)"), null=True)
+    execution_type = models.CharField(_("kind of target"), max_length=15)
     target = models.CharField(_("target"), max_length=2048, help_text=_("The URL called, or owner/repo/workflow."))
-    response_status = models.PositiveSmallIntegerField(_("response status"), null=True)
-    error_message = models.TextField(_("error message"), blank=True)
+    response_status = models.PositiveSmallIntegerField(_("HTTP status"), null=True)
+    error_message = models.TextField(_("reason"), blank=True)
     output = models.TextField(_("output"), blank=True, help_text=_("The first 1,000 characters of the answer."))
     attempts = models.JSONField(_("attempts"), default=list)
     run_id = models.BigIntegerField(_("run"), null=True, help_text=_("The GitHub run that is, or was, followed."))
@@ -159,6 +159,53 @@ class PendingOutcome(models.Model):
         return str(self.execution_id)
 
 
+class Batch(models.Model):
+    """Executions that a user has run again together; the leader starts them (`executions.batches`)."""
+
+    id = models.UUIDField(primary_key=True, default=uuid7, editable=False)
+    title = models.CharField(_("title"), max_length=200)
+    by = models.ForeignKey(
+        settings.AUTH_USER_MODEL, on_delete=models.SET_NULL, null=True, related_name="+", verbose_name=_("by")
+    )
+    created_at = models.DateTimeField(_("created at"), default=timezone.now)
+    cancelled_at = models.DateTimeField(_("cancelled at"), null=True)
+
+    class Meta:
+        verbose_name = _("batch")
+        verbose_name_plural = _("batches")
+        ordering = ["-created_at", "-id"]
+
+    def __str__(self) -> str:
+        return self.title
+
+
+class BatchRun(models.Model):
+    """One run of a batch: of which job, in place of which execution, when it is due, and the execution once it has
+    started. The ids may outlive their rows. `problem`: why it could not be started.
+    """
+
+    batch = models.ForeignKey(Batch, on_delete=models.CASCADE, related_name="runs", verbose_name=_("batch"))
+    job_id = models.UUIDField(_("job"))
+    original_id = models.UUIDField(_("in place of"))
+    due_at = models.DateTimeField(_("due at"))
+    execution_id = models.UUIDField(_("execution"), null=True)
+    problem = models.CharField(_("problem"), max_length=300, blank=True)
+
+    class Meta:
+        verbose_name = _("run of a batch")
+        verbose_name_plural = _("runs of batches")
+        ordering = ["due_at", "pk"]
+        constraints = [models.UniqueConstraint(fields=["execution_id"], name="batch_run_of_execution")]
+        indexes = [
+            models.Index(
+                fields=["due_at"], name="batch_run_waiting", condition=Q(execution_id__isnull=True, problem="")
+            )
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.job_id} in {self.batch_id}"
+
+
 class Worker(models.Model):
     """A process with a delivery engine. Its heartbeat shows that its executions are still being delivered."""
 
@@ -229,7 +276,7 @@ class HourlyCounts(models.Model):
     """
 
     hour = models.DateTimeField(_("hour"))
-    kind = models.CharField(_("execution type"), max_length=15)
+    kind = models.CharField(_("kind of target"), max_length=15)
     success = models.IntegerField(_("success"), default=0)
     failed = models.IntegerField(_("failed"), default=0)
     cancelled = models.IntegerField(_("cancelled"), default=0)

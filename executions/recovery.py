@@ -18,7 +18,7 @@ from django.utils import timezone
 from executions import backends
 from executions.celery_backend import dispatch
 from executions.delivery import engine
-from executions.delivery.carry_out import carry_out, team_limits, why_not
+from executions.delivery.carry_out import carry_out, read_teams, why_not
 from executions.delivery.start_deadline import missed
 from executions.models import OPEN, Execution, Status, Worker
 from executions.recording import STALE_SECONDS, Finished, pid_namespace, store
@@ -47,7 +47,7 @@ def recover() -> int:
         return 0
     with engine.local_engine().claiming(execution.pk for execution in orphans):
         mine = [execution for execution in orphans if _give_to(engine.worker_id(), execution)]
-        ended = carry_out(mine, team_limits())
+        ended = carry_out(mine, read_teams())
     log.warning("took over %d executions of dead workers and ended %d of them", len(mine), ended)
     return len(mine)
 

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import threading
+import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from typing import Any
+from typing import Any, NamedTuple
 from uuid import UUID, uuid4
 
 from django.conf import settings
@@ -18,8 +19,8 @@ from core.api import payload
 from core.api.errors import Conflict, NotFound, TooManyRequests, invalid_field
 from executions import backends
 from executions.delivery import engine
-from executions.delivery.carry_out import delivery_of, target_of, team_limits
-from executions.http.connection import DeliveryError
+from executions.delivery.carry_out import delivery_of, read_teams, target_of
+from executions.http.connection import DeliveryError, Reply
 from executions.models import OPEN, Execution, Status, TriggerType
 from executions.recording import Finished, store
 from executions.targets import Outcome, deliverable
@@ -82,12 +83,23 @@ def trigger_now(job_id: Any, data: Mapping[str, Any], *, by: User) -> Execution:
             execution.started_at,
             target,
             job.metadata if metadata is None else metadata,
-            limits=team_limits(),
+            teams=read_teams(),
             worker_id=execution.worker_id,
             token=token,
         )
         transaction.on_commit(lambda: backends.submit([delivery]))
     return execution
+
+
+def run_again(execution: Execution, *, by: User) -> Execution:
+    """Run an execution's job now with the same overrides, without the token of a single run. Raises like
+    `trigger_now`.
+    """
+    overrides = execution.overrides if isinstance(execution.overrides, dict) else {}
+    data = {"metadata": overrides["metadata"]} if "metadata" in overrides else {}
+    if "target" in overrides:
+        data |= target_of(execution).as_overrides()
+    return trigger_now(execution.job_id, data, by=by)
 
 
 def _refuse_too_many(by: User) -> None:
@@ -125,9 +137,17 @@ def _cancelled(execution: Execution, by: User) -> Finished:
     return Finished.of(execution, outcome, execution.worker_id, Status.CANCELLED)
 
 
-def try_target(data: Mapping[str, Any], *, by: User) -> dict[str, Any]:
-    """Call a target once with a job's settings (a test run); the audit trail says who called what. Returns the body of
-    the API's answer. Raises `Too many test runs`.
+class Trial(NamedTuple):
+    """A test run: the body of the API's answer, the reply of the target (None if there was none), and its seconds."""
+
+    answer: dict[str, Any]
+    reply: Reply | None
+    seconds: float
+
+
+def try_target(data: Mapping[str, Any], *, by: User) -> Trial:
+    """Call a target once with a job's settings (a test run); the audit trail says who called what. Raises
+    `Too many test runs`.
     """
     target = parsing.read_target(data, default_owner=settings.DEFAULT_GITHUB_OWNER)
     metadata = validation.metadata(data.get("metadata"))
@@ -140,18 +160,18 @@ def try_target(data: Mapping[str, Any], *, by: User) -> dict[str, Any]:
     answer: dict[str, Any] = {"ok": False, "type": tried.short_name}
     with _trial(by):
         events.note(Event.TEST_RUN, tried.shown(), by=by, kind=tried.kind)
+        began = time.perf_counter()
         try:
-            outcome = engine.local_engine().try_once(tried.trial(metadata, name), uuid4(), timeout)
+            outcome, reply = engine.local_engine().try_once(tried.trial(metadata, name), uuid4(), timeout)
         except DeliveryError as exc:
-            return {**answer, "error": "Request failed", "message": str(exc)}
+            refused = {**answer, "error": "Request failed", "message": str(exc)}
+            return Trial(refused, None, time.perf_counter() - began)
     if outcome.response_status is None:
-        return {**answer, "error": tried.unsent, "message": outcome.error}
-    return {
-        **answer,
-        "ok": outcome.ok,
-        "status_code": outcome.response_status,
-        "message": tried.trial_message(outcome),
-    }
+        answer |= {"error": tried.unsent, "message": outcome.error}
+    else:
+        message = tried.trial_message(outcome)
+        answer |= {"ok": outcome.ok, "status_code": outcome.response_status, "message": message}
+    return Trial(answer, reply, time.perf_counter() - began)
 
 
 @contextmanager
@@ -172,7 +192,9 @@ def get_execution(execution_id: Any, *, job: Job | None = None) -> Execution:
     """The execution with this id, and of this job if one is given. Raises `Execution not found`."""
     message = f"There is no execution with the id '{execution_id}'."
     pk: UUID = payload.uuid_or_404(execution_id, "Execution not found", message)
-    executions = Execution.objects.select_related("job").filter(job__deleted_at=None)
+    executions = Execution.objects.select_related("job__pic_team", "job__category", "triggered_by").filter(
+        job__deleted_at=None
+    )
     execution = (executions.filter(job=job) if job else executions).filter(pk=pk).first()
     if execution is None:
         raise NotFound("Execution not found", message)

@@ -72,9 +72,8 @@ class JobSettings(models.Model):
         help="Slug of the category.",
     )
     is_active = declare(
-        models.BooleanField(_("is active"), default=True),
+        models.BooleanField(_("enabled"), default=True),
         section=Section.WHAT,
-        row="category",
         rule=True,
         schedule=True,
         copied=False,
@@ -95,14 +94,14 @@ class JobSettings(models.Model):
     )
     jitter_seconds = declare(
         models.PositiveIntegerField(
-            _("jitter seconds"),
+            _("jitter (seconds)"),
             default=0,
             help_text=_(
                 "Delays the calls after the fire time by up to this, each job by a fixed part, so "
                 "that jobs with the same schedule do not call at once. 0 to 3600 seconds."
             ),
         ),
-        section=Section.WHEN,
+        section=Section.FAILURE,
         bounds=(0, 3600),
         fired=True,
     )
@@ -203,10 +202,10 @@ class JobSettings(models.Model):
     )
     metadata = declare(
         models.JSONField(
-            _("metadata"),
+            _("request body or workflow inputs"),
             default=dict,
             blank=True,
-            help_text=_("A JSON object: the webhook's body, or the workflow's inputs."),
+            help_text=_("A JSON object."),
         ),
         section=Section.TARGET,
         rule=True,
@@ -237,8 +236,9 @@ class JobSettings(models.Model):
         csv=Column("End Date", ("end_date",), 6),
     )
     pic_team = declare(
-        models.ForeignKey(PicTeam, on_delete=models.PROTECT, related_name="jobs", verbose_name=_("PIC team")),
-        section=Section.NOTIFICATIONS,
+        models.ForeignKey(PicTeam, on_delete=models.PROTECT, related_name="jobs", verbose_name=_("team")),
+        section=Section.WHAT,
+        row="category",
         rule=True,
         lookup="pic_team__slug",
         fired=True,
@@ -246,12 +246,12 @@ class JobSettings(models.Model):
         help="Slug of the PIC team.",
     )
     enable_email_notifications = declare(
-        models.BooleanField(_("enable email notifications"), default=False),
+        models.BooleanField(_("alert by e-mail"), default=False),
         section=Section.NOTIFICATIONS,
         rule=True,
     )
     notification_emails = declare(
-        models.JSONField(_("notification emails"), default=list, blank=True),
+        models.JSONField(_("e-mail addresses"), default=list, blank=True),
         section=Section.NOTIFICATIONS,
         rule=True,
     )
@@ -268,8 +268,8 @@ class JobSettings(models.Model):
             _("alert after failures"),
             default=1,
             help_text=_(
-                "1: an alert for each failure. N: an alert after N failures, then a daily "
-                "reminder until the job recovers. 1 to 100."
+                "1 alerts on every failure. A higher number alerts once that many runs have failed, then daily "
+                "until the job recovers. 1 to 100."
             ),
         ),
         section=Section.NOTIFICATIONS,
@@ -278,7 +278,7 @@ class JobSettings(models.Model):
     )
     alert_window = declare(
         models.PositiveSmallIntegerField(
-            _("of the last runs"),
+            _("out of the last runs"),
             default=0,
             help_text=_("0: failures in a row. M: failures among the last M runs, for jobs that alternate. 0 to 100."),
         ),
@@ -326,7 +326,7 @@ class JobSettings(models.Model):
     )
     timeout_seconds = declare(
         models.PositiveIntegerField(
-            _("timeout seconds"),
+            _("timeout (seconds)"),
             default=10,
             help_text=_("The timeout of one call. 1 to 3600 seconds."),
         ),
@@ -337,7 +337,7 @@ class JobSettings(models.Model):
     )
     connect_timeout_seconds = declare(
         models.PositiveIntegerField(
-            _("connect timeout seconds"),
+            _("connect timeout (seconds)"),
             default=10,
             help_text=_("The timeout of the connection. 1 to 3600 seconds."),
         ),
@@ -359,7 +359,7 @@ class JobSettings(models.Model):
     )
     retry_backoff_seconds = declare(
         models.PositiveIntegerField(
-            _("retry backoff seconds"),
+            _("retry backoff (seconds)"),
             default=10,
             help_text=_(
                 "The wait before the second attempt; it doubles with each attempt, with a jitter of "
@@ -373,7 +373,7 @@ class JobSettings(models.Model):
     )
     retry_deadline_seconds = declare(
         models.PositiveIntegerField(
-            _("retry deadline seconds"),
+            _("retry deadline (seconds)"),
             default=3600,
             help_text=_("No attempt begins later than this after the first. 1 to 86400 seconds."),
         ),
@@ -398,7 +398,7 @@ class JobSettings(models.Model):
     )
     misfire_policy = declare(
         models.CharField(
-            _("misfire policy"),
+            _("if a run was missed"),
             max_length=10,
             choices=MisfirePolicy.choices,
             default=MisfirePolicy.RUN_ONCE,
@@ -413,7 +413,7 @@ class JobSettings(models.Model):
     )
     misfire_grace_seconds = declare(
         models.PositiveIntegerField(
-            _("misfire grace seconds"),
+            _("misfire grace (seconds)"),
             default=60,
             help_text=_("A fire time with a shorter delay runs as usual. 1 to 86400 seconds."),
         ),
@@ -424,7 +424,7 @@ class JobSettings(models.Model):
     )
     overlap_policy = declare(
         models.CharField(
-            _("overlap policy"),
+            _("if the job still runs"),
             max_length=10,
             choices=OverlapPolicy.choices,
             default=OverlapPolicy.ALLOW,

@@ -82,13 +82,13 @@ class Job(JobSettings):
         verbose_name=_("created by"),
     )
     next_run_at = models.DateTimeField(
-        _("next run at"),
+        _("next run"),
         null=True,
         editable=False,
         help_text=_("The first fire time that has not been fired; none when inactive or ended."),
     )
-    last_execution_at = models.DateTimeField(_("last execution at"), null=True, editable=False)
-    last_status = models.CharField(_("last status"), max_length=10, blank=True, editable=False)
+    last_execution_at = models.DateTimeField(_("last run"), null=True, editable=False)
+    last_status = models.CharField(_("last outcome"), max_length=10, blank=True, editable=False)
     problem = models.CharField(
         _("problem"),
         max_length=500,

@@ -17,7 +17,7 @@ from uuid_utils.compat import uuid7
 
 from core.db.executemany import insert_new
 from executions import backends
-from executions.delivery.carry_out import TeamLimits, delivery_of, team_limits
+from executions.delivery.carry_out import Teams, delivery_of, read_teams
 from executions.delivery.start_deadline import start_deadline
 from executions.delivery.state import Delivery
 from executions.models import OPEN, Execution, Status, TriggerType
@@ -49,7 +49,7 @@ def fire(leader: Leader, over: threading.Event | None = None) -> None:
     time, even if several processes fire. Then queued executions whose turn has come are started. Returns early when
     `over` is set. Raises `NotLeading` if another process has become the leader.
     """
-    limits = team_limits()
+    teams = read_teams()
     while not (over and over.is_set()):
         now = timezone.now()
         with transaction.atomic():
@@ -57,12 +57,12 @@ def fire(leader: Leader, over: threading.Event | None = None) -> None:
             jobs = _due_jobs(now)
             if not jobs:
                 break
-            deliveries = _fire_chunk(jobs, now, limits)
+            deliveries = _fire_chunk(jobs, now, teams)
         backends.submit(deliveries)
-    start_queued(leader, limits)
+    start_queued(leader, teams)
 
 
-def start_queued(leader: Leader, limits: TeamLimits) -> int:
+def start_queued(leader: Leader, teams: Teams) -> int:
     """Start queued executions of jobs that have none running; returns how many."""
     running = Execution.objects.filter(job=OuterRef("job"), status=Status.RUNNING)
     waiting = Execution.objects.filter(~Exists(running), status=Status.QUEUED).order_by("started_at")
@@ -83,7 +83,7 @@ def start_queued(leader: Leader, limits: TeamLimits) -> int:
         Revision.bump()
     for execution in chosen:
         execution.started_at, execution.worker_id = now, worker_id
-    backends.start(chosen, limits)
+    backends.start(chosen, teams)
     return len(chosen)
 
 
@@ -115,7 +115,7 @@ def _put_aside(pk: UUID, name: str, reason: str) -> None:
     notify_unschedulable(pk, name, reason)
 
 
-def _fire_chunk(jobs: list[Job], now: dt.datetime, limits: TeamLimits) -> list[Delivery]:
+def _fire_chunk(jobs: list[Job], now: dt.datetime, teams: Teams) -> list[Delivery]:
     worker_id = backends.new_worker_id()
     deliveries: dict[UUID, Delivery] = {}
     rows: list[Row] = []
@@ -132,7 +132,7 @@ def _fire_chunk(jobs: list[Job], now: dt.datetime, limits: TeamLimits) -> list[D
                     now,
                     deliverable(job.target),
                     job.metadata,
-                    limits=limits,
+                    teams=teams,
                     worker_id=worker_id,
                     scheduled_for=row.scheduled_for,
                     deadline=start_deadline(job, now, row.scheduled_for),

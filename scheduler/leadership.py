@@ -28,6 +28,15 @@ class NotLeading(Exception):
     """Another process has become the leader."""
 
 
+# Settings that change what the scheduler does.
+_COMPARED = frozenset(
+    {
+        "CRONSCHED_ALLOWED_TARGETS", "EXECUTION_BACKEND", "GITHUB_API_URL", "GITHUB_TOKEN", "HTTPS", "MAIL_ENABLED",
+        "MAIL_SERVER", "NO_PROXY", "OUTBOUND_CA_FILE", "OUTBOUND_PROXY", "PUBLIC_URL", "SCHEDULER_TIMEZONE",
+    }
+)  # fmt: skip
+
+
 class LeaderLock(Protocol):
     """A lock that proves that no other process leads, before the lease has expired."""
 
@@ -76,6 +85,11 @@ def configured_lock() -> LeaderLock:
     return FileLeaderLock(settings.SCHEDULER_LOCK_PATH) if settings.LEADER_LOCK == "file" else LeaseOnly()
 
 
+def own_settings() -> dict[str, str]:
+    """This process's settings that are not defaults, without secrets."""
+    return {one.name: one.value for one in settings.ENVIRONMENT.read.values() if one.name in _COMPARED}
+
+
 class Leader:
     """This process's leadership: an id, the fencing token after a takeover, and a heartbeat."""
 
@@ -102,6 +116,7 @@ class Leader:
         LeaderTerm.objects.filter(ended_at=None).update(ended_at=row.heartbeat_at or row.now)
         row.fencing_token += 1
         row.leader_id, row.acquired_at, row.heartbeat_at, row.has_lock = self.id, row.now, row.now, has_lock
+        row.settings = own_settings()
         row.save()
         LeaderTerm.objects.create(fencing_token=row.fencing_token, leader_id=self.id, started_at=row.now)
         self.token = row.fencing_token

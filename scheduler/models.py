@@ -7,7 +7,7 @@ import uuid
 
 from django.conf import settings
 from django.db import models
-from django.db.models import Q
+from django.db.models import JSONField, Q, Value
 from django.db.models.functions import Now
 from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
@@ -31,6 +31,13 @@ class Leadership(models.Model):
     )
     schedules = models.PositiveIntegerField(_("schedules"), default=0, help_text=_("Entries on the clock."))
     last_resync_at = models.DateTimeField(_("last resync at"), null=True)
+    settings = models.JSONField(
+        _("settings"),
+        default=dict,
+        db_default=Value({}, JSONField()),
+        editable=False,
+        help_text=_("The leader's settings without secrets, for the doctor."),
+    )
 
     class Meta:
         verbose_name = _("leadership")

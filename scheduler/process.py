@@ -15,6 +15,7 @@ from django.utils import timezone
 
 from core.runtime import heartbeat
 from executions.backends import new_worker_id, shut_down
+from executions.batches import start_due
 from executions.celery_backend.dispatch import Unclaimed
 from executions.recovery import end_missed, recover, rescue
 from executions.run_follower import RunFollower
@@ -43,6 +44,7 @@ _MAILING_SECONDS = 1.0
 # A recorder is quicker with the outcomes that it stores.
 _NOTIFYING_SECONDS = 5.0
 _FOLLOWING_SECONDS = 1.0
+_BATCH_SECONDS = 1.0
 # Messages are claimed before they are sent, so that the next leader does not send them again.
 _OTHERS_STOP_SECONDS = 0.5
 
@@ -131,9 +133,17 @@ class Term:
         return [
             ("fire", self._fire_when_due),
             ("recover", self._recover_executions),
-            ("notify", self._notify),
+            # Outcomes that no recorder has: of processes that ended, of this process's other threads.
+            ("notify", partial(self._repeat, notify_pending, _NOTIFYING_SECONDS, "notifications failed")),
             # No channel waits for another.
-            *((f"send {channel}", partial(self._send_messages, channel)) for channel in SENDERS),
+            *(
+                (
+                    f"send {channel}",
+                    partial(self._repeat, partial(send_due, channel), _MAILING_SECONDS, "sending failed"),
+                )
+                for channel in SENDERS
+            ),
+            ("batches", partial(self._repeat, start_due, _BATCH_SECONDS, "batches could not be started")),
             ("follow runs", self._follow_runs),
             ("chores", self._keep_chores),
         ]
@@ -229,26 +239,15 @@ class Term:
                 connection.close()
         connection.close()
 
-    def _notify(self) -> None:
-        """Decide about outcomes that no recorder has: of processes that ended, of this process's other threads."""
-        while not self._over.wait(_NOTIFYING_SECONDS):
+    def _repeat(self, work: Callable[[], object], seconds: float, failure: str) -> None:
+        """Do the work every few seconds, and again at once as long as it says that there is more."""
+        while not self._over.wait(seconds):
             try:
                 close_old_connections()
-                while notify_pending() and not self._over.is_set():
+                while work() and not self._over.is_set():
                     continue
             except Exception as exc:
-                log.warning("notifications failed, trying again: %s", exc, exc_info=not _is_database(exc))
-                connection.close()
-        connection.close()
-
-    def _send_messages(self, channel: str) -> None:
-        while not self._over.wait(_MAILING_SECONDS):
-            try:
-                close_old_connections()
-                while send_due(channel) and not self._over.is_set():
-                    continue
-            except Exception as exc:
-                log.warning("sending messages failed, trying again: %s", exc, exc_info=not _is_database(exc))
+                log.warning("%s, trying again: %s", failure, exc, exc_info=not _is_database(exc))
                 connection.close()
         connection.close()
 

@@ -50,7 +50,7 @@ class SlackSettingsForm(forms.ModelForm[SlackSettings]):
         try:
             return services.slack_url(self.cleaned_data["new_webhook_url"])
         except DomainError as exc:
-            raise ValidationError(exc.message) from exc
+            raise ValidationError(exc.spoken) from exc
 
     def clean(self) -> dict[str, Any]:
         data = super().clean() or {}
@@ -101,7 +101,7 @@ class RightsForm(forms.ModelForm[Any]):
         try:
             return credential_rights.cleaned(self.cleaned_data["repositories"])
         except DomainError as exc:
-            raise ValidationError(exc.message) from exc
+            raise ValidationError(exc.spoken) from exc
 
 
 class GitHubCredentialForm(RightsForm, forms.ModelForm[GitHubCredential]):

@@ -28,7 +28,7 @@ class SlackSettings(models.Model):
     SINGLETON = uuid.UUID(int=1)
 
     id = models.UUIDField(primary_key=True, default=SINGLETON, editable=False)
-    is_enabled = models.BooleanField(_("is enabled"), default=False)
+    is_enabled = models.BooleanField(_("enabled"), default=False)
     webhook_url = EncryptedTextField(
         "webhook URL", blank=True, help_text=_("Slack's incoming webhook, https only. Stored encrypted.")
     )
@@ -78,11 +78,13 @@ class CredentialRights(models.Model):
         _("repositories"),
         blank=True,
         db_default="",
-        help_text=_("One a line: owner/repo, owner/*, or owner/repo/workflow.yml. Empty: all that the token reaches."),
+        help_text=_(
+            "One per line: owner/repo, owner/*, or owner/repo/workflow.yml. Empty: all that the token reaches."
+        ),
     )
     teams = models.ManyToManyField(
         "taxonomy.PicTeam",
-        verbose_name=_("PIC teams"),
+        verbose_name=_("teams"),
         blank=True,
         related_name="+",
         help_text=_("The teams whose jobs may use it. Empty: all."),
@@ -176,12 +178,12 @@ class Preferences(models.Model):
 
     id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
     user = models.OneToOneField(settings.AUTH_USER_MODEL, on_delete=models.CASCADE, related_name="preferences")
-    email_on_job_success = models.BooleanField(_("email on job success"), default=True)
-    email_on_job_failure = models.BooleanField(_("email on job failure"), default=True)
-    email_on_job_disabled = models.BooleanField(_("email on job disabled"), default=False)
+    email_on_job_success = models.BooleanField(_("e-mail when a job succeeds"), default=True)
+    email_on_job_failure = models.BooleanField(_("e-mail when a job fails"), default=True)
+    email_on_job_disabled = models.BooleanField(_("e-mail when somebody disables a job of mine"), default=False)
     browser_notifications = models.BooleanField(_("browser notifications"), default=False)
-    daily_digest = models.BooleanField(_("daily digest"), default=False)
-    weekly_report = models.BooleanField(_("weekly report"), default=False)
+    daily_digest = models.BooleanField(_("daily digest by e-mail"), default=False)
+    weekly_report = models.BooleanField(_("weekly report by e-mail"), default=False)
     created_at = models.DateTimeField(_("created at"), default=timezone.now, editable=False)
     updated_at = models.DateTimeField(_("updated at"), auto_now=True)
 
@@ -212,6 +214,13 @@ class UiPreferences(models.Model):
 
     user = models.OneToOneField(settings.AUTH_USER_MODEL, on_delete=models.CASCADE, related_name="ui_preferences")
     jobs_table_columns = models.JSONField(_("jobs table columns"), default=_default_columns)
+    dashboard_scope = models.CharField(
+        _("dashboard scope"),
+        max_length=40,
+        blank=True,
+        db_default="",
+        help_text=_("Whose jobs the dashboard shows: all, mine, or the id of a team; empty for the role's default."),
+    )
     updated_at = models.DateTimeField(_("updated at"), auto_now=True)
 
     class Meta:

@@ -8,7 +8,7 @@ from urllib.parse import urlsplit
 
 from django.db import transaction
 
-from accounts.models import User
+from accounts.models import Role, User
 from accounts.services import get_user
 from core.api import payload
 from core.api.errors import Forbidden, Invalid, invalid_field
@@ -104,6 +104,17 @@ def update_columns(user: User, data: Mapping[str, Any]) -> dict[str, bool]:
     columns = {**JOBS_TABLE_COLUMNS, **chosen}
     UiPreferences.objects.update_or_create(user=user, defaults={"jobs_table_columns": columns})
     return columns
+
+
+def dashboard_scope_of(user: User) -> str:
+    """Whose jobs the user's dashboard shows: `all`, `mine`, or the id of a team."""
+    stored = UiPreferences.objects.filter(user=user).values_list("dashboard_scope", flat=True).first()
+    return stored or ("mine" if user.role == Role.USER else "all")
+
+
+def choose_dashboard_scope(user: User, scope: str) -> None:
+    """Remember whose jobs the user's dashboard shows."""
+    UiPreferences.objects.update_or_create(user=user, defaults={"dashboard_scope": scope[:40]})
 
 
 def reencrypt() -> int:

@@ -71,7 +71,7 @@ class Label(models.Model):
         help_text=_("Made from the name when left empty. a-z, 0-9 and '-'."),
     )
     is_active = models.BooleanField(
-        _("is active"), default=True, help_text=_("Jobs keep a disabled label, but it cannot be selected.")
+        _("enabled"), default=True, help_text=_("Jobs keep a disabled label, but it cannot be selected.")
     )
     created_at = models.DateTimeField(_("created at"), default=timezone.now, editable=False)
     updated_at = models.DateTimeField(_("updated at"), auto_now=True)
@@ -113,8 +113,8 @@ class PicTeam(Label):
     )
 
     class Meta:
-        verbose_name = _("PIC team")
-        verbose_name_plural = _("PIC teams")
+        verbose_name = _("team")
+        verbose_name_plural = _("teams")
         ordering = [Lower("name")]
         constraints = [
             models.CheckConstraint(condition=Q(slug__regex=r"^[a-z0-9]+(-[a-z0-9]+)*$"), name="pic_team_slug_valid"),

@@ -8,10 +8,11 @@ from typing import Any
 from django import forms
 from django.contrib import admin, messages
 from django.db.models import QuerySet
-from django.http import HttpRequest, HttpResponse
+from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.template.response import TemplateResponse
+from django.urls import reverse
 from django.utils.translation import gettext as _
-from django.utils.translation import gettext_lazy
+from django.utils.translation import gettext_lazy, ngettext
 
 from accounts.permissions import require_login
 from audit import events
@@ -27,41 +28,63 @@ _TOLD = 10
 
 
 def _each(
-    model_admin: Any, request: HttpRequest, jobs: QuerySet[Job], act: Callable[[Job, Any], object], done: str
+    model_admin: Any,
+    request: HttpRequest,
+    jobs: QuerySet[Job],
+    act: Callable[[Job, Any], object],
+    done: Callable[[int], str],
 ) -> None:
-    """Call a function for each job, and report how many succeeded."""
-    count, refused = 0, 0
+    """Call a function for each job; one message says how many succeeded, another which were refused and why."""
+    count, refused = 0, []
     for job in jobs.select_related("pic_team", "category", "created_by"):
         try:
             act(job, request.user)
             count += 1
         except DomainError as exc:
-            refused += 1
-            if refused <= _TOLD:
-                model_admin.message_user(request, f"{job.name}: {exc.message}", messages.ERROR)
-    model_admin.message_user(request, f"{count} {done}", messages.SUCCESS if count else messages.WARNING)
+            refused.append(f"{job.name}: {exc.spoken}")
+    model_admin.message_user(request, done(count), messages.SUCCESS if count else messages.WARNING)
+    if refused:
+        words = ngettext("%(count)d job was refused.", "%(count)d jobs were refused.", len(refused))
+        told = " ".join(refused[:_TOLD]) + (" …" if len(refused) > _TOLD else "")
+        model_admin.message_user(request, f"{words % {'count': len(refused)}} {told}", messages.ERROR)
 
 
-@admin.action(description=gettext_lazy("Run now"), permissions=["change"])
-def run_now(model_admin: Any, request: HttpRequest, queryset: QuerySet[Job]) -> None:
-    """Run the selected jobs once, including inactive ones."""
-    _each(
-        model_admin,
-        request,
-        queryset,
-        lambda job, user: trigger_now(job.pk, {}, by=user),
-        _("started; see their executions."),
+@admin.action(description=gettext_lazy("Run now …"), permissions=["change"])
+def run_now(model_admin: Any, request: HttpRequest, queryset: QuerySet[Job]) -> HttpResponse | None:
+    """Run the selected jobs once, including disabled ones."""
+    if "apply" not in request.POST:
+        return _ask(model_admin, request, queryset, forms.Form(), "run_now", _("Run now"))
+
+    def done(count: int) -> str:
+        return ngettext("%(count)d run started.", "%(count)d runs started.", count) % {"count": count}
+
+    _each(model_admin, request, queryset, lambda job, user: trigger_now(job.pk, {}, by=user), done)
+    return HttpResponseRedirect(
+        f"{reverse('admin:executions_execution_changelist')}?when=hour&trigger_type__exact=manual"
     )
 
 
 @admin.action(description=gettext_lazy("Enable"), permissions=["change"])
 def enable(model_admin: Any, request: HttpRequest, queryset: QuerySet[Job]) -> None:
-    _each(model_admin, request, queryset.filter(is_active=False), _set_active(True), _("enabled."))
+    def done(count: int) -> str:
+        return ngettext("%(count)d job is enabled.", "%(count)d jobs are enabled.", count) % {"count": count}
+
+    _each(model_admin, request, queryset.filter(is_active=False), _set_active(True), done)
 
 
-@admin.action(description=gettext_lazy("Disable"), permissions=["change"])
-def disable(model_admin: Any, request: HttpRequest, queryset: QuerySet[Job]) -> None:
-    _each(model_admin, request, queryset.filter(is_active=True), _set_active(False), _("disabled."))
+@admin.action(description=gettext_lazy("Disable …"), permissions=["change"])
+def disable(model_admin: Any, request: HttpRequest, queryset: QuerySet[Job]) -> HttpResponse | None:
+    """Disable the selected jobs after a confirmation: enabling them all again would also enable those that were off
+    before.
+    """
+    if "apply" not in request.POST:
+        return _ask(model_admin, request, queryset.filter(is_active=True), forms.Form(), "disable", _("Disable"))
+
+    def done(count: int) -> str:
+        return ngettext("%(count)d job is disabled.", "%(count)d jobs are disabled.", count) % {"count": count}
+
+    _each(model_admin, request, queryset.filter(is_active=True), _set_active(False), done)
+    return None
 
 
 def _set_active(active: bool) -> Callable[[Job, Any], object]:
@@ -74,11 +97,23 @@ def _set_active(active: bool) -> Callable[[Job, Any], object]:
 
 @admin.action(description=gettext_lazy("Extend the end date …"), permissions=["change"])
 def extend(model_admin: Any, request: HttpRequest, queryset: QuerySet[Job]) -> HttpResponse | None:
+    """Set a later end date; jobs that end later already stay as they are."""
     form = _asked(ExtendForm, request)
     if not form.is_valid():
         return _ask(model_admin, request, queryset, form, "extend", _("Extend the end date"))
-    body = {"end_date": form.cleaned_data["end_date"].isoformat()}
-    _each(model_admin, request, queryset, lambda job, user: services.update_job(job.pk, body, by=user), _("extended."))
+    day = form.cleaned_data["end_date"]
+    later = queryset.filter(end_date__gte=day).count()
+
+    def done(count: int) -> str:
+        words = ngettext(
+            "End date of %(count)d job set to %(date)s.", "End date of %(count)d jobs set to %(date)s.", count
+        ) % {"count": count, "date": day}
+        stays = ngettext("%(count)d ends later and stays.", "%(count)d end later and stay.", later) % {"count": later}
+        return f"{words} {stays}" if later else words
+
+    body = {"end_date": day.isoformat()}
+    earlier = queryset.filter(end_date__lt=day)
+    _each(model_admin, request, earlier, lambda job, user: services.update_job(job.pk, body, by=user), done)
     return None
 
 
@@ -88,7 +123,11 @@ def move(model_admin: Any, request: HttpRequest, queryset: QuerySet[Job]) -> Htt
     if not form.is_valid() or not form.changes():
         return _ask(model_admin, request, queryset, form, "move", _("Change team or category"))
     body = form.changes()
-    _each(model_admin, request, queryset, lambda job, user: services.update_job(job.pk, body, by=user), _("changed."))
+
+    def done(count: int) -> str:
+        return ngettext("%(count)d job is changed.", "%(count)d jobs are changed.", count) % {"count": count}
+
+    _each(model_admin, request, queryset, lambda job, user: services.update_job(job.pk, body, by=user), done)
     return None
 
 
@@ -104,7 +143,8 @@ def _ask(
         **model_admin.admin_site.each_context(request),
         "title": title,
         "opts": model_admin.model._meta,
-        "jobs": queryset[:_TOLD],
+        "jobs": queryset.order_by("name")[:_TOLD],
+        "crumbs": [{"title": _("Jobs"), "url": reverse("admin:jobs_job_changelist")}],
         "count": queryset.count(),
         "ids": request.POST.getlist("_selected_action"),
         "across": request.POST.get("select_across", "0"),

@@ -7,8 +7,10 @@ from typing import Any
 from django.contrib import admin
 from django.db.models import QuerySet
 from django.http import HttpRequest
+from django.utils.translation import gettext_lazy
 
 from audit.models import ChangeRecord
+from console import records
 from console.admin import columns
 from core.admin import ReadOnlyAdmin
 
@@ -17,13 +19,21 @@ from core.admin import ReadOnlyAdmin
 class ChangeRecordAdmin(ReadOnlyAdmin):
     """The audit trail."""
 
-    list_display = ("at", "subject", "name", "kind", "by_email", "address", "changes")
+    list_display = ("at", "about", "name", "what", "by_email", "address", "changes")
     list_filter = ("subject", "kind")
     search_fields = ("name", "by_email")
     show_full_result_count = False
-    fields = ("at", "subject", "name", "kind", "by_email", "address", "changes")
+    fields = ("at", "about", "name", "what", "by_email", "address", "changes")
 
     changes = columns.changes
+
+    @admin.display(description=gettext_lazy("Subject"), ordering="subject")
+    def about(self, record: ChangeRecord) -> str:
+        return records.subject_of(record.subject)
+
+    @admin.display(description=gettext_lazy("Kind"), ordering="kind")
+    def what(self, record: ChangeRecord) -> str:
+        return records.kind_of(record)
 
     def get_list_display(self, request: HttpRequest) -> Any:
         """Only admins see IP addresses."""

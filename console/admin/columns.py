@@ -14,13 +14,17 @@ from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy, ngettext
 
 from audit.models import ChangeRecord
-from console.templatetags.console import duration
+from console import charts, records
+from console.admin.lists import NullsLast
+from console.situations import situation, state_of
+from console.templatetags.console import duration, moment
 from core.api.timestamps import zone_name
-from executions.models import Status
+from core.masking import masked_text
+from core.sentences import said
+from executions.models import OPEN, Status
+from executions.targets import DeliverableTarget
 from jobs.models import ENDING_SOON, Job, today
 from jobs.schedules.schedule import CronError
-
-_SPARK_HEIGHT = 20
 
 
 @admin.display(description=gettext_lazy("Name"), ordering="name")
@@ -30,22 +34,21 @@ def name(self: Any, job: Job) -> str:
 
 @admin.display(description=gettext_lazy("State"), ordering="is_active")
 def state(self: Any, job: Any) -> str:
-    """Whether the job is active, with a button that changes it for users who may."""
-    kind = "s-failed" if job.problem else "s-success" if job.is_active else ""
-    dot = format_html('<span class="cs-dot {}">{}</span>', kind, _("Active") if job.is_active else _("Inactive"))
-    if not getattr(job, "may_touch", False):
-        return dot
-    page, action = ("disable", _("Disable %(name)s")) if job.is_active else ("enable", _("Enable %(name)s"))
-    return _button(f"admin:jobs_job_{page}", job, action % {"name": job.name}, dot)
+    """The state of the job, from its latest runs."""
+    kind, word = state_of(job, situation(getattr(job, "runs", [])), is_running=job.last_status in OPEN)
+    return format_html('<span class="cs-pill s-{}">{}</span>', kind, word)
 
 
-def _button(page: str, job: Job, label: str, content: str) -> str:
-    """A button that sends a form by POST (`core/act.html`)."""
+def _button(page: str, job: Job, label: str, icon: str, key: str) -> str:
+    """A button with an icon that sends a form by POST (`core/act.html`)."""
     return format_html(
-        '<button type="submit" class="cs-button cs-small" form="act" formaction="{}" aria-label="{}">{}</button>',
+        '<button type="submit" class="cs-icon cs-tiny" form="act" formaction="{}" aria-label="{}" title="{}" '
+        'data-key="{}"><span class="material-symbols-outlined" aria-hidden="true">{}</span></button>',
         reverse(page, args=[job.pk]),
         label,
-        content,
+        label,
+        key,
+        icon,
     )
 
 
@@ -55,17 +58,23 @@ def schedule(self: Any, job: Job) -> str:
     try:
         words = job.schedule.describe()
     except CronError as exc:
-        return format_html('<span class="cs-over" title="{}">{}</span>', str(exc), job.cron_expression)
+        return format_html('<span class="cs-over" title="{}">{}</span>', said(exc), job.cron_expression)
     return format_html('<span title="{}">{}</span>', job.cron_expression, words)
 
 
-@admin.display(description=gettext_lazy("Next run"), ordering="next_run_at")
+@admin.display(description=gettext_lazy("Next run"), ordering=NullsLast("next_run_at"))
 def next_run(self: Any, job: Job) -> str:
     """The time until the next fire time, and that time in the scheduler's zone."""
     if job.next_run_at is None:
         return "—"
     there = job.next_run_at.astimezone(settings.SCHEDULER_ZONE)
-    return format_html('<span title="{} {}">{}</span>', f"{there:%Y-%m-%d %H:%M}", zone_name(), _distance(job))
+    return format_html(
+        '<time datetime="{}" title="{} {}">{}</time>',
+        there.isoformat(),
+        f"{there:%Y-%m-%d %H:%M}",
+        zone_name(),
+        _distance(job),
+    )
 
 
 def _distance(job: Job) -> str:
@@ -89,13 +98,24 @@ def last_outcome(self: Any, job: Any) -> str:
         return "—"
     runs = getattr(job, "runs", [])
     took = duration(runs[-1].duration_seconds) if runs and runs[-1].duration_seconds is not None else ""
-    url = f"{reverse('admin:executions_execution_changelist')}?job={job.pk}"
-    return format_html('<a href="{}">{}</a> {}', url, outcome(job.last_status), took)
+    latest = runs[-1].id if runs else None
+    url = (
+        reverse("admin:executions_execution_change", args=[latest])
+        if latest
+        else f"{reverse('admin:executions_execution_changelist')}?job={job.pk}"
+    )
+    shown = outcome(job.last_status, is_short=bool(took) and job.last_status == Status.SUCCESS)
+    return format_html('<a href="{}">{}{}</a>', url, shown, f" {took}" if took else "")
 
 
-def outcome(status: str) -> SafeString:
-    """An outcome as a coloured dot and a word."""
-    return format_html('<span class="cs-dot s-{}">{}</span>', status, Status(status).label)
+def outcome(status: str, *, is_short: bool = False) -> SafeString:
+    """An outcome as a coloured dot and a word; `is_short`: the word is for screen readers only."""
+    return format_html(
+        '<span class="cs-dot s-{}"><span class="{}">{}</span></span>',
+        status,
+        "cs-sr" if is_short else "",
+        Status(status).label,
+    )
 
 
 @admin.display(description=gettext_lazy("Last 20"))
@@ -104,11 +124,7 @@ def recent(self: Any, job: Any) -> str:
     runs = getattr(job, "runs", [])
     if not runs:
         return "—"
-    longest = max((run.duration_seconds or 0 for run in runs), default=0) or 1
-    bars = []
-    for number, run in enumerate(runs):
-        height = max(3.0, _SPARK_HEIGHT * (run.duration_seconds or 0) / longest)
-        bars.append((number * 4, f"{_SPARK_HEIGHT - height:.1f}", f"{height:.1f}", run.status))
+    bars = [(bar["x"], bar["y"], bar["height"], bar["status"]) for bar in charts.spark(runs)]
     failed = sum(run.status == Status.FAILED for run in runs)
     label = ngettext("%(count)d run, %(failed)d failed", "%(count)d runs, %(failed)d failed", len(runs))
     return format_html(
@@ -134,17 +150,44 @@ def ends(self: Any, job: Job) -> str:
 
 @admin.display(description="")
 def run_button(self: Any, job: Any) -> str:
+    """Buttons that run the job, and disable or enable it, for users who may; a link to its form."""
     if not getattr(job, "may_touch", False):
         return ""
-    return _button("admin:jobs_job_run", job, _("Run %(name)s now") % {"name": job.name}, _("Run now"))
+    page, icon, label = (
+        ("disable", "pause", _("Disable %(name)s")) if job.is_active else ("enable", "toggle_on", _("Enable %(name)s"))
+    )
+    run = _button("admin:jobs_job_run", job, _("Run %(name)s now") % {"name": job.name}, "play_arrow", "r")
+    switch = _button(f"admin:jobs_job_{page}", job, label % {"name": job.name}, icon, "p")
+    edit = format_html(
+        '<a class="cs-icon cs-tiny" href="{}" aria-label="{}" title="{}" data-key="e"><span '
+        'class="material-symbols-outlined" aria-hidden="true">edit</span></a>',
+        reverse("admin:jobs_job_change", args=[job.pk]),
+        (label := _("Edit %(name)s") % {"name": job.name}),
+        label,
+    )
+    return run + switch + edit
+
+
+@admin.display(description=gettext_lazy("Target"))
+def target(self: Any, job: Job) -> str:
+    """The target, with secret parts masked."""
+    try:
+        found = job.target
+    except ValueError:
+        return masked_text(job.target_url)
+    return found.shown() if isinstance(found, DeliverableTarget) else str(found)
+
+
+@admin.display(description=gettext_lazy("Last run"), ordering=NullsLast("last_execution_at"))
+def last_execution(self: Any, job: Job) -> str:
+    return moment(job.last_execution_at)
 
 
 @admin.display(description=gettext_lazy("Difference"))
 def changes(self: Any, record: ChangeRecord) -> str:
-    """Each changed field with its values before and after."""
-    lines = ((name, _shown(before), _shown(after)) for name, (before, after) in record.difference.items())
-    return format_html_join("", "<div>{}: {} → {}</div>", lines) or "—"
-
-
-def _shown(value: Any) -> str:
-    return "—" if value in ("", None, [], {}) else ", ".join(map(str, value)) if isinstance(value, list) else str(value)
+    """Each changed field with its values before and after, or the details of an event."""
+    lines = (
+        (line.label, line.after if line.before is None else f"{line.before} → {line.after}")
+        for line in records.lines_of(record)
+    )
+    return format_html_join("", "<div>{}: {}</div>", lines) or "—"

@@ -1,105 +1,195 @@
-"""Executions in the admin. The list does not count its rows, because there may be millions."""
+"""Executions in the admin: the list and the page of one."""
 
 from __future__ import annotations
 
 from typing import Any
 
 from django.contrib import admin, messages
-from django.core.exceptions import PermissionDenied
-from django.http import HttpRequest, HttpResponse, HttpResponseBase, HttpResponseRedirect
+from django.contrib.admin import RelatedFieldListFilter
+from django.core.exceptions import PermissionDenied, ValidationError
+from django.core.paginator import Paginator
+from django.http import Http404, HttpRequest, HttpResponse, HttpResponseBase, HttpResponseRedirect
+from django.shortcuts import render
 from django.template.response import TemplateResponse
 from django.urls import path, reverse
+from django.utils.functional import cached_property
 from django.utils.html import format_html
+from django.utils.text import capfirst
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
-from unfold.paginator import InfinitePaginator
+from django.views.decorators.http import conditional_page
 
-from console.admin import columns
-from console.admin.filters import AgeFilter, DayFilter, ExecutionTypeFilter, FromFilter, ToFilter
+from accounts.permissions import require_login
+from console.admin import columns, execution_actions
+from console.admin.filters import ExecutionTypeFilter, FromFilter, ToFilter, WhenFilter
+from console.admin.lists import ConsoleChangeList
 from console.pages import execution as execution_page
-from console.templatetags.console import duration
+from console.templatetags.console import duration, moment
 from core.admin import ReadOnlyAdmin
 from core.api.errors import DomainError
 from core.masking import masked_text
+from core.sentences import said
 from executions import services
-from executions.models import OPEN, Execution, Worker
-from jobs.services import get_job, may_touch
+from executions.models import Execution, Status, Worker
+from executions.statistics import total_count
+from jobs.models import Job
+from jobs.services import may_touch
+from taxonomy.models import PicTeam
 
-# The parameters of links from the calendar, in addition to the filters.
-_LOOKUPS = frozenset(
-    {"job", "job__pic_team", "job__pic_team__slug", "job__category__slug", "job__cron_expression", "status__in"}
-)
+# The parameters of links from other pages, in addition to the filters, and what they are called.
+_LINKED = {
+    "job": gettext_lazy("Job"),
+    "job__pic_team": gettext_lazy("Team"),
+    "job__pic_team__slug": gettext_lazy("Team"),
+    "job__category__slug": gettext_lazy("Category"),
+    "job__cron_expression": gettext_lazy("Schedule"),
+    "status__in": gettext_lazy("Outcome"),
+}
+
+
+class ExecutionChangeList(ConsoleChangeList):
+    """A page of executions."""
+
+    has_range = True
+
+    @property
+    def linked_chips(self) -> list[dict[str, Any]]:
+        """The filters that links have set."""
+        return [
+            {"title": title, "chosen": _named(name, value), "without": self.get_query_string(remove=[name])}
+            for name, title in _LINKED.items()
+            if (value := self.filter_params.get(name, [""])[0])
+        ]
+
+
+def _named(name: str, value: str) -> str:
+    """The value of a linked filter as a person knows it."""
+    if name == "status__in":
+        return ", ".join(str(Status(one).label) for one in value.split(",") if one in Status.values)
+    model: Any = {"job": Job, "job__pic_team": PicTeam}.get(name)
+    try:
+        found = model.objects.filter(pk=value).values_list("name", flat=True).first() if model else None
+    except ValidationError:
+        found = None
+    return found or value
+
+
+class ExactPaginator(Paginator[Execution]):
+    """Pages with the exact number of rows, which for the whole list is kept instead of counted."""
+
+    whole: int | None = None
+    object_list: Any
+
+    @cached_property
+    def count(self) -> int:
+        return int(self.object_list.count()) if self.whole is None else self.whole
 
 
 @admin.register(Execution)
 class ExecutionAdmin(ReadOnlyAdmin):
     """One row for each execution, newest first."""
 
-    list_display = ("began", "job_name", "outcome", "took", "trigger_type", "response_status", "error")
+    list_display = ("job_name", "outcome", "began", "took", "trigger_type", "response_status", "error")
     list_display_links = ("began",)
-    list_filter = ("status", AgeFilter, DayFilter, FromFilter, ToFilter, "trigger_type", ExecutionTypeFilter)
-    linked_lookups = _LOOKUPS
+    list_filter = (
+        "status",
+        WhenFilter,
+        FromFilter,
+        ToFilter,
+        ("job__pic_team", RelatedFieldListFilter),
+        ("job__category", RelatedFieldListFilter),
+        "trigger_type",
+        ExecutionTypeFilter,
+    )
+    linked_lookups = frozenset(_LINKED)
     search_fields = ("job__name",)
     search_help_text = gettext_lazy("Name of the job")
+    purpose = gettext_lazy("Each run of a job is listed here, with its outcome and the reason if it failed.")
     list_select_related = ("job",)
     show_full_result_count = False
-    paginator = InfinitePaginator
+    actions: Any = execution_actions.ALL
     sortable_by = ()
+
+    def get_changelist(self, request: HttpRequest, **kwargs: Any) -> type[ExecutionChangeList]:
+        return ExecutionChangeList
+
+    def has_rerun_permission(self, request: HttpRequest) -> bool:
+        """Viewers run nothing."""
+        return require_login(request).may_create_jobs
 
     def get_queryset(self, request: HttpRequest) -> Any:
         return super().get_queryset(request).of_kept_jobs()
+
+    def get_paginator(self, request: HttpRequest, queryset: Any, per_page: int, *args: Any, **kwargs: Any) -> Any:
+        pages = ExactPaginator(queryset, per_page)
+        if not set(request.GET) - {"p"} and not Job.with_deleted.filter(deleted_at__isnull=False).exists():
+            pages.whole = total_count.total(Execution.objects, ("", ""))
+        return pages
 
     def get_urls(self) -> list[Any]:
         view = self.admin_site.admin_view
         return [
             path("<path:execution_id>/again/", view(self.again), name="executions_execution_again"),
+            path("<path:execution_id>/live/", view(conditional_page(self.live)), name="executions_execution_live"),
             path("<path:execution_id>/cancel/", view(self.cancel), name="executions_execution_cancel"),
             *super().get_urls(),
         ]
 
-    @admin.display(description=gettext_lazy("Began"))
-    def began(self, execution: Execution) -> Any:
-        return execution.started_at
+    @admin.display(description=gettext_lazy("Started"))
+    def began(self, execution: Execution) -> str:
+        return moment(execution.started_at)
 
     @admin.display(description=gettext_lazy("Job"))
     def job_name(self, execution: Execution) -> str:
-        url = reverse("admin:jobs_job_change", args=[execution.job_id])
+        url = reverse("admin:jobs_job_view", args=[execution.job_id])
         return format_html('<a href="{}">{}</a>', url, execution.job.name)
 
     @admin.display(description=gettext_lazy("Outcome"))
     def outcome(self, execution: Execution) -> str:
-        return columns.outcome(execution.status)
+        url = reverse("admin:executions_execution_change", args=[execution.pk])
+        return format_html('<a href="{}">{}</a>', url, columns.outcome(execution.status))
 
-    @admin.display(description=gettext_lazy("Took"))
+    @admin.display(description=gettext_lazy("Duration"))
     def took(self, execution: Execution) -> str:
         return duration(execution.duration_seconds)
 
     @admin.display(description=gettext_lazy("Reason"))
     def error(self, execution: Execution) -> str:
-        return masked_text(execution.error_message)[:80]
+        return said(masked_text(execution.error_message))[:80]
 
     def change_view(
         self, request: HttpRequest, object_id: str, form_url: str = "", extra_context: Any = None
     ) -> HttpResponse:
         """The page of one execution."""
         try:
-            execution = services.get_execution(object_id)
+            shown = self._shown(request, object_id)
         except DomainError:
             answer: HttpResponse = self._get_obj_does_not_exist_redirect(request, self.opts, object_id)
             return answer
+        job = shown["execution"].job
+        crumbs = [
+            {"title": capfirst(job._meta.verbose_name_plural), "url": reverse("admin:jobs_job_changelist")},
+            {"title": job.name, "url": reverse("admin:jobs_job_view", args=[job.pk])},
+        ]
+        context = {**self.admin_site.each_context(request), "crumbs": crumbs, **shown}
+        return TemplateResponse(request, "console/execution.html", context)
+
+    def live(self, request: HttpRequest, execution_id: str) -> HttpResponse:
+        """The part of the page that renews itself until the execution has ended."""
+        try:
+            shown = self._shown(request, execution_id)
+        except DomainError as exc:
+            raise Http404 from exc
+        answer = render(request, "console/execution_live.html", shown)
+        if not shown["is_open"]:
+            answer["X-Renew"] = "never"
+        return answer
+
+    def _shown(self, request: HttpRequest, execution_id: str) -> dict[str, Any]:
+        execution = services.get_execution(execution_id)
         if not self.has_view_permission(request, execution):
             raise PermissionDenied
-        user: Any = request.user
-        context = {
-            **self.admin_site.each_context(request),
-            "title": execution.job.name,
-            "opts": self.opts,
-            "execution": execution,
-            "may_run": may_touch(execution.job, user),
-            "is_open": execution.status in OPEN,
-            **execution_page.context(execution),
-        }
-        return TemplateResponse(request, "console/execution.html", context)
+        return execution_page.context(execution, require_login(request))
 
     def again(self, request: HttpRequest, execution_id: str) -> HttpResponseBase:
         """Run the execution's job again with the same overrides."""
@@ -108,13 +198,12 @@ class ExecutionAdmin(ReadOnlyAdmin):
         user: Any = request.user
         try:
             execution = services.get_execution(execution_id)
-            if not may_touch(get_job(execution.job_id), user):
+            if not may_touch(execution.job, user):
                 raise PermissionDenied
-            new = services.trigger_now(execution.job_id, execution_page.overrides_of(execution), by=user)
+            new = services.run_again(execution, by=user)
         except DomainError as exc:
-            self.message_user(request, exc.message, messages.ERROR)
+            self.message_user(request, exc.spoken, messages.ERROR)
             return HttpResponseRedirect(reverse("admin:executions_execution_changelist"))
-        self.message_user(request, _("It runs now."), messages.SUCCESS)
         return HttpResponseRedirect(reverse("admin:executions_execution_change", args=[new.pk]))
 
     def cancel(self, request: HttpRequest, execution_id: str) -> HttpResponseBase:
@@ -125,7 +214,7 @@ class ExecutionAdmin(ReadOnlyAdmin):
         try:
             services.cancel(execution_id, by=user)
         except DomainError as exc:
-            self.message_user(request, exc.message, messages.ERROR)
+            self.message_user(request, exc.spoken, messages.ERROR)
         else:
             self.message_user(request, _("It is cancelled."), messages.SUCCESS)
         return HttpResponseRedirect(reverse("admin:executions_execution_change", args=[execution_id]))

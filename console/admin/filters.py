@@ -11,11 +11,10 @@ from django.db.models import QuerySet
 from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 
-from console.date_params import read_day, read_moment
-from console.job_conditions import conditions
+from console.date_params import read_moment
+from console.situations import condition
 from executions.models import Execution
 from jobs.models import Job
-from jobs.models import today as current_day
 from jobs.targets import kinds
 
 
@@ -27,19 +26,22 @@ class AttentionFilter(SimpleListFilter):
 
     def lookups(self, request: Any, model_admin: Any) -> list[tuple[str, Any]]:
         return [
-            ("failing", _("Failing now")),
-            ("problem", _("Cannot be fired")),
+            ("failing", _("Failing")),
+            ("flapping", _("Flapping")),
+            ("disabled", _("Disabled")),
+            ("problem", _("Cannot run")),
             ("ending", _("Ending within 30 days")),
+            ("mine", _("Mine")),
             ("idle", _("Active without a next run")),
-            ("ended", _("Paused by their end date")),
+            ("ended", _("Disabled by their end date")),
             ("unknown_team", _("Team disabled")),
             ("late", _("Late")),
-            ("clock", _("On the clock")),
+            ("clock", _("Scheduled jobs")),
         ]
 
     def queryset(self, request: Any, queryset: QuerySet[Job]) -> QuerySet[Job]:
-        condition = conditions().get(self.value() or "")
-        return queryset if condition is None else queryset.filter(condition)
+        wanted = condition(self.value() or "", request.user)
+        return queryset if wanted is None else queryset.filter(wanted)
 
 
 class TargetFilter(SimpleListFilter):
@@ -59,7 +61,7 @@ class TargetFilter(SimpleListFilter):
 class ExecutionTypeFilter(SimpleListFilter):
     """Executions by kind of target."""
 
-    title = _("execution type")
+    title = _("kind of target")
     parameter_name = "execution_type__exact"
 
     def lookups(self, request: Any, model_admin: Any) -> list[tuple[str, Any]]:
@@ -69,52 +71,47 @@ class ExecutionTypeFilter(SimpleListFilter):
         return queryset.filter(execution_type=self.value()) if self.value() else queryset
 
 
-class OwnerFilter(SimpleListFilter):
-    """The user's own jobs."""
+class WhenFilter(SimpleListFilter):
+    """Executions by when they started: periods up to now, and days in the scheduler's zone."""
 
-    title = _("owner")
-    parameter_name = "owner"
-
-    def lookups(self, request: Any, model_admin: Any) -> list[tuple[str, Any]]:
-        return [("me", _("My jobs"))]
-
-    def queryset(self, request: Any, queryset: QuerySet[Job]) -> QuerySet[Job]:
-        return queryset.filter(created_by=request.user) if self.value() == "me" else queryset
-
-
-class AgeFilter(SimpleListFilter):
-    """Executions by the time since they began."""
-
-    title = _("began")
-    parameter_name = "age"
+    title = _("time")
+    parameter_name = "when"
 
     def lookups(self, request: Any, model_admin: Any) -> list[tuple[str, Any]]:
-        return [("hour", _("Last hour")), ("day", _("Last 24 hours")), ("week", _("Last 7 days"))]
+        return [
+            ("hour", _("Last hour")),
+            ("day", _("Last 24 hours")),
+            ("week", _("Last 7 days")),
+            ("today", _("Today")),
+            ("yesterday", _("Yesterday")),
+            ("night", _("Last night, 18:00-09:00")),
+        ]
 
     def queryset(self, request: Any, queryset: QuerySet[Execution]) -> QuerySet[Execution]:
-        ages = {"hour": dt.timedelta(hours=1), "day": dt.timedelta(days=1), "week": dt.timedelta(days=7)}
-        age = ages.get(self.value() or "")
-        return queryset if age is None else queryset.filter(started_at__gte=timezone.now() - age)
+        span = period(self.value() or "", timezone.now())
+        return queryset.filter(started_at__gte=span[0], started_at__lt=span[1]) if span else queryset
 
 
-class DayFilter(SimpleListFilter):
-    """One of the last days in the scheduler's zone. Reads only the rows of that day."""
+def period(name: str, now: dt.datetime) -> tuple[dt.datetime, dt.datetime] | None:
+    """The period of a preset as [from, until); None for an unknown name."""
+    ages = {"hour": dt.timedelta(hours=1), "day": dt.timedelta(days=1), "week": dt.timedelta(days=7)}
+    if name in ages:
+        # What starts while the page is read belongs to it.
+        return now - ages[name], now + dt.timedelta(days=1)
+    zone = settings.SCHEDULER_ZONE
+    local = now.astimezone(zone)
 
-    title = _("day")
-    parameter_name = "day"
+    def at(hour: int, days_ago: int) -> dt.datetime:
+        return dt.datetime.combine(local.date() - dt.timedelta(days=days_ago), dt.time(hour), zone)
 
-    def lookups(self, request: Any, model_admin: Any) -> list[tuple[str, Any]]:
-        days = [current_day() - dt.timedelta(days=number) for number in range(14)]
-        if (chosen := read_day(request.GET.get("day", ""))) and chosen not in days:
-            days.append(chosen)
-        return [(day.isoformat(), f"{day:%Y-%m-%d}") for day in days]
-
-    def queryset(self, request: Any, queryset: QuerySet[Execution]) -> QuerySet[Execution]:
-        day = read_day(self.value() or "")
-        if day is None:
-            return queryset
-        start = dt.datetime.combine(day, dt.time(), settings.SCHEDULER_ZONE)
-        return queryset.filter(started_at__gte=start, started_at__lt=start + dt.timedelta(days=1))
+    # Before 18:00 the last night has ended this morning; after it, the night has begun today.
+    nights_ago = 0 if local.hour >= 18 else 1
+    presets = {
+        "today": (at(0, 0), at(0, -1)),
+        "yesterday": (at(0, 1), at(0, 0)),
+        "night": (at(18, nights_ago), at(9, nights_ago - 1)),
+    }
+    return presets.get(name)
 
 
 class _MomentFilter(SimpleListFilter):

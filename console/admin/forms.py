@@ -16,6 +16,7 @@ from unfold.widgets import (
 
 from accounts.models import User
 from core.api.errors import DomainError
+from core.sentences import said
 from jobs import services
 from jobs.field_traits import declared
 from jobs.fields import RetryOn
@@ -67,7 +68,7 @@ class JobForm(forms.ModelForm[Job]):
         label=_("E-mail addresses"),
         required=False,
         widget=UnfoldAdminTextareaWidget(attrs={"rows": 2}),
-        help_text=_("One a line."),
+        help_text=_("One per line."),
     )
 
     # The user who fills the form in.
@@ -125,8 +126,8 @@ class JobForm(forms.ModelForm[Job]):
             else:
                 values = services.clean_changes(services.get_job(self.instance.pk), self.payload(), by=self.acting)
         except DomainError as exc:
-            for name, texts in (exc.fields or {"": [exc.message]}).items():
-                self.add_error(name if name in self.fields else None, texts)
+            for name, texts in (exc.fields or {"": [exc.spoken]}).items():
+                self.add_error(name if name in self.fields else None, [said(text) for text in texts])
             return data
         self.instance.target_kind = values.pop("target_kind")
         self.instance.target_options = values.pop("target_options")
@@ -143,7 +144,7 @@ class MoveForm(forms.Form):
     """The form that moves many jobs to another team or category; an empty field changes nothing."""
 
     pic_team = forms.ModelChoiceField(
-        PicTeam.objects.none(), label=_("PIC team"), required=False, widget=UnfoldAdminSelectWidget
+        PicTeam.objects.none(), label=_("Team"), required=False, widget=UnfoldAdminSelectWidget
     )
     category = forms.ModelChoiceField(
         Category.objects.none(), label=_("Category"), required=False, widget=UnfoldAdminSelectWidget

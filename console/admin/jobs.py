@@ -4,45 +4,95 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from typing import Any
+from uuid import UUID
 
 from django.contrib import admin, messages
 from django.contrib.admin.views.main import ChangeList
 from django.core.exceptions import PermissionDenied
 from django.db.models import Count, QuerySet
-from django.http import HttpRequest, HttpResponse, HttpResponseBase, HttpResponseRedirect, JsonResponse
+from django.http import Http404, HttpRequest, HttpResponse, HttpResponseBase, HttpResponseRedirect, JsonResponse
+from django.shortcuts import render
+from django.template.response import TemplateResponse
 from django.urls import path, reverse
+from django.utils.text import capfirst
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
-from unfold.views import ChangeList as UnfoldChangeList
+from django.views.decorators.http import conditional_page
 
+from accounts.models import User
 from accounts.permissions import require_login
 from console.admin import actions, columns
-from console.admin.filters import AttentionFilter, OwnerFilter, TargetFilter
+from console.admin.filters import AttentionFilter, TargetFilter
 from console.admin.forms import JobForm, form_fields
+from console.admin.lists import ConsoleChangeList
 from console.admin.sections import job_sections, option_fields
 from console.pages import job as job_page
+from console.pages import job_form
+from console.situations import condition
 from core.admin import ProductAdmin, ReadOnlyAdmin
 from core.api.errors import DomainError
 from executions.models import Execution
-from executions.services import trigger_now, try_target
+from executions.services import trigger_now
 from executions.statistics import queries
 from jobs import services
 from jobs.models import Job, Revision
 from jobs.targets.kinds import searched_columns
 from notifications.alert_rules import acknowledge
+from settings_app.services import columns_of
 
 _RUNS = 20
 
 
-class JobChangeList(UnfoldChangeList):  # type: ignore[misc]  # unfold has no types
-    """A page of jobs, with their latest runs from one more query."""
+class JobChangeList(ConsoleChangeList):
+    """A page of jobs, with their latest runs from one more query, and tabs with counts."""
 
     def get_results(self, request: HttpRequest) -> None:
         super().get_results(request)
+        user = require_login(request)
         runs = queries.latest_runs([job.pk for job in self.result_list], _RUNS)
         for job in self.result_list:
             job.runs = runs[job.pk]
-            job.may_touch = services.may_touch(job, request.user)  # type: ignore[arg-type]
+            job.may_touch = services.may_touch(job, user)
+        self.tabs = self._tabs(request, user)
+        shown = columns_of(user)
+        self.column_choices = [(name, _COLUMN_TITLES[name], shown[name]) for name in _OPTIONAL_COLUMNS]
+
+    def url_for_result(self, result: Job) -> str:
+        """The page for reading; its form is one click further."""
+        return reverse("admin:jobs_job_view", args=[result.pk])
+
+    def _tabs(self, request: HttpRequest, user: User) -> list[dict[str, Any]]:
+        """The situations with the number of jobs in each, under the list's other filters."""
+        jobs = self.get_queryset(request, exclude_parameters=["attention"]).order_by()
+        counts = jobs.aggregate(
+            all=Count("pk"), **{name: Count("pk", filter=condition(name, user)) for name, _title, _bad in _TABS}
+        )
+        tabs = [self.tab(title, counts[name], name, is_bad=is_bad) for name, title, is_bad in _TABS]
+        return [self.tab(_("All"), counts["all"], ""), *tabs]
+
+
+_TABS = [
+    ("failing", gettext_lazy("Failing"), True),
+    ("flapping", gettext_lazy("Flapping"), True),
+    ("disabled", gettext_lazy("Disabled"), False),
+    ("ending", gettext_lazy("Ending"), False),
+    ("mine", gettext_lazy("Mine"), False),
+]
+_COLUMN_TITLES = {
+    "cron_expression": gettext_lazy("Cron expression"),
+    "target_url": gettext_lazy("Target"),
+    "pic_team": gettext_lazy("Team"),
+    "end_date": gettext_lazy("End date"),
+    "last_execution_at": gettext_lazy("Last run"),
+}
+# The list's columns by the names of the user's UI preferences.
+_OPTIONAL_COLUMNS = {
+    "cron_expression": "cron_expression",
+    "target_url": "target_cell",
+    "pic_team": "pic_team",
+    "end_date": "ends",
+    "last_execution_at": "last_execution",
+}
 
 
 @admin.register(Job)
@@ -50,35 +100,24 @@ class JobAdmin(ProductAdmin):
     """The admin of jobs."""
 
     form = JobForm
-    list_display = (
-        "name_cell",
-        "state",
-        "schedule_cell",
-        "next_run",
-        "last_outcome",
-        "recent",
-        "pic_team",
-        "category",
-        "ends",
-        "run_button",
-    )
+    list_display = ("name_cell", "state", "recent", "last_outcome", "next_run", "schedule_cell", "run_button")
+    purpose = gettext_lazy("A job calls a webhook or starts a GitHub Actions workflow on a schedule.")
+    list_before_template = "console/job_tabs.html"
     list_display_links = ("name_cell",)
     list_filter = (
         AttentionFilter,
-        "is_active",
         "last_status",
         "pic_team",
         "category",
         TargetFilter,
-        OwnerFilter,
     )
-    linked_lookups = frozenset({"cron_expression", "created_by__id__exact"})
+    linked_lookups = frozenset({"cron_expression", "created_by__id__exact", "is_active__exact"})
     search_help_text = gettext_lazy("Name, URL, repository, workflow or team")
     list_select_related = ("pic_team", "category")
     readonly_fields = ("next_run_at", "problem", "last_execution_at", "created_by", "created_at", "updated_at")
     actions: Any = actions.ALL
     change_form_before_template = "console/job_tools.html"
-    change_form_after_template = "console/job_history.html"
+    change_form_after_template = "console/job_answer.html"
 
     class Media:
         js = ("console/job_form.js",)
@@ -90,7 +129,22 @@ class JobAdmin(ProductAdmin):
     last_outcome = columns.last_outcome
     recent = columns.recent
     ends = columns.ends
+    target_cell = columns.target
+    last_execution = columns.last_execution
     run_button = columns.run_button
+
+    def get_list_display(self, request: HttpRequest) -> list[str]:
+        """The fixed columns, and those that the user has chosen."""
+        chosen = columns_of(require_login(request))
+        optional = [column for name, column in _OPTIONAL_COLUMNS.items() if chosen.get(name)]
+        return [*self.list_display[:-1], *optional, self.list_display[-1]]
+
+    def get_actions(self, request: HttpRequest) -> dict[str, Any]:
+        """Deletion comes last."""
+        found: dict[str, Any] = super().get_actions(request)
+        if delete := found.pop("delete_selected", None):
+            found["delete_selected"] = delete
+        return found
 
     def get_search_fields(self, request: HttpRequest) -> list[str]:
         return ["name", *searched_columns(), "pic_team__name"]
@@ -102,8 +156,11 @@ class JobAdmin(ProductAdmin):
         return services.search(queryset, search_term.strip(), require_login(request)), False
 
     def get_fieldsets(self, request: HttpRequest, obj: Job | None = None) -> Any:
-        """The form's sections, and the values that Cronsched records."""
-        return [*job_sections(), (_("Record"), {"classes": ("collapse",), "fields": self.readonly_fields})]
+        """The form's sections: one page for a new job, tabs with the values that Cronsched records for others."""
+        if obj is None:
+            return job_sections()
+        sections = [*job_sections(), (_("Details"), {"fields": self.readonly_fields})]
+        return [(title, {**options, "classes": ("tab",)}) for title, options in sections]
 
     def get_form(self, request: HttpRequest, obj: Job | None = None, change: bool = False, **kwargs: Any) -> Any:
         """The form class with a field for each target field without a column."""
@@ -121,15 +178,38 @@ class JobAdmin(ProductAdmin):
     def get_urls(self) -> list[Any]:
         site = self.admin_site
         pages = [
-            path("preview/", site.admin_view(job_page.preview), name="jobs_job_preview"),
+            path("preview/", site.admin_view(job_form.preview), name="jobs_job_preview"),
             path("test-run/", site.admin_view(self.test_run), name="jobs_job_test_run"),
             path("check-workflow/", site.admin_view(self.check_workflow), name="jobs_job_check_workflow"),
             path("<path:job_id>/enable/", site.admin_view(self.enable), name="jobs_job_enable"),
             path("<path:job_id>/disable/", site.admin_view(self.disable), name="jobs_job_disable"),
             path("<path:job_id>/acknowledge/", site.admin_view(self.acknowledge), name="jobs_job_acknowledge"),
             path("<path:job_id>/run/", site.admin_view(self.run), name="jobs_job_run"),
+            path("<uuid:job_id>/live/", site.admin_view(conditional_page(self.live)), name="jobs_job_live"),
+            path("<uuid:job_id>/", site.admin_view(self.view), name="jobs_job_view"),
         ]
         return [*pages, *super().get_urls()]
+
+    def view(self, request: HttpRequest, job_id: UUID) -> HttpResponseBase:
+        """The page of a job for reading."""
+        context = self._shown(request, job_id)
+        crumbs = [{"title": capfirst(self.opts.verbose_name_plural), "url": reverse("admin:jobs_job_changelist")}]
+        whole = {**self.admin_site.each_context(request), "title": context["job"].name, "crumbs": crumbs, **context}
+        return TemplateResponse(request, "console/job.html", whole)
+
+    def live(self, request: HttpRequest, job_id: UUID) -> HttpResponse:
+        """The part of the page that renews itself."""
+        return render(request, "console/job_live.html", self._shown(request, job_id))
+
+    def _shown(self, request: HttpRequest, job_id: UUID) -> dict[str, Any]:
+        try:
+            job = services.get_job(job_id)
+        except DomainError as exc:
+            raise Http404 from exc
+        user = require_login(request)
+        if not self.has_view_permission(request, job):
+            raise PermissionDenied
+        return job_page.context(services.masked_for(job, user), user)
 
     def has_change_permission(self, request: HttpRequest, obj: Job | None = None) -> bool:
         return super().has_change_permission(request, obj) and self._may_touch(request, obj)
@@ -146,20 +226,21 @@ class JobAdmin(ProductAdmin):
         initial: dict[str, Any] = super().get_changeform_initial_data(request)
         if original := initial.pop("duplicate", ""):
             try:
-                return job_page.copy_of(services.get_job(original), reader=require_login(request))
+                return job_form.copy_of(services.get_job(original), reader=require_login(request))
             except DomainError as exc:
-                self.message_user(request, exc.message, messages.ERROR)
-        return initial
+                self.message_user(request, exc.spoken, messages.ERROR)
+        is_first = bool(initial.pop("first", ""))
+        return {**job_form.first_values(require_login(request), is_first=is_first), **initial}
 
     def changeform_view(
         self, request: HttpRequest, object_id: str | None = None, form_url: str = "", extra_context: Any = None
     ) -> Any:
         """An error at saving, such as a name that was taken in the meantime, is shown on the form."""
-        context = {**(extra_context or {}), **job_page.form_context(object_id)}
+        context = {**(extra_context or {}), **job_form.form_context()}
         try:
             return super().changeform_view(request, object_id, form_url, context)
         except DomainError as exc:
-            self.message_user(request, exc.message, messages.ERROR)
+            self.message_user(request, exc.spoken, messages.ERROR)
             return HttpResponseRedirect(request.get_full_path())
 
     def save_model(self, request: HttpRequest, obj: Job, form: Any, change: bool) -> None:
@@ -171,6 +252,12 @@ class JobAdmin(ProductAdmin):
         obj.__dict__.update(saved.__dict__)
         if saved.is_active and saved.next_run_at is None and not saved.has_ended:
             self.message_user(request, _("It never fires before its end date."), messages.WARNING)
+
+    def response_post_save_add(self, request: HttpRequest, obj: Job) -> HttpResponseRedirect:
+        """A saved job is shown."""
+        return HttpResponseRedirect(reverse("admin:jobs_job_view", args=[obj.pk]))
+
+    response_post_save_change = response_post_save_add
 
     def delete_model(self, request: HttpRequest, obj: Job) -> None:
         services.remove_jobs([obj], by=request.user)  # type: ignore[arg-type]
@@ -213,35 +300,40 @@ class JobAdmin(ProductAdmin):
         return self._act(request, job_id, act)
 
     def run(self, request: HttpRequest, job_id: str) -> HttpResponseBase:
-        """Run one job now, from the list."""
-
-        def act(job: Job, user: Any) -> str:
-            trigger_now(job.pk, {}, by=user)
-            return _("%(name)s runs now.") % {"name": job.name}
-
-        return self._act(request, job_id, act)
+        """Run one job now and open the execution."""
+        if request.method != "POST":
+            return HttpResponse(status=405)
+        try:
+            job = services.get_job(job_id)
+            if not self.has_change_permission(request, job):
+                raise PermissionDenied
+            execution = trigger_now(job.pk, {}, by=require_login(request))
+        except DomainError as exc:
+            self.message_user(request, exc.spoken, messages.ERROR)
+            return HttpResponseRedirect(job_form.way_back(request, reverse("admin:jobs_job_changelist")))
+        return HttpResponseRedirect(reverse("admin:executions_execution_change", args=[execution.pk]))
 
     def _act(self, request: HttpRequest, job_id: str, act: Any) -> HttpResponseBase:
         """Process one job by POST, report the result, and redirect to the page of the button."""
         if request.method != "POST":
             return HttpResponse(status=405)
-        back = job_page.way_back(request, reverse("admin:jobs_job_changelist"))
+        back = job_form.way_back(request, reverse("admin:jobs_job_changelist"))
         try:
             job = services.get_job(job_id)
             if not self.has_change_permission(request, job):
                 raise PermissionDenied
             self.message_user(request, act(job, request.user), messages.SUCCESS)
         except DomainError as exc:
-            self.message_user(request, exc.message, messages.ERROR)
+            self.message_user(request, exc.spoken, messages.ERROR)
         return HttpResponseRedirect(back)
 
     def test_run(self, request: HttpRequest) -> HttpResponseBase:
         """Call the form's target once without saving; answers like the API's test run."""
-        return self._try(request, lambda: try_target(job_page.test_body(request.POST), by=require_login(request)))
+        return self._try(request, lambda: job_form.tried(request.POST, by=require_login(request)))
 
     def check_workflow(self, request: HttpRequest) -> HttpResponseBase:
         """Compare the form's metadata with the inputs of its workflow file, without saving."""
-        return self._try(request, lambda: job_page.checked_workflow(request.POST, by=require_login(request)))
+        return self._try(request, lambda: job_form.checked_workflow(request.POST, by=require_login(request)))
 
     def _try(self, request: HttpRequest, work: Callable[[], dict[str, Any]]) -> HttpResponseBase:
         if request.method != "POST" or not self.has_add_permission(request):
@@ -249,7 +341,7 @@ class JobAdmin(ProductAdmin):
         try:
             return JsonResponse(work())
         except (DomainError, ValueError) as exc:
-            message = exc.message if isinstance(exc, DomainError) else _("The metadata is not valid JSON.")
+            message = exc.spoken if isinstance(exc, DomainError) else _("The metadata is not valid JSON.")
             return JsonResponse({"ok": False, "message": message})
 
 

@@ -14,15 +14,15 @@ from jobs.models import Job
 from jobs.targets import kinds
 
 _TITLES: dict[Section, dict[str, Any]] = {
-    Section.WHAT: {"title": _("What")},
+    Section.WHAT: {"title": _("Basics")},
     Section.WHEN: {
-        "title": _("When"),
+        "title": _("Schedule"),
         "description": _("Times are Japan Standard Time. The description and the next fire times update as you type."),
     },
-    Section.TARGET: {"title": _("Where to")},
-    Section.PERIOD: {"title": _("From when, until when")},
-    Section.NOTIFICATIONS: {"title": _("Who")},
-    Section.FAILURE: {"title": _("If it fails, is late or overlaps"), "classes": ("collapse",)},
+    Section.TARGET: {"title": _("Target")},
+    Section.PERIOD: {"title": _("Active period")},
+    Section.NOTIFICATIONS: {"title": _("Alerts"), "classes": ("collapse",)},
+    Section.FAILURE: {"title": _("Reliability"), "classes": ("collapse",)},
 }
 
 

@@ -36,6 +36,11 @@ class Filters(NamedTuple):
         jobs = jobs.filter(pic_team__slug=self.team) if self.team else jobs
         return jobs.filter(category__slug=self.category) if self.category else jobs
 
+    def panel(self, date: dt.date, first: int, last: int, *, view: str = "day") -> str:
+        """The query of the page with the jobs of some minutes after midnight."""
+        query = {"view": view, "date": date, "at": first, "until": last, "team": self.team, "category": self.category}
+        return "?" + urlencode({name: value for name, value in query.items() if value != ""})
+
     def lookups(self) -> dict[str, str]:
         """The filters as lookups on executions."""
         return {"job__pic_team__slug": self.team, "job__category__slug": self.category}
@@ -118,6 +123,8 @@ def week(date: dt.date, filters: Filters) -> dict[str, Any]:
                     {
                         "date": one,
                         "worst": worst(past.get((one, hour), {})),
+                        "heat": heat(past.get((one, hour), {})),
+                        "url": filters.panel(one, hour * 60, hour * 60 + 59, view="week"),
                         "ran": sum(past.get((one, hour), {}).values()),
                         "failed": past.get((one, hour), Counter())[Status.FAILED],
                         "expected": expected.get((one, hour), 0),
@@ -140,6 +147,13 @@ def worst(counts: Mapping[str, int]) -> str:
     return next((status.value for status in _WORST if counts.get(status)), "")
 
 
+def heat(counts: Mapping[str, int]) -> int:
+    """The share of failures as a step from 0 (none) to 4 (more than half)."""
+    failed = counts.get(Status.FAILED, 0)
+    share = failed / (failed + counts.get(Status.SUCCESS, 0)) if failed else 0.0
+    return sum(share > step for step in (0, 0.05, 0.2, 0.5))
+
+
 def most(counts: dict[str, int]) -> str:
     """The most frequent outcome."""
     return max(counts, key=lambda status: counts[status]) if counts else ""
@@ -154,7 +168,7 @@ def bounds(first: dt.date, last: dt.date) -> tuple[dt.datetime, dt.datetime]:
     )
 
 
-def _executions(first: dt.date, last: dt.date, jobs: QuerySet[Job]) -> QuerySet[Execution]:
+def executions_of(first: dt.date, last: dt.date, jobs: QuerySet[Job]) -> QuerySet[Execution]:
     start, end = bounds(first, last)
     found = Execution.objects.filter(started_at__gte=start, started_at__lt=end).order_by()
     # Joining every job is slower than a query without the filter.
@@ -166,7 +180,7 @@ def _past_hours(
     days: list[dt.date], jobs: QuerySet[Job], frequent: set[str]
 ) -> dict[tuple[dt.date, int], Counter[str]]:
     rows = (
-        _executions(days[0], days[-1], jobs)
+        executions_of(days[0], days[-1], jobs)
         .exclude(job__cron_expression__in=frequent)
         .values_list(_local_hour_of("started_at", days[0]), "status")
         .annotate(count=Count("id"))
@@ -195,7 +209,7 @@ def _bands(
     past: defaultdict[str, defaultdict[int, Counter[str]]] = defaultdict(lambda: defaultdict(Counter))
     if by_expression:
         rows = (
-            _executions(date, date, jobs)
+            executions_of(date, date, jobs)
             .filter(job__cron_expression__in=by_expression)
             .values_list("job__cron_expression", _local_hour_of("started_at", date), "status")
             .annotate(count=Count("id"))
@@ -206,7 +220,7 @@ def _bands(
     for expression, same in sorted(by_expression.items()):
         count = sum(group.jobs for group in same)
         which = {**filters.lookups(), "job__cron_expression": expression}
-        marks = _band_marks(date, same, past[expression], now, which)
+        marks = _band_marks(date, same, past[expression], now, which, filters)
         if not marks:
             continue
         url = f"{reverse('admin:jobs_job_changelist')}?{urlencode({'cron_expression': expression})}"
@@ -215,7 +229,12 @@ def _bands(
 
 
 def _band_marks(
-    date: dt.date, same: list[forecast.Group], past: Mapping[int, Counter[str]], now: dt.datetime, which: dict[str, str]
+    date: dt.date,
+    same: list[forecast.Group],
+    past: Mapping[int, Counter[str]],
+    now: dt.datetime,
+    which: dict[str, str],
+    filters: Filters,
 ) -> list[Mark]:
     fires = {minute // 60 for group in same for minute in group.minutes_of(date)}
     marks = []
@@ -226,7 +245,8 @@ def _band_marks(
         kind = most(told) or ("" if is_past or hour not in fires else "expected")
         if kind:
             ran = sum(counts.values())
-            url = _executions_url(date, hour * 60, hour * 60 + 59, **which) if ran else ""
+            first, last = hour * 60, hour * 60 + 59
+            url = executions_url(date, first, last, **which) if ran else filters.panel(date, first, last)
             bad = counts.get(Status.FAILED, 0) / ran if ran else 0
             marks.append(Mark(hour * 60, 59, kind, ran, _title(counts, f"{hour:02d}:00"), url, round(bad, 3)))
     return marks
@@ -244,7 +264,7 @@ def _tracks(
 ) -> list[Track]:
     lane = "job_id" if by_job else "job__pic_team_id"
     rows = (
-        _executions(date, date, jobs)
+        executions_of(date, date, jobs)
         .exclude(job__cron_expression__in=frequent)
         .values_list(lane, minute_of("started_at"), "status")
         .annotate(Count("id"), Max("duration_seconds"))
@@ -262,22 +282,19 @@ def _tracks(
                     coming[group.lane][minute] += group.jobs
     base = reverse("admin:jobs_job_changelist")
 
-    def which(key: Any) -> dict[str, str]:
-        return {"job" if by_job else "job__pic_team": str(key), **filters.lookups()}
-
     return [
         Track(
             label,
-            reverse("admin:jobs_job_change", args=[key]) if by_job else f"{base}?pic_team__id__exact={key}",
+            reverse("admin:jobs_job_view", args=[key]) if by_job else f"{base}?pic_team__id__exact={key}",
             False,
-            _past_marks(date, past.get(key, []), which(key)) + _coming_marks(date, coming.get(key, {})),
+            _past_marks(date, past.get(key, []), filters) + _coming_marks(date, coming.get(key, {}), filters),
         )
         for key, label in sorted(labels.items(), key=lambda item: item[1].lower())
         if key in past or key in coming
     ]
 
 
-def _past_marks(date: dt.date, fires: list[tuple[int, str, int, float]], which: dict[str, str]) -> list[Mark]:
+def _past_marks(date: dt.date, fires: list[tuple[int, str, int, float]], filters: Filters) -> list[Mark]:
     marks = []
     for cluster in _clusters(sorted(fires)):
         counts: defaultdict[str, int] = defaultdict(int)
@@ -286,18 +303,19 @@ def _past_marks(date: dt.date, fires: list[tuple[int, str, int, float]], which: 
         first, last = cluster[0][0], cluster[-1][0]
         width = max(last - first + 4.0, max(longest for *_, longest in cluster) / 60)
         title = _title(counts, f"{first // 60:02d}:{first % 60:02d}")
-        url = _executions_url(date, first, last, **which)
-        marks.append(Mark(first, round(width, 1), worst(counts), sum(counts.values()), title, url))
+        marks.append(
+            Mark(first, round(width, 1), worst(counts), sum(counts.values()), title, filters.panel(date, first, last))
+        )
     return marks
 
 
-def _coming_marks(date: dt.date, fires: dict[int, int]) -> list[Mark]:
+def _coming_marks(date: dt.date, fires: dict[int, int], filters: Filters) -> list[Mark]:
     marks = []
     for cluster in _clusters(sorted(fires.items())):
         first, last = cluster[0][0], cluster[-1][0]
         count = sum(number for _, number in cluster)
         title = f"{first // 60:02d}:{first % 60:02d} · {count}"
-        marks.append(Mark(first, last - first + 4.0, "expected", count, title, ""))
+        marks.append(Mark(first, last - first + 4.0, "expected", count, title, filters.panel(date, first, last)))
     return marks
 
 
@@ -317,7 +335,7 @@ def _title(counts: dict[str, int], at: str) -> str:
     return f"{at} · {told}" if told else at
 
 
-def _executions_url(date: dt.date, first: int, last: int, **which: str) -> str:
+def executions_url(date: dt.date, first: int, last: int, **which: str) -> str:
     """The URL of the executions behind a mark: its minutes, and its job or team."""
     start = dt.datetime.combine(date, dt.time(first // 60, first % 60), settings.SCHEDULER_ZONE)
     end = dt.datetime.combine(date, dt.time(last // 60, last % 60), settings.SCHEDULER_ZONE) + dt.timedelta(minutes=1)

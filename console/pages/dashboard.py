@@ -1,27 +1,66 @@
-"""The dashboard: the state of the installation, in a constant number of queries."""
+"""The dashboard: which jobs need somebody, and how the installation is, in a constant number of queries."""
 
 from __future__ import annotations
 
 import datetime as dt
-from typing import Any
+from typing import Any, NamedTuple
 from urllib.parse import urlencode
+from uuid import UUID
 
 from django.conf import settings
-from django.db.models import Count
+from django.db.models import Count, QuerySet
 from django.urls import reverse
 from django.utils import timezone
 from django.utils.translation import gettext as _
+from django.utils.translation import ngettext
 
 from accounts.models import User
 from console import charts, forecast
-from console.job_conditions import conditions
-from executions.models import Execution, Status
+from console.pages.checklist import checklist
+from console.situations import condition, flapping_jobs, situation, state_of
+from executions.models import OPEN, Execution, Status
 from executions.statistics import queries, rollups
 from jobs.models import Job
-from notifications.models import Message, MessageStatus
+from jobs.services import may_touch
+from notifications.models import FailureState, Message, MessageStatus
 from scheduler.models import Leadership
+from settings_app.services import dashboard_scope_of
+from taxonomy.models import PicTeam
 
 _AHEAD_MINUTES = 60
+_RUNS = 20
+# The failing and flapping jobs that are named, and the latest failures.
+_NAMED, _FED = 20, 10
+
+
+class Scope(NamedTuple):
+    """Whose jobs are shown. `jobs` is None for all of them; `query`: the same filter on the job list."""
+
+    value: str
+    title: str
+    jobs: QuerySet[Job] | None
+    query: dict[str, str]
+
+    def of(self, jobs: QuerySet[Job]) -> QuerySet[Job]:
+        return jobs if self.jobs is None else jobs.filter(pk__in=self.jobs.values("pk"))
+
+
+def scope_of(user: User) -> Scope:
+    """The scope that the user has chosen: all jobs, the user's own, or those of a team."""
+    value = dashboard_scope_of(user)
+    if value == "mine":
+        return Scope(value, _("My jobs"), Job.objects.filter(created_by=user), {"attention": "mine"})
+    team: Any = PicTeam.objects.filter(pk=key).first() if (key := _uuid(value)) else None
+    if team is None:
+        return Scope("all", _("All teams"), None, {})
+    return Scope(value, team.name, Job.objects.filter(pic_team=team), {"pic_team__id__exact": value})
+
+
+def _uuid(text: str) -> UUID | None:
+    try:
+        return UUID(text)
+    except ValueError:
+        return None
 
 
 def dashboard(user: User) -> dict[str, Any]:
@@ -30,37 +69,116 @@ def dashboard(user: User) -> dict[str, Any]:
     """
     now = timezone.now()
     zone = settings.SCHEDULER_ZONE
+    scope = scope_of(user)
     week_ago = dt.datetime.combine(now.astimezone(zone).date() - dt.timedelta(days=6), dt.time(), zone)
-    hours = rollups.by_hour(week_ago)
+    hours = rollups.by_hour(week_ago, scope.jobs)
     day_ago = queries.since_hours(23)
     last_day = {hour: counts for hour, counts in hours.items() if hour >= day_ago}
-    groups = forecast.groups(Job.objects.all(), "is_active")
+    groups = forecast.groups(scope.of(Job.objects.all()), "is_active")
+    flapping = flapping_jobs()
+    counts = _counts(scope, flapping)
+    health = _health(now)
     return {
         "now": now,
-        "health": _health(now),
-        "day": _period(last_day.values(), day_ago),
-        "week": _period(hours.values(), week_ago),
-        "day_chart": charts.stacked(charts.hours(last_day, 24), _("Runs of the last 24 hours by outcome")),
-        "week_chart": charts.stacked(charts.days(hours, 7), _("Runs of the last 7 days by outcome")),
+        "scope": scope,
+        "teams": PicTeam.objects.filter(is_active=True).by_name(),
+        "health": health,
+        "counts": counts,
+        "sentence": _sentence(scope, counts),
+        "next": _next(scope, now),
+        "troubled": _troubled(scope, flapping, user),
+        "jobs_url": _jobs_url(scope),
+        "bad": counts["failing"] + (0 if health["is_well"] else 1),
+        "tiles": _tiles(scope, counts, user),
+        "periods": [
+            _period(_("Last 24 hours"), charts.hours(last_day, 24), day_ago),
+            _period(_("Last 7 days"), charts.days(hours, 7), week_ago),
+        ],
         "coming": charts.timeline(forecast.next_minutes(groups, _AHEAD_MINUTES)),
-        "failing": [_named(row) for row in rollups.most_failing(week_ago)],
-        "slowest": [_named(row) for row in rollups.slowest(now - dt.timedelta(days=1))],
-        "week_ago": _local(week_ago),
-        "attention": _attention(now, user),
+        "feed": _feed(scope),
+        "slowest": rollups.slowest(now - dt.timedelta(days=1), jobs=scope.jobs),
+        "checklist": checklist(user),
     }
+
+
+def _jobs_url(scope: Scope, **query: str) -> str:
+    return f"{reverse('admin:jobs_job_changelist')}?{urlencode({**scope.query, **query})}"
+
+
+_TILES = ("problem", "ending", "idle", "ended", "unknown_team")
+
+
+def _counts(scope: Scope, flapping: list[UUID]) -> dict[str, int]:
+    """The number of jobs, of active ones, and of those in each situation."""
+    jobs = scope.of(Job.objects.all()).order_by()
+    conditions = {name: condition(name) for name in ("failing", "clock", *_TILES)}
+    found: dict[str, int] = jobs.aggregate(
+        all=Count("pk"),
+        **{name: Count("pk", filter=one) for name, one in conditions.items()},
+    )
+    return {**found, "flapping": jobs.filter(pk__in=flapping, is_active=True).count()}
+
+
+def _sentence(scope: Scope, counts: dict[str, int]) -> str:
+    """The situation in one sentence."""
+    if not counts["all"]:
+        return _("There are no jobs yet.") if scope.jobs is None else _("There are no jobs here.")
+    if counts["failing"]:
+        words = ngettext(
+            "%(failing)d of %(count)d jobs is failing.", "%(failing)d of %(count)d jobs are failing.", counts["failing"]
+        )
+        return words % {"failing": counts["failing"], "count": counts["all"]}
+    if counts["flapping"]:
+        words = ngettext("No job is failing; %(count)d is flapping.", "No job is failing; %(count)d are flapping.",
+                         counts["flapping"])  # fmt: skip
+        return words % {"count": counts["flapping"]}
+    return ngettext("The job is well.", "None of %(count)d jobs is failing.", counts["all"]) % {"count": counts["all"]}
+
+
+def _next(scope: Scope, now: dt.datetime) -> Job | None:
+    """The job that runs next."""
+    return scope.of(Job.objects.filter(next_run_at__gt=now, is_active=True)).order_by("next_run_at", "name").first()
+
+
+def _troubled(scope: Scope, flapping: list[UUID], user: User) -> list[dict[str, Any]]:
+    """The failing jobs, those that failed last first, and then the flapping ones: each with its latest runs and the
+    reason of the latest failure.
+    """
+    related = scope.of(Job.objects.filter(is_active=True)).select_related("pic_team")
+    failing = list(related.filter(last_status=Status.FAILED).order_by("-last_execution_at", "name")[:_NAMED])
+    others = list(related.filter(pk__in=flapping).exclude(last_status=Status.FAILED).order_by("name")[:_NAMED])
+    jobs = (failing + others)[:_NAMED]
+    runs = queries.latest_runs([job.pk for job in jobs], _RUNS)
+    last_failed = {
+        job.pk: next((run.id for run in reversed(runs[job.pk]) if run.status == Status.FAILED), None) for job in jobs
+    }
+    reasons = Execution.objects.in_bulk([pk for pk in last_failed.values() if pk])
+    states = FailureState.objects.filter(alerted_at__isnull=False).in_bulk([job.pk for job in jobs])
+    rows = []
+    for job in jobs:
+        found = situation(runs[job.pk])
+        alert = states.get(job.pk)
+        rows.append(
+            {
+                "job": job,
+                "state": state_of(job, found, is_running=bool(runs[job.pk]) and runs[job.pk][-1].status in OPEN),
+                "situation": found,
+                "strip": charts.spark(runs[job.pk]),
+                "last": reasons.get(last_failed[job.pk]),
+                "may_touch": may_touch(job, user),
+                "may_acknowledge": alert is not None and alert.acknowledged_at is None,
+                "is_acknowledged": alert is not None and alert.acknowledged_at is not None,
+            }
+        )
+    return rows
 
 
 def _health(now: dt.datetime) -> dict[str, Any]:
     leadership = Leadership.current()
-    which = conditions()
-    late = Job.objects.filter(which["late"]).count()
-    lag = queries.fire_lag(now - dt.timedelta(hours=1))
+    late = Job.objects.filter(condition("late")).count()
     return {
         "leader": leadership.leader_id if leadership.is_live else "",
-        "heartbeat_age": leadership.heartbeat_age,
-        "on_the_clock": Job.objects.filter(which["clock"]).count(),
-        "schedules": leadership.schedules,
-        "lag": lag,
+        "lag": queries.fire_lag(now - dt.timedelta(hours=1)),
         "open": queries.open_count(),
         "late": late,
         "is_well": leadership.is_live and not late,
@@ -81,50 +199,45 @@ def _waits() -> list[tuple[str, int]]:
     return [(label, counts[name]) for name, label in labels.items() if counts[name]]
 
 
-def _local(moment: dt.datetime) -> str:
-    """A datetime as a parameter of the list of executions."""
-    return f"{moment.astimezone(settings.SCHEDULER_ZONE):%Y-%m-%dT%H:%M}"
-
-
-def _period(counts: Any, since: dt.datetime) -> dict[str, Any]:
-    added = queries.total(counts)
+def _period(title: str, columns: list[charts.Column], since: dt.datetime) -> dict[str, Any]:
+    """A period: its totals, and its runs and failures as charts on scales of their own."""
+    added = queries.total(dict(column.counts) for column in columns)
     success, failed = added.get(Status.SUCCESS, 0), added.get(Status.FAILED, 0)
     ended = success + failed
     return {
-        "since": _local(since),
+        "title": title,
+        "query": urlencode({"from": charts.local(since)}),
         "total": sum(added.values()),
         "failed": failed,
         "rate": round(100 * success / ended, 1) if ended else None,
+        "runs": charts.stacked(columns, _("Runs by outcome: %(title)s") % {"title": title}),
+        "failures": charts.failures(columns, _("Share of failed runs: %(title)s") % {"title": title}),
     }
 
 
-def _named(row: dict[str, Any]) -> dict[str, Any]:
-    return {**row, "url": reverse("admin:jobs_job_change", args=[row["job_id"]])}
+def _feed(scope: Scope) -> list[Execution]:
+    """The latest failures."""
+    failed = Execution.objects.filter(status=Status.FAILED).of_kept_jobs().newest_first()
+    if scope.jobs is not None:
+        failed = failed.filter(job__in=scope.jobs)
+    return list(failed.select_related("job")[:_FED])
 
 
-def _attention(now: dt.datetime, user: User) -> list[dict[str, Any]]:
-    """What needs attention: a label, a number, and a link to the list."""
-    kinds = ("failing", "problem", "ending", "idle", "ended", "unknown_team")
-    which = conditions()
-    counts = Job.objects.aggregate(**{kind: Count("id", filter=which[kind]) for kind in kinds})
-    failed = Execution.objects.filter(status=Status.FAILED, started_at__gte=now - dt.timedelta(days=1)).count()
-    stuck = Message.objects.filter(status=MessageStatus.FAILED).count()
-    jobs, executions = reverse("admin:jobs_job_changelist"), reverse("admin:executions_execution_changelist")
-    messages = reverse("admin:notifications_message_changelist")
+def _tiles(scope: Scope, counts: dict[str, int], user: User) -> list[dict[str, Any]]:
+    """What else needs somebody: a label, a number above zero, and a link to the list."""
+    labels = {
+        "problem": (_("Cannot run"), "bad"),
+        "ending": (_("Ending within 30 days"), "warn"),
+        "idle": (_("Active without a next run"), "warn"),
+        "ended": (_("Disabled by their end date"), "note"),
+        "unknown_team": (_("Team disabled"), "warn"),
+    }
     found = [
-        _item(_("Failing now"), counts["failing"], jobs, "bad", attention="failing"),
-        _item(_("Runs failed in 24 hours"), failed, executions, "bad", status__exact="failed", age="day"),
-        _item(_("Cannot be fired"), counts["problem"], jobs, "bad", attention="problem"),
-        _item(_("Messages not delivered"), stuck, messages, "bad", status__exact="failed"),
-        _item(_("Ending within 30 days"), counts["ending"], jobs, "warn", attention="ending"),
-        _item(_("Active without a next run"), counts["idle"], jobs, "warn", attention="idle"),
-        _item(_("Paused by their end date"), counts["ended"], jobs, "note", attention="ended"),
-        _item(_("Team disabled"), counts["unknown_team"], jobs, "warn", attention="unknown_team"),
-    ]  # fmt: skip
-    return [
-        item for item in found if user.has_perm("notifications.view_message") or not item["url"].startswith(messages)
+        {"label": label, "count": counts[name], "url": _jobs_url(scope, attention=name), "level": level}
+        for name, (label, level) in labels.items()
     ]
-
-
-def _item(label: str, count: int, base: str, level: str, **query: str) -> dict[str, Any]:
-    return {"label": label, "count": count, "url": f"{base}?{urlencode(query)}", "level": level if count else "ok"}
+    if user.has_perm("notifications.view_message"):
+        messages = f"{reverse('admin:notifications_message_changelist')}?status__exact=failed"
+        stuck = Message.objects.filter(status=MessageStatus.FAILED).count()
+        found.append({"label": _("Messages not delivered"), "count": stuck, "url": messages, "level": "bad"})
+    return [tile for tile in found if tile["count"]]

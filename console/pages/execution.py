@@ -7,27 +7,77 @@ import json
 from collections.abc import Iterator
 from typing import Any
 
+from django.db.models import Q
+from django.utils import timezone
+
+from accounts.models import User
+from audit.models import ChangeRecord
+from console import records
 from core.masking import masked, masked_text
 from executions.delivery.carry_out import target_of
-from executions.models import Execution
+from executions.models import OPEN, Batch, Execution, Status
 from executions.targets import DeliverableTarget
+from jobs.services import may_touch
 
+_CHANGES = 10
 _WIDTH, _ROW = 600, 26
 
 
-def context(execution: Execution) -> dict[str, Any]:
-    """The values of the page, except for the row itself."""
+def context(execution: Execution, user: User) -> dict[str, Any]:
+    """The values of the page. Up to ten queries."""
+    job = execution.job
     overrides = _overrides(execution)
-    metadata = overrides.get("metadata", execution.job.metadata)
     target = _target(execution)
+    older, newer = _neighbours(execution)
     return {
+        "execution": execution,
+        "title": summary(execution),
+        "is_open": execution.status in OPEN,
+        "may_run": may_touch(job, user),
+        "older": older,
+        "newer": newer,
+        "batch": Batch.objects.filter(runs__execution_id=execution.pk).first(),
+        "since_success": _since_success(execution),
         "timeline": timeline(execution),
-        "sent": _shown_metadata(metadata),
+        "sent": _shown_metadata(overrides.get("metadata", job.metadata)),
         "sent_is_current": "metadata" not in overrides,
         "target": target.shown() if target else execution.target,
         "run_url": execution.run_url or (target.page() if target else ""),
         "received": _received(execution.output),
     }
+
+
+def summary(execution: Execution) -> str:
+    """The page's title, such as "Nightly invoices: Failed, HTTP 500, 16:21"."""
+    parts = [str(Status(execution.status).label)]
+    if execution.response_status:
+        parts.append(f"HTTP {execution.response_status}")
+    if execution.run_conclusion:
+        parts.append(execution.run_conclusion)
+    began = timezone.localtime(execution.scheduled_for or execution.started_at)
+    shape = "%H:%M" if began.date() == timezone.localdate() else "%Y-%m-%d %H:%M"
+    return f"{execution.job.name}: {', '.join([*parts, f'{began:{shape}}'])}"
+
+
+def _neighbours(execution: Execution) -> tuple[Execution | None, Execution | None]:
+    """The executions of the same job before and after this one."""
+    here = (execution.started_at, execution.pk)
+    same = Execution.objects.filter(job=execution.job_id)
+    older = same.filter(Q(started_at__lt=here[0]) | Q(started_at=here[0], pk__lt=here[1])).newest_first().first()
+    newer = same.filter(Q(started_at__gt=here[0]) | Q(started_at=here[0], pk__gt=here[1]))
+    return older, newer.order_by("started_at", "id").first()
+
+
+def _since_success(execution: Execution) -> dict[str, Any] | None:
+    """For a failed execution: the last success before it, and what was changed since. None for other outcomes."""
+    if execution.status != Status.FAILED:
+        return None
+    before = Execution.objects.filter(job=execution.job_id, started_at__lt=execution.started_at)
+    success = before.filter(status=Status.SUCCESS).newest_first().first()
+    changes = ChangeRecord.objects.filter(subject_id=execution.job_id, at__lte=execution.started_at)
+    if success:
+        changes = changes.filter(at__gt=success.started_at)
+    return {"success": success, "changes": records.shown(changes[:_CHANGES]) if success else []}
 
 
 def _shown_metadata(metadata: Any) -> str:
@@ -95,12 +145,3 @@ def _target(execution: Execution) -> DeliverableTarget | None:
         return target_of(execution)
     except ValueError:
         return None
-
-
-def overrides_of(execution: Execution) -> dict[str, Any]:
-    """The overrides of a repeated run: the same metadata and target, without the token of a single run."""
-    overrides = _overrides(execution)
-    found = {"metadata": overrides["metadata"]} if "metadata" in overrides else {}
-    if "target" in overrides:
-        found |= target_of(execution).as_overrides()
-    return found

@@ -79,7 +79,7 @@ class ImportView(View):
         try:
             found = import_jobs(raw, by=require_login(request), dry_run=True, default_owner=owner)
         except DomainError as exc:
-            form.add_error("file", exc.message)
+            form.add_error("file", exc.spoken)
             return self._page(request, form)
         checked = _kept(raw, owner)
         if len(checked) > settings.DATA_UPLOAD_MAX_MEMORY_SIZE - _FORM_BYTES:
@@ -95,7 +95,7 @@ class ImportView(View):
             messages.error(request, _("The preview is too old: choose the file again."))
             return HttpResponseRedirect(request.path)
         except DomainError as exc:
-            messages.error(request, exc.message)
+            messages.error(request, exc.spoken)
             return HttpResponseRedirect(request.path)
         created = len(found.jobs)
         messages.success(

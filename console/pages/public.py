@@ -24,7 +24,7 @@ def extension(request: HttpRequest, token: str) -> HttpResponse:
         if request.method == "POST":
             return _page(request, None, done=_act(request, token))
     except DomainError as exc:
-        return _page(request, None, status=400 if exc.error == "Invalid link" else 404, error=exc.message)
+        return _page(request, None, status=400 if exc.error == "Invalid link" else 404, error=exc.spoken)
     return _page(request, job)
 
 
@@ -42,7 +42,7 @@ def unsubscription(request: HttpRequest, token: str) -> HttpResponse:
                 request, None, done=_("%(address)s hears no more of %(name)s.") % {"address": address, "name": job.name}
             )
     except DomainError as exc:
-        return _page(request, None, status=400 if exc.error == "Invalid link" else 404, error=exc.message)
+        return _page(request, None, status=400 if exc.error == "Invalid link" else 404, error=exc.spoken)
     return _page(request, None, address=address, name=job.name)
 
 

@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+import datetime as dt
+from typing import Any
+
 from django import template
+from django.utils import timezone
 
 from core.api.timestamps import zone_name
 from core.masking import masked_text
+from core.sentences import said
 from executions.models import Status
 
 register = template.Library()
@@ -18,6 +23,36 @@ def zone() -> str:
 
 
 @register.filter
+def number(value: int | float | None) -> str:
+    """A count with a comma between thousands: 9,170."""
+    return "—" if value is None else f"{value:,}"
+
+
+@register.filter
+def moment(value: dt.datetime | None) -> str:
+    """An instant in the scheduler's zone to the second; its zone is named once on the page."""
+    return "—" if value is None else f"{timezone.localtime(value):%Y-%m-%d %H:%M:%S}"
+
+
+@register.filter
+def chips(changes: Any) -> list[dict[str, Any]]:
+    """The filters of a list: the title of each with its choices, the chosen one and the address without it."""
+    found = []
+    for spec in changes.filter_specs:
+        choices = list(spec.choices(changes))
+        chosen = next((one for one in choices[1:] if one["selected"]), None)
+        found.append(
+            {
+                "title": spec.title,
+                "choices": choices,
+                "chosen": chosen["display"] if chosen else "",
+                "without": changes.get_query_string(remove=spec.expected_parameters()),
+            }
+        )
+    return found
+
+
+@register.filter
 def svg(number: float) -> str:
     """A number for an SVG attribute, independent of the language."""
     return f"{number:g}"
@@ -25,8 +60,26 @@ def svg(number: float) -> str:
 
 @register.filter
 def without_secrets(text: object) -> str:
-    """Text in which values of secret-sounding names are masked."""
-    return masked_text(str(text or ""))
+    """Text in the page's language, in which values of secret-sounding names are masked."""
+    return said(masked_text(str(text or "")))
+
+
+@register.filter
+def first_lines(text: object) -> str:
+    """The first three lines of a reply, masked and at most 300 characters."""
+    return "\n".join(masked_text(str(text or ""))[:300].splitlines()[:3])
+
+
+@register.filter
+def from_top(height: float, whole: float) -> str:
+    """The y of a bar of this height in a drawing of `whole` height."""
+    return f"{whole - height:g}"
+
+
+@register.filter
+def above(y: float) -> float:
+    """The y of a text above a line."""
+    return y - 3
 
 
 @register.filter

@@ -6,6 +6,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
+from core.sentences import said
+
 # Errors whose messages are words of their own: they name the field, or are quoted by the contract.
 _SPOKEN = {"Invalid payload", "Invalid PIC team"}
 
@@ -25,6 +27,11 @@ class DomainError(Exception):
         self.message = message
         self.fields = fields or {}
         self.extra = extra
+
+    @property
+    def spoken(self) -> str:
+        """The message in the language of the page; the API answers with the English one."""
+        return said(self.message)
 
     def body(self) -> dict[str, Any]:
         """The API's answer."""

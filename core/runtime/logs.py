@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime as dt
 import logging
 from contextvars import ContextVar
 from typing import Any
@@ -22,7 +23,10 @@ class ExecutionId(logging.Filter):
 
 
 class Human(logging.Formatter):
-    """A readable line that ends with the id of the execution."""
+    """A readable line that begins with the local time and its offset, and ends with the id of the execution."""
+
+    def formatTime(self, record: logging.LogRecord, datefmt: str | None = None) -> str:  # noqa: N802
+        return dt.datetime.fromtimestamp(record.created).astimezone().isoformat(" ", "milliseconds")
 
     def format(self, record: logging.LogRecord) -> str:
         text = super().format(record)
@@ -45,19 +49,24 @@ class Json(JsonFormatter):
         )
 
 
-def configuration(style: str, level: str) -> dict[str, Any]:
-    """The value of Django's LOGGING."""
+def configuration(style: str, level: str, file: str = "") -> dict[str, Any]:
+    """The value of Django's LOGGING. `file`: a file to which the lines are appended as well."""
     formatters = {
         "human": {"()": Human, "format": "{asctime} {levelname:<7} {name}: {message}", "style": "{"},
         "json": {"()": Json},
     }
+    handlers: dict[str, Any] = {"stderr": {"class": "logging.StreamHandler"}}
+    if file:
+        handlers["file"] = {"class": "logging.FileHandler", "filename": file, "encoding": "utf-8"}
+    for handler in handlers.values():
+        handler |= {"formatter": style, "filters": ["execution"]}
     return {
         "version": 1,
         "disable_existing_loggers": False,
         "filters": {"execution": {"()": ExecutionId}},
         "formatters": formatters,
-        "handlers": {"stderr": {"class": "logging.StreamHandler", "formatter": style, "filters": ["execution"]}},
-        "root": {"handlers": ["stderr"], "level": level},
+        "handlers": handlers,
+        "root": {"handlers": list(handlers), "level": level},
         "loggers": {
             "django.server": {"handlers": [], "propagate": True},
             # 4xx answers are errors of the client.

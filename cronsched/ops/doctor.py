@@ -6,6 +6,7 @@ import datetime as dt
 import shutil
 import smtplib
 from collections.abc import Callable, Iterator
+from pathlib import Path
 
 from django.conf import settings
 from django.core.checks import run_checks
@@ -23,6 +24,7 @@ from executions.recording import STALE_SECONDS
 from executions.targets import installed_kinds
 from jobs.models import Job
 from notifications.models import Message, MessageStatus
+from scheduler.leadership import own_settings
 from scheduler.models import Leadership, LeaderTerm
 from scheduler.services import backlog
 from settings_app.models import CredentialRights, EnvironmentToken, GitHubCredential, SlackSettings
@@ -31,21 +33,27 @@ _SKEW_SECONDS = 1.0
 _FREE_BYTES = 500 * 2**20
 
 
-def examine(*, online: bool = True) -> Iterator[Finding]:
+def examine(*, online: bool = False) -> Iterator[Finding]:
     """Run every check; `online` includes mail server and GitHub. Without a database, checks that need it are left
-    out.
+    out. Nothing is written.
     """
     yield from _settings()
+    yield from _unknown_settings()
+    if not settings.CRONSCHED_DATA_DIR.is_dir() or (connection.vendor == "sqlite" and not _sqlite_file().is_file()):
+        words = f"Nothing is set up in {settings.CRONSCHED_DATA_DIR}."
+        yield Finding("database", "bad", words, "Run './cronschedctl run', or 'manage.py setup'.")
+        return
     yield from _disk()
     yield from _files()
     problem = database_problem()
     if problem:
-        yield Finding("database", "bad", problem, "Start it, or correct DATABASE_URL; then run 'manage.py migrate'.")
+        yield Finding("database", "bad", problem, "Start it, or correct DATABASE_URL; then run 'manage.py setup'.")
         return
     yield Finding("database", "ok", f"{connection.vendor}, up to date")
     checks: list[Callable[[], Iterator[Finding]]] = [
         _clock,
         _leader,
+        _leader_settings,
         _execution,
         _proxies,
         _secrets,
@@ -79,6 +87,34 @@ def _settings() -> Iterator[Finding]:
         )
     if not warnings:
         yield Finding("settings", "ok", "no warnings")
+
+
+def _unknown_settings() -> Iterator[Finding]:
+    """Typing errors in .env."""
+    for name, like in settings.ENVIRONMENT.unknown().items():
+        remedy = f"Did you mean {like}?" if like else "Remove it, or see .env.example for the names."
+        yield Finding("settings", "bad", f"{name} in .env is not a setting of Cronsched.", remedy)
+
+
+def _sqlite_file() -> Path:
+    return Path(str(settings.DATABASES["default"]["NAME"]))
+
+
+def _leader_settings() -> Iterator[Finding]:
+    """Settings that the running leader has and this shell does not see, or sees otherwise."""
+    leadership = Leadership.current()
+    if not leadership.is_live or not leadership.settings:
+        return
+    here = own_settings()
+    odd = [name for name, value in leadership.settings.items() if here.get(name) != value]
+    if odd:
+        told = ", ".join(f"{name}={leadership.settings[name]} (here {here.get(name, '')})" for name in odd[:5])
+        yield Finding(
+            "settings",
+            "note",
+            f"The running scheduler has other settings than this shell: {told}",
+            "Write them into .env, which both see. What follows is checked with this shell's.",
+        )
 
 
 def _disk() -> Iterator[Finding]:

@@ -13,6 +13,7 @@ from django.conf import settings
 
 from core.runtime.files import open_private
 
+_LARGE_LOG = 20 * 1024 * 1024
 _HEAD = """\
 [supervisord]
 nodaemon=true
@@ -81,6 +82,13 @@ def write_config(path: Path, chosen: Sequence[Program] | None = None) -> Path:
         )
     with open_private(path) as out:
         out.write(text)
+    return path
+
+
+def fresh_log(path: Path) -> Path:
+    """The path of the log, which begins anew once it is large; the former one is kept beside it."""
+    if path.is_file() and path.stat().st_size > _LARGE_LOG:
+        path.replace(path.with_suffix(".log.1"))
     return path
 
 

@@ -6,7 +6,7 @@ import logging
 from collections.abc import Mapping, Sequence
 from datetime import datetime
 from functools import lru_cache
-from typing import Any
+from typing import Any, NamedTuple
 from uuid import UUID
 
 from django.conf import settings
@@ -27,13 +27,21 @@ from taxonomy.models import PicTeam
 log = logging.getLogger("cronsched.carry_out")
 MOST_TAKEOVERS = 3
 
-TeamLimits = Mapping[UUID, int]
+
+class Team(NamedTuple):
+    """The name of a team, for the log, and its concurrency limit; None for none."""
+
+    name: str
+    limit: int | None
 
 
-def team_limits() -> dict[UUID, int]:
-    """The concurrency limits of the teams that have one."""
+Teams = Mapping[UUID, Team]
+
+
+def read_teams() -> dict[UUID, Team]:
+    """Every team, which a process reads once for the deliveries that it makes together."""
     teams: QuerySet[PicTeam] = QuerySet(PicTeam)
-    return {team.pk: team.max_concurrent for team in teams.filter(max_concurrent__gte=1) if team.max_concurrent}
+    return {pk: Team(name, most or None) for pk, name, most in teams.values_list("pk", "name", "max_concurrent")}
 
 
 def target_of(execution: Execution) -> DeliverableTarget:
@@ -48,20 +56,22 @@ def delivery_of(
     target: DeliverableTarget,
     metadata: dict[str, Any],
     *,
-    limits: TeamLimits,
+    teams: Teams,
     worker_id: UUID | None,
     scheduled_for: datetime | None = None,
     deadline: StartDeadline | None = None,
     token: str = "",
     attempts: tuple[dict[str, Any], ...] = (),
 ) -> Delivery:
-    """The delivery of a stored execution under the job's policies. `limits`: see `team_limits`."""
+    """The delivery of a stored execution under the job's policies. `teams`: see `read_teams`."""
     jitter = job.jitter if scheduled_for else 0
+    team = teams.get(job.pic_team_id)
     return Delivery(
         execution_id=execution_id,
         worker_id=worker_id,
         job_id=job.pk,
         job_name=job.name,
+        team=team.name if team else "",
         started_at=started_at,
         target=str(target),
         deliverable=target.delivery(metadata, job, token=token),
@@ -69,7 +79,7 @@ def delivery_of(
         connect_timeout=job.connect_timeout_seconds,
         retry=_retry_policy(job),
         delay=_left(jitter, scheduled_for) if scheduled_for and jitter and not attempts else 0,
-        limits=_limits(job, target, limits),
+        limits=_limits(job, target, team),
         scheduled_for=scheduled_for,
         jitter=jitter,
         deadline=deadline,
@@ -77,7 +87,7 @@ def delivery_of(
     )
 
 
-def carry_out(executions: Sequence[Execution], limits: TeamLimits) -> int:
+def carry_out(executions: Sequence[Execution], teams: Teams) -> int:
     """Submit stored executions that belong to this worker, and end those that cannot be delivered or have missed
     their start deadline; returns how many it ended.
     """
@@ -90,7 +100,7 @@ def carry_out(executions: Sequence[Execution], limits: TeamLimits) -> int:
             if not reason and execution.pk in late:
                 ended.append(Finished.missed(execution, late[execution.pk], engine.worker_id()))
                 continue
-            deliveries += [] if reason else [_stored_delivery(execution, limits)]
+            deliveries += [] if reason else [_stored_delivery(execution, teams)]
         except (ValueError, TypeError, IndexError, AttributeError) as exc:
             reason = _unreadable(exc)
         if reason:
@@ -119,7 +129,7 @@ def _unreadable(exc: Exception) -> str:
     return f"what is stored of the job cannot be carried out: {exc}"
 
 
-def _stored_delivery(execution: Execution, limits: TeamLimits) -> Delivery:
+def _stored_delivery(execution: Execution, teams: Teams) -> Delivery:
     overrides = execution.overrides or {}
     return delivery_of(
         execution.job,
@@ -130,7 +140,7 @@ def _stored_delivery(execution: Execution, limits: TeamLimits) -> Delivery:
         worker_id=engine.worker_id(),
         scheduled_for=execution.scheduled_for,
         deadline=deadline_of(execution, engine.worker_id()),
-        limits=limits,
+        teams=teams,
         attempts=tuple(execution.attempts),
     )
 
@@ -140,9 +150,9 @@ def _left(jitter: float, fire_time: datetime) -> float:
     return max(0.0, jitter - (timezone.now() - fire_time).total_seconds())
 
 
-def _limits(job: Job, target: DeliverableTarget, limits: TeamLimits) -> Limits:
+def _limits(job: Job, target: DeliverableTarget, team: Team | None) -> Limits:
     host = _host_limit(target.host, settings.ENGINE_CONCURRENCY_PER_HOST)
-    size = limits.get(job.pic_team_id) if limits else None
+    size = team.limit if team else None
     return (*host, Limit(f"team {job.pic_team_id}", size)) if size else host
 
 

@@ -100,14 +100,21 @@ class Engine:
         """Stop executions that were cancelled: no further call of them begins, and a call under way is broken off."""
         self._loop.call_soon_threadsafe(self._cancel, list(ids))
 
-    def try_once(self, deliverable: Deliverable, execution_id: UUID, timeout: float) -> Outcome:
-        """Make one delivery that is not recorded and wait for its outcome. Raises `DeliveryError`."""
+    def try_once(self, deliverable: Deliverable, execution_id: UUID, timeout: float) -> tuple[Outcome, Reply | None]:
+        """Make one delivery that is not recorded; returns its outcome and the last reply. Raises `DeliveryError`."""
+        replies: list[Reply] = []
+        send = self._sender(timeout, None, [])
 
-        async def attempt() -> Outcome:
+        async def noted(request: Request) -> Reply:
+            replies.append(await send(request))
+            return replies[-1]
+
+        async def attempt() -> tuple[Outcome, Reply | None]:
             try:
                 # A deliverable may make several calls; the time is for all of them.
                 async with Timeout(timeout + _TRIAL_GRACE):
-                    return await deliverable.deliver(self._sender(timeout, None, []), execution_id)
+                    outcome = await deliverable.deliver(noted, execution_id)
+                    return outcome, replies[-1] if replies else None
             except TimeoutError:
                 raise DeliveryError(f"timed out: no answer within {timeout:g} s", "timeout") from None
 
@@ -303,13 +310,19 @@ class Engine:
             return None
 
     def _finish(self, state: DeliveryState, outcome: Outcome, unrun: Status | None = None) -> None:
-        delivery = state.delivery
-        if not outcome.ok:
-            # Address and answer are not logged: both may hold secrets.
-            reason = unrun or outcome.response_status or outcome.failure or "no answer"
-            log.info("job %s failed after %d attempts: %s", delivery.job_id, state.tries, reason)
+        if log.isEnabledFor(logging.INFO):
+            self._tell(state, outcome, unrun)
         self._recorder.record(_followed(state, outcome) if outcome.run else _finished(state, outcome, unrun))
         self._forget(state)
+
+    def _tell(self, state: DeliveryState, outcome: Outcome, unrun: Status | None) -> None:
+        """One log line a run. Address and answer are not logged: both may hold secrets."""
+        delivery = state.delivery
+        word = unrun or ("under way there" if outcome.run else "success" if outcome.ok else "failed")
+        reason = outcome.response_status or outcome.failure or ("" if unrun else "no answer")
+        log.info(
+            "run of %r, team %s: %s, %s, attempts: %d", delivery.job_name, delivery.team, word, reason, state.tries
+        )
 
     def _is_known(self, state: DeliveryState) -> bool:
         """Whether this is still the delivery of its execution: it was neither cancelled nor, after a late heartbeat,

@@ -28,6 +28,7 @@ class Delivery(NamedTuple):
     worker_id: UUID | None
     job_id: UUID
     job_name: str
+    team: str
     started_at: datetime
     target: str
     deliverable: Deliverable

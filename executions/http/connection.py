@@ -23,6 +23,7 @@ _LARGEST_FRAMING = 64 * 1024
 # Longer values of headers are cut: none that is read is as long.
 _LONGEST_HEADER = 4096
 _LONGEST_CONTENT_TYPE = 256
+_KEPT_HEADERS = 100
 _CHARSET = re.compile(r"""(?:;|^)\s*charset\s*=\s*["']?([\w.:+-]{1,40})""", re.ASCII | re.IGNORECASE)
 _READ_HEADERS = frozenset(
     [b"retry-after", b"content-type", b"location", b"x-ratelimit-remaining", b"x-ratelimit-reset"]
@@ -52,6 +53,7 @@ class Reply(NamedTuple):
     """A reply: its status, the first `KEPT_CHARACTERS` characters of its body, and its `Retry-After`.
 
     `rate_limit_reset`: `X-RateLimit-Reset` where `X-RateLimit-Remaining` is 0 (GitHub). `location`: that header.
+    `head`: the first 100 headers with their values, as they came.
     """
 
     status: int
@@ -59,6 +61,7 @@ class Reply(NamedTuple):
     retry_after: str = ""
     rate_limit_reset: str = ""
     location: str = ""
+    head: tuple[tuple[bytes, bytes], ...] = ()
 
 
 class Connection(asyncio.Protocol):
@@ -75,6 +78,7 @@ class Connection(asyncio.Protocol):
         self._answer: asyncio.Future[Reply] | None = None
         self.is_closed = False
         self._headers: dict[bytes, str] = {}
+        self._head: list[tuple[bytes, bytes]] = []
         self._forget()
 
     @property
@@ -143,6 +147,7 @@ class Connection(asyncio.Protocol):
 
     def on_message_begin(self) -> None:
         self._headers.clear()
+        self._head.clear()
         if self._answer is None:
             # A second reply arrived that was not requested.
             self.close()
@@ -152,6 +157,8 @@ class Connection(asyncio.Protocol):
         self._header_count += 1
         if self._header_count > _MOST_HEADERS:
             return
+        if self._header_count <= _KEPT_HEADERS:
+            self._head.append((name, value))
         name = name.lower()
         if name == b"content-length" or (name == b"transfer-encoding" and b"chunked" in value.lower()):
             self._until_end = False
@@ -189,6 +196,7 @@ class Connection(asyncio.Protocol):
                 headers.get(b"retry-after", ""),
                 headers.get(b"x-ratelimit-reset", "") if used_up else "",
                 headers.get(b"location", ""),
+                tuple(self._head),
             )
         )
         if not self._reusable:
@@ -214,6 +222,7 @@ class Connection(asyncio.Protocol):
         self._received = self._size = self._header_count = 0
         self._kept = bytearray()
         self._headers.clear()
+        self._head.clear()
 
 
 @lru_cache(maxsize=256)

@@ -215,30 +215,35 @@ def _aggregated(executions: Any) -> dict[str, Any]:
     return {name: found[f"n_{name}"] for name in _COLUMNS}
 
 
-def by_hour(since: dt.datetime) -> dict[dt.datetime, dict[str, int]]:
-    """The number of executions that began in each hour since `since`, by status."""
+def by_hour(since: dt.datetime, jobs: QuerySet[Job] | None = None) -> dict[dt.datetime, dict[str, int]]:
+    """The number of executions that began in each hour since `since`, by status; of some jobs, or of all."""
     found: defaultdict[dt.datetime, dict[str, int]] = defaultdict(dict)
-    rows = Total.objects.filter(hour__gte=hour_of(since)).exclude(shard=FORGOTTEN).order_by().values_list("hour")
+    kept: Any = Total.objects.exclude(shard=FORGOTTEN) if jobs is None else Rollup.objects.filter(job__in=jobs)
+    rows = kept.filter(hour__gte=hour_of(since)).order_by().values_list("hour")
     for hour, *values in rows.annotate(**{f"sum_{name}": Sum(name) for name in _COUNTS}):
         found[hour] = {name: value for name, value in zip(_COUNTS, values, strict=True) if value}
-    for started_at, status in Execution.objects.filter(status__in=OPEN, started_at__gte=since).values_list(
-        "started_at", "status"
-    ):
+    still = Execution.objects.filter(status__in=OPEN, started_at__gte=since)
+    still = still if jobs is None else still.filter(job__in=jobs)
+    for started_at, status in still.values_list("started_at", "status"):
         counts = found[hour_of(started_at)]
         counts[status] = counts.get(status, 0) + 1
     return dict(found)
 
 
-def most_failing(since: dt.datetime, count: int = 5) -> list[Any]:
+def most_failing(since: dt.datetime, count: int = 5, jobs: QuerySet[Job] | None = None) -> list[Any]:
     """The jobs with the most failed executions since `since` (whole hours): id, name, number, hour of the latest."""
-    failed = Rollup.objects.filter(failed__gt=0, hour__gte=hour_of(since), job__deleted_at=None).order_by()
+    failed = _hours_of(jobs).filter(failed__gt=0, hour__gte=hour_of(since), job__deleted_at=None).order_by()
     rows = failed.values("job_id", job__name=F("job__name")).annotate(failed_runs=Sum("failed"), latest=Max("hour"))
     return [{**row, "failed": row["failed_runs"]} for row in rows.order_by("-failed_runs", "job__name")[:count]]
 
 
-def slowest(since: dt.datetime, count: int = 5) -> list[Any]:
+def _hours_of(jobs: QuerySet[Job] | None) -> QuerySet[Rollup]:
+    return Rollup.objects.all() if jobs is None else Rollup.objects.filter(job__in=jobs)
+
+
+def slowest(since: dt.datetime, count: int = 5, jobs: QuerySet[Job] | None = None) -> list[Any]:
     """The jobs with the longest successful execution since `since` (whole hours): id, name, seconds."""
-    done = Rollup.objects.filter(longest__gt=0, hour__gte=hour_of(since), job__deleted_at=None)
+    done = _hours_of(jobs).filter(longest__gt=0, hour__gte=hour_of(since), job__deleted_at=None)
     # A job has at most one row an hour and status, so this many rows contain enough jobs without grouping.
     hours = int((timezone.now() - hour_of(since)) / _HOUR) + 1
     most = len(kinds.registered()) * hours * count

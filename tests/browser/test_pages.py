@@ -93,9 +93,9 @@ def test_nothing_is_wider_than_a_phone(open_page: Callable[..., Page], seen: dic
 def test_japanese(open_page: Callable[..., Page]) -> None:
     page = open_page(locale="ja")
     assert page.locator("html").get_attribute("lang") == "ja"
-    assert page.get_by_role("heading", name="要対応").is_visible()
+    assert page.get_by_role("heading", name="最近の失敗").is_visible()
     page.goto("jobs/job/add/")
-    assert page.get_by_text("何を").first.is_visible()
+    assert page.get_by_text("基本情報").first.is_visible()
 
 
 def test_the_dashboard_renews_itself(open_page: Callable[..., Page]) -> None:
@@ -104,4 +104,4 @@ def test_the_dashboard_renews_itself(open_page: Callable[..., Page]) -> None:
     with page.expect_response("**/admin/dashboard/", timeout=15_000):
         pass
     assert page.locator("#board").get_attribute("data-mark") == "kept"
-    assert page.get_by_role("heading", name="Needs attention").is_visible()
+    assert page.get_by_role("heading", name="Latest failures").is_visible()

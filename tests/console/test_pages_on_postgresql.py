@@ -15,7 +15,7 @@ from tests.support.target import Target, wait_until
 PAGES = [
     "", "dashboard/", "calendar/", "calendar/?view=week", "jobs/job/", "jobs/job/?attention=failing",
     "jobs/job/preview/?cron=0+9+*+*+*",
-    "executions/execution/", "executions/execution/?day=2026-11-24", "audit/changerecord/", "accounts/user/",
+    "executions/execution/", "executions/execution/?when=night", "audit/changerecord/", "accounts/user/",
     "taxonomy/picteam/",
 ]  # fmt: skip
 
@@ -34,6 +34,7 @@ def test_every_page(tmp_path: Path, target: Target) -> None:
         assert token
         form = {"username": "admin", "password": ADMIN_PASSWORD, "csrfmiddlewaretoken": token[1], "next": "/admin/"}
         session.post(base + "login/", form, headers={"Referer": base + "login/"}, timeout=30)
-        pages = [*PAGES, f"jobs/job/{job['id']}/change/", f"executions/execution/{asked}/change/"]
+        mine = f"jobs/job/{job['id']}/"
+        pages = [*PAGES, mine, f"{mine}live/", f"{mine}change/", f"executions/execution/{asked}/change/"]
         answers = {path: session.get(base + path, timeout=30).status_code for path in pages}
     assert {path: status for path, status in answers.items() if status != 200} == {}

@@ -187,13 +187,13 @@ def test_a_worker_that_was_stopped_leaves_what_it_did_not_begin_to_others(
     make_job: Callable[..., Job], target: Target, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     from executions.backends import submit
-    from executions.delivery.carry_out import delivery_of, team_limits
+    from executions.delivery.carry_out import delivery_of, read_teams
 
     job = make_job(target_url=target.url + "/ok")
     before = engine.worker_id()
     execution = left_running(job, worker_id=before)
     delivery = delivery_of(
-        job, execution.pk, timezone.now(), job.target, {}, limits=team_limits(), worker_id=engine.worker_id()
+        job, execution.pk, timezone.now(), job.target, {}, teams=read_teams(), worker_id=engine.worker_id()
     )
     monkeypatch.setattr(recording, "STALE_SECONDS", -1.0)
     submit([delivery])

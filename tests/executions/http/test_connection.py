@@ -109,8 +109,17 @@ def one(*pieces: bytes, closes: bool = False) -> Reply:
     ],
 )  # fmt: skip
 def test_answers(raw: bytes, closes: bool, reply: Reply) -> None:
-    assert one(raw, closes=closes) == reply
-    assert one(*[raw[at : at + 1] for at in range(len(raw))], closes=closes) == reply
+    whole, in_bytes = one(raw, closes=closes), one(*[raw[at : at + 1] for at in range(len(raw))], closes=closes)
+    assert whole == in_bytes
+    assert whole._replace(head=()) == reply
+
+
+def test_the_head_is_kept_as_it_came() -> None:
+    assert one(b"HTTP/1.1 200 OK\r\nX-One: a\r\nx-one: b\r\nContent-Length: 0\r\n\r\n").head == (
+        (b"X-One", b"a"),
+        (b"x-one", b"b"),
+        (b"Content-Length", b"0"),
+    )
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,38 @@
+"""The user's own notifications: the page behind the bell."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from django.contrib import messages
+from django.http import HttpRequest, HttpResponseBase, HttpResponseRedirect
+from django.template.response import TemplateResponse
+from django.urls import reverse
+from django.utils.translation import ngettext
+
+from accounts.permissions import require_login
+from notifications import inbox
+
+_SHOWN = 50
+# The bell says "99+" above this.
+MOST_COUNTED = 100
+
+
+def unread(user: Any) -> int:
+    """The number of unread notifications, up to `MOST_COUNTED`."""
+    return len(inbox.visible(user, unread_only=True).order_by().values_list("pk")[:MOST_COUNTED])
+
+
+def page(request: HttpRequest, context: dict[str, Any]) -> HttpResponseBase:
+    """`GET` shows the newest notifications, `POST` marks all of them as read."""
+    user = require_login(request)
+    if request.method == "POST":
+        count = inbox.mark_all_read(by=user)
+        messages.success(
+            request,
+            ngettext("%(count)d notification is read now.", "%(count)d notifications are read now.", count)
+            % {"count": count},
+        )
+        return HttpResponseRedirect(reverse("admin:inbox"))
+    shown = inbox.as_seen(user, inbox.visible(user).newest_first()[:_SHOWN])
+    return TemplateResponse(request, "console/inbox.html", {**context, "notifications": shown, "most": _SHOWN})

@@ -1,0 +1,146 @@
+"""The form of a job: its first values, schedule preview, copy and test run."""
+
+from __future__ import annotations
+
+import datetime as dt
+import json
+from collections.abc import Mapping
+from typing import Any
+
+from django.conf import settings
+from django.http import HttpRequest, JsonResponse
+from django.utils import timezone
+from django.utils.http import url_has_allowed_host_and_scheme
+from django.utils.translation import gettext as _
+from django.utils.translation import ngettext
+
+from accounts.models import User
+from audit import events
+from audit.events import Event
+from console import forecast
+from core.api.timestamps import zone_name
+from core.masking import masked_text
+from core.sentences import said
+from executions.services import try_target
+from executions.targets import DeliverableTarget
+from jobs import validation
+from jobs.field_traits import names
+from jobs.models import Job, today
+from jobs.schedules.schedule import CronError, schedule_of
+from jobs.services import may_read_secrets
+from jobs.targets import kinds, parsing
+from taxonomy.models import GENERAL, Category, PicTeam
+
+_LONGEST_HEADER = 500
+_NEXT = 5
+_YEAR = dt.timedelta(days=365)
+
+
+def preview(request: HttpRequest) -> JsonResponse:
+    """A schedule in words, its next fire times in the scheduler's zone, and how many other jobs fire at each."""
+    try:
+        schedule = schedule_of(request.GET.get("cron", ""))
+        moments = schedule.upcoming(_NEXT, timezone.now())
+    except CronError as exc:
+        return JsonResponse({"error": said(exc)})
+    others = forecast.together(Job.objects.exclude(pk=_uuid(request.GET.get("job", ""))), moments)
+    fires = []
+    for moment, count in zip(moments, others, strict=True):
+        with_it = ngettext("with %(count)d other job", "with %(count)d other jobs", count) % {"count": count}
+        there = moment.astimezone(settings.SCHEDULER_ZONE)
+        fires.append(f"{there:%Y-%m-%d %H:%M} {zone_name()}, " + (with_it if count else _("alone")))
+    return JsonResponse({"words": schedule.describe(), "fires": fires})
+
+
+def _uuid(text: str) -> Any:
+    try:
+        return Job._meta.pk.to_python(text) if text else None
+    except Exception:
+        return None
+
+
+def copy_of(job: Job, *, reader: User) -> dict[str, Any]:
+    """The initial values of a copy, without what the reader may not see in clear."""
+    found = {name: getattr(job, name) for name in names(having="copied")}
+    if not may_read_secrets(job.created_by_id, reader):
+        found |= {"metadata": {}, "target_url": ""}
+    options, kind = found.pop("target_options"), found.pop("target_kind")
+    return {
+        **found,
+        **options,
+        "target_kind": kinds.kind_named(kind).short_name,
+        "name": _("%(name)s (copy)") % {"name": job.name[:240]},
+        "is_active": False,
+    }
+
+
+def form_context() -> dict[str, Any]:
+    """The fields of each kind of target, for the script that shows those of the chosen kind."""
+    fields = {kind.short_name: [*(one.name for one in kind.fields), *kind.job_fields] for kind in kinds.registered()}
+    return {"target_fields": json.dumps(fields)}
+
+
+def first_values(user: User, *, is_first: bool) -> dict[str, Any]:
+    """The initial values of a new job: the general category, the team of the user's last job, an end date in a year;
+    `is_first`: also a schedule, and this installation's own `/echo` as the target.
+    """
+    last = Job.objects.filter(created_by=user, pic_team__is_active=True).order_by("-created_at").first()
+    team = last.pic_team_id if last else PicTeam.objects.filter(is_active=True).values_list("pk", flat=True).first()
+    found: dict[str, Any] = {
+        "category": Category.objects.filter(slug=GENERAL).values_list("pk", flat=True).first(),
+        "pic_team": team,
+        "end_date": today() + _YEAR,
+    }
+    if is_first:
+        found |= {"name": _("Hello"), "cron_expression": "* * * * *", "target_url": settings.ECHO_URL}
+        found["metadata"] = {"hello": "world"}
+    return found
+
+
+def test_body(form: Mapping[str, str]) -> dict[str, Any]:
+    """The form's target as the body of a test run. Raises `ValueError` for invalid JSON in metadata."""
+    try:
+        metadata = json.loads(form.get("metadata") or "{}")
+    except RecursionError as exc:
+        raise ValueError("nested too deeply") from exc
+    body: dict[str, Any] = {"name": form.get("name", ""), "metadata": metadata}
+    chosen = form.get("target_kind") or kinds.registered()[0].short_name
+    fields = [one for kind in kinds.registered() if kind.short_name == chosen for one in kind.fields]
+    return {**body, **{one.name: form.get(one.name, "") for one in fields}}
+
+
+def tried(form: Mapping[str, str], *, by: User) -> dict[str, Any]:
+    """A test run of the form's target: the API's answer, and the time, headers and body of the reply, masked."""
+    trial = try_target(test_body(form), by=by)
+    shown: dict[str, Any] = {
+        **trial.answer,
+        "message": said(trial.answer["message"]),
+        "seconds": round(trial.seconds, 3),
+    }
+    if trial.reply is not None:
+        lines = (b"%s: %s" % (name, value[:_LONGEST_HEADER]) for name, value in trial.reply.head)
+        shown["headers"] = masked_text(b"\n".join(lines).decode("latin-1"))
+        shown["body"] = masked_text(trial.reply.text)
+    return shown
+
+
+def checked_workflow(form: Mapping[str, str], *, by: User) -> dict[str, Any]:
+    """The comparison of the form's metadata with the workflow file: `{"ok", "message"}`. Raises like `test_body`, and
+    `DomainError`.
+    """
+    body = test_body(form)
+    target = parsing.read_target(body, default_owner=settings.DEFAULT_GITHUB_OWNER)
+    if not isinstance(target, DeliverableTarget):
+        return {"ok": False, "message": _("This job calls a webhook; it has no workflow.")}
+    metadata = validation.metadata(body["metadata"])
+    credential = _uuid(form.get("github_credential", ""))
+    target.check_credential(credential, _uuid(form.get("pic_team", "")), by)
+    events.note(Event.WORKFLOW_CHECKED, target.shown(), by=by)
+    return target.check(metadata, form, credential)
+
+
+def way_back(request: HttpRequest, otherwise: str) -> str:
+    """The URL of the page on which the button was pressed, if it is on this site."""
+    referer = request.headers.get("Referer", "")
+    is_ours = url_has_allowed_host_and_scheme(referer, {request.get_host()}, require_https=request.is_secure())
+    return referer if is_ours else otherwise

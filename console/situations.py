@@ -1,0 +1,101 @@
+"""The situations of jobs: what the latest runs of a job say, and the conditions under which a job needs attention.
+
+Dashboard, tabs and filters share them.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+from collections.abc import Callable, Sequence
+from itertools import pairwise
+from typing import Any, NamedTuple
+from uuid import UUID
+
+from django.db.models import Q
+from django.utils import timezone
+from django.utils.translation import gettext as _
+
+from executions.models import Status
+from executions.statistics import queries, rollups
+from executions.statistics.queries import Run
+from jobs.models import ENDING_SOON, Job, today
+
+_LATE = dt.timedelta(seconds=10)
+# A job flaps if, of its latest runs, at least this many failed and its outcome changed at least this often.
+_COMPARED, _FAILURES, _CHANGES = 20, 3, 4
+_LOOK_BACK = dt.timedelta(days=7)
+# The jobs with the most failures that are looked at for flapping.
+_CANDIDATES = 500
+
+
+class Situation(NamedTuple):
+    """What the latest runs of a job say. `failing_since`: the start of the first of the latest failures in a row;
+    `is_longer`: whether the failures go on before the runs that were read.
+    """
+
+    failing_since: dt.datetime | None
+    failures: int
+    is_longer: bool
+    is_flapping: bool
+
+    @property
+    def is_failing(self) -> bool:
+        return self.failing_since is not None
+
+
+def situation(runs: Sequence[Run]) -> Situation:
+    """The situation of a job from its latest runs, oldest first."""
+    ended = [run for run in runs if run.status in (Status.SUCCESS, Status.FAILED)]
+    row = 0
+    while row < len(ended) and ended[-1 - row].status == Status.FAILED:
+        row += 1
+    latest = [run.status for run in ended[-_COMPARED:]]
+    changes = sum(before != after for before, after in pairwise(latest))
+    flaps = latest.count(Status.FAILED) >= _FAILURES and changes >= _CHANGES
+    return Situation(ended[-row].started_at if row else None, row, 0 < row == len(ended), flaps)
+
+
+def state_of(job: Job, found: Situation, *, is_running: bool) -> tuple[str, str]:
+    """The state of a job: the class of its colour, and a word."""
+    if job.problem:
+        return "failed", _("Cannot run")
+    if is_running:
+        return "running", _("Running")
+    if not job.is_active:
+        return "disabled", _("Disabled")
+    if found.is_failing:
+        return "failed", _("Failing")
+    if found.is_flapping:
+        return "missed", _("Flapping")
+    return "success", _("Active")
+
+
+def flapping_jobs() -> list[UUID]:
+    """The jobs that flap, among the 500 with the most failures of the last seven days."""
+    failing = rollups.most_failing(timezone.now() - _LOOK_BACK, _CANDIDATES)
+    candidates = [row["job_id"] for row in failing if row["failed"] >= _FAILURES]
+    runs = queries.latest_runs(candidates, _COMPARED)
+    return [job_id for job_id in candidates if situation(runs[job_id]).is_flapping]
+
+
+def condition(name: str, user: Any = None) -> Q | None:
+    """The condition of the kind `name` as of now; None for an unknown one."""
+    if name == "mine":
+        return Q(created_by=user)
+    found = _CONDITIONS.get(name)
+    return found() if found else None
+
+
+_ACTIVE = Q(is_active=True)
+_CONDITIONS: dict[str, Callable[[], Q]] = {
+    "failing": lambda: _ACTIVE & Q(last_status=Status.FAILED),
+    "flapping": lambda: _ACTIVE & Q(pk__in=flapping_jobs()),
+    "disabled": lambda: Q(is_active=False),
+    "problem": lambda: ~Q(problem=""),
+    "ending": lambda: _ACTIVE & Q(end_date__gte=today(), end_date__lte=today() + ENDING_SOON),
+    "idle": lambda: _ACTIVE & Q(next_run_at__isnull=True),
+    "ended": lambda: Q(is_active=False, end_date__lt=today()),
+    "unknown_team": lambda: _ACTIVE & Q(pic_team__is_active=False),
+    "clock": lambda: _ACTIVE & Q(next_run_at__isnull=False),
+    "late": lambda: _ACTIVE & Q(next_run_at__lt=timezone.now() - _LATE),
+}

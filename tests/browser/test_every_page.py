@@ -1,0 +1,114 @@
+"""Every page of the admin, as every role, on a desktop and a phone, in light and dark, and in Japanese.
+
+It fails on a control without an edge or a name, one that Tab does not reach, controls that overlap, text of too little
+contrast, raw names of constraints, bare error pages, and English sentences on Japanese pages.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from axe_playwright_python.sync_playwright import Axe
+from playwright.sync_api import Page
+
+from tests.support.contract import make_job, team
+from tests.support.installation import Installation
+from tests.support.target import Target, wait_until
+
+PASSWORD = "correct horse battery"
+SIZES = {"desktop": {"width": 1440, "height": 900}, "phone": {"width": 390, "height": 844}}
+# Pages that everybody with access to the admin may open.
+COMMON = [
+    "", "calendar/", "calendar/?view=week", "calendar/?view=agenda", "calendar/?at=540&until=599", "jobs/job/",
+    "jobs/job/?attention=failing&q=x", "executions/execution/", "executions/execution/?status__exact=failed&when=night",
+    "executions/batch/", "taxonomy/category/", "taxonomy/picteam/", "audit/changerecord/", "scheduler/leadership/",
+    "inbox/", "account/", "password_change/",
+]  # fmt: skip
+MAKERS = ["jobs/job/add/", "jobs/job/add/?first=1", "import/"]
+ADMINS = [
+    "taxonomy/category/add/", "taxonomy/picteam/add/", "accounts/user/", "accounts/user/add/", "accounts/apitoken/",
+    "accounts/apitoken/add/", "accounts/loginsession/", "accounts/websession/", "settings_app/githubcredential/",
+    "settings_app/githubcredential/add/", "settings_app/environmenttoken/", "settings_app/slacksettings/",
+    "settings_app/preferences/", "settings_app/uipreferences/", "notifications/event/", "notifications/message/",
+    "executions/worker/", "executions/pendingoutcome/", "scheduler/resync/", "scheduler/leaderterm/",
+    "django_apscheduler/djangojob/", "django_apscheduler/djangojobexecution/", "jobs/revision/",
+]  # fmt: skip
+SCRIPT = (Path(__file__).parent / "look.js").read_text()
+_ENGLISH = re.compile(r"[A-Za-z']{2,}(?: [A-Za-z']{2,}){2,}")
+_RAW = re.compile(r"Constraint [“\"]|Traceback|DoesNotExist|IntegrityError|\w+_(?:valid|once|unique|known)\b")
+# Names of products and of what cannot be translated.
+_NAMES = ("GitHub Actions", "Content Security Policy", "Asia/Tokyo", "Webhook URL")
+
+
+@pytest.fixture(scope="module")
+def seen(installation: Installation, _target: Target) -> dict[str, str]:
+    """A job with a failed execution, and an account of each role."""
+    team(installation.admin)
+    job = make_job(
+        installation.admin, name="Seen", target_url=_target.url + "/status/500", enable_email_notifications=True
+    )
+    asked = installation.admin.post(f"/jobs/{job['id']}/execute").json()["execution_id"]
+    wait_until(lambda: installation.admin.get(f"/executions/{asked}").json()["execution"]["status"] == "failed")
+    installation.admin.put(f"/jobs/{job['id']}", json={"timeout_seconds": 5})
+    for role in ("user", "viewer"):
+        account = {"username": f"page-{role}", "email": f"page-{role}@example.com", "password": PASSWORD, "role": role}
+        installation.admin.post("/auth/register", json=account)
+        code = (
+            f"from accounts.models import User; User.objects.filter(username='page-{role}').update(admin_access=True)"
+        )
+        installation.manage("shell", "-c", code)
+    return {"job": job["id"], "execution": asked}
+
+
+def pages_of(role: str, seen: dict[str, str]) -> list[str]:
+    job, execution = f"jobs/job/{seen['job']}/", f"executions/execution/{seen['execution']}/change/"
+    pages = [*COMMON, job, f"{job}explain/?at=2026-11-24T09:00", execution]
+    if role != "viewer":
+        pages += MAKERS
+    if role == "admin":
+        pages += [*ADMINS, f"{job}change/", f"{job}delete/"]
+    return pages
+
+
+def visit(page: Page, path: str) -> list[str]:
+    """What is wrong with a page in the size of the window, in light and in dark."""
+    answer = page.goto(path)
+    if answer is None or answer.status != 200:
+        return [f"answered {answer and answer.status}"]
+    page.wait_for_load_state("networkidle")
+    found = list(page.evaluate(f"{SCRIPT}\nlook()"))
+    found += [f"raw: {text.strip()[:80]}" for text in page.evaluate(f"{SCRIPT}\ntexts()") if _RAW.search(text)]
+    for scheme in ("light", "dark"):
+        page.evaluate(f"document.documentElement.classList.toggle('dark', {str(scheme == 'dark').lower()})")
+        findings = Axe().run(page, options={"runOnly": ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa"]})
+        found += [
+            f"{scheme}: {one['id']}: " + "; ".join(node["html"][:140] for node in one["nodes"][:3])
+            for one in findings.response["violations"]
+        ]
+    return found
+
+
+@pytest.mark.parametrize("size", SIZES)
+@pytest.mark.parametrize("role", ["admin", "user", "viewer"])
+def test_every_page(open_page: Callable[..., Page], seen: dict[str, str], role: str, size: str) -> None:
+    login = {} if role == "admin" else {"username": f"page-{role}", "password": PASSWORD}
+    page = open_page(viewport=SIZES[size], **login)
+    wrong = {path: found for path in pages_of(role, seen) if (found := visit(page, path))}
+    assert not wrong, "\n".join(f"{path or 'dashboard'}:\n   " + "\n   ".join(found) for path, found in wrong.items())
+
+
+def test_no_english_sentence_on_a_japanese_page(open_page: Callable[..., Page], seen: dict[str, str]) -> None:
+    page = open_page(locale="ja")
+    wrong: dict[str, Any] = {}
+    for path in pages_of("admin", seen):
+        page.goto(path)
+        page.wait_for_load_state("networkidle")
+        texts = {" ".join(text.split()) for text in page.evaluate(f"{SCRIPT}\ntexts()")}
+        odd = {text[:100] for text in texts if _ENGLISH.search(text) and not any(name in text for name in _NAMES)}
+        if odd:
+            wrong[path] = sorted(odd)
+    assert not wrong, "\n".join(f"{path or 'dashboard'}: {found}" for path, found in wrong.items())

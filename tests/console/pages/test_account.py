@@ -1,0 +1,162 @@
+"""My account, the inbox, the palette and the first steps: pages of every user."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+from django.test import Client
+from django.urls import reverse
+
+from accounts.auth import api_tokens
+from accounts.models import ApiToken, User
+from executions.models import Status
+from jobs.models import Job
+from notifications.models import Audience, Event, EventType
+from settings_app.services import dashboard_scope_of, preferences_of
+from taxonomy.models import PicTeam
+from tests.support.executions import ran
+
+pytestmark = pytest.mark.django_db
+ACCOUNT = "admin:my_account"
+
+
+@pytest.fixture
+def user(make_user: Callable[..., User]) -> User:
+    return make_user("uma", admin_access=True)
+
+
+@pytest.fixture
+def viewer(make_user: Callable[..., User]) -> User:
+    return make_user("vic", "viewer", admin_access=True)
+
+
+@pytest.mark.parametrize("role", ["admin", "user", "viewer"])
+@pytest.mark.parametrize("page", ["my_account", "inbox", "palette", "calendar", "index"])
+def test_every_role_has_these_pages(
+    make_user: Callable[..., User], browser_of: Callable[[User], Client], role: str, page: str
+) -> None:
+    assert browser_of(make_user("somebody", role, admin_access=True)).get(reverse(f"admin:{page}")).status_code == 200
+
+
+def test_preferences_are_the_users_own(user: User, browser_of: Callable[[User], Client]) -> None:
+    browser_of(user).post(reverse(ACCOUNT), {"act": "preferences", "daily_digest": "on"})
+    stored = preferences_of(user)
+    assert (stored.daily_digest, stored.email_on_job_failure) == (True, False)
+
+
+def test_a_token_is_shown_once_and_revoked(user: User, browser_of: Callable[[User], Client]) -> None:
+    browser = browser_of(user)
+    made = browser.post(reverse(ACCOUNT), {"act": "make_token", "name": "ci", "scope": "read", "days": "30"})
+    raw = made.context["new_token"]
+    assert made["Cache-Control"].startswith("no-store")
+    assert api_tokens.used(raw, "GET").user == user
+    assert raw not in browser.get(reverse(ACCOUNT)).content.decode()
+    browser.post(reverse(ACCOUNT), {"act": "revoke_token", "id": str(ApiToken.objects.get().pk)})
+    assert not ApiToken.objects.exists()
+
+
+@pytest.mark.parametrize("data", [
+    {"act": "make_token", "name": "", "scope": "read", "days": "30"},
+    {"act": "make_token", "name": "x", "scope": "root", "days": "30"},
+    {"act": "make_token", "name": "x", "scope": "read", "days": "many"},
+    {"act": "revoke_token", "id": "x"},
+    {"act": "end_session", "id": "x"},
+    {"act": "fly"},
+    {},
+])  # fmt: skip
+def test_odd_forms_change_nothing(browser: Client, data: dict[str, str]) -> None:
+    assert browser.post(reverse(ACCOUNT), data).status_code == 302
+    assert not ApiToken.objects.exists()
+
+
+def test_an_address_takes_the_password(browser: Client, admin: User) -> None:
+    browser.post(reverse(ACCOUNT), {"act": "email", "email": "new@example.com", "current_password": "wrong"})
+    admin.refresh_from_db()
+    assert admin.email != "new@example.com"
+
+
+def test_a_token_of_somebody_else_is_not_revoked(user: User, admin: User, browser_of: Callable[[User], Client]) -> None:
+    token, _raw = api_tokens.make(admin, "mine")
+    browser_of(user).post(reverse(ACCOUNT), {"act": "revoke_token", "id": str(token.pk)})
+    assert ApiToken.objects.filter(pk=token.pk).exists()
+
+
+def test_the_bell_counts_what_is_unread(user: User, browser_of: Callable[[User], Client], admin: User) -> None:
+    for number in range(3):
+        Event.objects.create(title=f"event {number}", message="token=s3cr3t", type=EventType.ERROR)
+    Event.objects.create(
+        title="not mine", message="x", type=EventType.INFO, audience=Audience.OWNER_AND_ADMINS, owner=admin
+    )
+    browser = browser_of(user)
+    shown = browser.get(reverse("admin:inbox"))
+    assert shown.context["unread"] == 3
+    page = shown.content.decode()
+    assert "event 2" in page and "not mine" not in page and "s3cr3t" not in page
+    browser.post(reverse("admin:inbox"))
+    assert browser.get(reverse("admin:inbox")).context["unread"] == 0
+
+
+def test_the_palette_finds_jobs_teams_pages_and_actions(
+    browser: Client, make_job: Callable[..., Job], team: PicTeam
+) -> None:
+    job = make_job(name="Invoice export")
+
+    def found(text: str) -> list[tuple[str, str, bool]]:
+        items = browser.get(reverse("admin:palette"), {"q": text}).json()["items"]
+        return [(item["title"], item["url"], item["post"]) for item in items]
+
+    assert found("invoice")[0] == ("Invoice export", reverse("admin:jobs_job_view", args=[job.pk]), False)
+    assert found("run invoice")[0] == ("Run now: Invoice export", reverse("admin:jobs_job_run", args=[job.pk]), True)
+    assert (
+        f"{team.name}: failing jobs",
+        f"/admin/jobs/job/?pic_team__id__exact={team.pk}&attention=failing",
+        False,
+    ) in found("qa")
+    assert ("Calendar", reverse("admin:calendar"), False) in found("cal")
+    run = ran(job, Status.SUCCESS)
+    assert found(str(run.pk))[0][1] == reverse("admin:executions_execution_change", args=[run.pk])
+
+
+def test_the_palette_offers_no_action_to_who_may_not(
+    viewer: User, browser_of: Callable[[User], Client], make_job: Callable[..., Job]
+) -> None:
+    make_job(name="Invoice", target_url="https://x.example.com/?token=s3cr3t")
+    ask = browser_of(viewer).get
+    for text in ("run invoice", "s3cr3t"):
+        items = ask(reverse("admin:palette"), {"q": text}).json()["items"]
+        assert [item for item in items if item["post"] or item["kind"] == "Job"] == [], text
+
+
+def test_the_first_steps_tick_themselves(browser: Client, make_job: Callable[..., Job], make_user: Any) -> None:
+    def steps() -> list[bool]:
+        return [step["is_done"] for step in browser.get(reverse("admin:index")).context["board"]["checklist"]]
+
+    assert steps() == [True, False, False, False, False]
+    job = make_job()
+    assert steps()[:3] == [True, True, False]
+    ran(job, Status.SUCCESS)
+    make_user("colleague", "user")
+    assert steps() == [True, True, True, False, True]
+
+
+def test_the_first_job_is_filled_in(browser: Client, team: PicTeam, settings: Any) -> None:
+    form = browser.get(reverse("admin:jobs_job_add"), {"first": "1"}).context["adminform"].form
+    assert form.initial["target_url"] == settings.ECHO_URL
+    assert form.initial["pic_team"] == team.pk
+    assert form.initial["end_date"]
+
+
+def test_users_open_the_dashboard_on_their_own_jobs(
+    user: User, admin: User, browser_of: Callable[[User], Client], make_job: Callable[..., Job], team: PicTeam
+) -> None:
+    make_job(name="of the admin", by=admin)
+    browser = browser_of(user)
+    assert browser.get(reverse("admin:index")).context["board"]["counts"]["all"] == 0
+    browser.post(reverse("admin:dashboard_scope"), {"scope": str(team.pk)})
+    assert dashboard_scope_of(user) == str(team.pk)
+    board = browser.get(reverse("admin:index")).context["board"]
+    assert (board["scope"].title, board["counts"]["all"]) == (team.name, 1)
+    browser.post(reverse("admin:dashboard_scope"), {"scope": "nonsense"})
+    assert browser.get(reverse("admin:index")).context["board"]["scope"].value == "all"

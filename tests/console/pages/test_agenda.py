@@ -1,0 +1,91 @@
+"""The calendar as a list, and the panel of the jobs behind a mark."""
+
+from __future__ import annotations
+
+import datetime as dt
+from collections.abc import Callable
+from zoneinfo import ZoneInfo
+
+import pytest
+import time_machine
+from django.test import Client
+from django.urls import reverse
+
+from console.pages.agenda import Span, agenda, panel, read_span
+from console.pages.calendar import Filters, heat
+from executions.models import Execution, Status
+from jobs.models import Job
+
+pytestmark = pytest.mark.django_db
+DAY = dt.date(2026, 11, 26)
+NOON = dt.datetime(2026, 11, 26, 12, 0, tzinfo=ZoneInfo("Asia/Tokyo"))
+
+
+def ran_at(job: Job, hour: int, minute: int, status: str, took: float = 2.0) -> Execution:
+    at = dt.datetime(2026, 11, 26, hour, minute, tzinfo=ZoneInfo("Asia/Tokyo"))
+    return Execution.objects.create(
+        job=job, status=status, trigger_type="scheduled", scheduled_for=at, started_at=at, duration_seconds=took,
+        execution_type="webhook", target="x",
+    )  # fmt: skip
+
+
+@time_machine.travel(NOON, tick=False)
+def test_the_panel_shows_what_ran_and_what_is_due(make_job: Callable[..., Job]) -> None:
+    past, coming = (
+        make_job(name="past", cron_expression="0 9 * * *"),
+        make_job(name="coming", cron_expression="0 18 * * *"),
+    )
+    make_job(name="another minute", cron_expression="30 9 * * *")
+    run = ran_at(past, 9, 0, Status.FAILED)
+    shown = panel(Span(DAY, 540, 549), Filters())
+    assert [(row["job"], row["execution"], row["usual"]) for row in shown["rows"]] == [(past, run, 2.0)]
+    shown = panel(Span(DAY, 1080, 1080), Filters())
+    assert [(f"{row['at']:%H:%M}", row["job"]) for row in shown["rows"]] == [("18:00", coming)]
+    assert panel(Span(DAY, 600, 700), Filters())["rows"] == []
+
+
+@time_machine.travel(NOON, tick=False)
+def test_tomorrow_at_nine_with_names(browser: Client, make_job: Callable[..., Job]) -> None:
+    for name in ("Alpha", "Beta"):
+        make_job(name=name, cron_expression="0 9 * * *")
+    page = browser.get(reverse("admin:calendar"), {"date": "2026-11-27", "at": "540", "until": "540"}).content.decode()
+    assert "2026-11-27 (Fri) 09:00" in page
+    assert "Alpha" in page and "Beta" in page
+
+
+@time_machine.travel(NOON, tick=False)
+def test_the_list_groups_a_day_by_minutes(make_job: Callable[..., Job]) -> None:
+    jobs = [make_job(name=f"job {number}", cron_expression="0 9,18 * * *") for number in range(6)]
+    make_job(name="every minute", cron_expression="* * * * *")
+    for job in jobs[:5]:
+        ran_at(job, 9, 0, Status.SUCCESS)
+    ran_at(jobs[5], 9, 0, Status.FAILED)
+    shown = agenda(DAY, Filters())
+    rows = [(row["at"], row["ran"], row["failed"], row["due"], row["more"], row["kind"]) for row in shown["rows"]]
+    assert rows == [("09:00", 6, 1, 0, 2, "failed"), ("18:00", 0, 0, 6, 2, "expected")]
+    assert shown["frequent"] == 1
+
+
+@pytest.mark.parametrize(
+    ("first", "last"), [("", ""), ("x", "1"), ("-1", "5"), ("10", "5"), ("0", "1440"), ("9" * 20, "9")]
+)
+def test_odd_spans_show_no_panel(browser: Client, first: str, last: str) -> None:
+    assert read_span(DAY, first, last) is None
+    assert browser.get(reverse("admin:calendar"), {"at": first, "until": last}).context["panel"] is None
+
+
+def test_a_phone_gets_the_list_first(browser: Client) -> None:
+    page = browser.get(reverse("admin:calendar"), headers={"User-Agent": "Mozilla/5.0 (iPhone) Mobile/15E148"})
+    assert page.context["view"] == "agenda"
+    assert browser.get(reverse("admin:calendar")).context["view"] == "day"
+
+
+def test_heat_is_the_share_of_failures() -> None:
+    counts = [
+        {},
+        {"success": 9},
+        {"success": 99, "failed": 1},
+        {"success": 9, "failed": 1},
+        {"failed": 3, "success": 7},
+    ]
+    assert [heat(one) for one in [*counts, {"failed": 1}]] == [0, 0, 1, 2, 3, 4]
