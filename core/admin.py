@@ -4,11 +4,22 @@ from __future__ import annotations
 
 from typing import Any
 
+from django import forms
+from django.db import models
 from django.http import HttpRequest
 from unfold.admin import ModelAdmin
 
 # What the filters of django.contrib.admin ask for.
 _FILTERS = ("", "__exact", "__isnull", "__gte", "__lt", "__in", "__id__exact", "__isempty")
+
+
+class DayInput(forms.DateInput):
+    """The browser's own field for a day: it knows the keyboard, the language and dark colours."""
+
+    input_type = "date"
+
+    def __init__(self, attrs: dict[str, Any] | None = None) -> None:
+        super().__init__({"class": "cs-input", **(attrs or {})}, format="%Y-%m-%d")
 
 
 class ProductAdmin(ModelAdmin):  # type: ignore[misc]  # unfold has no types
@@ -17,11 +28,22 @@ class ProductAdmin(ModelAdmin):  # type: ignore[misc]  # unfold has no types
     compressed_fields = True
     warn_unsaved_form = True
     list_per_page = 50
+    formfield_overrides = {models.DateField: {"widget": DayInput}}
+    # The name of the rows, where the model's own does not do.
+    plural: Any = ""
     # What the list is for: shown while it is empty.
     purpose: Any = ""
     # Look-ups of links to the list, besides those of its filters.
     linked_lookups: frozenset[str] = frozenset()
     list_after_template = change_form_outer_after_template = "core/act.html"
+
+    def formfield_for_dbfield(self, db_field: Any, request: HttpRequest, **kwargs: Any) -> Any:
+        """A choice without the menu that adds, changes and deletes the choices in windows of their own."""
+        field = super().formfield_for_dbfield(db_field, request, **kwargs)
+        for part in ("add", "change", "delete", "view"):
+            if field is not None and hasattr(field.widget, f"can_{part}_related"):
+                setattr(field.widget, f"can_{part}_related", False)
+        return field
 
     def lookup_allowed(self, lookup: str, value: str, request: HttpRequest | None = None) -> bool:
         """Only the look-ups of the list's own filters and links. Django allows every look-up of every own column:

@@ -260,6 +260,9 @@ SENTENCES = (
     _("This link is not valid, or is too old."),
     _("This link has been used, or the job was changed since: its end date or team is another now."),
     _("This link is not valid."),
+    _("preferences of {name}"),
+    _("UI preferences of {name}"),
+    _("Slack settings"),
 )
 # Values that are words themselves.
 WORDS = (
@@ -268,6 +271,15 @@ WORDS = (
     _("day of month"),
     _("month"),
     _("day of week"),
+    _("daily digest"),
+    _("weekly report"),
+    _("remind of failing jobs"),
+    _("look at credentials"),
+    _("pause ended jobs"),
+    _("remind of ending jobs"),
+    _("tidy"),
+    _("keep the history"),
+    _("delete the history of deleted jobs"),
     _("today"),
     _("for this account"),
     _("from this address"),

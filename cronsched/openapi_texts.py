@@ -6,6 +6,8 @@ from __future__ import annotations
 
 from typing import Any
 
+from django.utils.text import capfirst
+
 INTRODUCTION = """\
 Scheduled jobs that call webhooks and dispatch GitHub Actions workflows.
 
@@ -105,14 +107,12 @@ FIELDS = {
     "beginning": "The first characters of the token, to recognise it by.",
     "browser_notifications": "Kept for the frontend; the server does not read it.",
     "categories": "Categories, by name.",
-    "category": "The category.",
     "channel": "Slack channel; empty for the webhook's own.",
     "completed_at": "When it ended, UTC; null before.",
     "count": "How many.",
     "created_at": "When it was created, UTC.",
     "created_by": "Id of the owner; null if the account is gone.",
     "created_count": "Rows that became jobs, or would in a dry run.",
-    "cron_expression": "Five fields as in crontab(5), such as `0 9 * * 1-5`, or `@daily` and the like.",
     "daily_digest": "Whether a digest is mailed each morning.",
     "database": "Whether the database answers.",
     "db_jobs_active": "Active jobs in the database.",
@@ -131,8 +131,6 @@ FIELDS = {
     "email_on_job_disabled": "Whether the owner is mailed when somebody else disables a job.",
     "email_on_job_failure": "Whether failures are mailed to this address.",
     "email_on_job_success": "Whether successes are mailed to this address.",
-    "enable_email_notifications": "Whether alerts are mailed to `notification_emails`.",
-    "end_date": "The last day on which the job may fire, in the scheduler's zone.",
     "error": "Short and stable: compare this.",
     "error_count": "Rows with an error.",
     "error_message": "Why it failed, was missed or skipped; empty on success.",
@@ -149,9 +147,6 @@ FIELDS = {
     "failed_executions": "Failed executions.",
     "fencing_token": "Grows with each change of the leader.",
     "from": "Start of the range, UTC; null for none.",
-    "github_owner": "Owner of the GitHub repository.",
-    "github_repo": "Name of the GitHub repository.",
-    "github_workflow_name": "File name of the workflow, such as build.yml.",
     "heartbeat_age_seconds": "Seconds since the leader's last heartbeat; null if there was none.",
     "heartbeat_at": "The leader's last heartbeat, UTC.",
     "id": "Id (UUID).",
@@ -175,13 +170,10 @@ FIELDS = {
     "leader_id": "host:pid of the leader; null while none leads.",
     "limit": "Items a page.",
     "message": "A sentence for a person.",
-    "metadata": "A JSON object: the webhook's body, or the workflow's inputs.",
     "name": "Name.",
     "next_runs": "The next fire times, with the offset of the zone.",
     "notification": "The notification.",
-    "notification_emails": "Addresses that alerts are mailed to.",
     "notifications": "Notifications, newest first.",
-    "notify_on_success": "Whether successes are alerted, too.",
     "ok": "Whether the call succeeded.",
     "original_column_count": "Columns of the file.",
     "original_row_count": "Rows of the file.",
@@ -235,8 +227,6 @@ FIELDS = {
     "success_rate": "Successful executions in percent.",
     "successful_executions": "Successful executions.",
     "target": "What was called: the URL, or owner/repo/workflow.",
-    "target_url": "URL of the webhook.",
-    "timeout_seconds": "Seconds to wait for the answer, 1 to 30.",
     "timestamp": "Now, UTC.",
     "timezone": "The scheduler's zone.",
     "title": "Title.",
@@ -266,16 +256,29 @@ FIELDS = {
 }
 
 
+def _of_jobs() -> dict[str, str]:
+    """The texts of a job's fields: each has one where it is declared."""
+    # The settings import this module for its introduction, before there are models.
+    from jobs.field_traits import declared
+    from jobs.models import Job
+
+    return {
+        field.name: str(field.traits.help or field.column.help_text or capfirst(field.column.verbose_name))
+        for field in declared(Job)
+    }
+
+
 def complete(result: dict[str, Any], **_: Any) -> dict[str, Any]:
     """Add summaries and texts of fields to the document (a postprocessing hook of drf-spectacular)."""
     for operations in result["paths"].values():
         for operation in operations.values():
             if summary := SUMMARIES.get(operation.get("operationId", "")):
                 operation["summary"] = summary
+    texts = _of_jobs() | FIELDS
     for name, schema in result.get("components", {}).get("schemas", {}).items():
         for field, value in schema.get("properties", {}).items():
             if not value.get("description") and "$ref" not in value:
-                text = FIELDS.get(f"{name}.{field}") or FIELDS.get(field)
+                text = texts.get(f"{name}.{field}") or texts.get(field)
                 if text:
                     value["description"] = text
     return result

@@ -9,16 +9,25 @@ from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 
 from core.admin import ReadOnlyAdmin
+from core.sentences import said
 from executions.models import PendingOutcome
 from notifications.models import Event, Message, MessageStatus
 
 
 @admin.register(Event)
 class EventAdmin(ReadOnlyAdmin):
-    list_display = ("created_at", "type", "title", "message", "audience")
-    list_filter = ("type", "title", "created_at")
+    list_display = ("created_at", "type", "headline", "said", "audience")
+    list_filter = ("type", "created_at")
     search_fields = ("message",)
     show_full_result_count = False
+
+    @admin.display(description=_("Title"), ordering="title")
+    def headline(self, event: Event) -> str:
+        return said(event.title)
+
+    @admin.display(description=_("Message"))
+    def said(self, event: Event) -> str:
+        return said(event.message)
 
 
 class QueueAdmin(ReadOnlyAdmin):

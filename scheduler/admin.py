@@ -10,6 +10,7 @@ from django.utils.translation import gettext_lazy as _
 from django_apscheduler.models import DjangoJob, DjangoJobExecution
 
 from core.admin import ReadOnlyAdmin
+from core.sentences import said
 from scheduler.models import Leadership, LeaderTerm, Resync
 
 # The library's own pages can start what a row's pickle names.
@@ -20,9 +21,14 @@ admin.site.unregister([DjangoJob, DjangoJobExecution])
 class ChoreAdmin(ReadOnlyAdmin):
     """Cronsched's own periodic jobs, and when each is due."""
 
-    list_display = ("id", "due")
-    fields = ("id", "due")
+    list_display = ("name", "due")
+    fields = ("name", "due")
+    plural = _("Maintenance tasks")
     search_fields = ("id",)
+
+    @admin.display(description=_("Name"), ordering="id")
+    def name(self, chore: DjangoJob) -> str:
+        return said(chore.id)
 
     @admin.display(description=_("Next run"), ordering="next_run_time")
     def due(self, chore: DjangoJob) -> Any:
@@ -33,9 +39,14 @@ class ChoreAdmin(ReadOnlyAdmin):
 class ChoreRunAdmin(ReadOnlyAdmin):
     """Their runs."""
 
-    list_display = ("job_id", "run_time", "status", "duration", "exception")
+    list_display = ("name", "run_time", "status", "duration", "exception")
+    plural = _("Housekeeping")
     list_filter = ("status", "run_time")
     search_fields = ("job__id",)
+
+    @admin.display(description=_("Name"), ordering="job")
+    def name(self, run: DjangoJobExecution) -> str:
+        return said(run.job_id)
 
     def get_queryset(self, request: HttpRequest) -> Any:
         return super().get_queryset(request).defer("traceback")

@@ -13,23 +13,28 @@ from audit.models import ChangeRecord
 from console import records
 from console.admin import columns
 from core.admin import ReadOnlyAdmin
+from core.sentences import said
 
 
 @admin.register(ChangeRecord)
 class ChangeRecordAdmin(ReadOnlyAdmin):
     """The audit trail."""
 
-    list_display = ("at", "about", "name", "what", "by_email", "address", "changes")
+    list_display = ("at", "about", "named", "what", "by_email", "address", "changes")
     list_filter = ("subject", "kind")
     search_fields = ("name", "by_email")
     show_full_result_count = False
-    fields = ("at", "about", "name", "what", "by_email", "address", "changes")
+    fields = ("at", "about", "named", "what", "by_email", "address", "changes")
 
     changes = columns.changes
 
     @admin.display(description=gettext_lazy("Subject"), ordering="subject")
     def about(self, record: ChangeRecord) -> str:
         return records.subject_of(record.subject)
+
+    @admin.display(description=gettext_lazy("Name"), ordering="name")
+    def named(self, record: ChangeRecord) -> str:
+        return said(record.name)
 
     @admin.display(description=gettext_lazy("Kind"), ordering="kind")
     def what(self, record: ChangeRecord) -> str:

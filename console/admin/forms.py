@@ -10,11 +10,11 @@ from unfold.widgets import (
     UnfoldAdminCheckboxSelectMultipleWidget,
     UnfoldAdminRadioSelectWidget,
     UnfoldAdminSelectWidget,
-    UnfoldAdminSingleDateWidget,
     UnfoldAdminTextareaWidget,
 )
 
 from accounts.models import User
+from core.admin import DayInput
 from core.api.errors import DomainError
 from core.sentences import said
 from jobs import services
@@ -137,7 +137,7 @@ class JobForm(forms.ModelForm[Job]):
 class ExtendForm(forms.Form):
     """The form that extends many jobs."""
 
-    end_date = forms.DateField(label=_("New end date"), widget=UnfoldAdminSingleDateWidget)
+    end_date = forms.DateField(label=_("New end date"), widget=DayInput)
 
 
 class MoveForm(forms.Form):

@@ -6,6 +6,7 @@ import datetime as dt
 from typing import Any
 
 from django import template
+from django.contrib.admin.views.main import PAGE_VAR
 from django.utils import timezone
 
 from core.api.timestamps import zone_name
@@ -50,6 +51,20 @@ def chips(changes: Any) -> list[dict[str, Any]]:
             }
         )
     return found
+
+
+@register.filter
+def pages(changes: Any) -> list[dict[str, Any]]:
+    """The pages of a list as links; `number` is '…' where some are left out."""
+    shown = changes.paginator.get_elided_page_range(changes.page_num, on_each_side=2, on_ends=1)
+    return [
+        {
+            "number": one,
+            "url": changes.get_query_string({PAGE_VAR: one}) if isinstance(one, int) else "",
+            "is_current": one == changes.page_num,
+        }
+        for one in shown
+    ]
 
 
 @register.filter

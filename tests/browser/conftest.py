@@ -8,7 +8,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Browser, Page, sync_playwright
 
 from tests.support.installation import ADMIN_PASSWORD, Installation
@@ -82,18 +81,3 @@ def open_page(chromium: Browser, installation: Installation) -> Iterator[Callabl
     for context in contexts:
         context.close()
     assert not troubles
-
-
-@pytest.fixture
-def serious_findings() -> Callable[[Page], list[str]]:
-    """What axe-core finds serious on a page (WCAG 2.2 AA)."""
-
-    def check(page: Page) -> list[str]:
-        found = Axe().run(page, options={"runOnly": ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa"]})
-        return [
-            f"{one['id']}: {one['help']}: " + "; ".join(node["html"][:160] for node in one["nodes"][:3])
-            for one in found.response["violations"]
-            if one["impact"] in {"serious", "critical"}
-        ]
-
-    return check

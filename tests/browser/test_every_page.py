@@ -41,7 +41,7 @@ SCRIPT = (Path(__file__).parent / "look.js").read_text()
 _ENGLISH = re.compile(r"[A-Za-z']{2,}(?: [A-Za-z']{2,}){2,}")
 _RAW = re.compile(r"Constraint [“\"]|Traceback|DoesNotExist|IntegrityError|\w+_(?:valid|once|unique|known)\b")
 # Names of products and of what cannot be translated.
-_NAMES = ("GitHub Actions", "Content Security Policy", "Asia/Tokyo", "Webhook URL")
+_NAMES = ("GitHub Actions", "Actions: read and write", "Content Security Policy", "Asia/Tokyo", "Webhook URL")
 
 
 @pytest.fixture(scope="module")

@@ -50,7 +50,7 @@ def test_a_job_is_made_with_a_preview_and_a_test_run(
         page.locator(f"#id_{field}").select_option(index=1)
     page.locator("#id_end_date").fill("2099-12-31")
     page.get_by_role("button", name="Save", exact=True).click()
-    expect(page.get_by_role("heading", name=name)).to_be_visible()
+    expect(page.get_by_role("heading", name=name, level=2)).to_be_visible()
     found = installation.admin.get("/jobs", params={"search": name}).json()["jobs"]
     assert [(one["name"], one["metadata"]) for one in found] == [(name, {"a": 1})]
 
@@ -95,6 +95,7 @@ def test_a_row_is_disabled_and_run_in_one_click(
 def test_many_jobs_are_extended(
     open_page: Callable[..., Page], installation: Installation, job: dict[str, Any]
 ) -> None:
+    installation.admin.put(f"/jobs/{job['id']}", json={"end_date": "2097-12-31"})
     page = open_page()
     page.goto(f"jobs/job/?q={job['name']}")
     page.locator("input.action-select").first.check()

@@ -1,93 +1,23 @@
-"""Every daily page: reachable by keyboard and screen reader, in light and dark, on a phone, in Japanese."""
+"""What the pages of the admin do in a browser: language, live parts, keys, menus."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
 
 import pytest
-from playwright.sync_api import Page
+from playwright.sync_api import Page, expect
 
 from tests.support.contract import make_job, team
 from tests.support.installation import Installation
-from tests.support.target import Target, wait_until
-
-PAGES = [
-    "", "calendar/", "calendar/?view=week", "jobs/job/", "jobs/job/add/", "executions/execution/", "import/",
-    "taxonomy/category/",
-    "taxonomy/picteam/", "accounts/user/", "settings_app/slacksettings/", "notifications/message/",
-    "notifications/event/",
-    "audit/changerecord/", "scheduler/leadership/",
-]  # fmt: skip
+from tests.support.target import Target
 
 
-@pytest.fixture(scope="module")
-def seen(installation: Installation, _target: Target) -> dict[str, Any]:
-    """A job with an execution that failed."""
-    team(installation.admin)
-    job = make_job(installation.admin, name="Seen by the browser", target_url=_target.url + "/status/500")
-    asked = installation.admin.post(f"/jobs/{job['id']}/execute").json()["execution_id"]
-    wait_until(lambda: installation.admin.get(f"/executions/{asked}").json()["execution"]["status"] == "failed")
-    return {"job": job["id"], "execution": asked}
-
-
-def pages_of(seen: dict[str, Any]) -> list[str]:
-    job, execution = seen["job"], seen["execution"]
-    return [
-        *PAGES,
-        f"jobs/job/{job}/change/",
-        f"jobs/job/{job}/explain/?at=2026-11-24T09:00",
-        f"executions/execution/{execution}/change/",
-        f"jobs/job/{job}/delete/",
-    ]
-
-
-@pytest.mark.parametrize("scheme", ["light", "dark"])
-def test_every_page_is_accessible(
-    open_page: Callable[..., Page], serious_findings: Callable[[Page], list[str]], seen: dict[str, Any], scheme: str
-) -> None:
-    page = open_page(color_scheme=scheme)
-    findings = []
-    for path in pages_of(seen):
-        page.goto(path)
-        page.wait_for_load_state("networkidle")
-        findings += [f"{path or 'dashboard'}: {finding}" for finding in serious_findings(page)]
-    assert not findings, "\n".join(findings)
-
-
-FORMS = [
-    "jobs/job/add/",
-    "import/",
-    "taxonomy/category/add/",
-    "taxonomy/picteam/add/",
-    "accounts/user/add/",
-    "settings_app/slacksettings/",
-    "settings_app/githubcredential/add/",
-]
-# Fields for typing whose edge cannot be seen: no border, and no background that differs from the page's.
-UNSEEN = """() => [...document.querySelectorAll("input, textarea, select")].filter((field) => {
-    const style = getComputedStyle(field);
-    const typed = !["hidden", "checkbox", "radio", "submit", "button", "file"].includes(field.type);
-    const shown = field.offsetParent !== null && field.offsetHeight > 1 && style.opacity !== "0";
-    const edge = parseFloat(style.borderTopWidth) > 0 || style.boxShadow !== "none";
-    return typed && shown && !edge && !field.closest("#nav-sidebar, header, .search, [role=search]");
-}).map((field) => field.name || field.id)"""
-
-
-@pytest.mark.parametrize("scheme", ["light", "dark"])
-def test_every_field_of_a_form_can_be_seen(open_page: Callable[..., Page], scheme: str) -> None:
-    page = open_page(color_scheme=scheme)
-    for path in FORMS:
-        page.goto(path)
-        assert page.evaluate(UNSEEN) == [], f"{path}: fields without an edge"
-
-
-def test_nothing_is_wider_than_a_phone(open_page: Callable[..., Page], seen: dict[str, Any]) -> None:
-    page = open_page(viewport={"width": 390, "height": 800})
-    for path in pages_of(seen):
-        page.goto(path)
-        wide = page.evaluate("document.documentElement.scrollWidth - document.documentElement.clientWidth")
-        assert wide <= 1, f"{path} is {wide} px too wide"
+@pytest.fixture(autouse=True)
+def _job(installation: Installation, _target: Target) -> None:
+    """An installation without jobs shows the first steps alone."""
+    if not installation.admin.get("/jobs").json()["jobs"]:
+        team(installation.admin)
+        make_job(installation.admin, name="The first", target_url=_target.url + "/ok")
 
 
 def test_japanese(open_page: Callable[..., Page]) -> None:
@@ -105,3 +35,68 @@ def test_the_dashboard_renews_itself(open_page: Callable[..., Page]) -> None:
         pass
     assert page.locator("#board").get_attribute("data-mark") == "kept"
     assert page.get_by_role("heading", name="Latest failures").is_visible()
+
+
+def test_the_palette_opens_by_its_key_and_goes_where_one_says(open_page: Callable[..., Page]) -> None:
+    page = open_page()
+    page.keyboard.press("Control+k")
+    expect(page.get_by_role("dialog", name="Search and commands")).to_be_visible()
+    page.keyboard.type("calen")
+    expect(page.get_by_role("option").first).to_contain_text("Calendar")
+    page.keyboard.press("Enter")
+    page.wait_for_url("**/calendar/")
+    page.keyboard.press("?")
+    expect(page.get_by_role("dialog", name="Keys")).to_be_visible()
+
+
+def test_rows_are_walked_selected_and_opened_by_keys(
+    open_page: Callable[..., Page], installation: Installation, _target: Target
+) -> None:
+    team(installation.admin)
+    for number in range(2):
+        make_job(installation.admin, name=f"by key {number}", target_url=_target.url + "/ok")
+    page = open_page()
+    page.goto("jobs/job/?q=by key")
+    for key in ("j", "j", "x"):
+        page.keyboard.press(key)
+    expect(page.locator("input.action-select:checked")).to_have_count(1)
+    expect(page.locator("tr.cs-row-focus")).to_contain_text("by key")
+    page.keyboard.press("Enter")
+    expect(page.get_by_role("heading", level=2, name="by key")).to_be_visible()
+    page.keyboard.press("e")
+    page.wait_for_url("**/change/")
+
+
+def test_menus_close_by_escape_with_the_focus_where_it_was(open_page: Callable[..., Page]) -> None:
+    page = open_page()
+    page.goto("jobs/job/")
+    menu = page.locator("details.cs-chip", has_text="Views").first
+    menu.locator("summary").click()
+    page.locator("#view-name").press("Escape")
+    expect(menu).not_to_have_attribute("open", "")
+    assert page.evaluate("document.activeElement.tagName") == "SUMMARY"
+
+
+def test_the_skip_link_is_the_first_stop(open_page: Callable[..., Page]) -> None:
+    page = open_page()
+    page.goto("jobs/job/")
+    page.keyboard.press("Tab")
+    expect(page.locator(":focus")).to_have_text("Skip to the content")
+
+
+def test_pages_can_be_read_without_a_script(open_page: Callable[..., Page], installation: Installation) -> None:
+    """What the server sends says everything; a script only adds comfort."""
+    page = open_page()
+    state = page.context.storage_state()
+    browser = page.context.browser
+    assert browser
+    plain = browser.new_context(
+        base_url=f"http://127.0.0.1:{installation.port}/admin/", java_script_enabled=False, storage_state=state
+    )
+    try:
+        bare = plain.new_page()
+        for path, text in (("", "Latest failures"), ("calendar/", "Calendar"), ("account/", "API tokens")):
+            bare.goto(path)
+            expect(bare.get_by_text(text).first).to_be_visible()
+    finally:
+        plain.close()
