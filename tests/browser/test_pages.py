@@ -95,8 +95,8 @@ def test_pages_can_be_read_without_a_script(open_page: Callable[..., Page], inst
     )
     try:
         bare = plain.new_page()
-        for path, text in (("", "Latest failures"), ("calendar/", "Calendar"), ("account/", "API tokens")):
+        for path, text in (("", "The coming hour"), ("calendar/", "Calendar"), ("account/", "API tokens")):
             bare.goto(path)
-            expect(bare.get_by_text(text).first).to_be_visible()
+            expect(bare.get_by_role("heading", name=text).first).to_be_visible()
     finally:
         plain.close()
