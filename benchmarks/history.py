@@ -1,7 +1,7 @@
 """How long lists and statistics take with a long history on PostgreSQL, and whether new executions are stored as fast
 as in an empty one.
 
-Fills a database of its own with N executions of 10,000 jobs over 90 days (and their rollups), then prints the median
+Fills a database of its own with N executions over 90 days (and their rollups), then prints the median
 and the worst of 15 requests through Django's test client, and rows a second of storing 20,000 executions before and
 after. Run it as `python benchmarks/history.py --executions 10000000`.
 """
@@ -19,7 +19,6 @@ from benchmarks.fire_lag import SEED, show
 from benchmarks.installation import environment, manage, python
 from deploy.cluster import Postgres
 
-JOBS = 10_000
 FILL = r"""
 import sys
 from django.db import connection
@@ -109,7 +108,19 @@ asked = {
     "statistics of a job": (client, f"/api/v2/jobs/{job}/executions/stats"),
     "admin: executions": (browser, "/admin/executions/execution/"),
     "admin: failed": (browser, "/admin/executions/execution/?status__exact=failed"),
+    "admin: executions of last night that failed": (
+        browser, "/admin/executions/execution/?status__exact=failed&when=night"),
+    "admin: one execution": (browser, f"/admin/executions/execution/{Execution.objects.first().pk}/change/"),
     "admin: dashboard": (browser, "/admin/"),
+    "admin: jobs": (browser, "/admin/jobs/job/"),
+    "admin: flapping jobs": (browser, "/admin/jobs/job/?attention=flapping"),
+    "admin: jobs by next run": (browser, "/admin/jobs/job/?o=5"),
+    "admin: one job": (browser, f"/admin/jobs/job/{job}/"),
+    "admin: calendar, day": (browser, "/admin/calendar/?view=day"),
+    "admin: calendar, week": (browser, "/admin/calendar/?view=week"),
+    "admin: calendar, list": (browser, "/admin/calendar/?view=agenda"),
+    "admin: calendar, 09:00": (browser, "/admin/calendar/?at=540&until=540"),
+    "admin: palette": (browser, "/admin/palette/?q=job"),
     "metrics": (client, "/metrics"),
 }
 for name, (who, address) in asked.items():
@@ -127,6 +138,7 @@ for name, (who, address) in asked.items():
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--executions", type=int, default=10_000_000)
+    parser.add_argument("--jobs", type=int, default=10_000)
     parser.add_argument("--json", action="store_true", help="one JSON object a line")
     options = parser.parse_args()
     with tempfile.TemporaryDirectory(prefix="cronsched-bench-") as folder:
@@ -134,7 +146,7 @@ def main() -> None:
         env = environment(folder, postgres.start()) | {"METRICS_PUBLIC": "true"}
         try:
             manage(env, "migrate", "-v0")
-            python(env, SEED.replace("* * * * *", "0 0 1 1 *"), str(JOBS), "1")
+            python(env, SEED.replace("* * * * *", "0 0 1 1 *"), str(options.jobs), "1")
             before = int(python(env, STORE))
             python(env, FILL, str(options.executions))
             after = int(python(env, STORE))
@@ -143,7 +155,7 @@ def main() -> None:
                 "stored_per_second": after,
                 "ratio": round(after / before, 2),
             }
-            show({"executions": options.executions, **rates}, options.json)
+            show({"jobs": options.jobs, "executions": options.executions, **rates}, options.json)
             for line in python(env, ASK).splitlines():
                 show(json.loads(line), options.json)
         finally:

@@ -78,6 +78,7 @@ def dashboard(user: User) -> dict[str, Any]:
     flapping = flapping_jobs()
     counts = _counts(scope, flapping)
     health = _health(now)
+    steps = checklist(user)
     return {
         "now": now,
         "scope": scope,
@@ -97,7 +98,10 @@ def dashboard(user: User) -> dict[str, Any]:
         "coming": charts.timeline(forecast.next_minutes(groups, _AHEAD_MINUTES)),
         "feed": _feed(scope),
         "slowest": rollups.slowest(now - dt.timedelta(days=1), jobs=scope.jobs),
-        "checklist": checklist(user),
+        "checklist": steps,
+        "steps_done": sum(step["is_done"] for step in steps),
+        # After the first run that succeeded, the rest of the steps may wait.
+        "has_begun": all(step["is_done"] for step in steps[:3]),
     }
 
 

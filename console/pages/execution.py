@@ -31,7 +31,8 @@ def context(execution: Execution, user: User) -> dict[str, Any]:
     older, newer = _neighbours(execution)
     return {
         "execution": execution,
-        "title": summary(execution),
+        "title": (title := summary(execution)),
+        "heading": title.removeprefix(f"{job.name}: "),
         "is_open": execution.status in OPEN,
         "may_run": may_touch(job, user),
         "older": older,

@@ -36,6 +36,15 @@ def moment(value: dt.datetime | None) -> str:
 
 
 @register.filter
+def exact(value: dt.datetime | None, shape: str = "%Y-%m-%d %H:%M:%S") -> str:
+    """An instant in the scheduler's zone to the millisecond."""
+    if value is None:
+        return "—"
+    local = timezone.localtime(value)
+    return f"{local:{shape}}.{local.microsecond // 1000:03d}"
+
+
+@register.filter
 def chips(changes: Any) -> list[dict[str, Any]]:
     """The filters of a list: the title of each with its choices, the chosen one and the address without it."""
     found = []
@@ -92,9 +101,9 @@ def from_top(height: float, whole: float) -> str:
 
 
 @register.filter
-def above(y: float) -> float:
-    """The y of a text above a line."""
-    return y - 3
+def below(y: float) -> float:
+    """The y of a text beside a line."""
+    return y + 4
 
 
 @register.filter

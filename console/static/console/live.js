@@ -14,7 +14,7 @@ const mark = (element) => {
 const renew = (part) => {
   let tag = "";
   const timer = setInterval(async () => {
-    const busy = part.querySelector("details[open], dialog[open]") || /^(INPUT|SELECT|TEXTAREA)$/.test(document.activeElement?.tagName);
+    const busy = part.querySelector("details[open]:not([data-renews]), dialog[open]") || /^(INPUT|SELECT|TEXTAREA)$/.test(document.activeElement?.tagName);
     if (document.hidden || busy) return;
     try {
       const answer = await fetch(part.dataset.live, {
@@ -25,7 +25,9 @@ const renew = (part) => {
       if (answer.status !== 200) return;
       tag = answer.headers.get("ETag") || "";
       const held = part.contains(document.activeElement) ? mark(document.activeElement) : "";
+      const folds = [...part.querySelectorAll("details[data-renews]")].map((fold) => [mark(fold), fold.open]);
       part.innerHTML = await answer.text();
+      folds.forEach(([fold, open]) => part.querySelector(fold)?.toggleAttribute("open", open));
       if (held) part.querySelector(held)?.focus();
       retitle();
       countDown();
