@@ -11,6 +11,7 @@ from django.conf import settings
 from django.db.models import Count, QuerySet
 from django.utils import timezone
 
+from console import kept
 from jobs.models import Job
 from jobs.schedules.schedule import CronError, Schedule, schedule_of
 
@@ -46,7 +47,7 @@ def groups(jobs: QuerySet[Job], lane: str) -> list[Group]:
     """
     columns = (lane, "cron_expression", "start_date", "end_date")
     rows = jobs.filter(is_active=True).order_by().values_list(*columns).annotate(Count("id"))
-    return list(_read(rows))
+    return kept.until_edited(str(rows.query), lambda: list(_read(rows)))
 
 
 def _read(rows: Any) -> Iterator[Group]:

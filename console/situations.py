@@ -15,6 +15,7 @@ from django.db.models import Q
 from django.utils import timezone
 from django.utils.translation import gettext as _
 
+from console import kept
 from executions.models import Status
 from executions.statistics import queries, rollups
 from executions.statistics.queries import Run
@@ -72,6 +73,10 @@ def state_of(job: Job, found: Situation, *, is_running: bool) -> tuple[str, str]
 
 def flapping_jobs() -> list[UUID]:
     """The jobs that flap, among the 500 with the most failures of the last seven days."""
+    return kept.until_run(("flapping", today()), _flapping_jobs)
+
+
+def _flapping_jobs() -> list[UUID]:
     failing = rollups.most_failing(timezone.now() - _LOOK_BACK, _CANDIDATES)
     candidates = [row["job_id"] for row in failing if row["failed"] >= _FAILURES]
     runs = queries.latest_runs(candidates, _COMPARED)

@@ -15,6 +15,7 @@ from rest_framework.test import APIClient
 
 from accounts.auth import jwt
 from accounts.models import LoginSession, Role, User
+from console import kept
 from executions.delivery import engine
 from executions.delivery.state import Delivery
 from jobs.models import Job
@@ -39,6 +40,7 @@ def _stop_engine() -> Iterator[None]:
     yield
     # What a transaction that is rolled back has said.
     credential_rights.forget()
+    kept.forget()
     engine.shutdown_local_engine(0)
 
 

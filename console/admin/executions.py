@@ -7,12 +7,10 @@ from typing import Any
 from django.contrib import admin, messages
 from django.contrib.admin import RelatedFieldListFilter
 from django.core.exceptions import PermissionDenied, ValidationError
-from django.core.paginator import Paginator
 from django.http import Http404, HttpRequest, HttpResponse, HttpResponseBase, HttpResponseRedirect
 from django.shortcuts import render
 from django.template.response import TemplateResponse
 from django.urls import path, reverse
-from django.utils.functional import cached_property
 from django.utils.html import format_html
 from django.utils.text import capfirst
 from django.utils.translation import gettext as _
@@ -22,7 +20,7 @@ from django.views.decorators.http import conditional_page
 from accounts.permissions import require_login
 from console.admin import columns, execution_actions
 from console.admin.filters import ExecutionTypeFilter, FromFilter, ToFilter, WhenFilter
-from console.admin.lists import ConsoleChangeList
+from console.admin.lists import ConsoleChangeList, ExactPaginator
 from console.pages import execution as execution_page
 from console.templatetags.console import duration, moment
 from core.admin import ReadOnlyAdmin
@@ -72,17 +70,6 @@ def _named(name: str, value: str) -> str:
     except ValidationError:
         found = None
     return found or value
-
-
-class ExactPaginator(Paginator[Execution]):
-    """Pages with the exact number of rows, which for the whole list is kept instead of counted."""
-
-    whole: int | None = None
-    object_list: Any
-
-    @cached_property
-    def count(self) -> int:
-        return int(self.object_list.count()) if self.whole is None else self.whole
 
 
 @admin.register(Execution)

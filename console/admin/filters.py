@@ -13,7 +13,7 @@ from django.utils.translation import gettext_lazy as _
 
 from console.date_params import read_moment
 from console.situations import condition
-from executions.models import Execution
+from executions.models import Execution, Status
 from jobs.models import Job
 from jobs.targets import kinds
 
@@ -42,6 +42,19 @@ class AttentionFilter(SimpleListFilter):
     def queryset(self, request: Any, queryset: QuerySet[Job]) -> QuerySet[Job]:
         wanted = condition(self.value() or "", request.user)
         return queryset if wanted is None else queryset.filter(wanted)
+
+
+class LastOutcomeFilter(SimpleListFilter):
+    """Jobs by the status of their latest execution."""
+
+    title = _("last outcome")
+    parameter_name = "last_status"
+
+    def lookups(self, request: Any, model_admin: Any) -> list[tuple[str, Any]]:
+        return [(value, label) for value, label in Status.choices]
+
+    def queryset(self, request: Any, queryset: QuerySet[Job]) -> QuerySet[Job]:
+        return queryset.filter(last_status=self.value()) if self.value() in Status.values else queryset
 
 
 class TargetFilter(SimpleListFilter):

@@ -21,10 +21,11 @@ from django.views.decorators.http import conditional_page
 
 from accounts.models import User
 from accounts.permissions import require_login
+from console import kept
 from console.admin import actions, columns
-from console.admin.filters import AttentionFilter, TargetFilter
+from console.admin.filters import AttentionFilter, LastOutcomeFilter, TargetFilter
 from console.admin.forms import JobForm, form_fields
-from console.admin.lists import ConsoleChangeList
+from console.admin.lists import ConsoleChangeList, ExactPaginator
 from console.admin.sections import job_sections, option_fields
 from console.pages import job as job_page
 from console.pages import job_form
@@ -35,7 +36,7 @@ from executions.models import Execution
 from executions.services import trigger_now
 from executions.statistics import queries
 from jobs import services
-from jobs.models import Job, Revision
+from jobs.models import Job, Revision, today
 from jobs.targets.kinds import searched_columns
 from notifications.alert_rules import acknowledge
 from settings_app.services import columns_of
@@ -64,8 +65,11 @@ class JobChangeList(ConsoleChangeList):
     def _tabs(self, request: HttpRequest, user: User) -> list[dict[str, Any]]:
         """The situations with the number of jobs in each, under the list's other filters."""
         jobs = self.get_queryset(request, exclude_parameters=["attention"]).order_by()
-        counts = jobs.aggregate(
-            all=Count("pk"), **{name: Count("pk", filter=condition(name, user)) for name, _title, _bad in _TABS}
+        counts = kept.until_run(
+            ("tabs", str(jobs.query), user.pk, today()),
+            lambda: jobs.aggregate(
+                all=Count("pk"), **{name: Count("pk", filter=condition(name, user)) for name, _title, _bad in _TABS}
+            ),
         )
         tabs = [self.tab(title, counts[name], name, is_bad=is_bad) for name, title, is_bad in _TABS]
         return [self.tab(_("All"), counts["all"], ""), *tabs]
@@ -106,16 +110,18 @@ class JobAdmin(ProductAdmin):
     list_display_links = ("name_cell",)
     list_filter = (
         AttentionFilter,
-        "last_status",
+        LastOutcomeFilter,
         "pic_team",
         "category",
         TargetFilter,
     )
-    linked_lookups = frozenset({"cron_expression", "created_by__id__exact", "is_active__exact"})
+    linked_lookups = frozenset({"cron_expression", "last_status__exact", "created_by__id__exact", "is_active__exact"})
     search_help_text = gettext_lazy("Name, URL, repository, workflow or team")
     list_select_related = ("pic_team", "category")
     readonly_fields = ("next_run_at", "problem", "last_execution_at", "created_by", "created_at", "updated_at")
     actions: Any = actions.ALL
+    # The tabs tell the number of all jobs.
+    show_full_result_count = False
     change_form_before_template = "console/job_tools.html"
     change_form_after_template = "console/job_answer.html"
 
@@ -145,6 +151,12 @@ class JobAdmin(ProductAdmin):
         if delete := found.pop("delete_selected", None):
             found["delete_selected"] = delete
         return found
+
+    def get_paginator(self, request: HttpRequest, queryset: Any, per_page: int, *args: Any, **kwargs: Any) -> Any:
+        pages = ExactPaginator(queryset, per_page)
+        if not set(request.GET) - {"p", "o"}:
+            pages.whole = kept.until_edited("jobs", Job.objects.count)
+        return pages
 
     def get_search_fields(self, request: HttpRequest) -> list[str]:
         return ["name", *searched_columns(), "pic_team__name"]

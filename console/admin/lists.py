@@ -7,13 +7,26 @@ from __future__ import annotations
 from typing import Any
 from urllib.parse import urlencode
 
+from django.core.paginator import Paginator
 from django.db.models import DateTimeField, ExpressionWrapper, F
 from django.db.models.expressions import OrderBy
 from django.http import HttpRequest
+from django.utils.functional import cached_property
 from unfold.views import ChangeList
 
 from accounts.permissions import require_login
 from console.models import SavedView
+
+
+class ExactPaginator(Paginator[Any]):
+    """Pages with the exact number of rows, which for the whole list is kept instead of counted."""
+
+    whole: int | None = None
+    object_list: Any
+
+    @cached_property
+    def count(self) -> int:
+        return int(self.object_list.count()) if self.whole is None else self.whole
 
 
 class NullsLast(ExpressionWrapper[F]):

@@ -107,11 +107,12 @@ def agenda(date: dt.date, filters: Filters) -> dict[str, Any]:
     frequent = {group.schedule.expression for group in groups if group.is_frequent}
     minutes: defaultdict[int, dict[str, Any]] = defaultdict(lambda: {"jobs": {}, "counts": defaultdict(int), "due": 0})
     ran = executions_of(date, date, filters.jobs()).exclude(job__cron_expression__in=frequent)
-    for one in ran.select_related("job").order_by("-started_at")[:_READ]:
-        local = timezone.localtime(one.scheduled_for or one.started_at)
+    read = ran.order_by("-started_at").values_list("job", "job__name", "status", "scheduled_for", "started_at")
+    for pk, name, status, scheduled_for, started_at in read[:_READ]:
+        local = timezone.localtime(scheduled_for or started_at)
         row = minutes[local.hour * 60 + local.minute if local.date() == date else 0]
-        row["jobs"][one.job_id] = one.job.name
-        row["counts"][one.status] += 1
+        row["jobs"][pk] = name
+        row["counts"][status] += 1
     for minute, name, pk in _due(date, filters, frequent):
         minutes[minute]["jobs"][pk] = name
         minutes[minute]["due"] += 1

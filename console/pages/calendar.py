@@ -13,7 +13,7 @@ from django.db.models import Count, Max, QuerySet
 from django.urls import reverse
 from django.utils import timezone
 
-from console import date_params, forecast
+from console import date_params, forecast, kept
 from executions.models import Execution, Status
 from executions.statistics.queries import UtcText, hour_of, minute_of, read_utc
 from jobs.models import Job, today
@@ -79,11 +79,12 @@ def read_day(text: str) -> dt.date:
 def day(date: dt.date, filters: Filters) -> dict[str, Any]:
     """The tracks of a day, and the current time in minutes after midnight (None on other days)."""
     jobs = filters.jobs()
-    by_job = jobs.count() <= TRACKS
+    by_job = kept.until_edited(("number", str(jobs.query)), jobs.count) <= TRACKS
     lane, label = ("pk", "name") if by_job else ("pic_team_id", "pic_team__name")
     groups = forecast.groups(jobs, lane)
     frequent = {group.schedule.expression for group in groups if group.is_frequent}
-    labels = dict(jobs.order_by().values_list(lane, label).distinct())
+    titles = jobs.order_by().values_list(lane, label).distinct()
+    labels = kept.until_edited(str(titles.query), lambda: dict(titles))
     now = timezone.now().astimezone(settings.SCHEDULER_ZONE)
     bands = _bands(date, jobs, groups, now, filters)
     tracks = bands + _tracks(date, jobs, groups, frequent, labels, by_job, now, filters)

@@ -15,12 +15,12 @@ from django.utils.translation import gettext as _
 from django.utils.translation import ngettext
 
 from accounts.models import User
-from console import charts, forecast
+from console import charts, forecast, kept
 from console.pages.checklist import checklist
 from console.situations import condition, flapping_jobs, situation, state_of
 from executions.models import OPEN, Execution, Status
 from executions.statistics import queries, rollups
-from jobs.models import Job
+from jobs.models import Job, today
 from jobs.services import may_touch
 from notifications.models import FailureState, Message, MessageStatus
 from scheduler.models import Leadership
@@ -40,6 +40,11 @@ class Scope(NamedTuple):
     title: str
     jobs: QuerySet[Job] | None
     query: dict[str, str]
+
+    @property
+    def key(self) -> str:
+        """What distinguishes the jobs of this scope, also from those of other users."""
+        return "" if self.jobs is None else str(self.jobs.query)
 
     def of(self, jobs: QuerySet[Job]) -> QuerySet[Job]:
         return jobs if self.jobs is None else jobs.filter(pk__in=self.jobs.values("pk"))
@@ -97,7 +102,7 @@ def dashboard(user: User) -> dict[str, Any]:
         ],
         "coming": charts.timeline(forecast.next_minutes(groups, _AHEAD_MINUTES)),
         "feed": _feed(scope),
-        "slowest": rollups.slowest(now - dt.timedelta(days=1), jobs=scope.jobs),
+        "slowest": _slowest(scope, now),
         "checklist": steps,
         "steps_done": sum(step["is_done"] for step in steps),
         # After the first run that succeeded, the rest of the steps may wait.
@@ -109,11 +114,21 @@ def _jobs_url(scope: Scope, **query: str) -> str:
     return f"{reverse('admin:jobs_job_changelist')}?{urlencode({**scope.query, **query})}"
 
 
+def _slowest(scope: Scope, now: dt.datetime) -> list[Any]:
+    since = queries.since_hours(24)
+    key = ("slowest", scope.key, since)
+    return kept.until_run(key, lambda: rollups.slowest(now - dt.timedelta(days=1), jobs=scope.jobs))
+
+
 _TILES = ("problem", "ending", "idle", "ended", "unknown_team")
 
 
 def _counts(scope: Scope, flapping: list[UUID]) -> dict[str, int]:
     """The number of jobs, of active ones, and of those in each situation."""
+    return kept.until_run(("counts", scope.key, today()), lambda: _counted(scope, flapping))
+
+
+def _counted(scope: Scope, flapping: list[UUID]) -> dict[str, int]:
     jobs = scope.of(Job.objects.all()).order_by()
     conditions = {name: condition(name) for name in ("failing", "clock", *_TILES)}
     found: dict[str, int] = jobs.aggregate(
@@ -148,10 +163,14 @@ def _troubled(scope: Scope, flapping: list[UUID], user: User) -> list[dict[str, 
     """The failing jobs, those that failed last first, and then the flapping ones: each with its latest runs and the
     reason of the latest failure.
     """
-    related = scope.of(Job.objects.filter(is_active=True)).select_related("pic_team")
-    failing = list(related.filter(last_status=Status.FAILED).order_by("-last_execution_at", "name")[:_NAMED])
-    others = list(related.filter(pk__in=flapping).exclude(last_status=Status.FAILED).order_by("name")[:_NAMED])
-    jobs = (failing + others)[:_NAMED]
+    active = scope.of(Job.objects.filter(is_active=True))
+    failing = active.filter(last_status=Status.FAILED).order_by("-last_execution_at", "name")
+    others = active.filter(pk__in=flapping).exclude(last_status=Status.FAILED).order_by("name")
+    chosen = kept.until_run(
+        ("troubled", str(active.query)), lambda: list(dict.fromkeys([*_first(failing), *_first(others)]))[:_NAMED]
+    )
+    found = Job.objects.select_related("pic_team").in_bulk(chosen)
+    jobs = [found[pk] for pk in chosen if pk in found]
     runs = queries.latest_runs([job.pk for job in jobs], _RUNS)
     last_failed = {
         job.pk: next((run.id for run in reversed(runs[job.pk]) if run.status == Status.FAILED), None) for job in jobs
@@ -175,6 +194,10 @@ def _troubled(scope: Scope, flapping: list[UUID], user: User) -> list[dict[str, 
             }
         )
     return rows
+
+
+def _first(jobs: QuerySet[Job]) -> list[UUID]:
+    return list(jobs.values_list("pk", flat=True)[:_NAMED])
 
 
 def _health(now: dt.datetime) -> dict[str, Any]:

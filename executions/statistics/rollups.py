@@ -248,7 +248,7 @@ def slowest(since: dt.datetime, count: int = 5, jobs: QuerySet[Job] | None = Non
     hours = int((timezone.now() - hour_of(since)) / _HOUR) + 1
     most = len(kinds.registered()) * hours * count
     found: dict[UUID, Any] = {}
-    for row in done.order_by("-longest", "job").values("job_id", "longest", job__name=F("job__name"))[:most]:
+    for row in done.order_by("-longest", "job_id").values("job_id", "longest", job__name=F("job__name"))[:most]:
         if len(found) < count:
             found.setdefault(row["job_id"], row)
     return list(found.values())
