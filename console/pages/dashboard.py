@@ -169,8 +169,8 @@ def _troubled(scope: Scope, flapping: list[UUID], user: User) -> list[dict[str, 
     chosen = kept.until_run(
         ("troubled", str(active.query)), lambda: list(dict.fromkeys([*_first(failing), *_first(others)]))[:_NAMED]
     )
-    found = Job.objects.select_related("pic_team").in_bulk(chosen)
-    jobs = [found[pk] for pk in chosen if pk in found]
+    rows_of = Job.objects.select_related("pic_team").in_bulk(chosen)
+    jobs = [rows_of[pk] for pk in chosen if pk in rows_of]
     runs = queries.latest_runs([job.pk for job in jobs], _RUNS)
     last_failed = {
         job.pk: next((run.id for run in reversed(runs[job.pk]) if run.status == Status.FAILED), None) for job in jobs
