@@ -75,7 +75,7 @@ from executions.models import Execution
 from jobs.models import Job
 from scheduler.firing import Row
 jobs = list(Job.objects.only("id", "target_url", "github_repo", "metadata")[:10000])
-rows = [Row(uuid7(), job.pk, "running", "scheduled", timezone.now(), timezone.now(), None, "webhook",
+rows = [Row(uuid7(), job.pk, "running", "scheduled", timezone.now(), None, timezone.now(), None, "webhook",
 "http://127.0.0.1/x", None, "", "", []) for job in jobs * 2]
 began = time.perf_counter()
 for start in range(0, len(rows), 500):

@@ -12,15 +12,15 @@ from django.db.models import Count, QuerySet
 from django.utils import timezone
 
 from console import kept
-from jobs.models import Job
-from jobs.schedules.schedule import CronError, Schedule, schedule_of
+from jobs.models import Job, schedule_columns, schedule_from
+from jobs.schedules.schedule import CronError, Schedule
 
 # Jobs with at least this many fire times a day are shown as one band.
 FREQUENT = 96
 
 
 class Group(NamedTuple):
-    """Jobs with the same expression and the same first and last day."""
+    """Jobs with the same schedule and the same first and last day."""
 
     lane: Any
     schedule: Schedule
@@ -34,7 +34,7 @@ class Group(NamedTuple):
 
     def minutes_of(self, day: dt.date) -> list[int]:
         """The minutes of a day at which they fire."""
-        return self.schedule.minutes_of(day) if self.covers(day) else []
+        return _minutes_of(self.schedule, day) if self.covers(day) else []
 
     def covers(self, day: dt.date) -> bool:
         """Whether a day is between their first and last day."""
@@ -45,17 +45,29 @@ def groups(jobs: QuerySet[Job], lane: str) -> list[Group]:
     """The active jobs of a queryset, grouped by schedule, period and the column `lane`; invalid schedules are left
     out.
     """
-    columns = (lane, "cron_expression", "start_date", "end_date")
+    columns = (lane, "start_date", "end_date", *schedule_columns())
     rows = jobs.filter(is_active=True).order_by().values_list(*columns).annotate(Count("id"))
     return kept.until_edited(str(rows.query), lambda: list(_read(rows)))
 
 
 def _read(rows: Any) -> Iterator[Group]:
-    for lane, expression, start, end, count in rows:
+    for lane, start, end, *values, count in rows:
         try:
-            yield Group(lane, schedule_of(expression), start, end, count)
+            yield Group(lane, schedule_from(*values), start, end, count)
         except CronError:
             continue
+
+
+def _minutes_of(schedule: Schedule, day: dt.date) -> list[int]:
+    """The minutes of a day on the scheduler's clock at which a schedule fires, whatever its own zone."""
+    zone = settings.SCHEDULER_ZONE
+    if schedule.zone == zone:
+        return schedule.minutes_of(day)
+    begin = dt.datetime.combine(day, dt.time(), zone).astimezone(dt.UTC)
+    end = dt.datetime.combine(day + dt.timedelta(days=1), dt.time(), zone).astimezone(dt.UTC)
+    tick = dt.timedelta(microseconds=1)
+    local = (moment.astimezone(zone) for moment in schedule.between(begin - tick, end - tick))
+    return [moment.hour * 60 + moment.minute for moment in local]
 
 
 def next_minutes(found: list[Group], count: int) -> list[tuple[dt.datetime, int]]:
@@ -74,17 +86,16 @@ def next_minutes(found: list[Group], count: int) -> list[tuple[dt.datetime, int]
 
 def together(jobs: QuerySet[Job], moments: list[dt.datetime]) -> list[int]:
     """The number of active jobs that fire at each of these times."""
-    zone = settings.SCHEDULER_ZONE
-    wanted = [moment.astimezone(zone) for moment in moments]
-    counts = [0] * len(wanted)
+    counts = [0] * len(moments)
     for group in groups(jobs, "is_active"):
-        for index, moment in enumerate(wanted):
-            tab = group.schedule.tab
+        tab, zone = group.schedule.tab, group.schedule.zone
+        for index, moment in enumerate(moments):
+            local = moment.astimezone(zone)
             if (
-                group.covers(moment.date())
-                and moment.minute in tab.minute.values
-                and moment.hour in tab.hour.values
-                and tab.matches_day(moment.date())
+                local.minute in tab.minute.values
+                and local.hour in tab.hour.values
+                and group.covers(local.date())
+                and group.schedule.fires_on(local.date())
             ):
                 counts[index] += group.jobs
     return counts

@@ -25,6 +25,7 @@ from console.pages import account, agenda, calendar, inbox, palette, views
 from console.pages.calendar import Filters
 from console.pages.dashboard import dashboard
 from console.pages.palette import keys
+from console.pages.windows import open_windows
 from core.api.errors import DomainError
 from core.sentences import said
 from executions.targets.github import api as github_api
@@ -50,6 +51,7 @@ class CronschedAdminSite(UnfoldAdminSite):  # type: ignore[misc]  # unfold has n
             context["palette_url"] = reverse("admin:palette")
             context["palette_keys"] = json.dumps(keys())
             context["unread"] = inbox.unread(request.user)
+            context |= open_windows()
         return context
 
     def get_urls(self) -> list[Any]:

@@ -63,6 +63,8 @@ UNFOLD = {
                 "items": [
                     _list(_("Categories"), "label", "taxonomy_category"),
                     _list(_("Teams"), "groups", "taxonomy_picteam"),
+                    _list(_("Windows"), "pause_circle", "windows_window"),
+                    _list(_("Business calendars"), "event_busy", "calendars_calendar"),
                     _list(_("GitHub credentials"), "vpn_key", "settings_app_githubcredential"),
                     _list(_("GITHUB_TOKEN"), "key", "settings_app_environmenttoken"),
                     _list(_("Users"), "person", "accounts_user"),

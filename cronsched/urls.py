@@ -12,7 +12,7 @@ from cronsched.echo import echo
 from cronsched.ops.metrics import metrics
 
 # `executions` comes before `jobs`, because "jobs/test-run" would match "jobs/<id>".
-_APPS = ["accounts", "audit", "taxonomy", "settings_app", "executions", "jobs", "notifications", "scheduler"]
+_APPS = ["accounts", "audit", "taxonomy", "settings_app", "executions", "jobs", "windows", "notifications", "scheduler"]
 
 urlpatterns = [
     path("", health.root),

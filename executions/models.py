@@ -78,6 +78,11 @@ class Execution(models.Model):
         verbose_name=_("triggered by"),
     )
     scheduled_for = models.DateTimeField(_("scheduled for"), null=True)
+    nominal_for = models.DateTimeField(
+        _("moved from"),
+        null=True,
+        help_text=_("The time that the schedule names, if a closed day moved the fire time."),
+    )
     started_at = models.DateTimeField(_("started at"), default=timezone.now)
     completed_at = models.DateTimeField(_("completed at"), null=True)
     duration_seconds = models.FloatField(_("duration (seconds)"), null=True)
@@ -140,6 +145,27 @@ class Execution(models.Model):
 
     def __str__(self) -> str:
         return f"{self.job_id} at {self.started_at:%Y-%m-%d %H:%M:%S}"
+
+
+class Hold(models.Model):
+    """A queued execution that a window holds: it starts at `until` at the earliest."""
+
+    execution = models.OneToOneField(
+        Execution, on_delete=models.CASCADE, primary_key=True, related_name="hold", verbose_name=_("execution")
+    )
+    window_id = models.UUIDField(_("window"))
+    until = models.DateTimeField(_("until"))
+
+    class Meta:
+        verbose_name = _("held execution")
+        verbose_name_plural = _("held executions")
+        indexes = [
+            models.Index(fields=["until"], name="hold_until"),
+            models.Index(fields=["window_id"], name="hold_of_window"),
+        ]
+
+    def __str__(self) -> str:
+        return str(self.execution_id)
 
 
 class PendingOutcome(models.Model):

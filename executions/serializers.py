@@ -23,6 +23,9 @@ class ExecutionSerializer(openapi.Representation[Execution]):
     status = serializers.ChoiceField(Status.choices)
     trigger_type = serializers.ChoiceField(TriggerType.choices)
     scheduled_for = openapi.timestamp(allow_null=True)
+    nominal_for = openapi.timestamp(
+        allow_null=True, help_text="The time that the schedule names, if a closed day moved the fire time."
+    )
     started_at = openapi.timestamp()
     completed_at = openapi.timestamp(allow_null=True)
     duration_seconds = serializers.FloatField(allow_null=True)
@@ -59,6 +62,7 @@ class ExecutionSerializer(openapi.Representation[Execution]):
             "status": execution.status,
             "trigger_type": execution.trigger_type,
             "scheduled_for": utc_ms(execution.scheduled_for),
+            "nominal_for": utc_ms(execution.nominal_for),
             "started_at": utc_ms(execution.started_at),
             "completed_at": utc_ms(execution.completed_at),
             "duration_seconds": execution.duration_seconds,
@@ -103,6 +107,7 @@ class ExecuteBody(serializers.Serializer[Any]):
     metadata = serializers.DictField(required=False)
     dispatch_url = serializers.CharField(required=False, help_text="GitHub jobs.")
     github_token = serializers.CharField(required=False, help_text="GitHub jobs. Held in memory only.")
+    force = serializers.BooleanField(required=False, help_text="Run it also inside a window.")
 
     def get_fields(self) -> dict[str, Any]:
         return {**_target_fields(), **super().get_fields()}

@@ -28,6 +28,7 @@ from jobs import validation
 from jobs.models import Job, Revision
 from jobs.services import get_job, job_expired, pause_expired, require_owner
 from jobs.targets import parsing
+from windows.services import inside_now
 
 _TOKEN_LIMIT = 1000
 _TRIES = 3
@@ -42,13 +43,14 @@ def trigger_now(job_id: Any, data: Mapping[str, Any], *, by: User) -> Execution:
 
     Overrides: `metadata`, the fields of the job's target (webhooks: `target_url`; GitHub: `dispatch_url`,
     `github_owner`, `github_repo`, `github_workflow_name`), and `github_token`, which is kept in memory only. Past the
-    end date it pauses the job and raises `Job expired`.
+    end date it pauses the job and raises `Job expired`; inside a window it raises `Window open` unless `force` is true.
     """
     job = get_job(job_id)
     require_owner(job, by)
     if job.has_ended:
         pause_expired()
         raise job_expired(job.end_date)
+    _refuse_inside(job, data)
     target = deliverable(deliverable(job.target).overridden(data))
     metadata = (
         validation.metadata(data["metadata"], error="Invalid payload") if data.get("metadata") is not None else None
@@ -91,12 +93,25 @@ def trigger_now(job_id: Any, data: Mapping[str, Any], *, by: User) -> Execution:
     return execution
 
 
-def run_again(execution: Execution, *, by: User) -> Execution:
+def _refuse_inside(job: Job, data: Mapping[str, Any]) -> None:
+    if "force" in data and payload.boolean(data["force"], "force"):
+        return
+    inside = inside_now(job)
+    if inside:
+        raise Conflict(
+            "Window open",
+            f"The job is inside the window '{inside.window.name}': send 'force': true to run it all the same.",
+        )
+
+
+def run_again(execution: Execution, *, by: User, force: bool = False) -> Execution:
     """Run an execution's job now with the same overrides, without the token of a single run. Raises like
     `trigger_now`.
     """
     overrides = execution.overrides if isinstance(execution.overrides, dict) else {}
-    data = {"metadata": overrides["metadata"]} if "metadata" in overrides else {}
+    data: dict[str, Any] = {"metadata": overrides["metadata"]} if "metadata" in overrides else {}
+    if force:
+        data["force"] = True
     if "target" in overrides:
         data |= target_of(execution).as_overrides()
     return trigger_now(execution.job_id, data, by=by)

@@ -22,10 +22,10 @@ from core.api.json import JsonObjectParser, body_of
 from core.api.openapi import endpoint, param, shape
 from core.api.pagination import Page
 from core.api.timestamps import local_iso
-from jobs import services, validation
+from jobs import services
 from jobs.filters import JobFilter
 from jobs.models import Job, Revision
-from jobs.schedules.schedule import schedule_of
+from jobs.schedules.schedule import Schedule
 from jobs.serializers import (
     BULK_ANSWER,
     JOB_NAME,
@@ -145,7 +145,7 @@ class ValidateCronView(APIView):
     def post(self, request: Request) -> Response:
         sent = body_of(request)
         try:
-            _expression(sent)
+            _schedule(sent)
         except Invalid as exc:
             return Response({"valid": False, "error": exc.error, "message": exc.message})
         return Response({"valid": True, "message": "Valid cron expression"})
@@ -160,6 +160,9 @@ class CronPreviewView(APIView):
             timezone=openapi.text(),
             next_runs=serializers.ListField(child=serializers.DateTimeField()),
             count=openapi.whole(),
+            times=serializers.ListField(
+                child=serializers.DictField(), help_text="The same, and the times that closed days skip, in order."
+            ),
         ),
         body=PreviewBody,
     )
@@ -168,12 +171,23 @@ class CronPreviewView(APIView):
         count = 5 if count is None else count
         if not isinstance(count, int) or isinstance(count, bool) or count < 1:
             raise invalid_field("count", "'count' must be a whole number from 1 to 20.")
-        runs = schedule_of(_expression(body_of(request))).upcoming(min(count, 20), timezone.now())
+        schedule = _schedule(body_of(request))
+        outlook = schedule.outlook(min(count, 20), timezone.now())
+        runs = [one.moment for one in outlook if one.runs]
         return Response(
             {
                 "timezone": str(settings.SCHEDULER_ZONE),
                 "next_runs": [local_iso(run, settings.SCHEDULER_ZONE) for run in runs],
                 "count": len(runs),
+                "times": [
+                    {
+                        "at": local_iso(one.moment, schedule.zone),
+                        "runs": one.runs,
+                        "nominal_for": local_iso(one.nominal, schedule.zone),
+                        "reason": one.reason or None,
+                    }
+                    for one in outlook
+                ],
             }
         )
 
@@ -183,7 +197,7 @@ class CronDescriptionView(APIView):
 
     @endpoint(shape("CronDescription", description=openapi.text()), body=ExpressionBody)
     def post(self, request: Request) -> Response:
-        return Response({"description": schedule_of(_expression(body_of(request))).describe()})
+        return Response({"description": _schedule(body_of(request)).describe()})
 
 
 class BulkUploadView(APIView):
@@ -204,9 +218,9 @@ class BulkUploadView(APIView):
         return Response(bulk_answer(found, dry_run, failed), 400 if failed else 200)
 
 
-def _expression(data: dict[str, Any]) -> str:
+def _schedule(data: dict[str, Any]) -> Schedule:
     value = data["expression"] if data.get("expression") is not None else data.get("cron_expression")
-    return validation.cron(value, field="expression")
+    return services.trial_schedule(value, data, field="expression")
 
 
 def _filtered(request: Request) -> QuerySet[Job]:

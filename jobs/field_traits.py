@@ -55,10 +55,10 @@ class Traits:
     `section`: its section of the admin form; None: it is not in the form. `row`: fields of a section with the same
     row are on one line. `bounds`: minimum and maximum of an integer. `choices`: the allowed values of a list. `rule`:
     `jobs.validation` has a function for it; other fields are validated by their column and bounds. `lookup`: the
-    column that the API shows instead of the field. `schedule`: it determines the fire times. `fired`: firing reads
-    it. `exported`: it is part of the JSON export. `audited`: its changes are recorded; `outline` returns what is
-    recorded of a value that may hold secrets. `copied`: *Duplicate* copies it. `csv`: its column in the CSV file.
-    `help`: its text in the OpenAPI document.
+    column that the API shows instead of the field. `schedule`: it determines the fire times; `times`: it is part of
+    the job's `Schedule`. `fired`: firing reads it. `exported`: it is part of the JSON export. `audited`: its changes
+    are recorded; `outline` returns what is recorded of a value that may hold secrets. `copied`: *Duplicate* copies
+    it. `csv`: its column in the CSV file. `help`: its text in the OpenAPI document.
     """
 
     section: Section | None = None
@@ -68,6 +68,7 @@ class Traits:
     rule: bool = False
     lookup: str = ""
     schedule: bool = False
+    times: bool = False
     fired: bool = False
     exported: bool = True
     audited: bool = True

@@ -8,6 +8,7 @@ from django.db import models
 from django.utils.translation import gettext_lazy as _
 from yarl import URL
 
+from calendars.models import Calendar
 from jobs.field_traits import Column, Section, declare
 from settings_app.models import GitHubCredential
 from taxonomy.models import Category, PicTeam
@@ -27,6 +28,15 @@ class OverlapPolicy(models.TextChoices):
     ALLOW = "allow", _("Run beside it")
     SKIP = "skip", _("Skip the fire time")
     QUEUE_ONE = "queue_one", _("Run after it (one waits, further ones are skipped)")
+
+
+class OnClosedDay(models.TextChoices):
+    """What happens to a nominal time on a closed day of the job's calendar."""
+
+    RUN = "run", _("Run all the same")
+    SKIP = "skip", _("Skip it")
+    NEXT_OPEN = "next_open", _("Move it to the next open day")
+    PREVIOUS_OPEN = "previous_open", _("Move it to the previous open day")
 
 
 class RetryOn(models.TextChoices):
@@ -51,7 +61,7 @@ class JobSettings(models.Model):
     """The settings of a job.
 
     Exactly one target is set: the fields of the kind `target_kind`. `start_date` and `end_date` are the first and the
-    last day, in the scheduler's zone, on which the job may fire.
+    last day, in the job's zone, on which it may fire.
     """
 
     name = declare(
@@ -88,9 +98,103 @@ class JobSettings(models.Model):
         section=Section.WHEN,
         rule=True,
         schedule=True,
+        times=True,
         fired=True,
         # A schedule such as @daily only looks like a formula.
         csv=Column("Cron Schedule (JST)", ("cron expression", "cron", "cron_expression"), 2, quoted=False),
+    )
+    time_zone = declare(
+        models.CharField(
+            _("time zone"),
+            max_length=64,
+            blank=True,
+            default="",
+            db_default="",
+            help_text=_(
+                "In which schedule, start and end date are read, such as Europe/Berlin. Empty: Cronsched's own."
+            ),
+        ),
+        section=Section.WHEN,
+        row="calendar",
+        rule=True,
+        schedule=True,
+        times=True,
+        fired=True,
+    )
+    calendar = declare(
+        models.ForeignKey(
+            Calendar,
+            on_delete=models.PROTECT,
+            null=True,
+            blank=True,
+            related_name="jobs",
+            verbose_name=_("calendar"),
+            help_text=_("Its closed days are for the rule beside it. Empty: every day is open."),
+        ),
+        section=Section.WHEN,
+        row="calendar",
+        rule=True,
+        lookup="calendar__slug",
+        schedule=True,
+        times=True,
+        fired=True,
+        help="Slug or name of the business calendar; null for none.",
+    )
+    on_closed_day = declare(
+        models.CharField(
+            _("on a closed day"),
+            max_length=14,
+            choices=OnClosedDay.choices,
+            default=OnClosedDay.RUN,
+            db_default=OnClosedDay.RUN.value,
+            help_text=_("A day that moves keeps its time of day."),
+        ),
+        section=Section.WHEN,
+        row="closed",
+        schedule=True,
+        times=True,
+        fired=True,
+    )
+    shift_limit_days = declare(
+        models.PositiveSmallIntegerField(
+            _("move by at most (days)"),
+            default=10,
+            db_default=10,
+            help_text=_("If no day is open within it, the time is skipped. 1 to 31 days."),
+        ),
+        section=Section.WHEN,
+        row="closed",
+        bounds=(1, 31),
+        schedule=True,
+        times=True,
+        fired=True,
+    )
+    keep_month = declare(
+        models.BooleanField(
+            _("stay within the month"),
+            default=False,
+            db_default=False,
+            help_text=_("A move that would leave the month goes the other way."),
+        ),
+        section=Section.WHEN,
+        row="counted",
+        schedule=True,
+        times=True,
+        fired=True,
+    )
+    shift_open_days = declare(
+        models.SmallIntegerField(
+            _("then count open days"),
+            default=0,
+            db_default=0,
+            help_text=_("So many open days later, or earlier with a minus, such as 5 after a closing date. -20 to 20."),
+        ),
+        section=Section.WHEN,
+        row="counted",
+        bounds=(-20, 20),
+        schedule=True,
+        times=True,
+        fired=True,
     )
     jitter_seconds = declare(
         models.PositiveIntegerField(

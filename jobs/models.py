@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import datetime as dt
 import uuid
-from typing import ClassVar, Self
+from functools import cache, lru_cache
+from typing import Any, ClassVar, Self
+from zoneinfo import ZoneInfo
 
 from django.conf import settings
 from django.db import models
@@ -12,9 +14,11 @@ from django.db.models import F, Q
 from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 
-from jobs.field_traits import choice_constraints, range_constraints
+from calendars.business_days import BusinessDays
+from calendars.models import business_days
+from jobs.field_traits import choice_constraints, names, range_constraints
 from jobs.fields import JobSettings
-from jobs.schedules.schedule import Schedule, schedule_of
+from jobs.schedules.schedule import ClosedDayRule, CronError, Schedule, schedule_of
 from jobs.targets import kinds
 from jobs.targets.kinds import Target
 
@@ -22,9 +26,50 @@ from jobs.targets.kinds import Target
 ENDING_SOON = dt.timedelta(days=30)
 
 
-def today() -> dt.date:
-    """The current day in the scheduler's zone."""
-    return timezone.now().astimezone(settings.SCHEDULER_ZONE).date()
+@cache
+def schedule_columns() -> tuple[str, ...]:
+    """The columns from which `schedule_from` makes a schedule. Jobs with the same values fire together."""
+    found = list(names(having="times"))
+    found.insert(found.index("calendar") + 1, "calendar__version")
+    return tuple(found)
+
+
+def today(zone: ZoneInfo | None = None) -> dt.date:
+    """The current day in a zone, by default in the scheduler's."""
+    return timezone.now().astimezone(zone or settings.SCHEDULER_ZONE).date()
+
+
+def schedule_of_days(job: Job, days: BusinessDays) -> Schedule:
+    """A job's schedule with other days for its calendar. Raises `CronError` with the reason."""
+    rule = ClosedDayRule(job.on_closed_day, job.shift_limit_days, job.keep_month, job.shift_open_days)
+    return schedule_of(job.cron_expression, job.zone, days, rule)
+
+
+@lru_cache(maxsize=1_000)
+def zone_named(name: str) -> ZoneInfo:
+    """A time zone (IANA); '' is the scheduler's. Raises `CronError` for an unknown one."""
+    try:
+        return ZoneInfo(name) if name else settings.SCHEDULER_ZONE
+    except (KeyError, ValueError, OSError) as exc:
+        raise CronError(f"The time zone '{name[:60]}' is unknown: write such as Asia/Tokyo or Europe/Berlin.") from exc
+
+
+def schedule_from(
+    expression: str,
+    time_zone: str = "",
+    calendar: uuid.UUID | None = None,
+    version: int | None = None,
+    on_closed_day: str = "run",
+    limit_days: int = 10,
+    keep_month: bool = False,
+    open_days: int = 0,
+) -> Schedule:
+    """The schedule of the values of `schedule_columns`. Raises `CronError` with the reason."""
+    zone = zone_named(time_zone)
+    if calendar is None:
+        return schedule_of(expression, zone)
+    rule = ClosedDayRule(on_closed_day, limit_days, keep_month, open_days)
+    return schedule_of(expression, zone, business_days(calendar, version or 0), rule)
 
 
 class JobQuerySet(models.QuerySet["Job"]):
@@ -42,8 +87,14 @@ class JobQuerySet(models.QuerySet["Job"]):
         return self.active().filter(end_date__range=(today(), today() + ENDING_SOON))
 
     def expired(self) -> Self:
-        """Jobs whose end date has passed (in the scheduler's zone)."""
-        return self.filter(end_date__lt=today())
+        """Jobs whose end date has passed in their zone."""
+        ended = Q(time_zone="", end_date__lt=today())
+        for name in set(self.exclude(time_zone="").order_by().values_list("time_zone", flat=True)):
+            try:
+                ended |= Q(time_zone=name, end_date__lt=today(zone_named(name)))
+            except CronError:
+                continue
+        return self.filter(ended)
 
 
 _Manager = models.Manager.from_queryset(JobQuerySet)
@@ -99,6 +150,12 @@ class Job(JobSettings):
     created_at = models.DateTimeField(_("created at"), default=timezone.now, editable=False)
     updated_at = models.DateTimeField(_("updated at"), auto_now=True)
 
+    skipped_run_at = models.DateTimeField(
+        _("skipped run"),
+        null=True,
+        editable=False,
+        help_text=_("The fire time that somebody asked to skip; over once it has passed."),
+    )
     deleted_at = models.DateTimeField(
         _("deleted at"),
         null=True,
@@ -138,7 +195,18 @@ class Job(JobSettings):
     @property
     def schedule(self) -> Schedule:
         """The job's schedule; raises `CronError` if the stored expression is no longer valid."""
-        return schedule_of(self.cron_expression)
+        return schedule_from(*self.schedule_values)
+
+    @property
+    def schedule_values(self) -> tuple[Any, ...]:
+        """The values of `schedule_columns`."""
+        calendar = {"calendar": self.calendar_id, "calendar__version": self.calendar.version if self.calendar else None}
+        return tuple(calendar[name] if name in calendar else getattr(self, name) for name in schedule_columns())
+
+    @property
+    def zone(self) -> ZoneInfo:
+        """The zone in which schedule, start and end date are read. Raises `CronError` for an unknown one."""
+        return zone_named(self.time_zone)
 
     @property
     def target(self) -> Target:
@@ -148,13 +216,16 @@ class Job(JobSettings):
     @property
     def has_ended(self) -> bool:
         """Whether the end date has passed."""
-        return self.end_date < today()
+        return self.end_date < today(self.zone)
 
     def next_fire(self, after: dt.datetime) -> dt.datetime | None:
-        """The first fire time strictly after `after`; None if the job has ended by then."""
-        if not self.is_active:
-            return None
-        return fire_within(self.schedule.next(not_before(after, self.start_date)), self.end_date)
+        """The first fire time strictly after `after`; None if the job is inactive or has ended by then."""
+        return self.fire_after(after) if self.is_active else None
+
+    def fire_after(self, after: dt.datetime) -> dt.datetime | None:
+        """The first fire time strictly after `after` while the job is active; None if it has ended by then."""
+        following = self.schedule.next(not_before(after, self.start_date, self.zone))
+        return fire_within(following, self.end_date, self.zone)
 
     @property
     def jitter(self) -> int:
@@ -164,17 +235,17 @@ class Job(JobSettings):
         return self.pk.int % (self.jitter_seconds + 1) if self.jitter_seconds else 0
 
 
-def not_before(moment: dt.datetime, start_date: dt.date | None) -> dt.datetime:
-    """`moment`, or the last instant before `start_date` in the scheduler's zone if that is later."""
+def not_before(moment: dt.datetime, start_date: dt.date | None, zone: ZoneInfo) -> dt.datetime:
+    """`moment`, or the last instant before `start_date` in a zone if that is later."""
     if start_date is None:
         return moment
-    begin = dt.datetime.combine(start_date, dt.time(), settings.SCHEDULER_ZONE)
+    begin = dt.datetime.combine(start_date, dt.time(), zone)
     return max(moment, begin - dt.timedelta(microseconds=1))
 
 
-def fire_within(moment: dt.datetime, end_date: dt.date) -> dt.datetime | None:
-    """`moment`, or None if its day in the scheduler's zone is after `end_date`."""
-    return moment if moment.astimezone(settings.SCHEDULER_ZONE).date() <= end_date else None
+def fire_within(moment: dt.datetime, end_date: dt.date, zone: ZoneInfo) -> dt.datetime | None:
+    """`moment`, or None if its day in a zone is after `end_date`."""
+    return moment if moment.astimezone(zone).date() <= end_date else None
 
 
 class SpentLink(models.Model):

@@ -22,8 +22,8 @@ from core.api.timestamps import local_iso, utc_ms
 from core.masking import masked, masked_url
 from jobs import services
 from jobs.field_traits import JobField, job_fields
-from jobs.models import Job, fire_within, not_before
-from jobs.schedules.schedule import CronError, schedule_of
+from jobs.models import Job, fire_within, not_before, schedule_columns, schedule_from, zone_named
+from jobs.schedules.schedule import CronError
 from jobs.targets import kinds
 from jobs.transfer.importing import Import
 
@@ -79,7 +79,9 @@ def _writer(field: JobField) -> Callable[[Any], Any] | None:
 
 @cache
 def _shown() -> tuple[_Shown, ...]:
-    """The values that the API shows of a job, except `next_execution_at` and target fields without a column."""
+    """What answers show of a job, and the values from which they make `next_execution_at` and target fields without a
+    column.
+    """
     settings_of_job = [
         _Shown(field.name, field.traits.lookup or field.name, _writer(field))
         for field in job_fields()
@@ -96,6 +98,8 @@ def _shown() -> tuple[_Shown, ...]:
         _Shown("problem", "problem", _or_none),
         _Shown("next_execution_at", "next_run_at"),
         _Shown("target_options", "target_options"),
+        _Shown("calendar_id", "calendar_id"),
+        _Shown("calendar_version", "calendar__version"),
     )
 
 
@@ -148,8 +152,12 @@ def _next_execution_at(shown: dict[str, Any], now: dt.datetime) -> dt.datetime |
     if due is None or due > now:
         return due
     try:
-        after = not_before(now, shown["start_date"])
-        return fire_within(schedule_of(shown["cron_expression"]).next(after), shown["end_date"])
+        zone = zone_named(shown["time_zone"])
+        version = shown["calendar_version"]
+        named = {"calendar": shown["calendar_id"], "calendar__version": version}
+        values: list[Any] = [named.get(column, shown.get(column)) for column in schedule_columns()]
+        schedule = schedule_from(*values)
+        return fire_within(schedule.next(not_before(now, shown["start_date"], zone)), shown["end_date"], zone)
     except CronError:
         return None
 
@@ -218,6 +226,7 @@ class JobSerializer(openapi.Representation[JobRow]):
         now = self.context.get("now") or timezone.now()
         shown = dict(zip(self._keys, job.values, strict=True))
         shown["next_execution_at"] = local_iso(_next_execution_at(shown, now), settings.SCHEDULER_ZONE)
+        del shown["calendar_id"], shown["calendar_version"]
         for key, write in self._writers:
             shown[key] = write(shown[key])
         reader = self.context.get("reader")
@@ -261,6 +270,14 @@ class JobBody(JobChanges):
 @openapi.example("Weekdays at nine", expression="0 9 * * 1-5")
 class ExpressionBody(serializers.Serializer[Any]):
     expression = serializers.CharField(help_text="A cron expression; `cron_expression` is read as well.")
+
+    def get_fields(self) -> dict[str, Any]:
+        times = {
+            field.name: _serializer_field(field, required=False)
+            for field in job_fields()
+            if field.traits.times and field.name != "cron_expression"
+        }
+        return {**super().get_fields(), **times}
 
 
 @openapi.example("Weekdays at nine", expression="0 9 * * 1-5", count=5)

@@ -14,10 +14,12 @@ from django.utils import timezone
 
 from accounts.models import User
 from core.api import payload
-from core.api.errors import Checks, Forbidden, Invalid, NotFound, invalid_field, missing_fields
+from core.api.errors import Checks, Conflict, Forbidden, Invalid, NotFound, invalid_field, missing_fields
 from core.masking import masked, masked_url
 from jobs import change_log, validation
+from jobs.field_traits import names
 from jobs.models import Job, Revision, today
+from jobs.schedules.schedule import Schedule
 from jobs.signals import ChangeKind, JobChange, announce
 from jobs.targets import parsing
 from jobs.targets.kinds import Target, searched_columns
@@ -78,6 +80,31 @@ def set_active(job: Job, active: bool, *, by: User | None) -> Job:
 
 
 @transaction.atomic
+def skip_next_run(job: Job, *, by: User) -> Job:
+    """Skip the next run of a job: its fire time is recorded as skipped. Raises `No next run`."""
+    job = get_job(job.pk, lock=True)
+    require_owner(job, by)
+    if job.next_run_at is None:
+        raise Conflict("No next run", "The job has no next run.")
+    return _set_skipped(job, job.next_run_at)
+
+
+@transaction.atomic
+def run_next_after_all(job: Job, *, by: User) -> Job:
+    """Take back that the next run is skipped."""
+    job = get_job(job.pk, lock=True)
+    require_owner(job, by)
+    return _set_skipped(job, None)
+
+
+def _set_skipped(job: Job, moment: dt.datetime | None) -> Job:
+    Job.objects.filter(pk=job.pk).update(skipped_run_at=moment)
+    job.skipped_run_at = moment
+    Revision.bump(edited=True)
+    return job
+
+
+@transaction.atomic
 def delete_job(job_id: Any, *, by: User) -> Job:
     """Delete a job and its executions. Returns the deleted job's values."""
     # Not locked: transactions that end executions lock these first, and then their jobs.
@@ -135,6 +162,16 @@ def get_job(job_id: Any, *, lock: bool = False) -> Job:
     return job
 
 
+def trial_schedule(expression: Any, data: Mapping[str, Any], *, field: str = "cron_expression") -> Schedule:
+    """The schedule that a job with these fields would have. Raises the contract's error for the first invalid field."""
+    chosen = {name: data[name] for name in names(having="times") if name in data and name != "cron_expression"}
+    job = Job(
+        cron_expression=validation.cron_text(expression, field=field), **validation.policies(chosen, start_before=None)
+    )
+    validation.schedule(job, field=field)
+    return job.schedule
+
+
 def may_touch(job: Job, user: User) -> bool:
     """Whether a user may edit, delete and run a job: admins every job, users their own."""
     return user.is_admin or (user.may_create_jobs and job.created_by_id == user.pk)
@@ -189,7 +226,7 @@ def clean_new(data: Mapping[str, Any], *, by: User | None) -> dict[str, Any]:
     with checks.check():
         values["name"] = validation.name(data["name"])
     with checks.check():
-        values["cron_expression"] = validation.cron(data["cron_expression"])
+        values["cron_expression"] = validation.cron_text(data["cron_expression"])
     with checks.check():
         target = parsing.read_target(data, default_owner=settings.DEFAULT_GITHUB_OWNER)
         if target is None:
@@ -211,6 +248,9 @@ def clean_new(data: Mapping[str, Any], *, by: User | None) -> dict[str, Any]:
     with checks.check():
         if data.get("is_active") is not None:
             values["is_active"] = payload.boolean(data["is_active"], "is_active")
+    with checks.check():
+        if "cron_expression" in values:
+            validation.schedule(Job(**{name: values[name] for name in names(having="times") if name in values}))
     with checks.check():
         if lacking:
             raise lacking
@@ -241,7 +281,7 @@ def clean_changes(job: Job, data: Mapping[str, Any], *, by: User | None) -> dict
             values["name"] = validation.name(data["name"], job=job)
     with checks.check():
         if "cron_expression" in data and data["cron_expression"] != job.cron_expression:
-            values["cron_expression"] = validation.cron(data["cron_expression"])
+            values["cron_expression"] = validation.cron_text(data["cron_expression"])
     with checks.check():
         target = parsing.changed_target(job.target, data, default_owner=settings.DEFAULT_GITHUB_OWNER)
         if target is None:
@@ -265,6 +305,10 @@ def clean_changes(job: Job, data: Mapping[str, Any], *, by: User | None) -> dict
     with checks.check():
         if data.get("is_active") is not None:
             values["is_active"] = payload.boolean(data["is_active"], "is_active")
+    with checks.check():
+        times = names(having="times")
+        if any(name in values and values[name] != getattr(job, name) for name in times):
+            validation.schedule(Job(**{name: values.get(name, getattr(job, name)) for name in times}))
     with checks.check():
         if lacking:
             raise lacking

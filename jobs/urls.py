@@ -1,8 +1,11 @@
 from django.urls import path
 
-from jobs import api
+from jobs import api, calendar_api
 
 urlpatterns = [
+    path("calendars", calendar_api.CalendarsView.as_view()),
+    path("calendars/<str:name>", calendar_api.CalendarView.as_view()),
+    path("calendars/<str:name>/closed-days", calendar_api.CalendarYearView.as_view()),
     path("jobs", api.JobsView.as_view()),
     path("jobs/validate-cron", api.ValidateCronView.as_view()),
     path("jobs/cron-preview", api.CronPreviewView.as_view()),

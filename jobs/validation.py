@@ -13,11 +13,15 @@ from django.conf import settings
 from django.core.exceptions import ValidationError
 from django.core.validators import validate_email
 from django.db import models
+from django.db.models import Q
+from django.utils import timezone
 
+from calendars.models import Calendar
 from core.api import payload
 from core.api.errors import Checks, Invalid, invalid_field
 from jobs.field_traits import JobField, job_fields
-from jobs.models import Job, today
+from jobs.models import Job, today, zone_named
+from jobs.schedules import crontab
 from jobs.schedules.schedule import CronError, schedule_of
 from settings_app.models import GitHubCredential
 from taxonomy.models import GENERAL, Category, PicTeam
@@ -28,6 +32,7 @@ _TURNS = frozenset("\u200e\u200f\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068
 # GitHub takes at most 65,535 characters of inputs.
 _LARGEST_METADATA = 64 * 1024
 _MOST_ADDRESSES = 20
+_BAD_CRON = "Invalid cron expression"
 _MIDNIGHT = re.compile(r"[ T]0?0:00(:00)?$")
 # Finds a label by slug or display name.
 Called: TypeAlias = Callable[[str], L | None]
@@ -59,15 +64,51 @@ def duplicate_name(text: str) -> Invalid:
 
 
 def cron(value: Any, *, field: str = "cron_expression") -> str:
-    """Validate a cron expression that fires at least once; returns it trimmed."""
-    error = "Invalid cron expression"
-    # Japanese input methods write full-width digits and asterisks.
-    text = unicodedata.normalize("NFKC", payload.text(value, field, limit=255, error=error))
+    """Validate a cron expression by itself, without a calendar, that fires at least once; returns it trimmed."""
+    text = cron_text(value, field=field)
     try:
-        schedule_of(text)
+        schedule_of(text).next(timezone.now())
     except CronError as exc:
-        raise invalid_field(field, str(exc), error=error) from exc
+        raise invalid_field(field, str(exc), error=_BAD_CRON) from exc
     return text
+
+
+def cron_text(value: Any, *, field: str = "cron_expression") -> str:
+    """Validate the text of a cron expression, which may need a calendar (`schedule`); returns it trimmed."""
+    # Japanese input methods write full-width digits and asterisks.
+    text = unicodedata.normalize("NFKC", payload.text(value, field, limit=255, error=_BAD_CRON))
+    try:
+        crontab.parse(text)
+    except CronError as exc:
+        raise invalid_field(field, str(exc), error=_BAD_CRON) from exc
+    return text
+
+
+def schedule(job: Job, *, field: str = "cron_expression") -> None:
+    """Check that a job's schedule fires at all, by its expression, zone, calendar and rule for closed days."""
+    try:
+        job.schedule.next(timezone.now())
+    except CronError as exc:
+        raise invalid_field(field, str(exc), error=_BAD_CRON) from exc
+
+
+def time_zone(value: Any) -> str:
+    """Validate an IANA time zone; blank is the scheduler's."""
+    text = payload.text(value, "time_zone", limit=64)
+    try:
+        zone_named(text)
+    except CronError as exc:
+        raise invalid_field("time_zone", str(exc)) from exc
+    return text
+
+
+def calendar(value: Any) -> Calendar | None:
+    """Find a calendar by slug or name; blank is none."""
+    text = payload.text(value, "calendar", limit=100)
+    found = Calendar.objects.filter(Q(slug=text) | Q(name=text)).first() if text else None
+    if text and found is None:
+        raise invalid_field("calendar", f"There is no calendar '{text[:60]}'.")
+    return found
 
 
 def category(value: Any, *, current: Category | None = None, called: Called[Category] | None = None) -> Category:
@@ -199,8 +240,8 @@ def mail(data: Mapping[str, Any], job: Job | None = None) -> dict[str, Any]:
 def policies(data: Mapping[str, Any], *, start_before: dt.date | None) -> dict[str, Any]:
     """Validate the policies that were sent.
 
-    Policies are the declared fields without a rule of their own, `start_date` and `github_credential`. None leaves a
-    policy unchanged, but clears `start_date` and texts.
+    Policies are the declared fields without a rule of their own, `start_date`, `github_credential`, `time_zone` and
+    `calendar`. None leaves a policy unchanged, but clears `start_date`, `calendar` and texts.
     """
     values: dict[str, Any] = {}
     checks = Checks()
@@ -215,6 +256,12 @@ def policies(data: Mapping[str, Any], *, start_before: dt.date | None) -> dict[s
         if "github_credential" in data:
             name = payload.text(data["github_credential"], "github_credential", limit=100)
             values["github_credential"] = _credential(name) if name else None
+    with checks.check():
+        if "time_zone" in data:
+            values["time_zone"] = time_zone(data["time_zone"])
+    with checks.check():
+        if "calendar" in data:
+            values["calendar"] = calendar(data["calendar"])
     checks.finish()
     return values
 

@@ -14,7 +14,7 @@ from apscheduler.jobstores.memory import MemoryJobStore
 from apscheduler.schedulers.background import BackgroundScheduler
 from apscheduler.triggers.base import BaseTrigger
 
-from jobs.schedules.schedule import Schedule, schedule_of
+from jobs.schedules.schedule import Schedule
 
 
 class ScheduleTrigger(BaseTrigger):  # type: ignore[misc]
@@ -29,7 +29,7 @@ class ScheduleTrigger(BaseTrigger):  # type: ignore[misc]
         return self.schedule.next(max(previous_fire_time or now, now))
 
     def __str__(self) -> str:
-        return self.schedule.expression
+        return self.schedule.key
 
 
 class FiringExecutor(BaseExecutor):  # type: ignore[misc]
@@ -59,7 +59,7 @@ class Clock:
         self._scheduler = BackgroundScheduler(
             jobstores={"default": MemoryJobStore()}, executors={"default": FiringExecutor(due)}, timezone=dt.UTC
         )
-        self._held: set[str] = set()
+        self._held: dict[str, Schedule] = {}
 
     def start(self) -> None:
         self._scheduler.start()
@@ -72,25 +72,24 @@ class Clock:
 
     def hold(self, schedules: Iterable[Schedule]) -> tuple[int, int]:
         """Make the entries equal `schedules`; returns how many were added and removed."""
-        wanted = {schedule.expression: schedule for schedule in schedules}
-        added, removed = wanted.keys() - self._held, self._held - wanted.keys()
+        wanted = {schedule.key: schedule for schedule in schedules}
+        added, removed = wanted.keys() - self._held.keys(), self._held.keys() - wanted.keys()
         if added or removed:
             # While paused, APScheduler does not search all entries at each addition.
             self._scheduler.pause()
-            for expression in removed:
-                self._scheduler.remove_job(expression)
-            for expression in added:
+            for key in removed:
+                self._scheduler.remove_job(key)
+            for key in added:
                 self._scheduler.add_job(
-                    wake, ScheduleTrigger(wanted[expression]), id=expression, coalesce=True, misfire_grace_time=None
+                    wake, ScheduleTrigger(wanted[key]), id=key, coalesce=True, misfire_grace_time=None
                 )
             self._scheduler.resume()
-            self._held = set(wanted)
+            self._held = wanted
         return len(added), len(removed)
 
     def add(self, schedules: Iterable[Schedule]) -> None:
         """Add schedules."""
-        held = {expression: schedule_of(expression) for expression in self._held}
-        self.hold([*held.values(), *schedules])
+        self.hold([*self._held.values(), *schedules])
 
     def admit_waiting(self) -> None:
         """Check the time now: a change of the system clock does not end a sleep."""

@@ -10,12 +10,15 @@ from django.conf import settings
 from django.utils import timezone
 
 from audit.models import ChangeRecord
+from calendars.models import Calendar
 from core.api.errors import invalid_field
 from core.api.timestamps import local_iso, utc_ms
 from executions.models import Execution, Status
-from jobs.models import Job, fire_within, not_before
-from jobs.schedules.schedule import CronError, Schedule, schedule_of
+from jobs.models import Job, schedule_from
+from jobs.schedules.schedule import CronError, Schedule
 from scheduler.models import Leadership, LeaderTerm
+from windows.cover import Cover
+from windows.models import Effect
 
 _MINUTE = dt.timedelta(minutes=1)
 _WORDS = {
@@ -37,10 +40,7 @@ class InForce:
     start_date: dt.date | None
     end_date: dt.date
     since: ChangeRecord | None
-
-    @property
-    def schedule(self) -> Schedule:
-        return schedule_of(self.expression)
+    schedule: Schedule
 
 
 @dataclass(frozen=True)
@@ -60,7 +60,7 @@ def explain(job: Job, at: dt.datetime) -> Explanation:
     """Explain the minute of `at` (aware).
 
     Answers: success, failed, running, queued, cancelled, skipped, missed (an execution is on record); did_not_exist,
-    paused, expired, not_started, not_scheduled, no_leader, due, not_recorded, will_run, unusable.
+    paused, expired, not_started, not_scheduled, closed_day, window, no_leader, due, not_recorded, will_run, unusable.
     """
     at = at.astimezone(dt.UTC).replace(second=0, microsecond=0)
     execution = Execution.objects.filter(job=job, scheduled_for=at).first()
@@ -68,13 +68,14 @@ def explain(job: Job, at: dt.datetime) -> Explanation:
         return _of_execution(execution, at)
     if at + _MINUTE <= job.created_at:
         return Explanation(at, "did_not_exist", "The job did not exist yet.", {"created_at": utc_ms(job.created_at)})
-    force = in_force(job, at)
-    facts: dict[str, Any] = {
-        "cron_expression": force.expression,
-        "end_date": force.end_date.isoformat(),
-        "in_force_since": utc_ms(force.since.at) if force.since else None,
-    }
+    facts: dict[str, Any] = {}
     try:
+        force = in_force(job, at)
+        facts |= {
+            "cron_expression": force.expression,
+            "end_date": force.end_date.isoformat(),
+            "in_force_since": utc_ms(force.since.at) if force.since else None,
+        }
         return _unrecorded(job, at, force, facts)
     except CronError as exc:
         return Explanation(at, "unusable", f"The schedule cannot be used: {exc}", facts)
@@ -99,10 +100,27 @@ def in_force(job: Job, at: dt.datetime) -> InForce:
     record = ChangeRecord.objects.filter(subject_id=job.pk, at__lte=at).order_by("-at", "-id").first()
     later = ChangeRecord.objects.filter(subject_id=job.pk, at__gt=at).exists()
     if record is None or not later:
-        return InForce(job.cron_expression, job.is_active, job.start_date, job.end_date, record)
+        return InForce(job.cron_expression, job.is_active, job.start_date, job.end_date, record, job.schedule)
     kept = record.schedule or {}
     start = dt.date.fromisoformat(kept["start_date"]) if kept["start_date"] else None
-    return InForce(kept["cron_expression"], kept["is_active"], start, dt.date.fromisoformat(kept["end_date"]), record)
+    expression, end = kept["cron_expression"], dt.date.fromisoformat(kept["end_date"])
+    return InForce(expression, kept["is_active"], start, end, record, _schedule_of_record(kept))
+
+
+def _schedule_of_record(kept: dict[str, Any]) -> Schedule:
+    """The schedule of a change record, with the calendar's days of today; records of before had none."""
+    name = kept.get("calendar")
+    calendar = Calendar.objects.filter(name=name).first() if name else None
+    return schedule_from(
+        kept["cron_expression"],
+        kept.get("time_zone", ""),
+        calendar.pk if calendar else None,
+        calendar.version if calendar else None,
+        kept.get("on_closed_day", "run"),
+        kept.get("shift_limit_days", 10),
+        kept.get("keep_month", False),
+        kept.get("shift_open_days", 0),
+    )
 
 
 def _of_execution(execution: Execution, at: dt.datetime) -> Explanation:
@@ -115,13 +133,15 @@ def _of_execution(execution: Execution, at: dt.datetime) -> Explanation:
         "late_by_seconds": round((execution.started_at - at).total_seconds(), 3),
     }
     words = _WORDS.get(status, f"It {status.value}: {execution.error_message}")
+    if status == Status.QUEUED and execution.error_message:
+        words = f"It is {execution.error_message}"
     if status in {Status.SKIPPED, Status.MISSED}:
         words = f"It was {execution.error_message}"
     return Explanation(at, status.value, words, facts)
 
 
 def _unrecorded(job: Job, at: dt.datetime, force: InForce, facts: dict[str, Any]) -> Explanation:
-    day = at.astimezone(settings.SCHEDULER_ZONE).date()
+    day = at.astimezone(force.schedule.zone).date()
     if day > force.end_date:
         return Explanation(at, "expired", f"Its end date {force.end_date} had passed.", facts)
     if force.start_date and day < force.start_date:
@@ -130,6 +150,9 @@ def _unrecorded(job: Job, at: dt.datetime, force: InForce, facts: dict[str, Any]
         return _paused(at, force, facts)
     following = force.schedule.next(at - _MINUTE)
     if following != at:
+        closed = _closed_day(at, force.schedule, facts)
+        if closed:
+            return closed
         facts |= {
             "previous_fire_time": local_iso(force.schedule.previous(at), settings.SCHEDULER_ZONE),
             "next_fire_time": local_iso(following, settings.SCHEDULER_ZONE),
@@ -151,9 +174,32 @@ def _paused(at: dt.datetime, force: InForce, facts: dict[str, Any]) -> Explanati
     return Explanation(at, "paused", f"It was paused, by {by}, since {since}.", {**facts, "paused_by": by})
 
 
+def _closed_day(at: dt.datetime, schedule: Schedule, facts: dict[str, Any]) -> Explanation | None:
+    """Why a nominal time does not run; None if the schedule does not name it."""
+    found = schedule.move_of(at)
+    if found is None:
+        return None
+    why = schedule.closed_reason(found)
+    facts["closed_day"] = {"date": found.nominal.isoformat(), "label": found.closed_because}
+    if found.day is None:
+        return Explanation(at, "closed_day", f"It was skipped: {why}.", facts)
+    facts["shifted_to"] = found.day.isoformat()
+    return Explanation(at, "closed_day", f"It moved to {found.day}: {why}.", facts)
+
+
 def _future(job: Job, at: dt.datetime, now: dt.datetime, facts: dict[str, Any]) -> Explanation:
-    following = fire_within(job.schedule.next(not_before(now, job.start_date)), job.end_date)
+    following = job.next_fire(now)
+    nominal = job.schedule.nominal_for(at)
+    if nominal:
+        facts["shifted_from"] = local_iso(nominal, settings.SCHEDULER_ZONE)
     facts |= {"next_fire_time": local_iso(following, settings.SCHEDULER_ZONE), "leader": Leadership.current().is_live}
+    if at == job.skipped_run_at:
+        return Explanation(at, "window", "It will be skipped, as somebody asked.", facts)
+    inside = Cover.now().inside(job, at)
+    if inside:
+        facts["window"] = {"id": str(inside.window.pk), "name": inside.window.name, "effect": inside.window.effect}
+        verb = "held" if inside.window.effect == Effect.HOLD else "skipped"
+        return Explanation(at, "window", f"It will be {verb}: window {inside.window.name}.", facts)
     return Explanation(at, "will_run", "It will run, if nothing is changed and a scheduler leads.", facts)
 
 

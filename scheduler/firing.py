@@ -16,11 +16,11 @@ from django.utils import timezone
 from uuid_utils.compat import uuid7
 
 from core.db.executemany import insert_new
-from executions import backends
+from executions import backends, holds
 from executions.delivery.carry_out import Teams, delivery_of, read_teams
 from executions.delivery.start_deadline import start_deadline
 from executions.delivery.state import Delivery
-from executions.models import OPEN, Execution, Status, TriggerType
+from executions.models import OPEN, Execution, Hold, Status, TriggerType
 from executions.recording import queue_outcomes
 from executions.statistics import rollups
 from executions.statistics.rollups import Ended
@@ -31,15 +31,18 @@ from jobs.models import Job, Revision
 from notifications.routing import notify_unschedulable
 from scheduler.leadership import Leader
 from scheduler.policies import Planned, plan
+from windows.cover import Cover, Inside
 
 log = logging.getLogger("cronsched.firing")
 CHUNK = 500
+# A late fire time is judged by the windows of its own time.
+_WINDOWS_BEFORE = dt.timedelta(days=1)
 
 
 @cache
 def _read() -> tuple[str, ...]:
     """The columns of a job that firing reads."""
-    return (*names(having="fired"), "next_run_at")
+    return (*names(having="fired"), "category", "calendar__version", "next_run_at", "skipped_run_at")
 
 
 def fire(leader: Leader, over: threading.Event | None = None) -> None:
@@ -66,6 +69,7 @@ def start_queued(leader: Leader, teams: Teams) -> int:
     """Start queued executions of jobs that have none running; returns how many."""
     running = Execution.objects.filter(job=OuterRef("job"), status=Status.RUNNING)
     waiting = Execution.objects.filter(~Exists(running), status=Status.QUEUED).order_by("started_at")
+    waiting = waiting.exclude(hold__until__gt=timezone.now())
     if not waiting.exists():
         return 0
     now, worker_id = timezone.now(), backends.new_worker_id()
@@ -77,6 +81,7 @@ def start_queued(leader: Leader, teams: Teams) -> int:
         Execution.objects.filter(pk__in=[execution.pk for execution in chosen], status=Status.QUEUED).update(
             status=Status.RUNNING, started_at=now, worker_id=worker_id
         )
+        Hold.objects.filter(pk__in=[execution.pk for execution in chosen]).delete()
         Job.objects.filter(pk__in=[execution.job_id for execution in chosen]).update(
             last_execution_at=now, last_status=Status.RUNNING
         )
@@ -92,7 +97,8 @@ def _due_jobs(now: dt.datetime) -> list[Job]:
     changes the revision, which wakes the leader. A row that cannot be read (edited by hand) is suspended and does not
     stop the others.
     """
-    due = Job.objects.due(now).select_for_update(of=("self",), skip_locked=True).only(*_read())[:CHUNK]
+    due = Job.objects.due(now).select_related("calendar")
+    due = due.select_for_update(of=("self",), skip_locked=True).only(*_read())[:CHUNK]
     try:
         return list(due)
     except (DatabaseError, InterfaceError):
@@ -102,7 +108,7 @@ def _due_jobs(now: dt.datetime) -> list[Job]:
     jobs = []
     for pk, name in list(Job.objects.due(now).values_list("pk", "name")[:CHUNK]):
         try:
-            jobs.append(Job.objects.only(*_read()).get(pk=pk))
+            jobs.append(Job.objects.select_related("calendar").only(*_read()).get(pk=pk))
         except (ValueError, TypeError) as exc:
             _put_aside(pk, name, f"what is stored cannot be read: {exc}")
     return jobs
@@ -121,10 +127,13 @@ def _fire_chunk(jobs: list[Job], now: dt.datetime, teams: Teams) -> list[Deliver
     rows: list[Row] = []
     by_next: defaultdict[dt.datetime | None, list[Job]] = defaultdict(list)
     under_way = _open_statuses(jobs)
+    cover = Cover.since(now - _WINDOWS_BEFORE)
+    held: dict[UUID, Inside] = {}
     for job in jobs:
         try:
-            planned = plan(job, now, under_way.get(job.pk, frozenset()))
+            planned = plan(job, now, under_way.get(job.pk, frozenset()), cover)
             new = [Row.of(job, one, now, worker_id) for one in planned.executions]
+            kept = {row.id: one.inside for row, one in zip(new, planned.executions, strict=True) if one.inside}
             starting = {
                 row.id: delivery_of(
                     job,
@@ -146,12 +155,11 @@ def _fire_chunk(jobs: list[Job], now: dt.datetime, teams: Teams) -> list[Deliver
         by_next[planned.following].append(job)
         rows += new
         deliveries |= starting
-    stored = _insert(rows)
-    rollups.count(
-        Ended(row.job, row.execution_type, row.started_at, Status(row.status), None)
-        for row in rows
-        if row.id in stored and row.status not in OPEN
-    )
+        held |= kept
+    stored = store(rows)
+    if held:
+        holding = {pk: inside for pk, inside in held.items() if pk in stored}
+        holds.hold(holding, {row.id: row.job for row in rows if row.id in holding})
     ran = [delivery for execution_id, delivery in deliveries.items() if execution_id in stored]
     _advance(by_next, now, {delivery.job_id for delivery in ran})
     asking = {job.pk for job in jobs if job.notify_on_missed}
@@ -180,6 +188,7 @@ class Row(NamedTuple):
     status: str
     trigger_type: str
     scheduled_for: dt.datetime
+    nominal_for: dt.datetime | None
     started_at: dt.datetime
     completed_at: dt.datetime | None
     execution_type: str
@@ -200,6 +209,7 @@ class Row(NamedTuple):
             planned.status.value,
             TriggerType.SCHEDULED.value,
             planned.moment,
+            job.schedule.nominal_for(planned.moment),
             at,
             None if is_open else at,
             target.kind,
@@ -209,6 +219,19 @@ class Row(NamedTuple):
             "",
             [],
         )
+
+
+def store(rows: list[Row]) -> set[UUID]:
+    """Insert executions, except for fire times that already have one, and count those that have ended; returns the ids
+    of the inserted rows.
+    """
+    stored = _insert(rows)
+    rollups.count(
+        Ended(row.job, row.execution_type, row.started_at, Status(row.status), None)
+        for row in rows
+        if row.id in stored and row.status not in OPEN
+    )
+    return stored
 
 
 def _insert(rows: list[Row]) -> set[UUID]:

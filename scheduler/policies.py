@@ -8,22 +8,23 @@ import datetime as dt
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
-from django.conf import settings
-
 from executions.models import Status
 from jobs.fields import MisfirePolicy, OverlapPolicy
-from jobs.models import Job, fire_within, not_before
+from jobs.models import Job
+from windows.cover import Cover, Inside
+from windows.models import Effect
 
 # Of many missed fire times, only the latest ones are run or recorded individually.
 MOST_MOMENTS = 100
 
 
 class Planned(NamedTuple):
-    """A fire time, and the initial status of its execution."""
+    """A fire time, and the initial status of its execution. `inside`: the window that holds it."""
 
     moment: dt.datetime
     status: Status
     reason: str = ""
+    inside: Inside | None = None
 
 
 @dataclass
@@ -34,8 +35,9 @@ class Plan:
     following: dt.datetime | None = None
 
 
-def plan(job: Job, now: dt.datetime, open_statuses: frozenset[str]) -> Plan:
-    """Decide about the fire times from `job.next_run_at` to `now`.
+def plan(job: Job, now: dt.datetime, open_statuses: frozenset[str], cover: Cover) -> Plan:
+    """Decide about the fire times from `job.next_run_at` to `now`: by the misfire policy, then by the windows, then by
+    the overlap policy.
 
     `open_statuses` are the statuses of the job's open executions. Raises `CronError` for an invalid schedule.
     """
@@ -47,16 +49,17 @@ def plan(job: Job, now: dt.datetime, open_statuses: frozenset[str]) -> Plan:
         f"{job.misfire_policy}; {count} missed)"
     )
     executions = [Planned(moment, Status.MISSED, why) for moment in missed]
+    run, kept = _by_windows(job, run, cover)
+    executions += kept
     executions += _by_overlap_policy(job, run, open_statuses)
-    after = not_before(max(now, moments[-1]), job.start_date)
-    return Plan(executions, fire_within(job.schedule.next(after), job.end_date))
+    return Plan(executions, job.fire_after(max(now, moments[-1])))
 
 
 def _moments(job: Job, now: dt.datetime) -> tuple[list[dt.datetime], bool]:
     """The due fire times in order, at most the latest `MOST_MOMENTS`, and whether there were more."""
     first = job.next_run_at
     assert first is not None
-    last = min(now, dt.datetime.combine(job.end_date, dt.time.max, settings.SCHEDULER_ZONE))
+    last = min(now, dt.datetime.combine(job.end_date, dt.time.max, job.zone))
     if job.schedule.next(first) > last:
         return [first], False
     found: list[dt.datetime] = []
@@ -80,6 +83,26 @@ def _by_misfire_policy(
     if job.misfire_policy == MisfirePolicy.SKIP or in_time:
         return in_time, late
     return late[-1:], late[:-1]
+
+
+def _by_windows(job: Job, run: list[dt.datetime], cover: Cover) -> tuple[list[dt.datetime], list[Planned]]:
+    """The fire times that run, and those that windows or a person skip or hold: of the held ones the latest waits."""
+    if not cover and job.skipped_run_at is None:
+        return run, []
+    free: list[dt.datetime] = []
+    kept: list[Planned] = []
+    for moment in run:
+        inside = cover.inside(job, moment)
+        if moment == job.skipped_run_at:
+            kept.append(Planned(moment, Status.SKIPPED, "skipped: this run was to be skipped"))
+        elif inside is None:
+            free.append(moment)
+        elif inside.window.effect == Effect.HOLD:
+            kept = [one._replace(status=Status.SKIPPED, inside=None) if one.inside else one for one in kept]
+            kept.append(Planned(moment, Status.QUEUED, f"held: window {inside.window.name}", inside))
+        else:
+            kept.append(Planned(moment, Status.SKIPPED, f"skipped: window {inside.window.name}"))
+    return free, kept
 
 
 def _by_overlap_policy(job: Job, run: list[dt.datetime], open_statuses: frozenset[str]) -> list[Planned]:

@@ -14,6 +14,7 @@ from django.db import DatabaseError, InterfaceError, close_old_connections, conn
 from django.utils import timezone
 
 from core.runtime import heartbeat
+from executions import holds
 from executions.backends import new_worker_id, shut_down
 from executions.batches import start_due
 from executions.celery_backend.dispatch import Unclaimed
@@ -24,6 +25,7 @@ from notifications.outbox import send_due
 from notifications.outcomes import notify_pending
 from scheduler import chores
 from scheduler.clock import Clock
+from scheduler.closed_days import ClosedDays
 from scheduler.firing import fire
 from scheduler.leadership import Leader, LeaderLock, NotLeading, configured_lock
 from scheduler.models import Resync
@@ -45,6 +47,8 @@ _MAILING_SECONDS = 1.0
 _NOTIFYING_SECONDS = 5.0
 _FOLLOWING_SECONDS = 1.0
 _BATCH_SECONDS = 1.0
+_CLOSED_SECONDS = 5.0
+_HELD_SECONDS = 1.0
 # Messages are claimed before they are sent, so that the next leader does not send them again.
 _OTHERS_STOP_SECONDS = 0.5
 
@@ -103,6 +107,7 @@ class Term:
         self._due = threading.Event()
         self._clock = Clock(self._due)
         self._reconciler = Reconciler(self._clock)
+        self._closed_days = ClosedDays(leader)
         self._last_resync_at = timezone.now()
         self._next_full = 0.0
         self._next_beat = 0.0
@@ -144,6 +149,8 @@ class Term:
                 for channel in SENDERS
             ),
             ("batches", partial(self._repeat, start_due, _BATCH_SECONDS, "batches could not be started")),
+            ("closed days", partial(self._repeat, self._closed_days.record, _CLOSED_SECONDS, "closed days failed")),
+            ("held", partial(self._repeat, self._release, _HELD_SECONDS, "held executions could not be released")),
             ("follow runs", self._follow_runs),
             ("chores", self._keep_chores),
         ]
@@ -250,6 +257,11 @@ class Term:
                 log.warning("%s, trying again: %s", failure, exc, exc_info=not _is_database(exc))
                 connection.close()
         connection.close()
+
+    def _release(self) -> None:
+        """Wake the firing thread, which starts queued executions, when the window of one has ended."""
+        if holds.are_due():
+            self._due.set()
 
     def _follow_runs(self) -> None:
         follower = RunFollower()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import datetime as dt
 import logging
+from collections import Counter
 from collections.abc import Iterable
 from dataclasses import asdict, dataclass
 from typing import Any
@@ -12,8 +13,8 @@ from django.db.models import Count
 from django.utils import timezone
 
 from core.api.timestamps import utc_ms
-from jobs.models import Job, Revision
-from jobs.schedules.schedule import CronError, Schedule, schedule_of
+from jobs.models import Job, Revision, schedule_columns, schedule_from
+from jobs.schedules.schedule import CronError, Schedule
 from jobs.services import pause_expired
 from notifications.routing import notify_unschedulable
 from scheduler.clock import Clock
@@ -60,7 +61,7 @@ class Reconciler:
             return False
         if seen[1] != self._seen[1]:
             edited = Job.objects.active().filter(updated_at__gte=self._looked_at - _CLOCKS_DIFFER_BY).order_by()
-            schedules, _ = _usable(edited.values_list("cron_expression").annotate(jobs=Count("id")))
+            schedules, _ = _usable(edited.values_list(*schedule_columns()).annotate(jobs=Count("id")))
             self._clock.add(schedules)
             self._looked_at = now
         self._seen = seen
@@ -73,9 +74,9 @@ class Reconciler:
         paused = pause_expired()
         repair()
         before = dict(self._jobs_on)
-        in_use = Job.objects.active().order_by().values_list("cron_expression").annotate(jobs=Count("id"))
+        in_use = list(Job.objects.active().order_by().values_list(*schedule_columns()).annotate(jobs=Count("id")))
         schedules, self._jobs_on = _usable(in_use)
-        invalid = sum(count for _, count in in_use) - sum(self._jobs_on.values())
+        invalid = sum(row[-1] for row in in_use) - sum(self._jobs_on.values())
         _, orphaned = self._clock.hold(schedules)
         self._seen, self._looked_at = seen, ran_at
         now = self._jobs_on
@@ -93,15 +94,18 @@ class Reconciler:
         )
 
 
-def _usable(expressions: Iterable[tuple[str, int]]) -> tuple[list[Schedule], dict[str, int]]:
-    """The schedules of valid expressions, and the number of jobs of each."""
-    schedules, counts = [], {}
-    for expression, count in expressions:
+def _usable(rows: Iterable[tuple[Any, ...]]) -> tuple[list[Schedule], dict[str, int]]:
+    """The schedules of valid values, and the number of jobs of each by its key."""
+    schedules: list[Schedule] = []
+    counts: Counter[str] = Counter()
+    for *values, count in rows:
         try:
-            schedules.append(schedule_of(expression))
-            counts[expression] = count
+            schedule = schedule_from(*values)
         except CronError as exc:
-            log.warning("%d active jobs have the unusable schedule %r: %s", count, expression, exc)
+            log.warning("%d active jobs have the unusable schedule %r: %s", count, values[0], exc)
+        else:
+            schedules.append(schedule)
+            counts[schedule.key] += count
     return schedules, counts
 
 

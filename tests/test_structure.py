@@ -21,7 +21,9 @@ APPS = (
     "notifications",
     "scheduler",
     "settings_app",
+    "calendars",
     "taxonomy",
+    "windows",
 )
 PAGES = re.compile(r"""["'](admin:(?!index|login|logout)\w|console/|admin/(?!base|index)\w+/)""")
 

@@ -111,6 +111,7 @@ class JobForm(forms.ModelForm[Job]):
             if chosen and kind.short_name != chosen:
                 data.update(dict.fromkeys([one.name for one in kind.fields], ""))
         data["github_credential"] = data["github_credential"].name if data.get("github_credential") else ""
+        data["calendar"] = data["calendar"].slug if data.get("calendar") else ""
         data["category"], data["pic_team"] = data["category"].slug, data["pic_team"].slug
         data["end_date"] = data["end_date"].isoformat()
         data["start_date"] = data["start_date"].isoformat() if data["start_date"] else None

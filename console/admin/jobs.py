@@ -14,6 +14,7 @@ from django.http import Http404, HttpRequest, HttpResponse, HttpResponseBase, Ht
 from django.shortcuts import render
 from django.template.response import TemplateResponse
 from django.urls import path, reverse
+from django.utils import timezone
 from django.utils.text import capfirst
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
@@ -28,7 +29,7 @@ from console.admin.forms import JobForm, form_fields
 from console.admin.lists import ConsoleChangeList, ExactPaginator
 from console.admin.sections import job_sections, option_fields
 from console.pages import job as job_page
-from console.pages import job_form
+from console.pages import job_form, windows
 from console.situations import condition
 from core.admin import ProductAdmin, ReadOnlyAdmin
 from core.api.errors import DomainError
@@ -40,6 +41,7 @@ from jobs.models import Job, Revision, today
 from jobs.targets.kinds import searched_columns
 from notifications.alert_rules import acknowledge
 from settings_app.services import columns_of
+from windows.services import pause_job
 
 _RUNS = 20
 
@@ -117,7 +119,7 @@ class JobAdmin(ProductAdmin):
     )
     linked_lookups = frozenset({"cron_expression", "last_status__exact", "created_by__id__exact", "is_active__exact"})
     search_help_text = gettext_lazy("Name, URL, repository, workflow or team")
-    list_select_related = ("pic_team", "category")
+    list_select_related = ("pic_team", "category", "calendar")
     readonly_fields = ("next_run_at", "problem", "last_execution_at", "created_by", "created_at", "updated_at")
     actions: Any = actions.ALL
     # The tabs tell the number of all jobs.
@@ -196,6 +198,9 @@ class JobAdmin(ProductAdmin):
             path("<path:job_id>/enable/", site.admin_view(self.enable), name="jobs_job_enable"),
             path("<path:job_id>/disable/", site.admin_view(self.disable), name="jobs_job_disable"),
             path("<path:job_id>/acknowledge/", site.admin_view(self.acknowledge), name="jobs_job_acknowledge"),
+            path("<path:job_id>/pause/", site.admin_view(self.pause), name="jobs_job_pause"),
+            path("<path:job_id>/skip/", site.admin_view(self.skip_next), name="jobs_job_skip"),
+            path("<path:job_id>/unskip/", site.admin_view(self.run_next), name="jobs_job_unskip"),
             path("<path:job_id>/run/", site.admin_view(self.run), name="jobs_job_run"),
             path("<uuid:job_id>/live/", site.admin_view(conditional_page(self.live)), name="jobs_job_live"),
             path("<uuid:job_id>/", site.admin_view(self.view), name="jobs_job_view"),
@@ -302,6 +307,35 @@ class JobAdmin(ProductAdmin):
 
         return self._act(request, job_id, act)
 
+    def pause(self, request: HttpRequest, job_id: str) -> HttpResponseBase:
+        """Pause one job until a time that was chosen by one click."""
+
+        def act(job: Job, user: Any) -> str:
+            end = windows.until(request.POST.get("for", ""), timezone.now())
+            pause_job(job, end, "", by=user)
+            local = timezone.localtime(end)
+            return _("%(name)s is paused until %(time)s.") % {"name": job.name, "time": f"{local:%Y-%m-%d %H:%M}"}
+
+        return self._act(request, job_id, act)
+
+    def skip_next(self, request: HttpRequest, job_id: str) -> HttpResponseBase:
+        """Skip the next run of one job."""
+
+        def act(job: Job, user: Any) -> str:
+            services.skip_next_run(job, by=user)
+            return _("The next run of %(name)s is skipped.") % {"name": job.name}
+
+        return self._act(request, job_id, act)
+
+    def run_next(self, request: HttpRequest, job_id: str) -> HttpResponseBase:
+        """Take back that the next run of one job is skipped."""
+
+        def act(job: Job, user: Any) -> str:
+            services.run_next_after_all(job, by=user)
+            return _("The next run of %(name)s runs after all.") % {"name": job.name}
+
+        return self._act(request, job_id, act)
+
     def acknowledge(self, request: HttpRequest, job_id: str) -> HttpResponseBase:
         """Acknowledge a failing job: no reminders until it has recovered."""
 
@@ -319,7 +353,8 @@ class JobAdmin(ProductAdmin):
             job = services.get_job(job_id)
             if not self.has_change_permission(request, job):
                 raise PermissionDenied
-            execution = trigger_now(job.pk, {}, by=require_login(request))
+            force = {"force": True} if request.POST.get("force") else {}
+            execution = trigger_now(job.pk, force, by=require_login(request))
         except DomainError as exc:
             self.message_user(request, exc.spoken, messages.ERROR)
             return HttpResponseRedirect(job_form.way_back(request, reverse("admin:jobs_job_changelist")))

@@ -17,7 +17,9 @@ _TITLES: dict[Section, dict[str, Any]] = {
     Section.WHAT: {"title": _("Basics")},
     Section.WHEN: {
         "title": _("Schedule"),
-        "description": _("Times are Japan Standard Time. The description and the next fire times update as you type."),
+        "description": _(
+            "The description and the next fire times update as you type, with the closed days of the calendar."
+        ),
     },
     Section.TARGET: {"title": _("Target")},
     Section.PERIOD: {"title": _("Active period")},

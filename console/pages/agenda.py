@@ -16,7 +16,8 @@ from console import forecast
 from console.pages.calendar import Filters, executions_of, executions_url, worst
 from executions.models import Execution, Status
 from executions.statistics import queries
-from jobs.models import Job
+from jobs.models import Job, schedule_columns, schedule_from
+from jobs.schedules.schedule import Schedule
 
 # The rows of a panel, the executions that an agenda reads, and the names that it shows for a minute.
 _ROWS, _READ, _NAMES = 200, 2000, 4
@@ -80,13 +81,14 @@ def _coming(span: Span, filters: Filters) -> list[tuple[int, Job]]:
         return []
     passed = now.hour * 60 + now.minute if span.date == now.date() else -1
     jobs = filters.jobs().filter(is_active=True, end_date__gte=span.date)
-    minutes: dict[str, list[int]] = {}
+    minutes: dict[Schedule, list[int]] = {}
     for group in forecast.groups(jobs, "is_active"):
         due = [minute for minute in group.minutes_of(span.date) if max(span.first, passed + 1) <= minute <= span.last]
         if due:
-            minutes[group.schedule.expression] = due
-    found = jobs.filter(cron_expression__in=minutes).exclude(start_date__gt=span.date).select_related("pic_team")
-    rows = [(minute, job) for job in found.order_by("name")[: _ROWS + 1] for minute in minutes[job.cron_expression]]
+            minutes[group.schedule] = due
+    found = jobs.filter(cron_expression__in={schedule.expression for schedule in minutes})
+    found = found.exclude(start_date__gt=span.date).select_related("pic_team", "calendar").order_by("name")
+    rows = [(minute, job) for job in found[: _ROWS + 1] for minute in minutes.get(job.schedule, ())]
     return sorted(rows, key=lambda row: row[0])
 
 
@@ -132,13 +134,13 @@ def _due(date: dt.date, filters: Filters, frequent: set[str]) -> Iterable[tuple[
     passed = now.hour * 60 + now.minute if date == now.date() else -1
     jobs = filters.jobs().filter(is_active=True, end_date__gte=date).exclude(start_date__gt=date)
     minutes = {
-        group.schedule.expression: [minute for minute in group.minutes_of(date) if minute > passed]
+        group.schedule: [minute for minute in group.minutes_of(date) if minute > passed]
         for group in forecast.groups(jobs, "is_active")
         if group.schedule.expression not in frequent
     }
-    wanted = jobs.filter(cron_expression__in=minutes).order_by("name")
-    for pk, name, expression in wanted.values_list("pk", "name", "cron_expression")[:_READ]:
-        for minute in minutes[expression]:
+    wanted = jobs.filter(cron_expression__in={schedule.expression for schedule in minutes}).order_by("name")
+    for pk, name, *values in wanted.values_list("pk", "name", *schedule_columns())[:_READ]:
+        for minute in minutes.get(schedule_from(*values), ()):
             yield minute, name, pk
 
 

@@ -5,23 +5,25 @@ from __future__ import annotations
 import datetime as dt
 from typing import Any
 
-from django.conf import settings
 from django.utils import timezone
 
 from accounts.models import User
 from audit.models import ChangeRecord
-from console import charts, records
+from console import charts, outlook, records
+from console.pages import windows
 from console.situations import situation, state_of
 from core.api.timestamps import DateRange
 from core.sentences import said
 from executions.models import OPEN, Execution, Status
 from executions.statistics import queries, rollups
 from executions.targets import DeliverableTarget
-from jobs.models import Job
-from jobs.schedules.schedule import CronError
+from jobs.models import Job, fire_within, not_before
+from jobs.schedules.schedule import CronError, Outlook
 from jobs.services import may_touch
 from notifications.audience import audience, is_told_outside
 from notifications.models import FailureState
+from windows.cover import Cover
+from windows.services import may_end
 
 _RUNS = 50
 _NEXT = 5
@@ -34,6 +36,8 @@ def context(job: Job, user: User) -> dict[str, Any]:
     runs = queries.latest_runs([job.pk], _RUNS)[job.pk]
     state = situation(runs)
     ears = audience(job)
+    cover = Cover.now()
+    inside = cover.inside(job, now)
     return {
         "job": job,
         "may_touch": may_touch(job, user),
@@ -44,7 +48,11 @@ def context(job: Job, user: User) -> dict[str, Any]:
         "success": [(days, _rate(job, now, days)) for days in (7, 30)],
         "last_error": _last_error(job, state.is_failing or state.is_flapping),
         "words": _words(job),
-        "upcoming": _upcoming(job, now),
+        "upcoming": _upcoming(job, now, cover),
+        "inside": inside,
+        "pause_choices": windows.pause_choices(),
+        "may_end": inside is not None and may_end(inside.window, user),
+        "skips_next": job.next_run_at is not None and job.skipped_run_at == job.next_run_at,
         "target": _target(job),
         "ears": ears,
         "nobody_told": not is_told_outside(ears),
@@ -82,14 +90,22 @@ def _words(job: Job) -> str:
         return said(exc)
 
 
-def _upcoming(job: Job, now: dt.datetime) -> list[dt.datetime]:
-    """The next fire times in the scheduler's zone, up to the end date."""
-    found: list[dt.datetime] = []
-    moment = job.next_run_at
-    while moment is not None and len(found) < _NEXT:
-        found.append(moment.astimezone(settings.SCHEDULER_ZONE))
-        moment = job.next_fire(max(moment, now))
-    return found
+def _upcoming(job: Job, now: dt.datetime, cover: Cover) -> list[dict[str, Any]]:
+    """The next times of the schedule in the job's zone, up to the end date, also those that closed days skip."""
+    if job.next_run_at is None:
+        return []
+    try:
+        schedule = job.schedule
+        coming = schedule.outlook(_NEXT, not_before(now, job.start_date, job.zone))
+    except CronError:
+        return []
+    if job.next_run_at <= now:
+        coming = [Outlook(job.next_run_at, True), *coming]
+    within = [one for one in coming if fire_within(one.moment, job.end_date, job.zone)]
+    return [
+        outlook.row(one, schedule, kept_from=windows.note(job, one.moment, cover.inside(job, one.moment)))
+        for one in within
+    ]
 
 
 def _target(job: Job) -> dict[str, str]:

@@ -8,7 +8,8 @@ from collections.abc import Mapping
 from typing import Any
 
 from django.conf import settings
-from django.http import HttpRequest, JsonResponse
+from django.db import models
+from django.http import HttpRequest, JsonResponse, QueryDict
 from django.utils import timezone
 from django.utils.http import url_has_allowed_host_and_scheme
 from django.utils.translation import gettext as _
@@ -17,16 +18,17 @@ from django.utils.translation import ngettext
 from accounts.models import User
 from audit import events
 from audit.events import Event
-from console import forecast
-from core.api.timestamps import zone_name
+from calendars.models import Calendar
+from console import forecast, outlook
+from core.api.errors import DomainError
 from core.masking import masked_text
 from core.sentences import said
 from executions.services import try_target
 from executions.targets import DeliverableTarget
-from jobs import validation
+from jobs import services, validation
 from jobs.field_traits import names
 from jobs.models import Job, today
-from jobs.schedules.schedule import CronError, schedule_of
+from jobs.schedules.schedule import Outlook, Schedule
 from jobs.services import may_read_secrets
 from jobs.targets import kinds, parsing
 from taxonomy.models import GENERAL, Category, PicTeam
@@ -38,18 +40,43 @@ _YEAR = dt.timedelta(days=365)
 
 def preview(request: HttpRequest) -> JsonResponse:
     """A schedule in words, its next fire times in the scheduler's zone, and how many other jobs fire at each."""
+    asked = request.GET
     try:
-        schedule = schedule_of(request.GET.get("cron", ""))
-        moments = schedule.upcoming(_NEXT, timezone.now())
-    except CronError as exc:
-        return JsonResponse({"error": said(exc)})
-    others = forecast.together(Job.objects.exclude(pk=_uuid(request.GET.get("job", ""))), moments)
-    fires = []
-    for moment, count in zip(moments, others, strict=True):
-        with_it = ngettext("with %(count)d other job", "with %(count)d other jobs", count) % {"count": count}
-        there = moment.astimezone(settings.SCHEDULER_ZONE)
-        fires.append(f"{there:%Y-%m-%d %H:%M} {zone_name()}, " + (with_it if count else _("alone")))
+        schedule = services.trial_schedule(asked.get("cron", ""), _times(asked))
+    except DomainError as exc:
+        return JsonResponse({"error": exc.spoken})
+    coming = schedule.outlook(_NEXT, timezone.now())
+    others = iter(
+        forecast.together(
+            Job.objects.exclude(pk=_uuid(asked.get("job", ""))), [one.moment for one in coming if one.runs]
+        )
+    )
+    fires = [_fire(one, next(others) if one.runs else 0, schedule) for one in coming]
     return JsonResponse({"words": schedule.describe(), "fires": fires})
+
+
+def _times(asked: QueryDict) -> dict[str, Any]:
+    """The form's fields about closed days as in an API request body; a number that is none is left to the form."""
+    found: dict[str, Any] = {}
+    for name in names(having="times"):
+        value = asked.get(name, "")
+        column = Job._meta.get_field(name)
+        if isinstance(column, models.BooleanField):
+            found[name] = value in {"on", "true", "True"}
+        elif isinstance(column, models.IntegerField):
+            found[name] = int(value) if value.removeprefix("-").isdecimal() and len(value) < 5 else None
+        elif isinstance(column, models.ForeignKey):
+            pk = _uuid(value)
+            found[name] = Calendar.objects.filter(pk=pk).values_list("slug", flat=True).first() if pk else ""
+        else:
+            found[name] = value or None
+    return found
+
+
+def _fire(one: Outlook, others: int, schedule: Schedule) -> dict[str, Any]:
+    """A line of the preview, with the number of other jobs that fire then."""
+    with_it = ngettext("with %(count)d other job", "with %(count)d other jobs", others) % {"count": others}
+    return outlook.row(one, schedule, with_it if others else _("alone"))
 
 
 def _uuid(text: str) -> Any:
@@ -77,7 +104,8 @@ def copy_of(job: Job, *, reader: User) -> dict[str, Any]:
 def form_context() -> dict[str, Any]:
     """The fields of each kind of target, for the script that shows those of the chosen kind."""
     fields = {kind.short_name: [*(one.name for one in kind.fields), *kind.job_fields] for kind in kinds.registered()}
-    return {"target_fields": json.dumps(fields)}
+    times = ", ".join(f"#id_{name}" for name in names(having="times") if name != "cron_expression")
+    return {"target_fields": json.dumps(fields), "time_fields": times}
 
 
 def first_values(user: User, *, is_first: bool) -> dict[str, Any]:

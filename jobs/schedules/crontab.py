@@ -1,7 +1,8 @@
 """Parser for the five fields of a cron expression (crontab(5)), with reasons for what it refuses.
 
 It follows Debian's cron: lists, ranges, steps, names, 0 and 7 as Sunday. It refuses two forms that Debian accepts
-with surprising results: a reversed range, and a step without a range (`5/15`).
+with surprising results: a reversed range, and a step without a range (`5/15`). The day fields also take the items of
+`jobs.schedules.special_days`.
 """
 
 from __future__ import annotations
@@ -10,6 +11,9 @@ import datetime as dt
 import re
 from dataclasses import dataclass
 from functools import cached_property
+
+from calendars.business_days import BusinessDays
+from jobs.schedules.special_days import SpecialDay, day_item, weekday_item
 
 MACROS = {
     "@hourly": "0 * * * *",
@@ -34,10 +38,13 @@ class CronError(ValueError):
 
 @dataclass(frozen=True)
 class Field:
-    """One field: its matching values, and whether it begins with `*` (which decides how the two day fields combine)."""
+    """One field: its matching values, and whether it begins with `*` (which decides how the two day fields combine).
+    `special`: its items that name one day of each month.
+    """
 
     values: frozenset[int]
     starred: bool
+    special: tuple[SpecialDay, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -61,9 +68,20 @@ class Crontab:
         """The minutes of a matching day, counted from midnight, in ascending order."""
         return tuple(60 * hour + minute for hour in sorted(self.hour.values) for minute in sorted(self.minute.values))
 
-    def matches_day(self, day: dt.date) -> bool:
-        """Whether it fires on a day."""
-        by_date, by_weekday = day.day in self.day.values, day.isoweekday() % 7 in self.weekday.values
+    @property
+    def special(self) -> tuple[SpecialDay, ...]:
+        """The items of the day fields that name one day of each month."""
+        return self.day.special + self.weekday.special
+
+    @property
+    def needs_calendar(self) -> bool:
+        """Whether it names business days."""
+        return any(item.needs_calendar for item in self.special)
+
+    def matches_day(self, day: dt.date, calendar: BusinessDays | None = None) -> bool:
+        """Whether it names a day; `calendar` tells the business days."""
+        by_date = day.day in self.day.values or _is_any(self.day.special, day, calendar)
+        by_weekday = day.isoweekday() % 7 in self.weekday.values or _is_any(self.weekday.special, day, calendar)
         fits = by_date or by_weekday if self.either_day else by_date and by_weekday
         return fits and day.month in self.month.values
 
@@ -71,6 +89,10 @@ class Crontab:
     def follows_clock(self) -> bool:
         """Whether minute or hour begins with `*`: such jobs follow the wall clock through daylight-saving changes."""
         return self.minute.starred or self.hour.starred
+
+
+def _is_any(items: tuple[SpecialDay, ...], day: dt.date, calendar: BusinessDays | None) -> bool:
+    return any(item.day_in(day.year, day.month, calendar) == day.day for item in items)
 
 
 def parse(expression: str) -> Crontab:
@@ -81,6 +103,11 @@ def parse(expression: str) -> Crontab:
             raise CronError(f"'{expression.strip()[:40]}' is unknown; the macros are {', '.join(MACROS)}.")
         text = MACROS[text]
     fields = text.split(" ") if text else []
+    if len(fields) in {6, 7}:
+        raise CronError(
+            f"{len(fields)} fields found: there are none for seconds and years, as in Quartz. Write five: minute, "
+            "hour, day of month, month, day of week."
+        )
     if len(fields) != 5:
         raise CronError(
             f"{len(fields)} fields found, 5 are needed: minute, hour, day of month, month, day of week,"
@@ -94,7 +121,9 @@ def parse(expression: str) -> Crontab:
         _field("month", fields[3], 1, 12, MONTHS),
         _field("day of week", fields[4], 0, 7, DAYS),
     )
-    if not tab.either_day and not any(min(tab.day.values) <= _LONGEST_MONTHS[month] for month in tab.month.values):
+    if not (tab.either_day or tab.special) and not any(
+        min(tab.day.values) <= _LONGEST_MONTHS[month] for month in tab.month.values
+    ):
         raise CronError(
             f"It can never fire: day {min(tab.day.values)} does not exist in month "
             f"{', '.join(map(str, sorted(tab.month.values)))}."
@@ -104,11 +133,25 @@ def parse(expression: str) -> Crontab:
 
 def _field(name: str, text: str, low: int, high: int, names: dict[str, int] | None = None) -> Field:
     values: set[int] = set()
+    special = []
     for item in text.split(","):
-        values.update(_item(name, item, low, high, names or {}))
+        found = _special(name, item)
+        if found:
+            special.append(found)
+        else:
+            values.update(_item(name, item, low, high, names or {}))
     if high == 7:
         values = {value % 7 for value in values}
-    return Field(frozenset(values), text.startswith("*"))
+    return Field(frozenset(values), text.startswith("*"), tuple(dict.fromkeys(special)))
+
+
+def _special(name: str, item: str) -> SpecialDay | None:
+    try:
+        if name == "day of month":
+            return day_item(item)
+        return weekday_item(item, DAYS) if name == "day of week" else None
+    except ValueError as exc:
+        raise CronError(f"'{item[:40]}' in the {name} field: {exc}") from exc
 
 
 def _item(name: str, item: str, low: int, high: int, names: dict[str, int]) -> range:

@@ -1,20 +1,25 @@
-"""`Schedule`: the fire times of a cron expression in a time zone."""
+"""`Schedule`: the fire times of a cron expression in a time zone, with the closed days of a business calendar."""
 
 from __future__ import annotations
 
 import datetime as dt
 import threading
+from bisect import bisect_right
+from collections import defaultdict
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import lru_cache
 from itertools import islice
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 from zoneinfo import ZoneInfo
 
 from croniter import croniter
 from django.conf import settings
 from django.utils import translation
 
+from calendars.business_days import DAY, BusinessDays
 from jobs.schedules import crontab, dst, words
+from jobs.schedules.closed_days import ClosedDayRule, Move, move
 from jobs.schedules.crontab import CronError, Crontab, Field
 
 if TYPE_CHECKING:
@@ -23,6 +28,10 @@ if TYPE_CHECKING:
 MINUTE = dt.timedelta(minutes=1)
 # Debian's cron treats a clock change up to this size as daylight saving, a larger one as a correction.
 LARGEST_LEAP = dt.timedelta(hours=3)
+# A schedule without a fire time for so long has none.
+_LONGEST_GAP_YEARS = 50
+_MOST_SKIPPED = 10
+_PLAIN = ClosedDayRule()
 
 
 @dataclass(frozen=True)
@@ -30,13 +39,30 @@ class Schedule:
     """A cron expression (crontab(5), see `jobs.schedules.crontab`) in a zone. Fire times are aware UTC datetimes on
     whole minutes of the zone's clock.
 
+    The expression names nominal times. With a calendar, those on closed days follow the rule: they run, are skipped,
+    or move to the same time of an open day; several that land on one day are one fire time.
+
     Daylight saving follows Debian's cron(8): skipped times fire right after the change, times in a repeated hour fire
     once; expressions with `*` for minute or hour follow the wall clock. Create one with `schedule_of`.
     """
 
     expression: str
     zone: ZoneInfo
-    tab: Crontab = field(compare=False)
+    calendar: BusinessDays | None = None
+    rule: ClosedDayRule = _PLAIN
+    tab: Crontab = field(compare=False, kw_only=True)
+
+    @property
+    def key(self) -> str:
+        """A text that is equal for equal schedules."""
+        if self.is_plain and self.zone == settings.SCHEDULER_ZONE:
+            return self.expression
+        return f"{self.expression} {self.zone} {self.calendar and self.calendar.key} {self.rule}"
+
+    @property
+    def is_plain(self) -> bool:
+        """Whether days are only those of crontab(5)."""
+        return (self.calendar is None or self.rule.changes_nothing) and not self.tab.special
 
     def next(self, after: dt.datetime) -> dt.datetime:
         """The first fire time strictly after `after` (aware)."""
@@ -77,11 +103,63 @@ class Schedule:
             # In UTC, because the last minute before `following` may not exist on the zone's clock.
             moments = self.between(midnight - dt.timedelta(microseconds=1), following.astimezone(dt.UTC) - MINUTE)
             return [local.hour * 60 + local.minute for local in (one.astimezone(self.zone) for one in moments)]
-        return list(self.tab.minutes) if self.tab.matches_day(day) else []
+        return list(self.tab.minutes) if self.fires_on(day) else []
+
+    def fires_on(self, day: dt.date) -> bool:
+        """Whether a day of the zone has fire times, but for those that daylight saving moves over midnight."""
+        return self.tab.matches_day(day) if self.is_plain else day in _fire_days(self, day.year, day.month)
+
+    def nominal_for(self, moment: dt.datetime) -> dt.datetime | None:
+        """The nominal time of a fire time that was moved; None if it was not."""
+        if self.is_plain or self.calendar is None:
+            return None
+        local = moment.astimezone(self.zone)
+        days = _fire_days(self, local.year, local.month).get(local.date(), ())
+        if not days or local.date() in days:
+            return None
+        return dt.datetime.combine(days[0], local.timetz()).astimezone(dt.UTC)
+
+    def move_of(self, moment: dt.datetime) -> Move | None:
+        """What becomes of a nominal time; None if the expression does not name this minute."""
+        if self.calendar is None or not self._nominal().is_at(moment):
+            return None
+        return move(moment.astimezone(self.zone).date(), self.calendar, self.rule)
+
+    def is_at(self, moment: dt.datetime) -> bool:
+        """Whether it fires in the minute of `moment` (aware)."""
+        moment = moment.astimezone(dt.UTC).replace(second=0, microsecond=0)
+        return self.next(moment - MINUTE) == moment
+
+    def skipped(self, after: dt.datetime, until: dt.datetime) -> Iterator[tuple[dt.datetime, str]]:
+        """The nominal times in (after, until] that do not run, with the reason, in order."""
+        if self.calendar is None or self.rule.changes_nothing:
+            return
+        for moment in self._nominal().between(after, until):
+            found = move(moment.astimezone(self.zone).date(), self.calendar, self.rule)
+            if found.day is None:
+                yield moment, self.closed_reason(found)
+
+    def closed_reason(self, found: Move) -> str:
+        assert self.calendar is not None
+        return f"closed day {found.closed_because} (calendar {self.calendar.name})"
+
+    def outlook(self, count: int, after: dt.datetime) -> list[Outlook]:
+        """The next `count` fire times, and the first ten nominal times among them that do not run, in order."""
+        coming = self.upcoming(count, after)
+        rows = [Outlook(moment, True, self.nominal_for(moment)) for moment in coming]
+        gone = islice(self.skipped(after, coming[-1]), _MOST_SKIPPED) if coming else ()
+        return sorted([*rows, *(Outlook(moment, False, None, why) for moment, why in gone)])
 
     def describe(self) -> str:
         """The schedule in words, in the active language: English or Japanese."""
-        return words.describe(self.tab, translation.get_language() or "en")
+        language = translation.get_language() or "en"
+        told = words.describe(self.tab, language)
+        if self.calendar is None or (self.rule.changes_nothing and not self.tab.needs_calendar):
+            return told
+        return told + words.closed_days(self.rule, self.calendar.name, language)
+
+    def _nominal(self) -> Schedule:
+        return schedule_of(self.expression, self.zone, self.calendar)
 
     def _from(self, after: dt.datetime) -> Iterator[dt.datetime]:
         while True:
@@ -89,10 +167,45 @@ class Schedule:
             yield after
 
 
+class Outlook(NamedTuple):
+    """A coming time: whether it runs, the nominal time if it was moved, and the reason if it does not run."""
+
+    moment: dt.datetime
+    runs: bool
+    nominal: dt.datetime | None = None
+    reason: str = ""
+
+
 @lru_cache(maxsize=20_000)
-def schedule_of(expression: str, zone: ZoneInfo | None = None) -> Schedule:
+def schedule_of(
+    expression: str,
+    zone: ZoneInfo | None = None,
+    calendar: BusinessDays | None = None,
+    rule: ClosedDayRule = _PLAIN,
+) -> Schedule:
     """The schedule of an expression, by default in the scheduler's zone. Raises `CronError` with the reason."""
-    return Schedule(expression, zone or settings.SCHEDULER_ZONE, crontab.parse(expression))
+    tab = crontab.parse(expression)
+    if tab.needs_calendar and calendar is None:
+        raise CronError("Business days (B) need a calendar: choose one, or write L for the last day of the month.")
+    return Schedule(expression, zone or settings.SCHEDULER_ZONE, calendar, rule, tab=tab)
+
+
+@lru_cache(maxsize=20_000)
+def _fire_days(schedule: Schedule, year: int, month: int) -> Mapping[dt.date, tuple[dt.date, ...]]:
+    """The days of a month on which a schedule fires, each with its nominal days."""
+    first = dt.date(year, month, 1)
+    last = (first + 31 * DAY).replace(day=1) - DAY
+    calendar, rule = schedule.calendar, schedule.rule
+    reach = rule.reach_days * DAY if calendar else dt.timedelta()
+    found: defaultdict[dt.date, tuple[dt.date, ...]] = defaultdict(tuple)
+    day = first - reach
+    while day <= last + reach:
+        if schedule.tab.matches_day(day, calendar):
+            target = move(day, calendar, rule).day if calendar else day
+            if target is not None and first <= target <= last:
+                found[target] += (day,)
+        day += DAY
+    return dict(found)
 
 
 @lru_cache(maxsize=50_000)
@@ -108,7 +221,7 @@ def _next(schedule: Schedule, after: dt.datetime) -> dt.datetime:
         if dt.timedelta() < lost <= LARGEST_LEAP:
             wall = max(wall, behind.replace(tzinfo=None) + offset + lost - MINUTE)
     while True:
-        match = _next_wall(schedule.tab, wall)
+        match = _next_wall(schedule, wall)
         moment = (match - offset).replace(tzinfo=dt.UTC)
         change = dst.first_after(after, moment, zone)
         if change is None:
@@ -123,10 +236,27 @@ def _next(schedule: Schedule, after: dt.datetime) -> dt.datetime:
         after, offset, wall = change, new_offset, resumes - MINUTE
 
 
-def _next_wall(tab: Crontab, wall: dt.datetime) -> dt.datetime:
-    with _ITERATORS:
-        found: dt.datetime = _iterator(tab).get_next(dt.datetime, start_time=wall)
-    return found
+def _next_wall(schedule: Schedule, wall: dt.datetime) -> dt.datetime:
+    """The first time after `wall`, both on the zone's clock."""
+    if schedule.is_plain:
+        with _ITERATORS:
+            found: dt.datetime = _iterator(schedule.tab).get_next(dt.datetime, start_time=wall)
+        return found
+    minutes = schedule.tab.minutes
+    day, place = wall.date(), bisect_right(minutes, 60 * wall.hour + wall.minute)
+    if place == len(minutes) or not schedule.fires_on(day):
+        day, place = _next_day(schedule, day), 0
+    return dt.datetime.combine(day, dt.time(*divmod(minutes[place], 60)))
+
+
+def _next_day(schedule: Schedule, after: dt.date) -> dt.date:
+    year, month = after.year, after.month
+    for _month in range(12 * _LONGEST_GAP_YEARS):
+        days = [day for day in _fire_days(schedule, year, month) if day > after]
+        if days:
+            return min(days)
+        year, month = (year, month + 1) if month < 12 else (year + 1, 1)
+    raise CronError(f"It never fires: no day of the next {_LONGEST_GAP_YEARS} years fits.")
 
 
 # A croniter object keeps its position, so one thread uses it at a time.
@@ -146,4 +276,4 @@ def _listed(field: Field, size: int) -> str:
     return "*" if len(field.values) == size else ",".join(map(str, sorted(field.values)))
 
 
-__all__ = ["CronError", "Schedule", "schedule_of"]
+__all__ = ["ClosedDayRule", "CronError", "Outlook", "Schedule", "schedule_of"]

@@ -13,7 +13,9 @@ from functools import lru_cache
 from itertools import pairwise
 from typing import NamedTuple
 
+from jobs.schedules.closed_days import NEXT_OPEN, PREVIOUS_OPEN, SKIP, ClosedDayRule
 from jobs.schedules.crontab import Crontab
+from jobs.schedules.special_days import Kind, SpecialDay
 
 _MOST_TIMES = 6
 # Months differ in length, so steps of days never close.
@@ -25,6 +27,11 @@ _WEEKDAYS = (1, 2, 3, 4, 5)
 def describe(tab: Crontab, language: str) -> str:
     """The schedule in words; `language` is a code such as "en" or "ja-jp". Any language but Japanese gets English."""
     return (_JAPANESE if language.startswith("ja") else _ENGLISH).describe(tab)
+
+
+def closed_days(rule: ClosedDayRule, calendar: str, language: str) -> str:
+    """What follows the words of a schedule: the rule for the closed days of a calendar."""
+    return (_JAPANESE if language.startswith("ja") else _ENGLISH).closed_days(rule, calendar)
 
 
 class _Steps(NamedTuple):
@@ -60,11 +67,23 @@ class _Language(ABC):
         days = sorted(tab.day.values) if len(tab.day.values) < 31 else []
         # Sunday comes last, so that a weekend is one range.
         weekdays = sorted(value or 7 for value in tab.weekday.values) if len(tab.weekday.values) < 7 else []
-        if tab.either_day and not (days and weekdays):
+        dates, of_week = (days or tab.day.special), (weekdays or tab.weekday.special)
+        if tab.either_day and not (dates and of_week):
             days = weekdays = []
         months = sorted(tab.month.values) if len(tab.month.values) < 12 else []
         times = self._times(sorted(tab.minute.values), sorted(tab.hour.values))
+        if tab.special and (dates or of_week):
+            return self.sentence(times, self._special_days(tab, days, weekdays, months), months)
         return self.sentence(times, self._days(days, weekdays, months, either=tab.either_day), months)
+
+    def _special_days(self, tab: Crontab, days: list[int], weekdays: list[int], months: list[int]) -> str:
+        """The days of a schedule with items that name one day of each month."""
+        dates = [self.days_of_month(days, _steps(days, _NO_CYCLE))] if days else []
+        dates += [self.special(item) for item in tab.day.special]
+        of_week = [self.named(weekdays)] if weekdays else []
+        of_week += [self.special(item) for item in tab.weekday.special]
+        groups = [self.listed(group) for group in (dates, of_week) if group]
+        return self.on_special(self.either(groups) if tab.either_day else self.both(groups), months)
 
     def _times(self, minutes: list[int], hours: list[int]) -> str:
         if len(hours) == 24:
@@ -145,6 +164,18 @@ class _Language(ABC):
     def weekly(self, weekdays: list[int]) -> str: ...
     @abstractmethod
     def joined(self, by_date: str, weekdays: list[int], months: list[int], *, either: bool) -> str: ...
+    @abstractmethod
+    def named(self, weekdays: list[int]) -> str: ...
+    @abstractmethod
+    def special(self, item: SpecialDay) -> str: ...
+    @abstractmethod
+    def on_special(self, days: str, months: list[int]) -> str: ...
+    @abstractmethod
+    def either(self, groups: Sequence[str]) -> str: ...
+    @abstractmethod
+    def both(self, groups: Sequence[str]) -> str: ...
+    @abstractmethod
+    def closed_days(self, rule: ClosedDayRule, calendar: str) -> str: ...
 
 
 class _English(_Language):
@@ -202,15 +233,57 @@ class _English(_Language):
         return by_date
 
     def weekly(self, weekdays: list[int]) -> str:
-        names = self._named(weekdays)
+        names = self.named(weekdays)
         return names if _is_range(weekdays) else f"only on {names}"
 
     def joined(self, by_date: str, weekdays: list[int], months: list[int], *, either: bool) -> str:
-        return f"{by_date} {'or' if either else 'and only'} on {self._named(weekdays)}"
+        return f"{by_date} {'or' if either else 'and only'} on {self.named(weekdays)}"
 
-    def _named(self, weekdays: list[int]) -> str:
+    def named(self, weekdays: list[int]) -> str:
         names = [day_name[day - 1] for day in weekdays]
         return f"{names[0]} through {names[-1]}" if _is_range(weekdays) else self.listed(names)
+
+    def special(self, item: SpecialDay) -> str:
+        number = item.number
+        if item.kind is Kind.LAST:
+            return f"{_counted(number, 'day')} before the last day" if number else "the last day"
+        if item.kind is Kind.LAST_BUSINESS:
+            return (
+                f"{_counted(number, 'business day')} before the last business day"
+                if number
+                else ("the last business day")
+            )
+        name = day_name[(item.weekday - 1) % 7]
+        return {
+            Kind.LAST_WEEKDAY: "the last weekday",
+            Kind.NEAREST_WEEKDAY: f"the weekday nearest to day {number}",
+            Kind.BUSINESS: f"the {_ordinal(number)} business day",
+            Kind.NTH_OF_WEEK: f"the {_ordinal(number)} {name}",
+            Kind.LAST_OF_WEEK: f"the last {name}",
+        }[item.kind]
+
+    def on_special(self, days: str, months: list[int]) -> str:
+        days = days.removeprefix("on ")
+        return f"on {days}" if days.endswith("of the month") else f"on {days} of the month"
+
+    def either(self, groups: Sequence[str]) -> str:
+        return " or ".join(groups)
+
+    def both(self, groups: Sequence[str]) -> str:
+        return " and only if it is ".join(groups)
+
+    def closed_days(self, rule: ClosedDayRule, calendar: str) -> str:
+        told = {
+            SKIP: "not on closed days",
+            NEXT_OPEN: "moved from closed days to the next open day",
+            PREVIOUS_OPEN: "moved from closed days to the previous open day",
+        }.get(rule.on_closed_day, "")
+        if told and rule.keep_month and rule.on_closed_day != SKIP:
+            told += " within the month"
+        if rule.open_days:
+            counted = f"{_counted(abs(rule.open_days), 'open day')} {'later' if rule.open_days > 0 else 'earlier'}"
+            told = f"{told}, then {counted}" if told else counted
+        return f", {told} (calendar {calendar})" if told else f" (calendar {calendar})"
 
 
 class _Japanese(_Language):
@@ -274,12 +347,12 @@ class _Japanese(_Language):
     def weekly(self, weekdays: list[int]) -> str:
         if tuple(weekdays) == _WEEKDAYS:
             return "平日"
-        return "土日" if weekdays == [6, 7] else f"毎週{self._named(weekdays)}"
+        return "土日" if weekdays == [6, 7] else f"毎週{self.named(weekdays)}"
 
     def joined(self, by_date: str, weekdays: list[int], months: list[int], *, either: bool) -> str:
-        return f"{'' if months else '毎月'}{by_date}、{'または' if either else 'かつ'}{self._named(weekdays)}"
+        return f"{'' if months else '毎月'}{by_date}、{'または' if either else 'かつ'}{self.named(weekdays)}"
 
-    def _named(self, weekdays: list[int]) -> str:
+    def named(self, weekdays: list[int]) -> str:
         names = [f"{'月火水木金土日'[day - 1]}曜" for day in weekdays]
         return f"{names[0]}～{names[-1]}" if _is_range(weekdays) else self.listed(names)
 
@@ -287,6 +360,52 @@ class _Japanese(_Language):
         if _is_range(months):
             return f"{months[0]}月～{months[-1]}月"
         return self.listed([f"{month}月" for month in months])
+
+    def special(self, item: SpecialDay) -> str:
+        number = item.number
+        if item.kind is Kind.LAST:
+            return f"月末の{number}日前" if number else "月末"
+        if item.kind is Kind.LAST_BUSINESS:
+            return f"最終営業日の{number}営業日前" if number else "最終営業日"
+        name = "日月火水木金土"[item.weekday] + "曜"
+        return {
+            Kind.LAST_WEEKDAY: "最終平日",
+            Kind.NEAREST_WEEKDAY: f"{number}日に最も近い平日",
+            Kind.BUSINESS: f"第{number}営業日",
+            Kind.NTH_OF_WEEK: f"第{number}{name}",
+            Kind.LAST_OF_WEEK: f"最終{name}",
+        }[item.kind]
+
+    def on_special(self, days: str, months: list[int]) -> str:
+        return self.on_dates(days, months)
+
+    def either(self, groups: Sequence[str]) -> str:
+        return "、または".join(groups)
+
+    def both(self, groups: Sequence[str]) -> str:
+        return "、かつ".join(groups)
+
+    def closed_days(self, rule: ClosedDayRule, calendar: str) -> str:
+        told = {
+            SKIP: "休業日は実行しない",
+            NEXT_OPEN: "休業日は翌営業日に振替",
+            PREVIOUS_OPEN: "休業日は前営業日に振替",
+        }.get(rule.on_closed_day, "")
+        if told and rule.keep_month and rule.on_closed_day != SKIP:
+            told += "（同じ月の中で）"
+        if rule.open_days:
+            counted = f"{abs(rule.open_days)}営業日{'後' if rule.open_days > 0 else '前'}"
+            told = f"{told}、その{counted}" if told else f"その{counted}"
+        return f"（{told}、カレンダー: {calendar}）" if told else f"（カレンダー: {calendar}）"
+
+
+def _ordinal(number: int) -> str:
+    ending = {1: "st", 2: "nd", 3: "rd"}.get(number % 10, "th")
+    return f"{number}{'th' if 10 < number < 20 else ending}"
+
+
+def _counted(number: int, noun: str) -> str:
+    return f"{number} {noun}{'' if number == 1 else 's'}"
 
 
 def _clock(hour: int, minute: int) -> str:

@@ -17,7 +17,7 @@ from jobs.transfer.columns import columns, template_titles
 from jobs.transfer.importing import dumps, quoted
 
 # The relations that an export reads.
-RELATED = ("category", "pic_team", "github_credential")
+RELATED = ("category", "pic_team", "github_credential", "calendar")
 
 
 def write_csv(jobs: Iterable[Job], out: TextIO, *, reader: User | None) -> int:

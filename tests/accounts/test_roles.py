@@ -96,12 +96,14 @@ def test_what_is_not_theirs_to_see_is_closed(
     ]
     assert sorted(opened) == [
         "audit.changerecord",
+        "calendars.calendar",
         "executions.batch",
         "executions.execution",
         "jobs.job",
         "scheduler.leadership",
         "taxonomy.category",
         "taxonomy.picteam",
+        "windows.window",
     ]
 
 

@@ -11,21 +11,28 @@ document.addEventListener("DOMContentLoaded", () => {
   const preview = document.getElementById("cron-preview");
   cron.closest(".field-cron_expression, .field-line, div").append(preview);
   cron.setAttribute("aria-describedby", "cron-preview");
+  const times = [...document.querySelectorAll(tools.dataset.times)];
   let timer = 0;
   const showPreview = async () => {
     if (!cron.value.trim()) return preview.classList.add("cs-hidden");
     const query = new URLSearchParams({ cron: cron.value, job: tools.dataset.job });
+    times.forEach((field) => query.set(field.name, field.type === "checkbox" ? (field.checked ? "on" : "") : field.value));
     const found = await (await fetch(`${tools.dataset.preview}?${query}`)).json();
     const list = document.createElement("ol");
-    (found.fires || []).forEach((fire) => list.append(element("li", fire)));
+    (found.fires || []).forEach((fire) => {
+      const row = element("li", "");
+      row.append(element(fire.runs ? "span" : "s", fire.time), " ", element("span", fire.note, "cs-quiet"));
+      list.append(row);
+    });
     preview.replaceChildren(element("strong", found.words || found.error), list);
     preview.classList.toggle("cs-bad", Boolean(found.error));
     preview.classList.remove("cs-hidden");
   };
-  cron.addEventListener("input", () => {
+  const later = () => {
     clearTimeout(timer);
     timer = setTimeout(showPreview, 250);
-  });
+  };
+  [cron, ...times].forEach((field) => field.addEventListener("input", later));
   showPreview();
 
   const kinds = document.querySelectorAll("input[name=target_kind]");

@@ -63,6 +63,7 @@ def form(team: PicTeam, general: Category, **changes: str) -> dict[str, str]:
         "name": "From the admin", "cron_expression": "0 9 * * 1-5", "target_url": "https://hooks.example.com/",
         "metadata": "{}",
         "end_date": "2099-12-31", "pic_team": str(team.pk), "misfire_policy": "run_once",
+        "on_closed_day": "run", "shift_limit_days": "10", "shift_open_days": "0",
         "misfire_grace_seconds": "60", "overlap_policy": "allow",
         "timeout_seconds": "10", "connect_timeout_seconds": "10", "max_attempts": "1", "retry_backoff_seconds": "10",
         "retry_deadline_seconds": "60",

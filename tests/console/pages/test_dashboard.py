@@ -76,7 +76,7 @@ def test_the_job_list_costs_the_same_whatever_it_shows(
     for number in range(jobs):
         ran(make_job(name=f"job {number}"), Status.SUCCESS)
     browser.get(reverse("admin:jobs_job_changelist"))
-    with django_assert_num_queries(17):
+    with django_assert_num_queries(18):
         browser.get(reverse("admin:jobs_job_changelist"))
 
 
@@ -87,7 +87,7 @@ def test_the_whole_history_is_not_counted_for_each_page(
         ran(make_job(name=f"job {number}"), Status.SUCCESS)
     shown = browser.get(reverse("admin:executions_execution_changelist"))
     assert shown.context["cl"].result_count == 30
-    with django_assert_num_queries(13) as queries:
+    with django_assert_num_queries(14) as queries:
         browser.get(reverse("admin:executions_execution_changelist"))
     counts = [query["sql"] for query in queries.captured_queries if "COUNT(" in query["sql"]]
     # Only executions of the last day.

@@ -5,10 +5,13 @@ from __future__ import annotations
 import re
 
 import pytest
+from django.utils import translation
 from hypothesis import given
 from hypothesis import strategies as st
 
+from calendars.business_days import BusinessDays
 from jobs.schedules import crontab
+from jobs.schedules.schedule import ClosedDayRule, schedule_of
 from jobs.schedules.words import describe
 
 _CASES = [
@@ -46,6 +49,27 @@ _CASES = [
     ("0 9 * * *,6", "At 09:00", "毎日 09:00"),
     ("0 9 * *,2 *", "At 09:00", "毎日 09:00"),
     ("0 9 1-31 * mon", "At 09:00", "毎日 09:00"),
+    ("0 18 L * *", "At 18:00, on the last day of the month", "毎月月末 18:00"),
+    ("0 18 LW * *", "At 18:00, on the last weekday of the month", "毎月最終平日 18:00"),
+    (
+        "0 9 15W 4 *",
+        "At 09:00, on the weekday nearest to day 15 of the month, only in April",
+        "毎年4月15日に最も近い平日 09:00",
+    ),
+    ("0 9 * * 5#2", "At 09:00, on the 2nd Friday of the month", "毎月第2金曜 09:00"),
+    ("0 9 * * 1,5L", "At 09:00, on Monday and the last Friday of the month", "毎月月曜・最終金曜 09:00"),
+    ("0 18 LB * *", "At 18:00, on the last business day of the month", "毎月最終営業日 18:00"),
+    (
+        "0 18 3B,LB-1 * *",
+        "At 18:00, on the 3rd business day and 1 business day before the last business day of the month",
+        "毎月第3営業日・最終営業日の1営業日前 18:00",
+    ),
+    (
+        "0 9 1,L-3 * *",
+        "At 09:00, on day 1 of the month and 3 days before the last day of the month",
+        "毎月1日・月末の3日前 09:00",
+    ),
+    ("0 9 L * 5L", "At 09:00, on the last day or the last Friday of the month", "毎月月末、または最終金曜 09:00"),
     ("0 */8,9 * * *", "At 00:00, 08:00, 09:00 and 16:00", "毎日 00:00・08:00・09:00・16:00"),
 ]
 
@@ -54,6 +78,33 @@ _CASES = [
 def test_words_of_a_schedule(expression: str, english: str, japanese: str) -> None:
     tab = crontab.parse(expression)
     assert (describe(tab, "en"), describe(tab, "ja")) == (english, japanese)
+
+
+@pytest.mark.parametrize(
+    ("rule", "english", "japanese"),
+    [
+        (ClosedDayRule("skip"), "not on closed days", "休業日は実行しない"),
+        (ClosedDayRule("next_open"), "moved from closed days to the next open day", "休業日は翌営業日に振替"),
+        (
+            ClosedDayRule("previous_open", keep_month=True),
+            "moved from closed days to the previous open day within the month",
+            "休業日は前営業日に振替（同じ月の中で）",
+        ),
+        (ClosedDayRule(open_days=5), "5 open days later", "その5営業日後"),
+        (
+            ClosedDayRule("next_open", open_days=-1),
+            "moved from closed days to the next open day, then 1 open day earlier",
+            "休業日は翌営業日に振替、その1営業日前",
+        ),
+    ],
+)
+def test_words_of_a_rule_for_closed_days(rule: ClosedDayRule, english: str, japanese: str) -> None:
+    days = BusinessDays("words", "東京")
+    made = schedule_of("0 9 20 * *", None, days, rule)
+    with translation.override("en"):
+        assert made.describe() == f"At 09:00, on day 20 of the month, {english} (calendar 東京)"
+    with translation.override("ja"):
+        assert made.describe() == f"毎月20日 09:00（{japanese}、カレンダー: 東京）"
 
 
 def _fields(low: int, high: int) -> st.SearchStrategy[str]:

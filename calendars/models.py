@@ -1,0 +1,116 @@
+"""Business calendars: which days are open."""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Iterable
+from functools import lru_cache
+from typing import Any
+from uuid import UUID
+
+from django.db import models
+from django.db.models import Q
+from django.utils import timezone
+from django.utils.translation import gettext_lazy as _
+
+from calendars.business_days import BusinessDays
+
+
+def saturday_and_sunday() -> list[int]:
+    return [6, 7]
+
+
+class Calendar(models.Model):
+    """A named set of open and closed days, which jobs share. Every change raises `version`."""
+
+    id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
+    name = models.CharField(_("name"), max_length=100, unique=True)
+    slug = models.CharField(
+        _("slug"),
+        max_length=100,
+        unique=True,
+        blank=True,
+        help_text=_("Made from the name when left empty. a-z, 0-9 and '-'."),
+    )
+    weekend_days = models.JSONField(
+        _("weekend days"),
+        default=saturday_and_sunday,
+        blank=True,
+        help_text=_("The days of the week that are closed: 1 is Monday, 7 is Sunday."),
+    )
+    country = models.CharField(
+        _("national holidays"),
+        max_length=2,
+        blank=True,
+        help_text=_("The country whose national holidays are closed (ISO 3166-1), such as JP. Empty: none."),
+    )
+    version = models.PositiveIntegerField(_("version"), default=1, editable=False)
+    created_at = models.DateTimeField(_("created at"), default=timezone.now, editable=False)
+    updated_at = models.DateTimeField(_("updated at"), auto_now=True)
+
+    class Meta:
+        verbose_name = _("business calendar")
+        verbose_name_plural = _("business calendars")
+        ordering = ["name"]
+        constraints = [
+            models.CheckConstraint(condition=~Q(name=""), name="calendar_has_name"),
+            models.CheckConstraint(condition=Q(slug__regex=r"^[a-z0-9]+(-[a-z0-9]+)*$"), name="calendar_slug_valid"),
+        ]
+
+    def __str__(self) -> str:
+        return self.name
+
+    def business_days(self, days: Iterable[CalendarDay] | None = None) -> BusinessDays:
+        """The calendar's days; `days` in place of the stored ones, such as to show what a change would do."""
+        listed = list(self.days.all() if days is None else days)
+        return BusinessDays(
+            key=f"{self.pk}:{self.version}" if days is None else f"preview:{uuid.uuid4()}",
+            name=self.name,
+            weekend=frozenset(self.weekend_days),
+            country=self.country,
+            open=frozenset(day.date for day in listed if day.is_open),
+            closed={day.date: day.label for day in listed if not day.is_open},
+        )
+
+
+class CalendarDay(models.Model):
+    """A day that is open or closed in a calendar, whatever its weekday and the national holidays say."""
+
+    calendar: Any = models.ForeignKey(
+        Calendar, on_delete=models.CASCADE, related_name="days", verbose_name=_("calendar")
+    )
+    date = models.DateField(_("date"))
+    is_open = models.BooleanField(_("open"), default=False)
+    label = models.CharField(_("label"), max_length=100, blank=True)
+
+    class Meta:
+        verbose_name = _("day")
+        verbose_name_plural = _("days")
+        ordering = ["date"]
+        constraints = [models.UniqueConstraint(fields=["calendar", "date"], name="one_entry_a_day")]
+
+    def __str__(self) -> str:
+        return f"{self.date} {self.label}".strip()
+
+
+class _AnotherVersion(Exception):
+    def __init__(self, days: BusinessDays) -> None:
+        self.days = days
+
+
+def business_days(calendar_id: UUID, version: int) -> BusinessDays:
+    """The days of a version of a calendar, read once in each process."""
+    try:
+        return _of_version(calendar_id, version)
+    except _AnotherVersion as newer:
+        return newer.days
+
+
+@lru_cache(maxsize=500)
+def _of_version(calendar_id: UUID, version: int) -> BusinessDays:
+    calendar = Calendar.objects.prefetch_related("days").get(pk=calendar_id)
+    days = calendar.business_days()
+    if calendar.version != version:
+        # Not kept: an exception is no result.
+        raise _AnotherVersion(days)
+    return days

@@ -1,0 +1,57 @@
+"""What pages say of windows: the banner on every page, and pausing one job."""
+
+from __future__ import annotations
+
+import datetime as dt
+from typing import Any
+
+from django.conf import settings
+from django.utils import timezone
+from django.utils.translation import gettext as _
+
+from jobs.models import Job
+from windows.cover import Inside
+from windows.models import Effect, Window
+
+# The windows that a banner names.
+_NAMED = 5
+
+
+def open_windows() -> dict[str, Any]:
+    """The windows that are open now, for the banner: those over all jobs, and the others."""
+    now = timezone.now()
+    running = [window for window in Window.objects.running(now)[: 10 * _NAMED] if window.period_at(now)]
+    return {
+        "open_windows": [window for window in running if window.is_for_all],
+        "some_windows": [window for window in running if not window.is_for_all][:_NAMED],
+    }
+
+
+def pause_choices() -> list[tuple[str, str]]:
+    """How long a job may be paused by one click: a value, and words."""
+    return [
+        ("hour", _("for an hour")),
+        ("morning", _("until tomorrow 09:00")),
+        ("week", _("for a week")),
+    ]
+
+
+def until(choice: str, now: dt.datetime) -> dt.datetime:
+    """The end of a pause by one click; unknown choices last an hour."""
+    if choice == "morning":
+        tomorrow = now.astimezone(settings.SCHEDULER_ZONE).date() + dt.timedelta(days=1)
+        return dt.datetime.combine(tomorrow, dt.time(9), settings.SCHEDULER_ZONE)
+    return now + (dt.timedelta(days=7) if choice == "week" else dt.timedelta(hours=1))
+
+
+def words(inside: Inside) -> str:
+    """Why a time inside a window does not run."""
+    title = _("held by the window %(name)s") if inside.window.effect == Effect.HOLD else _("window %(name)s")
+    return title % {"name": inside.window.name}
+
+
+def note(job: Job, moment: dt.datetime, inside: Inside | None) -> str:
+    """Why a coming fire time does not run; '' if it runs."""
+    if moment == job.skipped_run_at:
+        return _("to be skipped")
+    return words(inside) if inside else ""

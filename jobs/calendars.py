@@ -1,0 +1,256 @@
+"""Operations on business calendars, and what a change of one does to the jobs that use it."""
+
+from __future__ import annotations
+
+import datetime as dt
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
+from typing import Any, NamedTuple
+
+from django.db import IntegrityError, transaction
+from django.db.models import Q
+from django.utils import timezone
+
+from calendars.business_days import BusinessDays, countries
+from calendars.day_files import MOST_DAYS, Day, read_lines
+from calendars.models import Calendar, CalendarDay
+from core.api import payload
+from core.api.errors import Checks, Conflict, NotFound, invalid_field, missing_fields
+from jobs.models import Job, Revision, fire_within, schedule_of_days
+from jobs.schedules.schedule import CronError
+from taxonomy.models import slug_of
+
+# How far ahead a change is shown, and how many of its fire times.
+AHEAD = dt.timedelta(days=90)
+_SHOWN, _COMPARED = 200, 2_000
+_CHUNK = 500
+
+
+class MovedTime(NamedTuple):
+    """A fire time of the next 90 days that a change of a calendar moves, adds (`before` is None) or drops."""
+
+    job: Job
+    before: dt.datetime | None
+    after: dt.datetime | None
+
+
+class Effect(NamedTuple):
+    """What a change of a calendar does: the number of jobs that use it, the number of fire times that change, the first
+    200 of them, and the jobs that could not fire any more.
+    """
+
+    jobs: int
+    changes: int
+    moved: list[MovedTime]
+    broken: list[str]
+
+
+def get_calendar(name: str, *, lock: bool = False) -> Calendar:
+    """The calendar with this slug or id. Raises `Calendar not found`."""
+    calendars = Calendar.objects.select_for_update() if lock else Calendar.objects.all()
+    wanted = Q(slug=name) | Q(pk=payload.uuid_or_nil(name))
+    found = calendars.filter(wanted).first()
+    if found is None:
+        raise NotFound("Calendar not found", f"There is no calendar '{name[:60]}'.")
+    return found
+
+
+def clean(data: Mapping[str, Any], calendar: Calendar | None = None) -> tuple[dict[str, Any], list[Day] | None]:
+    """The columns and the days of a new or changed calendar (None: the days stay). Raises the error of every wrong
+    field.
+    """
+    if calendar is None and not data.get("name"):
+        raise missing_fields(["name"])
+    values: dict[str, Any] = {}
+    days: list[Day] | None = None
+    checks = Checks()
+    with checks.check():
+        if data.get("name") is not None:
+            values["name"] = payload.text(data["name"], "name", limit=100)
+            if not values["name"]:
+                raise invalid_field("name", "Write a name for the calendar.")
+    with checks.check():
+        if calendar is None or data.get("slug"):
+            slug = payload.text(data.get("slug"), "slug", limit=100)
+            values["slug"] = slug_of(slug or values.get("name", ""))
+            if not values["slug"] and "name" in values:
+                raise invalid_field("slug", "No slug can be made of this name: send 'slug' with letters a-z or digits.")
+    with checks.check():
+        if "country" in data:
+            values["country"] = payload.text(data["country"], "country", limit=2).upper()
+            if values["country"] and values["country"] not in countries():
+                raise invalid_field("country", f"The holidays of '{values['country']}' are not known.")
+    with checks.check():
+        if data.get("weekend_days") is not None:
+            values["weekend_days"] = _weekend(data["weekend_days"])
+    with checks.check():
+        if data.get("days") is not None:
+            days = _days(data["days"])
+    checks.finish()
+    return values, days
+
+
+def _weekend(value: Any) -> list[int]:
+    if not isinstance(value, list) or not all(type(one) is int and 1 <= one <= 7 for one in value):
+        raise invalid_field("weekend_days", "Send a list of days of the week: 1 is Monday, 7 is Sunday.")
+    if len(set(value)) == 7:
+        raise invalid_field("weekend_days", "At least one day of the week must be open.")
+    return sorted(set(value))
+
+
+def _days(value: Any) -> list[Day]:
+    """The days of a request: lines of text, or objects with date, is_open and label."""
+    if isinstance(value, str):
+        return read_lines(value)
+    if not isinstance(value, list) or len(value) > MOST_DAYS:
+        raise invalid_field("days", f"Send a list of at most {MOST_DAYS} days.")
+    lines = []
+    for one in value:
+        row = payload.mapping(one, "days")
+        is_open = payload.boolean(row.get("is_open", False), "days")
+        label = " ".join(payload.text(row.get("label"), "days", limit=100).split())
+        lines.append(f"{payload.text(row.get('date'), 'days', limit=10)} {'open' if is_open else 'closed'} {label}")
+    return read_lines("\n".join(lines))
+
+
+@transaction.atomic
+def create(data: Mapping[str, Any]) -> Calendar:
+    """Create a calendar."""
+    values, days = clean(data)
+    calendar = Calendar(**values)
+    _save(calendar)
+    _store_days(calendar, days or [])
+    return calendar
+
+
+@transaction.atomic
+def update(name: str, data: Mapping[str, Any]) -> tuple[Calendar, int]:
+    """Change a calendar: the new version and the next fire times of its jobs are written together. A fire time that is
+    already due still fires, and nothing fires for the past.
+
+    Returns the calendar and the number of jobs whose next fire time changed. Raises `Calendar in use` if a job could
+    not fire any more.
+    """
+    calendar = get_calendar(name, lock=True)
+    values, days = clean(data, calendar)
+    broken = effect(calendar, data, locked=True).broken
+    if broken:
+        raise Conflict("Calendar in use", f"These jobs would never fire: {', '.join(broken[:5])}.", jobs=broken[:20])
+    for column, value in values.items():
+        setattr(calendar, column, value)
+    calendar.version += 1
+    _save(calendar)
+    if days is not None:
+        calendar.days.all().delete()
+        _store_days(calendar, days)
+    return calendar, _reschedule(calendar)
+
+
+@transaction.atomic
+def delete(name: str) -> Calendar:
+    """Delete a calendar that no job uses. Raises `Calendar in use` with the jobs."""
+    calendar = get_calendar(name, lock=True)
+    used = jobs_of(calendar)
+    if used:
+        raise Conflict(
+            "Calendar in use", f"Jobs use it: {', '.join(used[:5])}. Choose another for them first.", jobs=used
+        )
+    Job.with_deleted.filter(calendar=calendar).update(calendar=None)
+    calendar.delete()
+    return calendar
+
+
+def jobs_of(calendar: Calendar) -> list[str]:
+    """The names of the first 20 jobs that use a calendar."""
+    return list(Job.objects.filter(calendar=calendar).order_by("name").values_list("name", flat=True)[:20])
+
+
+def effect(calendar: Calendar, data: Mapping[str, Any], *, locked: bool = False) -> Effect:
+    """What a change would do to the fire times of the next 90 days. Nothing is written."""
+    values, days = clean(data, calendar)
+    after = Calendar(**{**_columns(calendar), **values})
+    listed = (
+        [CalendarDay(date=one.date, is_open=one.is_open, label=one.label) for one in days] if days is not None else None
+    )
+    new = after.business_days(list(calendar.days.all()) if listed is None else listed)
+    old = calendar.business_days()
+    now = timezone.now()
+    jobs = Job.objects.filter(calendar=calendar).select_related("calendar", "pic_team").order_by("name")
+    count, moved, broken = 0, list[MovedTime](), list[str]()
+    known: dict[tuple[Any, ...], list[tuple[dt.datetime | None, dt.datetime | None]] | None] = {}
+    total = 0
+    for job in jobs.iterator(_CHUNK):
+        total += 1
+        key = job.schedule_values
+        if key not in known:
+            known[key] = _differences(job, old, new, now)
+        pairs = known[key]
+        if pairs is None:
+            broken.append(job.name)
+            continue
+        if not job.is_active:
+            continue
+        for pair in pairs:
+            kept = [one if one is None else fire_within(one, job.end_date, job.zone) for one in pair]
+            if any(kept):
+                count += 1
+                if len(moved) < _SHOWN:
+                    moved.append(MovedTime(job, kept[0], kept[1]))
+    return Effect(total, count, moved, broken)
+
+
+def _differences(
+    job: Job, old: BusinessDays, new: BusinessDays, now: dt.datetime
+) -> list[tuple[dt.datetime | None, dt.datetime | None]] | None:
+    """The fire times that differ: pairs of before and after, matched by their nominal time; None if none is left."""
+    try:
+        found = []
+        for days in (old, new):
+            schedule = schedule_of_days(job, days)
+            schedule.next(now)
+            times = [one for one, _ in zip(schedule.between(now, now + AHEAD), range(_COMPARED), strict=False)]
+            found.append({schedule.nominal_for(one) or one: one for one in times})
+    except CronError:
+        return None
+    before, after = found
+    nominal = sorted(before.keys() | after.keys())
+    return [(before.get(one), after.get(one)) for one in nominal if before.get(one) != after.get(one)]
+
+
+def _columns(calendar: Calendar) -> dict[str, Any]:
+    return {name: getattr(calendar, name) for name in ("id", "name", "slug", "weekend_days", "country", "version")}
+
+
+def _save(calendar: Calendar) -> None:
+    try:
+        with transaction.atomic():
+            calendar.save()
+    except IntegrityError as exc:
+        raise Conflict(
+            "Duplicate calendar",
+            f"A calendar with the name '{calendar.name}' or the slug '{calendar.slug}' exists: choose another name.",
+            fields={"name": ["Is taken."]},
+        ) from exc
+
+
+def _store_days(calendar: Calendar, days: Sequence[Day]) -> None:
+    CalendarDay.objects.bulk_create(
+        CalendarDay(calendar=calendar, date=one.date, is_open=one.is_open, label=one.label) for one in days
+    )
+
+
+def _reschedule(calendar: Calendar) -> int:
+    """Write the next fire times of a calendar's jobs; returns how many changed. What is due stays due."""
+    now = timezone.now()
+    coming = Job.objects.active().filter(calendar=calendar).exclude(next_run_at__lte=now).order_by("pk")
+    by_next: defaultdict[dt.datetime | None, list[Any]] = defaultdict(list)
+    changed = 0
+    for job in coming.select_for_update(of=("self",)).select_related("calendar"):
+        following = job.next_fire(now)
+        changed += following != job.next_run_at
+        by_next[following].append(job.pk)
+    for following, ids in by_next.items():
+        for start in range(0, len(ids), _CHUNK):
+            Job.objects.filter(pk__in=ids[start : start + _CHUNK]).update(next_run_at=following, updated_at=now)
+    Revision.bump(edited=True)
+    return changed

@@ -1,0 +1,71 @@
+"""Days of a calendar from text, CSV and iCalendar."""
+
+from __future__ import annotations
+
+import datetime as dt
+
+import pytest
+
+from calendars.day_files import Day, read_file, read_lines, to_lines
+from core.api.errors import Invalid
+
+YEAR_END = dt.date(2026, 12, 31)
+
+
+def ics(*events: str) -> bytes:
+    return "\r\n".join(["BEGIN:VCALENDAR", "VERSION:2.0", "PRODID:x", *events, "END:VCALENDAR", ""]).encode()
+
+
+def event(*lines: str) -> str:
+    return "\r\n".join(["BEGIN:VEVENT", "UID:1", *lines, "END:VEVENT"])
+
+
+def test_lines_are_read_and_written_alike() -> None:
+    text = "2026-12-31 closed 年末 年始\n2027-01-09 open"
+    days = read_lines(text)
+    assert days == [Day(YEAR_END, False, "年末 年始"), Day(dt.date(2027, 1, 9), True)]
+    assert read_lines(to_lines(days)) == days
+    assert read_lines("2026/12/31 年末年始\n\n2027-1-9,営業日,出勤") == [
+        Day(YEAR_END, False, "年末年始"), Day(dt.date(2027, 1, 9), True, "出勤")]  # fmt: skip
+
+
+def test_csv_is_read_with_or_without_titles_and_in_the_encoding_of_japanese_spreadsheets() -> None:
+    rows = "日付,区分,名称\n2026-12-31,休業日,年末年始\n2027-01-09,営業日,\n"
+    expected = [Day(YEAR_END, False, "年末年始"), Day(dt.date(2027, 1, 9), True)]
+    assert read_file(rows.encode("utf-8-sig"), "days.csv") == expected
+    assert read_file(rows.encode("cp932"), "days.csv") == expected
+    assert read_file(b"2026-12-31\n", "days.csv") == [Day(YEAR_END)]
+
+
+def test_all_day_events_are_closed_days() -> None:
+    content = ics(
+        event("DTSTART;VALUE=DATE:20261229", "DTEND;VALUE=DATE:20270101", "SUMMARY:年末年始"),
+        event("DTSTART;VALUE=DATE:20270401", "SUMMARY:創立記念日"),
+        event("DTSTART:20270402T090000Z", "DTEND:20270402T100000Z", "SUMMARY:A meeting"),
+    )
+    assert [(str(day.date), day.label) for day in read_file(content, "days.ics")] == [
+        ("2026-12-29", "年末年始"), ("2026-12-30", "年末年始"), ("2026-12-31", "年末年始"),
+        ("2027-04-01", "創立記念日"),
+    ]  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("content", "reason"),
+    [
+        (b"2026-12-31\n2026-02-30\n", "Row 2: '2026-02-30' is no date"),
+        (b"1026-12-31\n", "out of range"),
+        (ics(event("DTSTART;VALUE=DATE:20261229", "RRULE:FREQ=YEARLY", "SUMMARY:New year")), "'New year' recurs"),
+        (ics(event("DTSTART;VALUE=DATE:20200101", "DTEND;VALUE=DATE:20300101", "SUMMARY:Ten")), "longer than a year"),
+        (b"BEGIN:VCALENDAR\r\nnonsense", "no iCalendar file"),
+        (b"x" * (1024 * 1024 + 1), "larger than 1024 KiB"),
+        (ics(*[event("DTSTART;VALUE=DATE:20261229")] * 5001), "at most 5000 days"),
+        (b"\n".join(f"{dt.date(2000, 1, 1) + dt.timedelta(days=n)}".encode() for n in range(5001)), "at most 5000"),
+    ],
+)
+def test_what_cannot_be_read_says_why(content: bytes, reason: str) -> None:
+    with pytest.raises(Invalid, match=reason):
+        read_file(content, "days")
+
+
+def test_the_last_entry_of_a_date_counts() -> None:
+    assert read_lines("2026-12-31 closed\n2026-12-31 open") == [Day(YEAR_END, True)]

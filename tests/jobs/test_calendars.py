@@ -1,0 +1,185 @@
+"""`/api/v2/calendars`, and jobs with calendars and time zones."""
+
+from __future__ import annotations
+
+import datetime as dt
+from typing import Any
+
+import pytest
+import time_machine
+from rest_framework.test import APIClient
+
+from accounts.models import User
+from audit.models import ChangeRecord
+from jobs.models import Job
+
+pytestmark = pytest.mark.django_db
+NOW = dt.datetime(2026, 11, 26, 1, 0, tzinfo=dt.UTC)
+OFFICE = {
+    "name": "Tokyo office",
+    "country": "JP",
+    "days": [{"date": "2026-12-31", "label": "年末年始"}, {"date": "2027-01-09", "is_open": True}],
+}
+
+
+@pytest.fixture(autouse=True)
+def _standing_still() -> Any:
+    with time_machine.travel(NOW, tick=False):
+        yield
+
+
+@pytest.fixture
+def office(api: APIClient) -> dict[str, Any]:
+    answer = api.post("/api/v2/calendars", OFFICE, format="json")
+    assert answer.status_code == 201
+    found: dict[str, Any] = answer.json()["calendar"]
+    return found
+
+
+def made(api: APIClient, body: dict[str, Any], **more: Any) -> dict[str, Any]:
+    answer = api.post("/api/v2/jobs", {**body, "calendar": "tokyo-office", **more}, format="json")
+    assert answer.status_code == 201, answer.json()
+    found: dict[str, Any] = answer.json()["job"]
+    return found
+
+
+def test_a_calendar_is_made_read_changed_and_deleted(api: APIClient, office: dict[str, Any]) -> None:
+    assert office["slug"] == "tokyo-office"
+    assert (office["weekend_days"], office["country"], office["version"]) == ([6, 7], "JP", 1)
+    assert office["days"][0] == {"date": "2026-12-31", "is_open": False, "label": "年末年始"}
+    changed = api.put("/api/v2/calendars/tokyo-office", {"weekend_days": [7]}, format="json").json()
+    assert (changed["calendar"]["version"], changed["jobs_updated"]) == (2, 0)
+    # What was not sent stays.
+    assert changed["calendar"]["days"] == office["days"]
+    assert [one["slug"] for one in api.get("/api/v2/calendars").json()["calendars"]] == ["tokyo-office"]
+    assert api.delete("/api/v2/calendars/tokyo-office").status_code == 200
+    assert api.get("/api/v2/calendars/tokyo-office").json()["error"] == "Calendar not found"
+    assert set(ChangeRecord.objects.filter(subject="calendar").values_list("kind", flat=True)) == {
+        "created", "updated", "deleted"}  # fmt: skip
+
+
+def test_the_closed_days_of_a_year(api: APIClient, office: dict[str, Any]) -> None:
+    year = api.get("/api/v2/calendars/tokyo-office/closed-days?year=2027").json()
+    reasons = {one["date"]: one["reason"] for one in year["closed"]}
+    assert reasons["2027-01-01"] == "元日"
+    assert "2027-01-09" not in reasons
+    assert not year["provisional"]
+    assert api.get("/api/v2/calendars/tokyo-office/closed-days?year=1").status_code == 400
+
+
+def test_everybody_reads_and_admins_change(client_of: Any, user: User, office: dict[str, Any]) -> None:
+    client = client_of(user)
+    assert client.get("/api/v2/calendars").status_code == 200
+    assert client.post("/api/v2/calendars", OFFICE, format="json").status_code == 403
+    assert client.put("/api/v2/calendars/tokyo-office", {}, format="json").status_code == 403
+    assert client.delete("/api/v2/calendars/tokyo-office").status_code == 403
+
+
+@pytest.mark.parametrize(
+    ("body", "field", "reason"),
+    [
+        ({}, "name", "Is required."),
+        ({"name": "日本"}, "slug", "No slug"),
+        ({"name": "X", "country": "ZZ"}, "country", "not known"),
+        ({"name": "X", "weekend_days": [8]}, "weekend_days", "1 is Monday"),
+        ({"name": "X", "weekend_days": [1, 2, 3, 4, 5, 6, 7]}, "weekend_days", "At least one day"),
+        ({"name": "X", "days": [{"date": "2026-02-30"}]}, "days", "is no date"),
+        ({"name": "X", "days": [{"date": "2026-02-03", "is_open": "no"}]}, "days", "true or false"),
+        ({"name": "X", "days": 5}, "days", "a list"),
+        ({"name": "Tokyo office"}, "name", "Is taken."),
+    ],
+)
+def test_bad_calendars(api: APIClient, office: dict[str, Any], body: dict[str, Any], field: str, reason: str) -> None:
+    answer = api.post("/api/v2/calendars", body, format="json")
+    assert answer.status_code in {400, 409}
+    assert reason in answer.json()["fields"][field][0]
+
+
+def test_a_calendar_in_use_is_kept_and_names_its_jobs(
+    api: APIClient, office: dict[str, Any], job_body: dict[str, Any]
+) -> None:
+    made(api, job_body)
+    answer = api.delete("/api/v2/calendars/tokyo-office")
+    assert (answer.status_code, answer.json()["error"], answer.json()["jobs"]) == (409, "Calendar in use", ["Nightly"])
+
+
+def test_a_change_is_shown_first_and_then_moves_the_next_runs(
+    api: APIClient, office: dict[str, Any], job_body: dict[str, Any]
+) -> None:
+    job = made(api, job_body, cron_expression="0 9 30 * *", on_closed_day="next_open")
+    assert job["next_execution_at"] == "2026-11-30T09:00:00+09:00"
+    change = {"days": [{"date": "2026-11-30"}]}
+    shown = api.put("/api/v2/calendars/tokyo-office?dry_run=1", change, format="json").json()
+    assert (shown["jobs"], shown["moved_count"]) == (1, 1)
+    assert shown["moved"][0]["before"] == "2026-11-30T09:00:00+09:00"
+    assert shown["moved"][0]["after"] == "2026-12-01T09:00:00+09:00"
+    assert Job.objects.get().next_run_at == dt.datetime(2026, 11, 30, 0, 0, tzinfo=dt.UTC)
+    assert api.put("/api/v2/calendars/tokyo-office", change, format="json").json()["jobs_updated"] == 1
+    assert Job.objects.get().next_run_at == dt.datetime(2026, 12, 1, 0, 0, tzinfo=dt.UTC)
+
+
+def test_a_change_after_which_a_job_never_fires_is_refused(
+    api: APIClient, office: dict[str, Any], job_body: dict[str, Any]
+) -> None:
+    made(api, job_body, cron_expression="0 9 * * 3", on_closed_day="skip")
+    answer = api.put("/api/v2/calendars/tokyo-office", {"weekend_days": [3]}, format="json")
+    assert (answer.status_code, answer.json()["jobs"]) == (409, ["Nightly"])
+    assert api.get("/api/v2/calendars/tokyo-office").json()["calendar"]["version"] == 1
+
+
+@pytest.mark.parametrize(
+    ("more", "field", "reason"),
+    [
+        ({"calendar": "nowhere"}, "calendar", "There is no calendar"),
+        ({"time_zone": "Mars/One"}, "time_zone", "is unknown"),
+        ({"time_zone": "../../etc/passwd"}, "time_zone", "is unknown"),
+        ({"on_closed_day": "sometimes"}, "on_closed_day", "must be one of"),
+        ({"shift_limit_days": 32}, "shift_limit_days", "1 to 31"),
+        ({"shift_open_days": -21}, "shift_open_days", "-20 to 20"),
+        ({"cron_expression": "0 9 1 1 *", "on_closed_day": "skip"}, "cron_expression", "never fires"),
+        ({"cron_expression": "0 9 LB * *", "calendar": None}, "cron_expression", "need a calendar"),
+        ({"cron_expression": "0 0 9 1 * *"}, "cron_expression", "seconds and years"),
+    ],
+)
+def test_bad_jobs(
+    api: APIClient, office: dict[str, Any], job_body: dict[str, Any], more: dict[str, Any], field: str, reason: str
+) -> None:
+    answer = api.post("/api/v2/jobs", {**job_body, "calendar": "tokyo-office", **more}, format="json")
+    assert answer.status_code == 400
+    assert reason in answer.json()["fields"][field][0]
+    assert not Job.objects.exists()
+
+
+def test_a_job_reads_its_days_in_its_own_zone(api: APIClient, office: dict[str, Any], job_body: dict[str, Any]) -> None:
+    job = made(api, job_body, cron_expression="0 9 * * *", time_zone="America/New_York", on_closed_day="skip")
+    # 2026-11-26 09:00 in New York is a Thursday that Japan's calendar leaves open.
+    assert job["next_execution_at"] == "2026-11-26T23:00:00+09:00"
+    ended = api.put(f"/api/v2/jobs/{job['id']}", {"end_date": "2026-11-26"}, format="json").json()["job"]
+    assert ended["next_execution_at"] == "2026-11-26T23:00:00+09:00"
+    with time_machine.travel(dt.datetime(2026, 11, 27, 1, 0, tzinfo=dt.UTC), tick=False):
+        assert not Job.objects.get().has_ended
+        assert not Job.objects.expired().exists()
+    with time_machine.travel(dt.datetime(2026, 11, 27, 5, 0, tzinfo=dt.UTC), tick=False):
+        assert Job.objects.expired().exists()
+
+
+def test_the_preview_names_what_closed_days_skip(api: APIClient, office: dict[str, Any]) -> None:
+    body = {"expression": "0 9 31 * *", "calendar": "tokyo-office", "on_closed_day": "skip", "count": 1}
+    answer = api.post("/api/v2/jobs/cron-preview", body, format="json").json()
+    assert answer["next_runs"] == ["2027-03-31T09:00:00+09:00"]
+    assert [(one["at"][:10], one["runs"]) for one in answer["times"]] == [
+        ("2026-12-31", False), ("2027-01-31", False), ("2027-03-31", True)]  # fmt: skip
+    assert answer["times"][0]["reason"] == "closed day 年末年始 (calendar Tokyo office)"
+    body = {"expression": "0 9 LB * *", "calendar": "tokyo-office"}
+    told = api.post("/api/v2/jobs/cron-description", body, format="json").json()["description"]
+    assert told == "At 09:00, on the last business day of the month (calendar Tokyo office)"
+
+
+def test_an_export_is_read_again(api: APIClient, office: dict[str, Any], job_body: dict[str, Any], admin: User) -> None:
+    from jobs.services import create_job
+    from jobs.transfer.exporting import body_of
+
+    made(api, job_body, cron_expression="0 9 LB * *", on_closed_day="previous_open", shift_open_days=-1)
+    body = body_of(Job.objects.get())
+    again = create_job({**body, "name": "Again"}, by=admin)
+    assert again.schedule == Job.objects.get(name="Nightly").schedule

@@ -1,0 +1,96 @@
+"""`/api/v2/windows`."""
+
+from __future__ import annotations
+
+import datetime as dt
+from typing import Any
+
+import pytest
+import time_machine
+from rest_framework.test import APIClient
+
+from accounts.models import User
+from audit.models import ChangeRecord
+from taxonomy.models import PicTeam
+from windows.models import Window
+
+pytestmark = pytest.mark.django_db
+NOW = dt.datetime(2026, 11, 26, 1, 0, tzinfo=dt.UTC)
+URL = "/api/v2/windows"
+
+
+@pytest.fixture(autouse=True)
+def _standing_still() -> Any:
+    with time_machine.travel(NOW, tick=False):
+        yield
+
+
+def test_a_window_is_opened_renewed_and_ended(api: APIClient, team: PicTeam, admin: User) -> None:
+    body = {"name": "Release", "reason": "4.2", "teams": ["QA Team"], "ends_at": "2026-11-26T18:00:00+09:00"}
+    answer = api.post(URL, body, format="json")
+    assert answer.status_code == 201
+    window = answer.json()["window"]
+    assert (window["teams"], window["ends_at"], window["is_open"]) == (["qa-team"], "2026-11-26T09:00:00.000Z", True)
+    assert window["made_by"] == admin.email
+    one = f"{URL}/{window['id']}"
+    renewed = api.put(one, {"ends_at": "2026-11-27T18:00:00+09:00"}, format="json").json()["window"]
+    assert (renewed["ends_at"], renewed["teams"]) == ("2026-11-27T09:00:00.000Z", ["qa-team"])
+    assert [found["name"] for found in api.get(URL).json()["windows"]] == ["Release"]
+    with time_machine.travel(NOW + dt.timedelta(hours=1), tick=False):
+        assert api.delete(one).status_code == 200
+        assert api.get(URL).json()["windows"] == []
+        assert len(api.get(f"{URL}?include_past=1").json()["windows"]) == 1
+        assert api.delete(one).json()["error"] == "Window is over"
+    assert ChangeRecord.objects.filter(subject="window").count() == 3
+
+
+def test_everybody_reads_and_admins_open(client_of: Any, user: User) -> None:
+    client = client_of(user)
+    assert client.get(URL).status_code == 200
+    assert client.post(URL, {"name": "X", "is_for_all": True}, format="json").status_code == 403
+
+
+@pytest.mark.parametrize(
+    ("body", "field", "reason"),
+    [
+        ({}, "name", "Is required."),
+        ({"name": "X"}, "is_for_all", "Say which jobs"),
+        ({"name": "X", "is_for_all": True}, "ends_at", "needs an end"),
+        ({"name": "X", "is_for_all": True, "ends_at": "2026-12-20T00:00:00Z"}, "ends_at", "at most 14 days"),
+        (
+            {"name": "X", "is_for_all": True, "ends_at": "2026-11-27T00:00:00Z", "hosts": ["x.jp"]},
+            "is_for_all", "not both",
+        ),
+        ({"name": "X", "teams": ["qa-team"], "ends_at": "2026-11-26T00:00:00Z"}, "ends_at", "before it begins"),
+        (
+            {"name": "X", "teams": ["qa-team"], "starts_at": "2026-11-20T00:00:00Z", "ends_at": "2026-11-21T00:00:00Z"},
+            "ends_at", "passed already",
+        ),
+        ({"name": "X", "teams": ["nobody"]}, "teams", "Unknown: 'nobody'"),
+        ({"name": "X", "jobs": ["1"]}, "jobs", "There is no job"),
+        ({"name": "X", "teams": "qa-team"}, "teams", "Send a list"),
+        ({"name": "X", "hosts": ["https://x/y"]}, "hosts", "hooks.example.com"),
+        ({"name": "X", "repositories": ["web"]}, "repositories", "owner/repository"),
+        ({"name": "X", "teams": ["qa-team"], "effect": "stop"}, "effect", "must be one of"),
+        ({"name": "X", "teams": ["qa-team"], "ends_at": "soon"}, "ends_at", "must be a datetime"),
+        ({"name": "X", "teams": ["qa-team"], "cron_expression": "0 0 * * *"}, "minutes", "1 to 10080"),
+        (
+            {"name": "X", "hosts": ["x.jp"], "cron_expression": "0 0 LB * *", "minutes": 5},
+            "cron_expression", "calendar",
+        ),
+    ],
+)  # fmt: skip
+def test_bad_windows(api: APIClient, team: PicTeam, body: dict[str, Any], field: str, reason: str) -> None:
+    answer = api.post(URL, body, format="json")
+    assert answer.status_code == 400
+    assert reason in answer.json()["fields"][field][0]
+    assert not Window.objects.exists()
+
+
+def test_a_run_by_the_api_inside_a_window_needs_force(api: APIClient, make_job: Any, handed: Any) -> None:
+    job = make_job()
+    api.post(URL, {"name": "Freeze", "is_for_all": True, "ends_at": "2026-11-27T00:00:00Z"}, format="json")
+    refused = api.post(f"/api/v2/jobs/{job.pk}/execute", {}, format="json")
+    assert (refused.status_code, refused.json()["error"]) == (409, "Window open")
+    assert api.post(f"/api/v2/jobs/{job.pk}/execute", {"force": "yes"}, format="json").status_code == 400
+    assert api.post(f"/api/v2/jobs/{job.pk}/execute", {"force": True}, format="json").status_code in {200, 201, 202}

@@ -1,0 +1,240 @@
+"""Operations on windows. Each is one transaction, and raises a `DomainError` if it is refused."""
+
+from __future__ import annotations
+
+import datetime as dt
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+from django.conf import settings
+from django.db import transaction
+from django.db.models import Q, QuerySet
+from django.dispatch import Signal
+from django.utils import timezone
+
+from accounts.models import User
+from core.api import payload
+from core.api.errors import Checks, Conflict, Forbidden, NotFound, invalid_field, missing_fields
+from jobs import validation
+from jobs.models import Job, Revision
+from jobs.services import may_touch
+from taxonomy.models import Category, PicTeam
+from windows.cover import Cover, Inside
+from windows.models import Effect, Window
+
+# A window over every job ends by itself, so that nobody forgets it.
+LONGEST_FOR_ALL = dt.timedelta(days=14)
+# The columns of a job that decide whether a window covers it.
+_OF_SCOPE = ("pic_team", "category", "github_owner", "github_repo", "target_url")
+_MOST_MINUTES = 10_080
+_MOST_NAMED = 1_000
+# Sent when a window's end changes: what it holds is released then.
+end_changed = Signal()
+
+
+def create(data: Mapping[str, Any], *, by: User | None) -> Window:
+    """Open a window from the fields of the API."""
+    values, scope = clean(data)
+    with transaction.atomic():
+        window = Window.objects.create(**values, made_by=by)
+        _store_scope(window, scope)
+        Revision.bump(edited=True)
+    return window
+
+
+def update(window: Window, data: Mapping[str, Any]) -> Window:
+    """Change a window: its end, such as to renew it, or anything else."""
+    values, scope = clean(data, window)
+    with transaction.atomic():
+        for name, value in values.items():
+            setattr(window, name, value)
+        window.save()
+        _store_scope(window, scope)
+        Revision.bump(edited=True)
+        end_changed.send(Window, window=window)
+    return window
+
+
+def end(window: Window, *, by: User) -> Window:
+    """End a window now; what it held is released. Raises `Window is over`."""
+    if not may_end(window, by):
+        raise Forbidden("Insufficient permissions", "Only who opened the window and admins may end it.")
+    now = timezone.now()
+    with transaction.atomic():
+        stored = Window.objects.select_for_update().filter(pk=window.pk).first()
+        if stored is None or (stored.ends_at is not None and stored.ends_at <= now):
+            raise Conflict("Window is over", "The window has ended already.")
+        if stored.starts_at >= now:
+            # It has not begun: nothing was inside.
+            stored.delete()
+        else:
+            stored.ends_at = now
+            stored.save()
+            end_changed.send(Window, window=stored)
+        Revision.bump(edited=True)
+    return stored
+
+
+def may_end(window: Window, user: User) -> bool:
+    return user.is_admin or (window.made_by_id is not None and window.made_by_id == user.pk)
+
+
+def pause_job(job: Job, until: dt.datetime | None, reason: str, *, by: User) -> Window:
+    """Pause one job until a time; its owner and admins may."""
+    if not may_touch(job, by):
+        raise Forbidden("Insufficient permissions", "Only the job's creator and admins may do this.")
+    body = {"name": f"Pause: {job.name}"[:100], "reason": reason, "jobs": [str(job.pk)], "ends_at": until}
+    return create(body, by=by)
+
+
+def get_window(window_id: Any) -> Window:
+    """The window with this id. Raises `Window not found`."""
+    message = f"There is no window '{window_id}'."
+    found = Window.objects.filter(pk=payload.uuid_or_404(window_id, "Window not found", message)).first()
+    if found is None:
+        raise NotFound("Window not found", message)
+    return found
+
+
+def covered(window: Window, jobs: QuerySet[Job]) -> int:
+    """How many of some jobs a window covers."""
+    cover = Cover([window])
+    return sum(bool(cover.over(job)) for job in jobs.only(*_OF_SCOPE).iterator(500))
+
+
+def inside_now(job: Job) -> Inside | None:
+    """The window that a job is inside of now."""
+    return Cover.now().inside(job, timezone.now())
+
+
+def clean(data: Mapping[str, Any], window: Window | None = None) -> tuple[dict[str, Any], dict[str, list[Any]]]:
+    """The columns and the scope of a new or changed window, or the error of every wrong field."""
+    if window is None and not data.get("name"):
+        raise missing_fields(["name"])
+    values: dict[str, Any] = {}
+    scope: dict[str, list[Any]] = {}
+    checks = Checks()
+    for name, limit in (("name", 100), ("reason", 200)):
+        with checks.check():
+            if data.get(name) is not None:
+                values[name] = payload.text(data[name], name, limit=limit)
+    with checks.check():
+        if data.get("effect") is not None:
+            if data["effect"] not in Effect.values:
+                raise invalid_field("effect", f"'effect' must be one of {', '.join(Effect.values)}.")
+            values["effect"] = data["effect"]
+    with checks.check():
+        if data.get("is_for_all") is not None:
+            values["is_for_all"] = payload.boolean(data["is_for_all"], "is_for_all")
+    for name in ("starts_at", "ends_at"):
+        with checks.check():
+            if name in data and (data[name] is not None or name == "ends_at"):
+                values[name] = _moment(data[name], name)
+    with checks.check():
+        values |= _recurrence(data)
+    for name, find in _NAMED.items():
+        with checks.check():
+            if data.get(name) is not None:
+                scope[name] = _each(data[name], name, find)
+    for name in ("repositories", "hosts"):
+        with checks.check():
+            if data.get(name) is not None:
+                values[name] = _each(data[name], name, _text_of(name))
+    with checks.check():
+        _check_period(values, window)
+    with checks.check():
+        _check_scope(values, scope, window)
+    checks.finish()
+    return values, scope
+
+
+def _recurrence(data: Mapping[str, Any]) -> dict[str, Any]:
+    if "cron_expression" not in data and "minutes" not in data:
+        return {}
+    text = payload.text(data.get("cron_expression"), "cron_expression", limit=255)
+    if not text:
+        return {"cron_expression": "", "minutes": 0}
+    minutes = data.get("minutes")
+    if not isinstance(minutes, int) or isinstance(minutes, bool) or not 1 <= minutes <= _MOST_MINUTES:
+        raise invalid_field("minutes", f"'minutes' must be a whole number from 1 to {_MOST_MINUTES}.")
+    return {"cron_expression": validation.cron(text), "minutes": minutes}
+
+
+def _moment(value: Any, name: str) -> dt.datetime | None:
+    if value is None or value == "":
+        return None
+    if isinstance(value, dt.datetime):
+        return value if value.tzinfo else value.replace(tzinfo=settings.SCHEDULER_ZONE)
+    try:
+        found = dt.datetime.fromisoformat(payload.text(value, name, limit=40))
+    except ValueError:
+        raise invalid_field(name, f"'{name}' must be a datetime such as 2026-12-31T18:00:00+09:00.") from None
+    return found if found.tzinfo else found.replace(tzinfo=settings.SCHEDULER_ZONE)
+
+
+def _check_period(values: Mapping[str, Any], window: Window | None) -> None:
+    now = timezone.now()
+    start = values.get("starts_at") or (window.starts_at if window else now)
+    until = values.get("ends_at", window.ends_at if window else None)
+    for_all = values.get("is_for_all", window.is_for_all if window else False)
+    if until is not None and until <= start:
+        raise invalid_field("ends_at", "The window would end before it begins.")
+    if until is not None and until <= now and (window is None or "ends_at" in values):
+        raise invalid_field("ends_at", "The end has passed already.")
+    if for_all and until is None:
+        raise invalid_field("ends_at", "A window over all jobs needs an end, at most 14 days away.")
+    if for_all and until - max(start, now) > LONGEST_FOR_ALL:
+        raise invalid_field("ends_at", "A window over all jobs lasts at most 14 days; it can be renewed.")
+
+
+def _check_scope(values: Mapping[str, Any], scope: Mapping[str, list[Any]], window: Window | None) -> None:
+    named = any(scope.values()) or values.get("repositories") or values.get("hosts")
+    for_all = values.get("is_for_all", window.is_for_all if window else False)
+    if window is None and not named and not for_all:
+        raise invalid_field(
+            "is_for_all", "Say which jobs: all of them, or teams, categories, repositories, hosts or jobs."
+        )
+    if named and for_all:
+        raise invalid_field("is_for_all", "All jobs, or some teams, categories, repositories, hosts or jobs: not both.")
+
+
+def _each(value: Any, field: str, find: Any) -> list[Any]:
+    if not isinstance(value, list) or len(value) > _MOST_NAMED:
+        raise invalid_field(field, f"Send a list of at most {_MOST_NAMED}.")
+    return [find(one) for one in value]
+
+
+def _job(value: Any) -> Job:
+    found = Job.objects.filter(Q(pk=payload.uuid_or_nil(value)) | Q(name=str(value))).first()
+    if found is None:
+        raise invalid_field("jobs", f"There is no job with the id or name '{str(value)[:60]}'.")
+    return found
+
+
+def _label(kind: Any, field: str) -> Any:
+    def find(value: Any) -> Any:
+        found = kind.objects.called(payload.text(value, field, limit=100))
+        if found is None:
+            raise invalid_field(field, f"Unknown: '{str(value)[:60]}'.")
+        return found
+
+    return find
+
+
+def _text_of(field: str) -> Any:
+    def read(value: Any) -> str:
+        text = payload.text(value, field, limit=200).lower()
+        if not text or (field == "repositories") != ("/" in text):
+            example = "owner/repository" if field == "repositories" else "hooks.example.com"
+            raise invalid_field(field, f"'{text[:60]}' is none of the {field}: write such as {example}.")
+        return text
+
+    return read
+
+
+_NAMED = {"teams": _label(PicTeam, "teams"), "categories": _label(Category, "categories"), "jobs": _job}
+
+
+def _store_scope(window: Window, scope: Mapping[str, Iterable[Any]]) -> None:
+    for name, chosen in scope.items():
+        getattr(window, name).set(chosen)
