@@ -114,8 +114,7 @@ class WindowAdmin(ProductAdmin):
     """Periods in which jobs do not fire, or fire later."""
 
     form = WindowForm
-    list_display = ("name", "state", "effect", "scope", "starts_at", "ends_at", "made_by", "end_button")
-    list_select_related = ("made_by",)
+    list_display = ("name", "state", "effect", "scope", "starts_at", "ends_at", "end_button")
     search_fields = ("name", "reason")
     purpose = gettext_lazy(
         "A window keeps jobs from firing for a release or a freeze. When it ends, they go on exactly as before."
