@@ -124,7 +124,7 @@ class WindowAdmin(ProductAdmin):
         (None, {"fields": ("name", "reason", "effect", ("starts_at", "ends_at"))}),
         (
             gettext_lazy("Which jobs"),
-            {"fields": ("is_for_all", "teams", "categories", "repositories", "hosts")},
+            {"fields": ("is_for_all", "teams", "categories", "job_names", "repositories", "hosts")},
         ),
         (gettext_lazy("Recurring"), {"fields": (("cron_expression", "minutes"),), "classes": ("collapse",)}),
     )

@@ -62,7 +62,8 @@ RULES: dict[str, str] = {
     f"POST {V2}/jobs/cron-preview": LOGGED_IN,
     f"POST {V2}/jobs/cron-description": LOGGED_IN,
 }
-TAXONOMY = ("job-categories", "pic-teams")
+# Lists that everybody reads and admins change.
+SHARED = ("job-categories", "pic-teams", "calendars", "windows")
 PREFERENCES = ("preferences", "ui-preferences")
 
 
@@ -72,7 +73,7 @@ def rule_of(method: str, path: str) -> str:
     if found:
         return found
     rest = path.removeprefix(f"{V2}/")
-    if rest.startswith(TAXONOMY):
+    if rest.startswith(SHARED):
         return LOGGED_IN if method == "GET" else ADMINS
     if rest.startswith("auth/users/") and rest.endswith(PREFERENCES):
         return "oneself or admins" if method == "GET" else "oneself or admins, by login"
@@ -147,6 +148,7 @@ def test_the_api(method: str, path: str, world: dict[str, Any], handed: Any, set
     filled = path.format(
         job_id=world["job"].pk, execution_id=world["execution"].pk, user_id=world["owner"].pk, token_id=NOBODY,
         session_id="x", slug="x", category_id=NOBODY, team_id=NOBODY, notification_id=NOBODY, label_id=NOBODY,
+        name="x", window_id=NOBODY,
     )  # fmt: skip
     wrong = []
     # Callers who may not come first: what an admin deletes is there for all others.
@@ -168,6 +170,8 @@ PAGES: dict[str, tuple[str, str]] = {
     "audit.changerecord": ("all", ""),
     "taxonomy.category": ("all", "admin"),
     "taxonomy.picteam": ("all", "admin"),
+    "calendars.calendar": ("all", "admin"),
+    "windows.window": ("all", "admin"),
     "scheduler.leadership": ("all", ""),
     "accounts.user": ("admin", "admin"),
     "accounts.apitoken": ("admin", "admin"),
