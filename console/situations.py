@@ -44,16 +44,23 @@ class Situation(NamedTuple):
         return self.failing_since is not None
 
 
-def situation(runs: Sequence[Run]) -> Situation:
-    """The situation of a job from its latest runs, oldest first."""
+def situation(runs: Sequence[Run], job: Job) -> Situation:
+    """The situation of a job from its latest runs, oldest first. Where windows or closed days skipped all of them, its
+    last outcome counts.
+    """
     ended = [run for run in runs if run.status in (Status.SUCCESS, Status.FAILED)]
     row = 0
     while row < len(ended) and ended[-1 - row].status == Status.FAILED:
         row += 1
-    latest = [run.status for run in ended[-_COMPARED:]]
+    if not ended and job.last_status == Status.FAILED:
+        return Situation(job.last_execution_at, 1, True, False)
+    return Situation(ended[-row].started_at if row else None, row, 0 < row == len(ended), _flaps(runs))
+
+
+def _flaps(runs: Sequence[Run]) -> bool:
+    latest = [run.status for run in runs if run.status in (Status.SUCCESS, Status.FAILED)][-_COMPARED:]
     changes = sum(before != after for before, after in pairwise(latest))
-    flaps = latest.count(Status.FAILED) >= _FAILURES and changes >= _CHANGES
-    return Situation(ended[-row].started_at if row else None, row, 0 < row == len(ended), flaps)
+    return latest.count(Status.FAILED) >= _FAILURES and changes >= _CHANGES
 
 
 def state_of(job: Job, found: Situation, *, is_running: bool) -> tuple[str, str]:
@@ -80,7 +87,7 @@ def _flapping_jobs() -> list[UUID]:
     failing = rollups.most_failing(timezone.now() - _LOOK_BACK, _CANDIDATES)
     candidates = [row["job_id"] for row in failing if row["failed"] >= _FAILURES]
     runs = queries.latest_runs(candidates, _COMPARED)
-    return [job_id for job_id in candidates if situation(runs[job_id]).is_flapping]
+    return [job_id for job_id in candidates if _flaps(runs[job_id])]
 
 
 def condition(name: str, user: Any = None) -> Q | None:

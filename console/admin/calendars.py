@@ -22,7 +22,7 @@ from unfold.widgets import (
 
 from calendars.business_days import BusinessDays, countries, country_name, days_of
 from calendars.day_files import read_file, to_lines
-from calendars.models import Calendar
+from calendars.models import Calendar, saturday_and_sunday
 from core import page_links
 from core.admin import ProductAdmin
 from core.api.errors import DomainError
@@ -193,7 +193,7 @@ class CalendarAdmin(ProductAdmin):
         return super().render_change_form(request, context, *args, **kwargs)
 
     def get_changeform_initial_data(self, request: HttpRequest) -> dict[str, Any]:
-        return {"country": "JP", **super().get_changeform_initial_data(request)}
+        return {"country": "JP", "weekend_days": saturday_and_sunday(), **super().get_changeform_initial_data(request)}
 
     def save_model(self, request: HttpRequest, obj: Any, form: Any, change: bool) -> None:
         if change:

@@ -35,7 +35,7 @@ def name(self: Any, job: Job) -> str:
 @admin.display(description=gettext_lazy("State"), ordering="is_active")
 def state(self: Any, job: Any) -> str:
     """The state of the job, from its latest runs."""
-    kind, word = state_of(job, situation(getattr(job, "runs", [])), is_running=job.last_status in OPEN)
+    kind, word = state_of(job, situation(getattr(job, "runs", []), job), is_running=job.last_status in OPEN)
     return format_html('<span class="cs-pill s-{}">{}</span>', kind, word)
 
 

@@ -14,6 +14,7 @@ from django.utils import timezone
 from django.utils.html import format_html
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy, ngettext
+from unfold.widgets import UnfoldAdminCheckboxSelectMultipleWidget as CheckBoxes
 from unfold.widgets import UnfoldAdminTextareaWidget
 
 from accounts.permissions import require_login
@@ -22,6 +23,7 @@ from core.admin import ProductAdmin
 from core.api.errors import DomainError
 from core.sentences import said
 from jobs.models import Job
+from taxonomy.models import Category, PicTeam
 from windows import services
 from windows.models import Window
 
@@ -61,6 +63,12 @@ class WindowForm(forms.ModelForm[Window]):
         required=False,
         widget=MomentInput(),
         help_text=gettext_lazy("Empty: until somebody ends it. All jobs: at most 14 days."),
+    )
+    teams: Any = forms.ModelMultipleChoiceField(
+        PicTeam.objects.by_name(), label=gettext_lazy("Teams"), required=False, widget=CheckBoxes
+    )
+    categories: Any = forms.ModelMultipleChoiceField(
+        Category.objects.by_name(), label=gettext_lazy("Categories"), required=False, widget=CheckBoxes
     )
     job_names: Any = LinesField(
         label=gettext_lazy("Jobs"), required=False, help_text=gettext_lazy("Names of jobs, one a line.")

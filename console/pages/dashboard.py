@@ -172,14 +172,11 @@ def _troubled(scope: Scope, flapping: list[UUID], user: User) -> list[dict[str, 
     rows_of = Job.objects.select_related("pic_team").in_bulk(chosen)
     jobs = [rows_of[pk] for pk in chosen if pk in rows_of]
     runs = queries.latest_runs([job.pk for job in jobs], _RUNS)
-    last_failed = {
-        job.pk: next((run.id for run in reversed(runs[job.pk]) if run.status == Status.FAILED), None) for job in jobs
-    }
-    reasons = Execution.objects.in_bulk([pk for pk in last_failed.values() if pk])
+    reasons = queries.last_failures(chosen)
     states = FailureState.objects.filter(alerted_at__isnull=False).in_bulk([job.pk for job in jobs])
     rows = []
     for job in jobs:
-        found = situation(runs[job.pk])
+        found = situation(runs[job.pk], job)
         alert = states.get(job.pk)
         rows.append(
             {
@@ -187,7 +184,7 @@ def _troubled(scope: Scope, flapping: list[UUID], user: User) -> list[dict[str, 
                 "state": state_of(job, found, is_running=bool(runs[job.pk]) and runs[job.pk][-1].status in OPEN),
                 "situation": found,
                 "strip": charts.spark(runs[job.pk]),
-                "last": reasons.get(last_failed[job.pk]),
+                "last": reasons.get(job.pk),
                 "may_touch": may_touch(job, user),
                 "may_acknowledge": alert is not None and alert.acknowledged_at is None,
                 "is_acknowledged": alert is not None and alert.acknowledged_at is not None,

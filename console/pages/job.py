@@ -34,7 +34,7 @@ def context(job: Job, user: User) -> dict[str, Any]:
     """The values of the page. Twelve queries, whatever the history."""
     now = timezone.now()
     runs = queries.latest_runs([job.pk], _RUNS)[job.pk]
-    state = situation(runs)
+    state = situation(runs, job)
     ears = audience(job)
     cover = Cover.now()
     inside = cover.inside(job, now)

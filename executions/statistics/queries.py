@@ -8,6 +8,7 @@ from typing import Any, NamedTuple
 from uuid import UUID
 
 from django.db import connection, models
+from django.db.models import OuterRef, Subquery
 from django.utils import timezone
 
 from executions.models import OPEN, Execution, Status, TriggerType, Worker
@@ -114,6 +115,13 @@ def latest_runs(job_ids: Sequence[UUID], count: int = 20) -> dict[UUID, list[Run
     for runs in found.values():
         runs.sort(key=lambda run: (run.started_at, run.id))
     return found
+
+
+def last_failures(job_ids: Sequence[UUID]) -> dict[UUID, Execution]:
+    """The latest failed execution of each of these jobs that has one."""
+    of_job = Execution.objects.filter(job=OuterRef("pk"), status=Status.FAILED).order_by("-started_at", "-id")
+    latest = Job.objects.filter(pk__in=job_ids).annotate(failure=Subquery(of_job.values("pk")[:1])).order_by()
+    return {row.job_id: row for row in Execution.objects.filter(pk__in=latest.values("failure"))}
 
 
 def since_hours(hours: int) -> dt.datetime:

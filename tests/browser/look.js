@@ -16,7 +16,7 @@ const look = () => {
     const style = getComputedStyle(one);
     const typed = /^(INPUT|SELECT|TEXTAREA)$/.test(one.tagName) && !["checkbox", "radio", "file", "submit"].includes(one.type);
     const edge = parseFloat(style.borderTopWidth) > 0 || style.boxShadow !== "none" || style.outlineStyle !== "none";
-    if (typed && !edge) found.push(`no edge: ${told(one)}`);
+    if (typed && !one.disabled && !edge) found.push(`no edge: ${told(one)}`);
     const named =
       one.getAttribute("aria-label") || one.textContent.trim() || one.title || one.value || one.labels?.length ||
       one.getAttribute("aria-labelledby") || one.querySelector?.("[aria-label], title, img[alt]");

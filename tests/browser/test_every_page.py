@@ -26,11 +26,13 @@ COMMON = [
     "", "calendar/", "calendar/?view=week", "calendar/?view=agenda", "calendar/?at=540&until=599", "jobs/job/",
     "jobs/job/?attention=failing&q=x", "executions/execution/", "executions/execution/?status__exact=failed&when=night",
     "executions/batch/", "taxonomy/category/", "taxonomy/picteam/", "audit/changerecord/", "scheduler/leadership/",
-    "inbox/", "account/", "password_change/",
+    "inbox/", "account/", "password_change/", "calendars/calendar/", "windows/window/",
 ]  # fmt: skip
 MAKERS = ["jobs/job/add/", "jobs/job/add/?first=1", "import/"]
 ADMINS = [
-    "taxonomy/category/add/", "taxonomy/picteam/add/", "accounts/user/", "accounts/user/add/", "accounts/apitoken/",
+    "taxonomy/category/add/", "taxonomy/picteam/add/",
+    "calendars/calendar/add/", "windows/window/add/", "accounts/user/", "accounts/user/add/",
+    "accounts/apitoken/",
     "accounts/apitoken/add/", "accounts/loginsession/", "accounts/websession/", "settings_app/githubcredential/",
     "settings_app/githubcredential/add/", "settings_app/environmenttoken/", "settings_app/slacksettings/",
     "settings_app/preferences/", "settings_app/uipreferences/", "notifications/event/", "notifications/message/",
@@ -44,9 +46,9 @@ _RAW = re.compile(r"Constraint [“\"]|Traceback|DoesNotExist|IntegrityError|\w+
 _NAMES = ("GitHub Actions", "Actions: read and write", "Content Security Policy", "Asia/Tokyo", "Webhook URL")
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="session")
 def seen(installation: Installation, _target: Target) -> dict[str, str]:
-    """A job with a failed execution, and an account of each role."""
+    """A job with a failed execution, a calendar, an open window, and an account of each role."""
     team(installation.admin)
     job = make_job(
         installation.admin, name="Seen", target_url=_target.url + "/status/500", enable_email_notifications=True
@@ -54,6 +56,14 @@ def seen(installation: Installation, _target: Target) -> dict[str, str]:
     asked = installation.admin.post(f"/jobs/{job['id']}/execute").json()["execution_id"]
     wait_until(lambda: installation.admin.get(f"/executions/{asked}").json()["execution"]["status"] == "failed")
     installation.admin.put(f"/jobs/{job['id']}", json={"timeout_seconds": 5})
+    days = [{"date": "2026-12-31", "label": "年末年始"}]
+    calendar = installation.admin.post(
+        "/calendars", json={"name": "東京", "slug": "tokyo", "country": "JP", "days": days}
+    ).json()
+    paused = make_job(installation.admin, name="止めている", calendar="東京", on_closed_day="previous_open")
+    frozen = installation.admin.post(
+        "/windows", json={"name": "凍結", "reason": "release", "jobs": [paused["id"]]}
+    ).json()
     for role in ("user", "viewer"):
         account = {"username": f"page-{role}", "email": f"page-{role}@example.com", "password": PASSWORD, "role": role}
         installation.admin.post("/auth/register", json=account)
@@ -61,16 +71,20 @@ def seen(installation: Installation, _target: Target) -> dict[str, str]:
             f"from accounts.models import User; User.objects.filter(username='page-{role}').update(admin_access=True)"
         )
         installation.manage("shell", "-c", code)
-    return {"job": job["id"], "execution": asked}
+    return {
+        "job": job["id"], "execution": asked, "paused": paused["id"], "calendar": calendar["calendar"]["id"],
+        "window": frozen["window"]["id"],
+    }  # fmt: skip
 
 
 def pages_of(role: str, seen: dict[str, str]) -> list[str]:
     job, execution = f"jobs/job/{seen['job']}/", f"executions/execution/{seen['execution']}/change/"
-    pages = [*COMMON, job, f"{job}explain/?at=2026-11-24T09:00", execution]
+    pages = [*COMMON, job, f"jobs/job/{seen['paused']}/", f"{job}explain/?at=2026-11-24T09:00", execution]
     if role != "viewer":
         pages += MAKERS
     if role == "admin":
-        pages += [*ADMINS, f"{job}change/", f"{job}delete/"]
+        calendar, window = f"calendars/calendar/{seen['calendar']}/change/", f"windows/window/{seen['window']}/change/"
+        pages += [*ADMINS, f"{job}change/", f"{job}delete/", calendar, window]
     return pages
 
 

@@ -63,7 +63,9 @@ class TestRoles:
         form = {
             "name": job.name, "cron_expression": job.cron_expression, "end_date": "2099-12-31", "target_kind": "github",
             "category": str(job.category_id), "pic_team": str(job.pic_team_id), "metadata": "{}", "misfire_policy":
-            job.misfire_policy, "overlap_policy": job.overlap_policy, "on_closed_day": "run", "shift_limit_days": "10", "shift_open_days": "0", "github_credential": str(credential.pk),
+            job.misfire_policy, "overlap_policy": job.overlap_policy,
+            "on_closed_day": "run", "shift_limit_days": "10", "shift_open_days": "0",
+            "github_credential": str(credential.pk),
             **WORKFLOW,
         }  # fmt: skip
         answer = browser_of(user).post(reverse("admin:jobs_job_change", args=[job.pk]), form)
