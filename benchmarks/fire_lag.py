@@ -2,8 +2,8 @@
 
 Seeds N every-minute jobs that call a target on loopback (50 ms to answer), runs the scheduler through one fire time,
 and prints: the lag from the fire time to each call's arrival (p50, p99, last), missed and doubled calls, when the
-last outcome was stored, executions a second, and the scheduler's CPU seconds and peak memory; with `--peers` the same
-for Celery beat and APScheduler. Run it as `make bench` or `python benchmarks/fire_lag.py --jobs 1000 10000`.
+last outcome was stored, executions a second, and the scheduler's CPU seconds and peak memory; with `--calendar` all
+jobs have a business calendar; with `--peers` the same for Celery beat and APScheduler. Run it as `make bench` or `python benchmarks/fire_lag.py --jobs 1000 10000`.
 """
 
 from __future__ import annotations
@@ -26,15 +26,21 @@ from benchmarks.target import running_target, take_report
 
 SEED = """
 import datetime as dt, sys
+from jobs import calendars
 from jobs.models import Job
 from jobs.services import add_jobs
 from taxonomy.models import Category, PicTeam
-count, port = int(sys.argv[1]), sys.argv[2]
+count, port, with_calendar = int(sys.argv[1]), sys.argv[2], sys.argv[3:] == ["calendar"]
 team = PicTeam.objects.create(name="Bench", slug="bench", slack_handle="@bench")
 general = Category.objects.get(slug="general")
+rule = {}
+if with_calendar:
+    # Every day is open but one far away, so that as many jobs fire as without it.
+    days = [{"date": "2098-01-02", "is_open": False}]
+    rule = {"calendar": calendars.create({"name": "Office", "weekend_days": [], "days": days}), "on_closed_day": "skip"}
 add_jobs([
     Job(name=f"job {n}", cron_expression="* * * * *", target_url=f"http://127.0.0.1:{port}/{n}", category=general,
-        pic_team=team, end_date=dt.date(2099, 12, 31))
+        pic_team=team, end_date=dt.date(2099, 12, 31), **rule)
     for n in range(count)
 ], by=None)
 """
@@ -65,11 +71,11 @@ class Figures:
     peak_memory_mib: float
 
 
-def run(count: int, database_url: str | None = None) -> Figures:
+def run(count: int, database_url: str | None = None, *, calendar: bool = False) -> Figures:
     with tempfile.TemporaryDirectory(prefix="cronsched-bench-") as folder, running_target(0.05) as (target, port):
         env = environment(folder, database_url)
         manage(env, "migrate", "-v0")
-        python(env, SEED, str(count), str(port))
+        python(env, SEED, str(count), str(port), *(["calendar"] if calendar else []))
         # The scheduler starts well before a fire time, and that fire time is the one that is measured.
         time.sleep((60 - time.time() % 60 + 48) % 60)
         fire_time = (time.time() // 60 + 1) * 60
@@ -120,11 +126,12 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--jobs", type=int, nargs="+", default=[100, 1000, 10000])
     parser.add_argument("--database-url", help="an empty PostgreSQL database in place of SQLite")
+    parser.add_argument("--calendar", action="store_true", help="give all jobs a business calendar")
     parser.add_argument("--peers", action="store_true", help="also the peers, with ratios of their figures to ours")
     parser.add_argument("--json", action="store_true", help="one JSON object a line")
     options = parser.parse_args()
     for count in options.jobs:
-        ours = asdict(run(count, options.database_url))
+        ours = asdict(run(count, options.database_url, calendar=options.calendar))
         show({"who": "cronsched", **ours}, options.json)
         for name, peer in PEERS.items() if options.peers else ():
             found = peer(count)

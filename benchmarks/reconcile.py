@@ -1,8 +1,8 @@
 """How long reconciliation takes, beside APScheduler loading the same jobs from django-apscheduler's store.
 
 For each number of active jobs (on a hundredth as many expressions): a full pass, a full pass with nothing to do, an
-incremental pass after one new job, and the process's peak memory. Run it as `python benchmarks/reconcile.py --jobs
-1000 10000 100000`.
+incremental pass after one new job, and the process's peak memory; with `--calendars 5` all jobs move to open days of so
+many business calendars, and ten windows are open. Run it as `python benchmarks/reconcile.py --jobs 1000 10000 100000`.
 """
 
 from __future__ import annotations
@@ -18,18 +18,26 @@ from benchmarks.installation import environment, manage, python
 
 SEED = """
 import datetime as dt, sys
+from jobs import calendars
 from jobs.models import Job
 from jobs.services import add_jobs
 from taxonomy.models import Category, PicTeam
-count = int(sys.argv[1])
+count, calendar_count = int(sys.argv[1]), int(sys.argv[2])
 team = PicTeam.objects.create(name="Bench", slug="bench", slack_handle="@bench")
 general = Category.objects.get(slug="general")
+named = [calendars.create({"name": f"Office {n}", "country": "JP"}) for n in range(calendar_count)]
+if named:
+    from windows import services
+    for n in range(10):
+        services.create({"name": f"Window {n}", "teams": ["bench"], "hosts": [f"h{n}.example.com"]}, by=None)
 expressions = [f"{n % 60} {n // 60 % 24} {n // 1440 % 28 + 1} * *" for n in range(max(1, count // 100))]
 for start in range(0, count, 10_000):
-    add_jobs([Job(name=f"job {n}", cron_expression=expressions[n % len(expressions)],
-    target_url="https://x.example.com/", category=general,
-                  pic_team=team, end_date=dt.date(2099, 12, 31)) for n in range(start, min(count, start + 10_000))],
-                  by=None)
+    add_jobs([
+        Job(name=f"job {n}", cron_expression=expressions[n % len(expressions)], target_url="https://x.example.com/",
+            category=general, pic_team=team, end_date=dt.date(2099, 12, 31),
+            **({"calendar": named[n % len(named)], "on_closed_day": "previous_open"} if named else {}))
+        for n in range(start, min(count, start + 10_000))
+    ], by=None)
 """
 MEASURE = """
 import json, resource, sys, threading, time
@@ -74,22 +82,23 @@ scheduler.shutdown(wait=False)
 """
 
 
-def run(count: int) -> dict[str, float]:
+def run(count: int, calendars: int) -> dict[str, float]:
     with tempfile.TemporaryDirectory(prefix="cronsched-bench-") as folder:
         env = environment(folder)
         manage(env, "migrate", "-v0")
-        python(env, SEED, str(count))
+        python(env, SEED, str(count), str(calendars))
         found: dict[str, float] = json.loads(python(env, MEASURE).splitlines()[-1])
-        return {"jobs": count, **found, **json.loads(python(env, PEER).splitlines()[-1])}
+        return {"jobs": count, "calendars": calendars, **found, **json.loads(python(env, PEER).splitlines()[-1])}
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--jobs", type=int, nargs="+", default=[1000, 10_000, 100_000])
+    parser.add_argument("--calendars", type=int, default=0)
     parser.add_argument("--json", action="store_true", help="one JSON object a line")
     options = parser.parse_args()
     for count in options.jobs:
-        found = run(count)
+        found = run(count, options.calendars)
         print(json.dumps(found) if options.json else "  ".join(f"{k}={v}" for k, v in found.items()), flush=True)
 
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import datetime as dt
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 
 from calendars.business_days import BusinessDays
@@ -47,6 +47,9 @@ class Field:
     special: tuple[SpecialDay, ...] = ()
 
 
+_MIDNIGHT = Field(frozenset({0}), starred=False)
+
+
 @dataclass(frozen=True)
 class Crontab:
     """A parsed expression. `text` is its five fields, with macros expanded."""
@@ -67,6 +70,11 @@ class Crontab:
     def minutes(self) -> tuple[int, ...]:
         """The minutes of a matching day, counted from midnight, in ascending order."""
         return tuple(60 * hour + minute for hour in sorted(self.hour.values) for minute in sorted(self.minute.values))
+
+    @cached_property
+    def at_midnight(self) -> Crontab:
+        """The same days at midnight: equal for expressions that differ only in their times."""
+        return replace(self, text="", minute=_MIDNIGHT, hour=_MIDNIGHT)
 
     @property
     def special(self) -> tuple[SpecialDay, ...]:

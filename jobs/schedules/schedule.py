@@ -107,14 +107,14 @@ class Schedule:
 
     def fires_on(self, day: dt.date) -> bool:
         """Whether a day of the zone has fire times, but for those that daylight saving moves over midnight."""
-        return self.tab.matches_day(day) if self.is_plain else day in _fire_days(self, day.year, day.month)
+        return self.tab.matches_day(day) if self.is_plain else day in self._fire_days(day.year, day.month)
 
     def nominal_for(self, moment: dt.datetime) -> dt.datetime | None:
         """The nominal time of a fire time that was moved; None if it was not."""
         if self.is_plain or self.calendar is None:
             return None
         local = moment.astimezone(self.zone)
-        days = _fire_days(self, local.year, local.month).get(local.date(), ())
+        days = self._fire_days(local.year, local.month).get(local.date(), ())
         if not days or local.date() in days:
             return None
         return dt.datetime.combine(days[0], local.timetz()).astimezone(dt.UTC)
@@ -158,6 +158,10 @@ class Schedule:
             return told
         return told + words.closed_days(self.rule, self.calendar.name, language)
 
+    def _fire_days(self, year: int, month: int) -> Mapping[dt.date, tuple[dt.date, ...]]:
+        """The days of a month on which it fires, each with its nominal days."""
+        return _fire_days(self.tab.at_midnight, self.calendar, self.rule, year, month)
+
     def _nominal(self) -> Schedule:
         return schedule_of(self.expression, self.zone, self.calendar)
 
@@ -191,16 +195,16 @@ def schedule_of(
 
 
 @lru_cache(maxsize=20_000)
-def _fire_days(schedule: Schedule, year: int, month: int) -> Mapping[dt.date, tuple[dt.date, ...]]:
-    """The days of a month on which a schedule fires, each with its nominal days."""
+def _fire_days(
+    tab: Crontab, calendar: BusinessDays | None, rule: ClosedDayRule, year: int, month: int
+) -> Mapping[dt.date, tuple[dt.date, ...]]:
     first = dt.date(year, month, 1)
     last = (first + 31 * DAY).replace(day=1) - DAY
-    calendar, rule = schedule.calendar, schedule.rule
     reach = rule.reach_days * DAY if calendar else dt.timedelta()
     found: defaultdict[dt.date, tuple[dt.date, ...]] = defaultdict(tuple)
     day = first - reach
     while day <= last + reach:
-        if schedule.tab.matches_day(day, calendar):
+        if tab.matches_day(day, calendar):
             target = move(day, calendar, rule).day if calendar else day
             if target is not None and first <= target <= last:
                 found[target] += (day,)
@@ -252,7 +256,7 @@ def _next_wall(schedule: Schedule, wall: dt.datetime) -> dt.datetime:
 def _next_day(schedule: Schedule, after: dt.date) -> dt.date:
     year, month = after.year, after.month
     for _month in range(12 * _LONGEST_GAP_YEARS):
-        days = [day for day in _fire_days(schedule, year, month) if day > after]
+        days = [day for day in schedule._fire_days(year, month) if day > after]
         if days:
             return min(days)
         year, month = (year, month + 1) if month < 12 else (year + 1, 1)
