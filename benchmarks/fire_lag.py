@@ -3,7 +3,8 @@
 Seeds N every-minute jobs that call a target on loopback (50 ms to answer), runs the scheduler through one fire time,
 and prints: the lag from the fire time to each call's arrival (p50, p99, last), missed and doubled calls, when the
 last outcome was stored, executions a second, and the scheduler's CPU seconds and peak memory; with `--calendar` all
-jobs have a business calendar; with `--peers` the same for Celery beat and APScheduler. Run it as `make bench` or `python benchmarks/fire_lag.py --jobs 1000 10000`.
+jobs have a business calendar; with `--peers` the same for Celery beat and APScheduler. Run it as `make bench` or
+`python benchmarks/fire_lag.py --jobs 1000 10000`.
 """
 
 from __future__ import annotations

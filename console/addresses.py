@@ -13,6 +13,7 @@ _PAGES = {
     "execution": "admin:executions_execution_change",
     "extension": "extend_job",
     "unsubscription": "unsubscribe",
+    "pause": "admin:windows_window_add",
     "slack_test": "admin:slack_test",
     "credential_check": "admin:credential_check",
 }

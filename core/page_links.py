@@ -17,7 +17,7 @@ def provide(name: str, address: Callable[..., str]) -> None:
     _addresses[name] = address
 
 
-def path_of(name: str, *args: object, **query: object) -> str:
+def path_of(name: str, /, *args: object, **query: object) -> str:
     """The path of a page with these arguments and query parameters; '' if no app provides the page."""
     if name not in _addresses:
         return ""

@@ -12,12 +12,11 @@ from django.utils import timezone
 from executions.models import Execution, Hold, Status
 from executions.statistics import rollups
 from executions.statistics.rollups import Ended
-from windows.cover import Inside
+from windows.cover import OPEN_ENDED, Inside
 from windows.models import Window
 
 # What is held starts within this time after the end of its window, each job at its own instant.
 SPREAD = dt.timedelta(minutes=5)
-_OPEN_ENDED = dt.datetime(9999, 1, 1, tzinfo=dt.UTC)
 
 
 def hold(held: Mapping[UUID, Inside], job_of: Mapping[UUID, UUID]) -> None:
@@ -58,5 +57,5 @@ def are_due() -> bool:
 
 def _start(end: dt.datetime | None, job_id: UUID) -> dt.datetime:
     if end is None:
-        return _OPEN_ENDED
+        return OPEN_ENDED
     return end + SPREAD * (job_id.int % 1000) / 1000

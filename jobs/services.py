@@ -64,6 +64,15 @@ def update_job(job_id: Any, data: Mapping[str, Any], *, by: User) -> Job:
 
 
 @transaction.atomic
+def restore(job_id: Any, data: Mapping[str, Any], changed_at: dt.datetime, *, by: User) -> Job:
+    """Give fields their former values back. Raises `Changed since` if the job was changed after `changed_at`."""
+    job = get_job(job_id, lock=True)
+    if job.updated_at != changed_at:
+        raise Conflict("Changed since", "Somebody has changed the job since.")
+    return update_job(job.pk, data, by=by)
+
+
+@transaction.atomic
 def change_by_link(job: Job, values: Mapping[str, Any]) -> Job:
     """Change a locked job on behalf of the holder of a signed link (`jobs.signed_links`); the change log records the
     address instead of an account.

@@ -2,7 +2,7 @@
 
 Up to `AT_ONCE` alerts within `SPAN` are sent individually. If more arise at once, as when a service fails that many
 jobs call, one digest is sent at once; later alerts are added to one digest, which is sent at the end of its five
-minutes.
+minutes. Alerts of jobs that a window mutes are added to one digest, which is sent when the window ends.
 """
 
 from __future__ import annotations
@@ -10,6 +10,7 @@ from __future__ import annotations
 import datetime as dt
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
+from typing import Any
 
 from django.conf import settings
 from django.db import transaction
@@ -20,10 +21,13 @@ from notifications import rendering
 from notifications.alert_rules import Alert, AlertKind
 from notifications.models import Channel, Message, MessageStatus
 from settings_app.models import Preferences, SlackSettings
+from windows.cover import OPEN_ENDED, Cover, Inside
+from windows.models import Window
 
 AT_ONCE = 5
 SPAN = dt.timedelta(minutes=10)
-WINDOW = dt.timedelta(minutes=5)
+_DIGEST_SPAN = dt.timedelta(minutes=5)
+_GATHERED = "of window"
 _REFUSAL = {
     AlertKind.FAILED: "email_on_job_failure",
     AlertKind.STILL_FAILING: "email_on_job_failure",
@@ -39,6 +43,7 @@ def queue_alerts(alerts: Sequence[Alert]) -> list[Message]:
     E-mail goes to the addresses of jobs whose mail is enabled, except to users who opted out (`email_on_job_failure`,
     `email_on_job_success`); Slack messages go out for jobs that have them enabled.
     """
+    alerts = _but_muted(alerts) if alerts else alerts
     by_recipient = _by_email(alerts) | _by_slack(alerts)
     recent = _told_lately(by_recipient) if by_recipient else {}
     today = _told_of_unrun(by_recipient) if any(alert.kind is AlertKind.UNRUN for alert in alerts) else {}
@@ -53,8 +58,47 @@ def queue_alerts(alerts: Sequence[Alert]) -> list[Message]:
         elif not told:
             fresh.append(rendering.digest(f"at once {rendering.identity(mine[0])}", mine, *recipient))
         else:
-            _add_to_digest(recipient, mine)
+            ends = _end_of_span()
+            _add_to_digest(recipient, mine, f"until {ends:%Y-%m-%dT%H:%M}", ends)
     return fresh
+
+
+def on_end_changed(sender: Any, window: Window, **_: Any) -> None:
+    """Send what a window has gathered at its new end."""
+    gathered = Q()
+    for channel in Channel.values:
+        gathered |= Q(key__startswith=f"{channel} digest {_gathered_by(window)}")
+    waiting = Message.objects.filter(gathered, status=MessageStatus.PENDING, attempts=0)
+    waiting.update(next_attempt_at=window.ends_at or OPEN_ENDED)
+
+
+def _but_muted(alerts: Sequence[Alert]) -> list[Alert]:
+    """The alerts of jobs that no window mutes; the others are added to the digest of their window."""
+    now = timezone.now()
+    cover = Cover.now()
+    heard: list[Alert] = []
+    muted: defaultdict[Inside, list[Alert]] = defaultdict(list)
+    for alert in alerts:
+        inside = cover.muting(alert.job, now)
+        if inside is None:
+            heard.append(alert)
+        else:
+            muted[inside].append(alert)
+    for inside, gathered in muted.items():
+        ends = inside.until or OPEN_ENDED
+        name = f"{_gathered_by(inside.window)} {ends:%Y-%m-%dT%H:%M}"
+        for recipient, mine in sorted((_by_email(gathered) | _by_slack(gathered)).items()):
+            _add_to_digest(recipient, mine, name, ends)
+    return heard
+
+
+def _gathered_by(window: Window) -> str:
+    return f"{_GATHERED} {window.pk}"
+
+
+def _end_of_span() -> dt.datetime:
+    now = timezone.now()
+    return now - (now - dt.datetime.min.replace(tzinfo=dt.UTC)) % _DIGEST_SPAN + _DIGEST_SPAN
 
 
 def _by_email(alerts: Sequence[Alert]) -> dict[Recipient, list[Alert]]:
@@ -96,7 +140,8 @@ def _to(recipients: Iterable[Recipient], since: dt.datetime) -> QuerySet[Message
 
 def _told_lately(recipients: Iterable[Recipient]) -> dict[Recipient, int]:
     """The number of alerts that each recipient has received, or will receive, of the last `SPAN`."""
-    found = _to(recipients, timezone.now() - SPAN).values_list("channel", "recipient")
+    told = _to(recipients, timezone.now() - SPAN).exclude(key__contains=f" digest {_GATHERED} ")
+    found = told.values_list("channel", "recipient")
     return {(channel, name): count for channel, name, count in found.annotate(count=Sum("alert_count"))}
 
 
@@ -110,11 +155,9 @@ def _told_of_unrun(recipients: Iterable[Recipient]) -> dict[Recipient, set[str]]
 
 
 @transaction.atomic
-def _add_to_digest(recipient: Recipient, alerts: Sequence[Alert]) -> None:
-    """Add alerts to the recipient's digest of the current five minutes, creating it if needed."""
-    now = timezone.now()
-    ends = now - (now - dt.datetime.min.replace(tzinfo=dt.UTC)) % WINDOW + WINDOW
-    digest = rendering.digest(f"until {ends:%Y-%m-%dT%H:%M}", alerts, *recipient)
+def _add_to_digest(recipient: Recipient, alerts: Sequence[Alert], name: str, ends: dt.datetime) -> None:
+    """Add alerts to the recipient's digest of this name, creating it if needed; it is sent at `ends`."""
+    digest = rendering.digest(name, alerts, *recipient)
     kept, made = Message.objects.select_for_update().get_or_create(
         key=digest.key,
         defaults={

@@ -5,13 +5,13 @@ from __future__ import annotations
 from typing import Any
 
 from django import forms
-from django.contrib import admin
+from django.contrib import admin, messages
 from django.core.exceptions import ValidationError
 from django.db.models import Count, QuerySet
 from django.http import HttpRequest
 from django.utils.html import format_html
 from django.utils.translation import gettext as _
-from django.utils.translation import gettext_lazy
+from django.utils.translation import gettext_lazy, ngettext
 
 from core import page_links
 from core.admin import ProductAdmin
@@ -44,7 +44,7 @@ class LabelAdmin(ProductAdmin):
     """Labels are disabled instead of deleted, because jobs keep their label."""
 
     form = LabelForm
-    list_display = ["name", "slug", "is_active", "job_count", "updated_at"]
+    list_display = ["name", "slug", "is_active", "job_count", "updated_at", "pause_link"]
     list_filter = ("is_active",)
     search_fields = ["name", "slug"]
     readonly_fields = ("created_at", "updated_at")
@@ -53,6 +53,10 @@ class LabelAdmin(ProductAdmin):
     def get_queryset(self, request: HttpRequest) -> QuerySet[Any]:
         labels: QuerySet[Any] = super().get_queryset(request).annotate(_jobs=Count("jobs"))
         return labels
+
+    def get_list_display(self, request: HttpRequest) -> list[str]:
+        may = self.has_change_permission(request)
+        return [name for name in self.list_display if may or name != "pause_link"]
 
     def get_readonly_fields(self, request: HttpRequest, obj: Label | None = None) -> Any:
         return (*self.readonly_fields, "slug") if obj else self.readonly_fields
@@ -67,6 +71,17 @@ class LabelAdmin(ProductAdmin):
         url = page_links.path_of("job_list", **{f"{field}__id__exact": label.pk})
         return format_html('<a href="{}">{}</a>', url, label._jobs)
 
+    @admin.display(description="")
+    def pause_link(self, label: Any) -> str:
+        """A link to a window over its jobs."""
+        return format_html('<a class="cs-button cs-small" href="{}">{}</a>', self._pause_path(label), _("Pause …"))
+
+    def _pause_path(self, *labels: Label) -> str:
+        field = "categories" if self.model is Category else "teams"
+        named = ", ".join(label.name for label in labels)
+        ids = ",".join(str(label.pk) for label in labels)
+        return page_links.path_of("pause", name=f"Pause: {named}"[:100], **{field: ids})
+
     @admin.action(description=gettext_lazy("Enable"), permissions=["change"])
     def enable(self, request: HttpRequest, queryset: QuerySet[Any]) -> None:
         self.message_user(request, _("%(count)d enabled.") % {"count": self._set_active(queryset, active=True)})
@@ -74,7 +89,24 @@ class LabelAdmin(ProductAdmin):
     @admin.action(description=gettext_lazy("Disable"), permissions=["change"])
     def disable(self, request: HttpRequest, queryset: QuerySet[Any]) -> None:
         changed = queryset.exclude(slug=GENERAL) if self.model is Category else queryset
-        self.message_user(request, _("%(count)d disabled.") % {"count": self._set_active(changed, active=False)})
+        labels = list(changed.filter(is_active=True))
+        self._set_active(changed, active=False)
+        self._tell_of_jobs(request, labels, _("%(count)d disabled.") % {"count": len(labels)})
+
+    def save_model(self, request: HttpRequest, obj: Any, form: Any, change: bool) -> None:
+        super().save_model(request, obj, form, change)
+        if change and "is_active" in form.changed_data and not obj.is_active:
+            self._tell_of_jobs(request, [obj], _("%(count)d disabled.") % {"count": 1})
+
+    def _tell_of_jobs(self, request: HttpRequest, labels: list[Any], done: str) -> None:
+        """Disabling a label leaves its jobs as they are: say so, and offer a pause."""
+        jobs = self.model._default_manager.filter(pk__in=[one.pk for one in labels], jobs__is_active=True).count()
+        if not jobs:
+            self.message_user(request, done)
+            return
+        stays = ngettext("Its %(count)d job goes on.", "The %(count)d jobs go on.", jobs) % {"count": jobs}
+        words = format_html('{} {} <a href="{}">{}</a>', done, stays, self._pause_path(*labels), _("Pause …"))
+        self.message_user(request, words, messages.WARNING)
 
     def _set_active(self, labels: QuerySet[Any], *, active: bool) -> int:
         """One by one, so that the audit trail records each."""
@@ -92,5 +124,5 @@ class CategoryAdmin(LabelAdmin):
 
 @admin.register(PicTeam)
 class PicTeamAdmin(LabelAdmin):
-    list_display = ["name", "slug", "slack_handle", "is_active", "job_count", "updated_at"]
+    list_display = ["name", "slug", "slack_handle", "is_active", "job_count", "updated_at", "pause_link"]
     search_fields = ["name", "slug", "slack_handle"]

@@ -12,8 +12,11 @@ from django.utils import timezone
 from jobs.models import Job
 from windows.models import Effect, Window
 
-# Of overlapping windows the strongest counts.
-_STRENGTH = [Effect.HOLD, Effect.SKIP]
+# The effects that keep jobs from firing; of overlapping windows the strongest counts, which is the last.
+STOPPING = (Effect.HOLD, Effect.SKIP)
+
+# Stands for the end of an open-ended window where an instant is stored.
+OPEN_ENDED = dt.datetime(9999, 1, 1, tzinfo=dt.UTC)
 
 
 class Inside(NamedTuple):
@@ -80,13 +83,23 @@ class Cover:
         return bool(self._scopes)
 
     def inside(self, job: Job, moment: dt.datetime) -> Inside | None:
-        """The strongest window around an instant of a job."""
-        found = [
+        """The strongest window around an instant of a job that keeps it from firing."""
+        found = self._around(job, moment, STOPPING)
+        return max(found, key=lambda one: (STOPPING.index(Effect(one.window.effect)), one.window.pk.int), default=None)
+
+    def muting(self, job: Job, moment: dt.datetime) -> Inside | None:
+        """The window around an instant of a job that mutes its alerts longest."""
+        found = self._around(job, moment, (Effect.MUTE,))
+        return max(found, key=lambda one: (one.until is None, one.until or moment, one.window.pk.int), default=None)
+
+    def _around(self, job: Job, moment: dt.datetime, effects: tuple[Effect, ...]) -> list[Inside]:
+        return [
             Inside(scope.window, period[1])
             for scope in self._scopes
-            if (period := scope.window.period_at(moment)) and scope.has(job)
+            if scope.window.effect in effects
+            and (period := scope.window.period_at(moment)) is not None
+            and scope.has(job)
         ]
-        return max(found, key=lambda one: (_STRENGTH.index(Effect(one.window.effect)), one.window.pk.int), default=None)
 
     def over(self, job: Job) -> list[Window]:
         """The windows whose scope has a job."""

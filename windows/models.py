@@ -1,4 +1,4 @@
-"""Windows: periods in which jobs do not fire, or fire later. A pause is a window."""
+"""Windows: periods in which jobs do not fire, fire later, or alert later. A pause is a window."""
 
 from __future__ import annotations
 
@@ -22,6 +22,7 @@ class Effect(models.TextChoices):
 
     SKIP = "skip", _("Skip: they do not run")
     HOLD = "hold", _("Hold: the latest one runs when the window ends")
+    MUTE = "mute", _("Mute: they run, and their alerts are sent as one when the window ends")
 
 
 class WindowQuerySet(models.QuerySet["Window"]):
@@ -37,8 +38,8 @@ class WindowQuerySet(models.QuerySet["Window"]):
 
 
 class Window(models.Model):
-    """A period with an effect on the fire times of some jobs. A fire time t is inside if `starts_at` <= t < `ends_at`
-    and, with a cron expression, within `minutes` after one of its times.
+    """A period with an effect on the fire times or the alerts of some jobs. An instant t is inside if
+    `starts_at` <= t < `ends_at` and, with a cron expression, within `minutes` after one of its times.
 
     It covers every job (`is_for_all`), or those of any of its teams, categories, repositories ("owner/repository"),
     target hosts and jobs.
@@ -103,6 +104,11 @@ class Window(models.Model):
 
     def __str__(self) -> str:
         return self.name
+
+    @property
+    def stops_all(self) -> bool:
+        """Whether it keeps every job from firing while it is open."""
+        return self.is_for_all and self.effect != Effect.MUTE
 
     def period_at(self, moment: dt.datetime) -> tuple[dt.datetime, dt.datetime | None] | None:
         """The period around an instant (aware), with its end (None: open-ended); None if the instant is outside."""

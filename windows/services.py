@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from django.conf import settings
@@ -18,7 +18,7 @@ from core.api.errors import Checks, Conflict, Forbidden, NotFound, invalid_field
 from jobs import validation
 from jobs.models import Job, Revision
 from jobs.services import may_touch
-from taxonomy.models import Category, PicTeam
+from taxonomy.models import Category, LabelBook, PicTeam
 from windows.cover import Cover, Inside
 from windows.models import Effect, Window
 
@@ -79,11 +79,12 @@ def may_end(window: Window, user: User) -> bool:
     return user.is_admin or (window.made_by_id is not None and window.made_by_id == user.pk)
 
 
-def pause_job(job: Job, until: dt.datetime | None, reason: str, *, by: User) -> Window:
-    """Pause one job until a time; its owner and admins may."""
-    if not may_touch(job, by):
+def pause(jobs: Sequence[Job], until: dt.datetime | None, reason: str, *, by: User) -> Window:
+    """Pause jobs, at most 1,000, until a time (None: until somebody ends it); their owners and admins may."""
+    if not all(may_touch(job, by) for job in jobs):
         raise Forbidden("Insufficient permissions", "Only the job's creator and admins may do this.")
-    body = {"name": f"Pause: {job.name}"[:100], "reason": reason, "jobs": [str(job.pk)], "ends_at": until}
+    what = jobs[0].name if len(jobs) == 1 else f"{len(jobs)} jobs"
+    body = {"name": f"Pause: {what}"[:100], "reason": reason, "jobs": [str(job.pk) for job in jobs], "ends_at": until}
     return create(body, by=by)
 
 
@@ -135,11 +136,11 @@ def clean(data: Mapping[str, Any], window: Window | None = None) -> tuple[dict[s
     for name, find in _NAMED.items():
         with checks.check():
             if data.get(name) is not None:
-                scope[name] = _each(data[name], name, find)
+                scope[name] = find(_list(data[name], name))
     for name in ("repositories", "hosts"):
         with checks.check():
             if data.get(name) is not None:
-                values[name] = _each(data[name], name, _text_of(name))
+                values[name] = [_read(one, name) for one in _list(data[name], name)]
     with checks.check():
         _check_period(values, window)
     with checks.check():
@@ -198,41 +199,44 @@ def _check_scope(values: Mapping[str, Any], scope: Mapping[str, list[Any]], wind
         raise invalid_field("is_for_all", "All jobs, or some teams, categories, repositories, hosts or jobs: not both.")
 
 
-def _each(value: Any, field: str, find: Any) -> list[Any]:
+def _list(value: Any, field: str) -> list[Any]:
     if not isinstance(value, list) or len(value) > _MOST_NAMED:
         raise invalid_field(field, f"Send a list of at most {_MOST_NAMED}.")
-    return [find(one) for one in value]
+    return value
 
 
-def _job(value: Any) -> Job:
-    found = Job.objects.filter(Q(pk=payload.uuid_or_nil(value)) | Q(name=str(value))).first()
-    if found is None:
-        raise invalid_field("jobs", f"There is no job with the id or name '{str(value)[:60]}'.")
+def _jobs(named: list[Any]) -> list[Job]:
+    """The jobs with these ids or names, in one query."""
+    texts = [str(one) for one in named]
+    found = list(Job.objects.filter(Q(pk__in=[payload.uuid_or_nil(one) for one in texts]) | Q(name__in=texts)))
+    known = {job.name for job in found} | {str(job.pk) for job in found}
+    for text in texts:
+        if text not in known and str(payload.uuid_or_nil(text)) not in known:
+            raise invalid_field("jobs", f"There is no job with the id or name '{text[:60]}'.")
     return found
 
 
-def _label(kind: Any, field: str) -> Any:
-    def find(value: Any) -> Any:
-        found = kind.objects.called(payload.text(value, field, limit=100))
-        if found is None:
-            raise invalid_field(field, f"Unknown: '{str(value)[:60]}'.")
+def _labels(kind: Any, field: str) -> Any:
+    def find(named: list[Any]) -> list[Any]:
+        book = LabelBook(kind)
+        found = [book.called(payload.text(one, field, limit=100)) for one in named]
+        if None in found:
+            raise invalid_field(field, f"Unknown: '{str(named[found.index(None)])[:60]}'.")
         return found
 
     return find
 
 
-def _text_of(field: str) -> Any:
-    def read(value: Any) -> str:
-        text = payload.text(value, field, limit=200).lower()
-        if not text or (field == "repositories") != ("/" in text):
-            example = "owner/repository" if field == "repositories" else "hooks.example.com"
-            raise invalid_field(field, f"'{text[:60]}' is none of the {field}: write such as {example}.")
-        return text
-
-    return read
+def _read(value: Any, field: str) -> str:
+    """A repository or a host."""
+    text = payload.text(value, field, limit=200).lower()
+    if not text or (field == "repositories") != ("/" in text):
+        example = "owner/repository" if field == "repositories" else "hooks.example.com"
+        raise invalid_field(field, f"'{text[:60]}' is none of the {field}: write such as {example}.")
+    return text
 
 
-_NAMED = {"teams": _label(PicTeam, "teams"), "categories": _label(Category, "categories"), "jobs": _job}
+_NAMED = {"teams": _labels(PicTeam, "teams"), "categories": _labels(Category, "categories"), "jobs": _jobs}
 
 
 def _store_scope(window: Window, scope: Mapping[str, Iterable[Any]]) -> None:

@@ -11,18 +11,23 @@ from django.db.models import QuerySet
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.template.response import TemplateResponse
 from django.urls import reverse
+from django.utils import timezone
+from django.utils.html import format_html
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy, ngettext
 
 from accounts.permissions import require_login
 from audit import events
 from audit.events import Event
-from console.admin.forms import ExtendForm, MoveForm
+from console.admin import undo
+from console.admin.forms import ExtendForm, MoveForm, PauseForm
+from console.pages import windows
 from core.api.errors import DomainError
 from executions.services import trigger_now
 from jobs import services
 from jobs.models import Job
 from jobs.transfer.exporting import RELATED, write_csv, write_json
+from windows.services import pause as pause_jobs
 
 _TOLD = 10
 
@@ -33,16 +38,23 @@ def _each(
     jobs: QuerySet[Job],
     act: Callable[[Job, Any], object],
     done: Callable[[int], str],
+    former: undo.Former | None = None,
 ) -> None:
-    """Call a function for each job; one message says how many succeeded, another which were refused and why."""
-    count, refused = 0, []
+    """Call a function for each job; one message says how many succeeded, with a button that takes it back if `former`
+    tells the values from before, and another which were refused and why.
+    """
+    count, refused, before = 0, [], {}
     for job in jobs.select_related("pic_team", "category", "created_by"):
         try:
+            values = former(job) if former else {}
             act(job, request.user)
+            before[job.pk] = values
             count += 1
         except DomainError as exc:
             refused.append(f"{job.name}: {exc.spoken}")
-    model_admin.message_user(request, done(count), messages.SUCCESS if count else messages.WARNING)
+    button = undo.remember(request, before) if former else ""
+    said = format_html("{} {}", done(count), button) if button else done(count)
+    model_admin.message_user(request, said, messages.SUCCESS if count else messages.WARNING)
     if refused:
         words = ngettext("%(count)d job was refused.", "%(count)d jobs were refused.", len(refused))
         told = " ".join(refused[:_TOLD]) + (" …" if len(refused) > _TOLD else "")
@@ -69,7 +81,7 @@ def enable(model_admin: Any, request: HttpRequest, queryset: QuerySet[Job]) -> N
     def done(count: int) -> str:
         return ngettext("%(count)d job is enabled.", "%(count)d jobs are enabled.", count) % {"count": count}
 
-    _each(model_admin, request, queryset.filter(is_active=False), _set_active(True), done)
+    _each(model_admin, request, queryset.filter(is_active=False), _set_active(True), done, _activity)
 
 
 @admin.action(description=gettext_lazy("Disable …"), permissions=["change"])
@@ -83,8 +95,12 @@ def disable(model_admin: Any, request: HttpRequest, queryset: QuerySet[Job]) -> 
     def done(count: int) -> str:
         return ngettext("%(count)d job is disabled.", "%(count)d jobs are disabled.", count) % {"count": count}
 
-    _each(model_admin, request, queryset.filter(is_active=True), _set_active(False), done)
+    _each(model_admin, request, queryset.filter(is_active=True), _set_active(False), done, _activity)
     return None
+
+
+def _activity(job: Job) -> dict[str, Any]:
+    return {"is_active": job.is_active}
 
 
 def _set_active(active: bool) -> Callable[[Job, Any], object]:
@@ -93,6 +109,28 @@ def _set_active(active: bool) -> Callable[[Job, Any], object]:
         services.set_active(job, active, by=user)
 
     return act
+
+
+@admin.action(description=gettext_lazy("Pause …"), permissions=["change"])
+def pause(model_admin: Any, request: HttpRequest, queryset: QuerySet[Job]) -> HttpResponse | None:
+    """Pause the selected jobs by one window; when it ends, each is exactly as it was."""
+    form = _asked(PauseForm, request)
+    if not form.is_valid():
+        return _ask(model_admin, request, queryset, form, "pause", _("Pause"))
+    end = windows.until(form.cleaned_data["until"], timezone.now())
+    try:
+        window = pause_jobs(list(queryset), end, form.cleaned_data["reason"], by=require_login(request))
+    except DomainError as exc:
+        model_admin.message_user(request, exc.spoken, messages.ERROR)
+        return None
+    words = ngettext("%(count)d job is paused until %(time)s.", "%(count)d jobs are paused until %(time)s.",
+                     queryset.count())  # fmt: skip
+    local = timezone.localtime(end)
+    said = words % {"count": queryset.count(), "time": f"{local:%Y-%m-%d %H:%M}"}
+    url = reverse("admin:windows_window_end", args=[window.pk])
+    button = '<button type="submit" class="cs-button cs-small" form="act" formaction="{}">{}</button>'
+    model_admin.message_user(request, format_html("{} " + button, said, url, _("Resume")), messages.SUCCESS)
+    return None
 
 
 @admin.action(description=gettext_lazy("Extend the end date …"), permissions=["change"])
@@ -113,7 +151,11 @@ def extend(model_admin: Any, request: HttpRequest, queryset: QuerySet[Job]) -> H
 
     body = {"end_date": day.isoformat()}
     earlier = queryset.filter(end_date__lt=day)
-    _each(model_admin, request, earlier, lambda job, user: services.update_job(job.pk, body, by=user), done)
+
+    def former(job: Job) -> dict[str, Any]:
+        return {"end_date": job.end_date.isoformat()}
+
+    _each(model_admin, request, earlier, lambda job, user: services.update_job(job.pk, body, by=user), done, former)
     return None
 
 
@@ -127,7 +169,10 @@ def move(model_admin: Any, request: HttpRequest, queryset: QuerySet[Job]) -> Htt
     def done(count: int) -> str:
         return ngettext("%(count)d job is changed.", "%(count)d jobs are changed.", count) % {"count": count}
 
-    _each(model_admin, request, queryset, lambda job, user: services.update_job(job.pk, body, by=user), done)
+    def former(job: Job) -> dict[str, Any]:
+        return {"pic_team": job.pic_team.slug, "category": job.category.slug}
+
+    _each(model_admin, request, queryset, lambda job, user: services.update_job(job.pk, body, by=user), done, former)
     return None
 
 
@@ -174,4 +219,4 @@ def _export(
     return answer
 
 
-ALL = [run_now, enable, disable, extend, move, export_csv, export_json]
+ALL = [run_now, enable, disable, pause, extend, move, export_csv, export_json]

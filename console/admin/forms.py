@@ -11,9 +11,11 @@ from unfold.widgets import (
     UnfoldAdminRadioSelectWidget,
     UnfoldAdminSelectWidget,
     UnfoldAdminTextareaWidget,
+    UnfoldAdminTextInputWidget,
 )
 
 from accounts.models import User
+from console.pages.windows import pause_choices
 from core.admin import DayInput
 from core.api.errors import DomainError
 from core.sentences import said
@@ -139,6 +141,13 @@ class ExtendForm(forms.Form):
     """The form that extends many jobs."""
 
     end_date = forms.DateField(label=_("New end date"), widget=DayInput)
+
+
+class PauseForm(forms.Form):
+    """The form that pauses many jobs."""
+
+    until = forms.ChoiceField(label=_("How long"), choices=pause_choices, widget=UnfoldAdminSelectWidget)
+    reason = forms.CharField(label=_("Reason"), max_length=200, required=False, widget=UnfoldAdminTextInputWidget)
 
 
 class MoveForm(forms.Form):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 from uuid import UUID
 
@@ -23,7 +24,7 @@ from django.views.decorators.http import conditional_page
 from accounts.models import User
 from accounts.permissions import require_login
 from console import kept
-from console.admin import actions, columns
+from console.admin import actions, columns, undo
 from console.admin.filters import AttentionFilter, LastOutcomeFilter, TargetFilter
 from console.admin.forms import JobForm, form_fields
 from console.admin.lists import ConsoleChangeList, ExactPaginator
@@ -41,7 +42,7 @@ from jobs.models import Job, Revision, today
 from jobs.targets.kinds import searched_columns
 from notifications.alert_rules import acknowledge
 from settings_app.services import columns_of
-from windows.services import pause_job
+from windows.services import pause
 
 _RUNS = 20
 
@@ -195,6 +196,7 @@ class JobAdmin(ProductAdmin):
             path("preview/", site.admin_view(job_form.preview), name="jobs_job_preview"),
             path("test-run/", site.admin_view(self.test_run), name="jobs_job_test_run"),
             path("check-workflow/", site.admin_view(self.check_workflow), name="jobs_job_check_workflow"),
+            path("undo/", site.admin_view(partial(undo.undo, self)), name="jobs_job_undo"),
             path("<path:job_id>/enable/", site.admin_view(self.enable), name="jobs_job_enable"),
             path("<path:job_id>/disable/", site.admin_view(self.disable), name="jobs_job_disable"),
             path("<path:job_id>/acknowledge/", site.admin_view(self.acknowledge), name="jobs_job_acknowledge"),
@@ -312,7 +314,7 @@ class JobAdmin(ProductAdmin):
 
         def act(job: Job, user: Any) -> str:
             end = windows.until(request.POST.get("for", ""), timezone.now())
-            pause_job(job, end, "", by=user)
+            pause([job], end, "", by=user)
             local = timezone.localtime(end)
             return _("%(name)s is paused until %(time)s.") % {"name": job.name, "time": f"{local:%Y-%m-%d %H:%M}"}
 

@@ -50,6 +50,7 @@ def context(job: Job, user: User) -> dict[str, Any]:
         "words": _words(job),
         "upcoming": _upcoming(job, now, cover),
         "inside": inside,
+        "muting": cover.muting(job, now),
         "pause_choices": windows.pause_choices(),
         "may_end": inside is not None and may_end(inside.window, user),
         "skips_next": job.next_run_at is not None and job.skipped_run_at == job.next_run_at,

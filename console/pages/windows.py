@@ -18,12 +18,12 @@ _NAMED = 5
 
 
 def open_windows() -> dict[str, Any]:
-    """The windows that are open now, for the banner: those over all jobs, and the others."""
+    """The windows that are open now, for the banner: those that keep every job from firing, and the others."""
     now = timezone.now()
     running = [window for window in Window.objects.running(now)[: 10 * _NAMED] if window.period_at(now)]
     return {
-        "open_windows": [window for window in running if window.is_for_all],
-        "some_windows": [window for window in running if not window.is_for_all][:_NAMED],
+        "full_stops": [window for window in running if window.stops_all],
+        "open_windows": [window for window in running if not window.stops_all][:_NAMED],
     }
 
 

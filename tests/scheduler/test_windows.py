@@ -179,8 +179,8 @@ def test_owners_pause_their_jobs_and_nobody_elses(make_job: MakeJob, make_user: 
     Job.objects.filter(pk=job.pk).update(created_by=owner)
     job.refresh_from_db()
     with pytest.raises(Forbidden):
-        services.pause_job(job, None, "", by=other)
-    window = services.pause_job(job, None, "Deploy", by=owner)
+        services.pause([job], None, "", by=other)
+    window = services.pause([job], None, "Deploy", by=owner)
     with pytest.raises(Forbidden):
         services.end(window, by=other)
     services.end(window, by=owner)

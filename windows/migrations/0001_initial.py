@@ -30,6 +30,7 @@ class Migration(migrations.Migration):
                         choices=[
                             ("skip", "Skip: they do not run"),
                             ("hold", "Hold: the latest one runs when the window ends"),
+                            ("mute", "Mute: they run, and their alerts are sent as one when the window ends"),
                         ],
                         default="skip",
                         max_length=4,
@@ -114,7 +115,7 @@ class Migration(migrations.Migration):
                         name="window_ends_after_its_start",
                     ),
                     models.CheckConstraint(
-                        condition=models.Q(("effect__in", ["skip", "hold"])), name="window_effect_known"
+                        condition=models.Q(("effect__in", ["skip", "hold", "mute"])), name="window_effect_known"
                     ),
                     models.CheckConstraint(
                         condition=models.Q(("is_for_all", False), ("ends_at__isnull", False), _connector="OR"),

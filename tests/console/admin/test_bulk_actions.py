@@ -1,0 +1,141 @@
+"""Bulk actions on jobs: pauses, and undo."""
+
+from __future__ import annotations
+
+import datetime as dt
+import re
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+from django.test import Client
+from django.urls import reverse
+
+from accounts.models import User
+from jobs import services
+from jobs.models import Job
+from taxonomy.models import PicTeam
+from tests.console.admin.test_admin import act
+from windows.cover import Cover
+from windows.models import Window
+
+pytestmark = pytest.mark.django_db
+
+
+def undo(browser: Client) -> str:
+    return browser.post(reverse("admin:jobs_job_undo"), follow=True).content.decode()
+
+
+def activity() -> dict[str, bool]:
+    return dict(Job.objects.values_list("name", "is_active"))
+
+
+def test_undo_of_disabling_leaves_off_what_was_off(admin_client: Client, make_job: Callable[..., Job]) -> None:
+    jobs = [make_job(name=f"job {number}", is_active=number != 2) for number in range(3)]
+    before = activity()
+    page = act(admin_client, "disable", *jobs, apply="1")
+    assert "2 jobs are disabled." in page
+    assert reverse("admin:jobs_job_undo") in page
+    assert not any(activity().values())
+    assert "2 jobs are as before." in undo(admin_client)
+    assert activity() == before
+    # It is done once.
+    assert "0 jobs are as before." in undo(admin_client)
+
+
+def test_undo_leaves_what_somebody_changed_since(
+    admin_client: Client, admin: User, make_job: Callable[..., Job]
+) -> None:
+    jobs = [make_job(name=f"job {number}", end_date="2027-01-01") for number in range(3)]
+    assert "End date of 3 jobs set to 2027-06-30." in act(
+        admin_client, "extend", *jobs, end_date="2027-06-30", apply="1"
+    )
+    services.update_job(jobs[0].pk, {"end_date": "2028-01-01"}, by=admin)
+    services.delete_job(jobs[1].pk, by=admin)
+    page = undo(admin_client)
+    assert "1 job is as before." in page
+    assert "2 were changed since and stay." in page
+    assert dict(Job.objects.values_list("name", "end_date")) == {
+        "job 0": dt.date(2028, 1, 1),
+        "job 2": dt.date(2027, 1, 1),
+    }
+
+
+def test_undo_of_a_move(admin_client: Client, make_job: Callable[..., Job]) -> None:
+    job = make_job()
+    other = PicTeam.objects.create(name="Other", slug="other", slack_handle="@other")
+    act(admin_client, "move", job, pic_team=str(other.pk), apply="1")
+    job.refresh_from_db()
+    assert job.pic_team == other
+    undo(admin_client)
+    job.refresh_from_db()
+    assert job.pic_team.slug == "qa-team"
+
+
+def test_undo_obeys_who_may_change_a_job(
+    browser_of: Callable[[User], Client], user: User, make_job: Callable[..., Job], settings: Any
+) -> None:
+    User.objects.filter(pk=user.pk).update(admin_access=True)
+    user.refresh_from_db()
+    browser = browser_of(user)
+    job = make_job(by=user)
+    assert "1 job is disabled." in act(browser, "disable", job, apply="1")
+    Job.objects.filter(pk=job.pk).update(created_by=None)
+    assert "0 jobs are as before." in undo(browser)
+    assert browser.get(reverse("admin:jobs_job_undo")).status_code == 405
+
+
+def test_a_pause_of_many_is_one_window(admin_client: Client, make_job: Callable[..., Job]) -> None:
+    jobs = [make_job(name=f"job {number}", is_active=number != 2) for number in range(3)]
+    before = activity()
+    assert "How long" in act(admin_client, "pause", *jobs)
+    page = act(admin_client, "pause", *jobs, until="week", reason="Release 4.2", apply="1")
+    assert "3 jobs are paused until" in page
+    window = Window.objects.get()
+    assert (window.name, window.reason, window.jobs.count()) == ("Pause: 3 jobs", "Release 4.2", 3)
+    assert Cover.now().over(jobs[0]) == [window]
+    assert activity() == before
+    admin_client.post(reverse("admin:windows_window_end", args=[window.pk]))
+    assert not Cover.now()
+    assert activity() == before
+
+
+def test_nobody_pauses_the_jobs_of_others(
+    browser_of: Callable[[User], Client], user: User, make_job: Callable[..., Job]
+) -> None:
+    User.objects.filter(pk=user.pk).update(admin_access=True)
+    user.refresh_from_db()
+    page = act(browser_of(user), "pause", make_job(), until="hour", apply="1")
+    assert "creator and admins may do this." in page
+    assert not Window.objects.exists()
+
+
+def test_a_disabled_team_says_that_its_jobs_go_on_and_offers_a_pause(
+    admin_client: Client, make_job: Callable[..., Job], team: PicTeam
+) -> None:
+    make_job()
+    make_job(name="off", is_active=False)
+    url = reverse("admin:taxonomy_picteam_changelist")
+    answer = admin_client.post(url, {"action": "disable", "_selected_action": [str(team.pk)]}, follow=True)
+    page = answer.content.decode()
+    assert "1 disabled. Its 1 job goes on." in page
+    pause = re.findall(r'href="(/admin/windows/window/add/\?[^"]+)"', page)[0].replace("&amp;", "&")
+    form = admin_client.get(pause).context["adminform"].form
+    assert (form.initial["name"], form.initial["teams"]) == ("Pause: QA Team", [str(team.pk)])
+    assert (
+        "1 enabled."
+        in admin_client.post(
+            url, {"action": "enable", "_selected_action": [str(team.pk)]}, follow=True
+        ).content.decode()
+    )
+
+
+def test_who_may_not_open_windows_gets_no_link_to_one(
+    browser_of: Callable[[User], Client], viewer: User, make_job: Callable[..., Job]
+) -> None:
+    User.objects.filter(pk=viewer.pk).update(admin_access=True)
+    viewer.refresh_from_db()
+    make_job()
+    browser = browser_of(viewer)
+    for name in ("admin:taxonomy_picteam_changelist", "admin:index"):
+        assert b"windows/window/add" not in browser.get(reverse(name)).content
