@@ -45,6 +45,10 @@ class Calendar(models.Model):
         help_text=_("The country whose national holidays are closed (ISO 3166-1), such as JP. Empty: none."),
     )
     version = models.PositiveIntegerField(_("version"), default=1, editable=False)
+    holidays_seen = models.JSONField(
+        _("holidays seen"), default=list, editable=False,
+        help_text=_("The national holidays for which the next fire times were computed."),
+    )  # fmt: skip
     created_at = models.DateTimeField(_("created at"), default=timezone.now, editable=False)
     updated_at = models.DateTimeField(_("updated at"), auto_now=True)
 

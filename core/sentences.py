@@ -312,6 +312,15 @@ SENTENCES = (
     _("Say which jobs: all of them, or teams, categories, repositories, hosts or jobs."),
     _("All jobs, or some teams, categories, repositories, hosts or jobs: not both."),
     _("'{text}' is none of the {field}: write such as {example}."),
+    _(
+        'Business calendar "{name}": an update moved national holidays (new: {new}; gone: {gone}). The next '
+        "runs of {count} jobs have changed."
+    ),
+    _(
+        "The national holidays of business calendars are certain until {day} only. Update Cronsched, or list "
+        "the days of the following year."
+    ),
+    _("Somebody has changed the job since."),
     _("There is no job with the id or name '{name}'."),
     _("There is no window '{id}'."),
     _("The job has no next run."),
@@ -329,6 +338,8 @@ WORDS = (
     _("weekly report"),
     _("remind of failing jobs"),
     _("look at credentials"),
+    _("look at holidays"),
+    _("none"),
     _("pause ended jobs"),
     _("remind of ending jobs"),
     _("tidy"),

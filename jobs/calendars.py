@@ -11,12 +11,12 @@ from django.db import IntegrityError, transaction
 from django.db.models import Q
 from django.utils import timezone
 
-from calendars.business_days import BusinessDays, countries
+from calendars.business_days import BusinessDays, countries, national_holidays
 from calendars.day_files import MOST_DAYS, Day, read_lines
 from calendars.models import Calendar, CalendarDay
 from core.api import payload
 from core.api.errors import Checks, Conflict, NotFound, invalid_field, missing_fields
-from jobs.models import Job, Revision, fire_within, schedule_of_days
+from jobs.models import Job, Revision, fire_within, schedule_of_days, today
 from jobs.schedules.schedule import CronError
 from taxonomy.models import slug_of
 
@@ -24,6 +24,8 @@ from taxonomy.models import slug_of
 AHEAD = dt.timedelta(days=90)
 _SHOWN, _COMPARED = 200, 2_000
 _CHUNK = 500
+# How many years of national holidays are compared after an update.
+_YEARS_SEEN = 3
 
 
 class MovedTime(NamedTuple):
@@ -139,6 +141,7 @@ def update(name: str, data: Mapping[str, Any]) -> tuple[Calendar, int]:
     for column, value in values.items():
         setattr(calendar, column, value)
     calendar.version += 1
+    calendar.holidays_seen = []
     _save(calendar)
     if days is not None:
         calendar.days.all().delete()
@@ -158,6 +161,46 @@ def delete(name: str) -> Calendar:
     Job.with_deleted.filter(calendar=calendar).update(calendar=None)
     calendar.delete()
     return calendar
+
+
+class MovedHolidays(NamedTuple):
+    """What an update of the package `holidays` changed in a calendar: its new and its former days (ISO 8601), and the
+    number of jobs whose next fire time changed.
+    """
+
+    calendar: Calendar
+    new: list[str]
+    gone: list[str]
+    jobs: int
+
+
+@transaction.atomic
+def follow_holidays() -> list[MovedHolidays]:
+    """Compare the national holidays of this year and the next two with those seen before. Where an update of the
+    package moved one, the calendar gets a new version, and its jobs new fire times.
+    """
+    day, moved = today(), list[MovedHolidays]()
+    for calendar in Calendar.objects.select_for_update().exclude(country="").order_by("pk"):
+        known = sorted(
+            one.isoformat()
+            for year in range(day.year, day.year + _YEARS_SEEN)
+            for one in national_holidays(calendar.country, year)
+        )
+        seen = calendar.holidays_seen
+        if seen == known:
+            continue
+        Calendar.objects.filter(pk=calendar.pk).update(holidays_seen=known)
+        # Only years that both have: a new year brings new days.
+        years = {one[:4] for one in seen} & {one[:4] for one in known}
+        new, gone = (
+            [one for one in days if one not in others and one[:4] in years and one >= day.isoformat()]
+            for days, others in ((known, seen), (seen, known))
+        )
+        if new or gone:
+            calendar.version += 1
+            calendar.save(update_fields=["version", "updated_at"])
+            moved.append(MovedHolidays(calendar, new, gone, _reschedule(calendar)))
+    return moved
 
 
 def jobs_of(calendar: Calendar) -> list[str]:

@@ -19,12 +19,15 @@ from django.utils import timezone
 from uuid_utils.compat import uuid7
 
 from accounts.models import User
+from calendars.business_days import CERTAIN_UNTIL
+from calendars.models import Calendar
 from core.db.deletion import delete_in_steps
 from core.db.executemany import insert_new
 from core.masking import masked_text
 from core.runtime import request_context
 from executions.models import Status
 from executions.recording import Finished
+from jobs.calendars import follow_holidays
 from jobs.models import Job, today
 from jobs.signals import JobChange
 from notifications import alert_rules, rendering
@@ -36,6 +39,7 @@ from settings_app.models import GitHubCredential
 
 _BATCH = 500
 _CREDENTIAL_ENDS = dt.timedelta(days=7)
+_HOLIDAYS_END = dt.timedelta(days=60)
 
 
 def on_jobs_changed(sender: Any, changes: Sequence[JobChange], bulk: bool, **_: Any) -> None:
@@ -116,6 +120,36 @@ def _of_credential(credential: GitHubCredential) -> Event:
     kind = Kind.CREDENTIAL_REFUSED if credential.problem else Kind.CREDENTIAL_ENDS
     what = credential.problem or f"it ends at {credential.expires_at:%Y-%m-%d %H:%M} UTC. Store a new one before."
     return _event(kind, f'GitHub credential "{credential.name}": {what}')
+
+
+@transaction.atomic
+def notify_holidays() -> int:
+    """Follow the national holidays of business calendars, and notify the admins of moved days and, once in the 60 days
+    before, of the end of the certain ones; returns how many notices.
+    """
+    events = [
+        _event(
+            Kind.HOLIDAYS_MOVED,
+            f'Business calendar "{one.calendar.name}": an update moved national holidays (new: {_days(one.new)}; '
+            f"gone: {_days(one.gone)}). The next runs of {one.jobs} jobs have changed.",
+        )
+        for one in follow_holidays()
+    ]
+    left = dt.date(CERTAIN_UNTIL, 12, 31) - today()
+    ending = Calendar.objects.exclude(country="") if left <= _HOLIDAYS_END else Calendar.objects.none()
+    told = Event.objects.filter(title=in_app(Kind.HOLIDAYS_END).title, created_at__gte=timezone.now() - _HOLIDAYS_END)
+    if ending.exists() and not told.exists():
+        message = (
+            f"The national holidays of business calendars are certain until {CERTAIN_UNTIL}-12-31 only. Update "
+            "Cronsched, or list the days of the following year."
+        )
+        events.append(_event(Kind.HOLIDAYS_END, message))
+    _store(events, [])
+    return len(events)
+
+
+def _days(days: Sequence[str]) -> str:
+    return ", ".join(days[:10]) or "none"
 
 
 def notify_outcomes(finished: Sequence[Finished]) -> None:

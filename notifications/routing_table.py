@@ -56,6 +56,8 @@ class Kind(Enum):
     UNSCHEDULABLE = "unschedulable"
     CREDENTIAL_REFUSED = "credential_refused"
     CREDENTIAL_ENDS = "credential_ends"
+    HOLIDAYS_MOVED = "holidays_moved"
+    HOLIDAYS_END = "holidays_end"
     SCHEDULER_INCIDENT = "scheduler_incident"
     SCHEDULER_WELL = "scheduler_well"
     REPORTS = "reports"
@@ -143,6 +145,14 @@ ROUTES: dict[Kind, Route] = {
     Kind.CREDENTIAL_ENDS: Route(
         "a GitHub credential ends within a week",
         _restricted("GitHub credential ends soon", EventType.WARNING, _ADMINS),
+    ),
+    Kind.HOLIDAYS_MOVED: Route(
+        "an update moved national holidays of a business calendar",
+        _restricted("National holidays have moved", EventType.WARNING, _ADMINS),
+    ),
+    Kind.HOLIDAYS_END: Route(
+        "the certain national holidays of business calendars end within 60 days",
+        _restricted("National holidays end soon", EventType.WARNING, _ADMINS),
     ),
     Kind.SCHEDULER_INCIDENT: Route(
         "no scheduler leads for a minute, a fire time is a minute late, or 50,000 jobs are due",

@@ -25,7 +25,13 @@ from jobs import signed_links
 from jobs.schedules.schedule import schedule_of
 from jobs.services import pause_expired
 from notifications.reports import send_daily, send_weekly
-from notifications.routing import delete_old, notify_credential_problems, remind_of_ending_jobs, remind_of_failing_jobs
+from notifications.routing import (
+    delete_old,
+    notify_credential_problems,
+    notify_holidays,
+    remind_of_ending_jobs,
+    remind_of_failing_jobs,
+)
 from scheduler.chore_store import ChoreStore
 from scheduler.clock import ScheduleTrigger
 from scheduler.models import Resync
@@ -93,6 +99,12 @@ def check_credentials() -> None:
 
 
 @util.close_old_connections  # type: ignore[untyped-decorator]
+def check_holidays() -> None:
+    """Follow updates of the national holidays; notify about moved days, and before the certain ones end."""
+    notify_holidays()
+
+
+@util.close_old_connections  # type: ignore[untyped-decorator]
 def remind_of_failing() -> None:
     """Notify once a day about jobs that keep failing."""
     remind_of_failing_jobs()
@@ -115,6 +127,7 @@ JOBS = {
     "weekly report": (report_weekly, "0 8 * * 1"),
     "remind of failing jobs": (remind_of_failing, "*/10 * * * *"),
     "look at credentials": (check_credentials, "*/5 * * * *"),
+    "look at holidays": (check_holidays, "15 * * * *"),
     "pause ended jobs": (pause_ended_jobs, "0 0 * * *"),
     "remind of ending jobs": (remind, "0 9 * * 1"),
     "tidy": (tidy, "30 3 * * *"),

@@ -50,6 +50,15 @@ class Migration(migrations.Migration):
                 ),
                 ("version", models.PositiveIntegerField(default=1, editable=False, verbose_name="version")),
                 (
+                    "holidays_seen",
+                    models.JSONField(
+                        default=list,
+                        editable=False,
+                        help_text="The national holidays for which the next fire times were computed.",
+                        verbose_name="holidays seen",
+                    ),
+                ),
+                (
                     "created_at",
                     models.DateTimeField(default=django.utils.timezone.now, editable=False, verbose_name="created at"),
                 ),

@@ -10,7 +10,7 @@ import time_machine
 
 from accounts.models import User
 from core.api.errors import Conflict, Forbidden
-from executions import holds
+from executions import holds, recovery
 from executions.models import Execution, Hold, Status
 from executions.services import trigger_now
 from jobs.models import Job
@@ -124,6 +124,29 @@ def test_ending_a_window_releases_what_it_holds(make_job: MakeJob, leader: Leade
     with time_machine.travel(NOON + 90 * dt.timedelta(seconds=1), tick=False):
         services.end(window, by=admin)
     assert NOON + MINUTE < Hold.objects.get().until < NOON + 7 * MINUTE
+
+
+def test_a_restart_inside_a_window_changes_nothing(make_job: MakeJob, leader: Leader, handed: list[Any]) -> None:
+    job, skipped = made_at_noon(make_job), made_at_noon(make_job, name="Skipped")
+    opened(jobs=[str(job.pk)], effect="hold", ends_at=NOON + 4 * HOUR)
+    opened(jobs=[str(skipped.pk)], ends_at=NOON + 4 * HOUR)
+    fire_at(leader, NOON + MINUTE)
+    before = rows(job), rows(skipped), Hold.objects.get().until
+    # The scheduler is down for two hours; another one takes over, and looks for what the first one left.
+    with time_machine.travel(NOON + 2 * HOUR, tick=False):
+        Job.objects.update(next_run_at=NOON + 3 * HOUR)
+        successor = Leader()
+        successor.take_over()
+        recovery.recover()
+        recovery.end_missed()
+        recovery.rescue()
+        fire(successor)
+        assert (rows(job), rows(skipped), Hold.objects.get().until) == before
+        assert handed == []
+    with time_machine.travel(NOON + 5 * HOUR, tick=False):
+        Job.objects.update(next_run_at=NOON + 6 * HOUR)
+        fire(successor)
+    assert [delivery.scheduled_for for delivery in handed] == [NOON + MINUTE]
 
 
 def test_skip_is_stronger_than_hold(make_job: MakeJob, leader: Leader) -> None:
