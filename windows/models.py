@@ -110,6 +110,20 @@ class Window(models.Model):
         """Whether it keeps every job from firing while it is open."""
         return self.is_for_all and self.effect != Effect.MUTE
 
+    def periods(self, start: dt.datetime, end: dt.datetime) -> list[tuple[dt.datetime, dt.datetime]]:
+        """The parts of [start, end) in which it is open, in order."""
+        first, last = max(start, self.starts_at), min(end, self.ends_at or end)
+        if first >= last:
+            return []
+        if not self.cron_expression:
+            return [(first, last)]
+        length = dt.timedelta(minutes=self.minutes)
+        try:
+            begins = schedule_of(self.cron_expression).between(first - length, last)
+            return [(max(one, first), min(one + length, last)) for one in begins if one < last]
+        except CronError:
+            return []
+
     def period_at(self, moment: dt.datetime) -> tuple[dt.datetime, dt.datetime | None] | None:
         """The period around an instant (aware), with its end (None: open-ended); None if the instant is outside."""
         if moment < self.starts_at or (self.ends_at is not None and moment >= self.ends_at):

@@ -17,11 +17,13 @@ from console import date_params, forecast, kept
 from executions.models import Execution, Status
 from executions.statistics.queries import UtcText, hour_of, minute_of, read_utc
 from jobs.models import Job, today
+from windows.models import Window
 
 # Up to this number, each job has its own track; above it, each team has one.
 TRACKS = 40
 # Marks within this many minutes are merged.
 _CLUSTER_MINUTES = 10
+_MOST_WINDOWS = 20
 _WORST = (Status.FAILED, Status.MISSED, Status.RUNNING, Status.QUEUED, Status.SKIPPED, Status.CANCELLED, Status.SUCCESS)
 
 
@@ -87,7 +89,7 @@ def day(date: dt.date, filters: Filters) -> dict[str, Any]:
     labels = kept.until_edited(str(titles.query), lambda: dict(titles))
     now = timezone.now().astimezone(settings.SCHEDULER_ZONE)
     bands = _bands(date, jobs, groups, now, filters)
-    tracks = bands + _tracks(date, jobs, groups, frequent, labels, by_job, now, filters)
+    tracks = _windows(date) + bands + _tracks(date, jobs, groups, frequent, labels, by_job, now, filters)
     return {
         "date": date,
         "tracks": tracks,
@@ -197,6 +199,27 @@ def _local_hour_of(expression: str, day: dt.date) -> UtcText:
     """The part of a timestamp that decides about the hour on the zone's clock: minutes where its offset has some."""
     offset = dt.datetime.combine(day, dt.time(), settings.SCHEDULER_ZONE).utcoffset() or dt.timedelta()
     return minute_of(expression) if offset.total_seconds() % 3600 else hour_of(expression)
+
+
+def _windows(date: dt.date) -> list[Track]:
+    """One track for each window of a day."""
+    start, end = bounds(date, date)
+    tracks = []
+    windows = Window.objects.not_over(start).filter(starts_at__lt=end).order_by("starts_at", "name")
+    for window in windows[:_MOST_WINDOWS]:
+        url = reverse("admin:windows_window_change", args=[window.pk])
+        title = f"{window.name} · {window.get_effect_display()}"
+        marks = [
+            Mark(_minutes(one - start), max(_minutes(until - one), 1), "window", 0, title, url)
+            for one, until in window.periods(start, end)
+        ]
+        if marks:
+            tracks.append(Track(window.name, url, True, marks))
+    return tracks
+
+
+def _minutes(length: dt.timedelta) -> int:
+    return int(length.total_seconds() // 60)
 
 
 def _bands(

@@ -14,6 +14,7 @@ from django.urls import reverse
 from hypothesis import given
 from hypothesis import strategies as st
 
+from accounts.models import User
 from console import forecast
 from console.pages import calendar
 from console.pages.calendar import Filters
@@ -21,6 +22,7 @@ from executions.models import Status
 from jobs.models import Job
 from jobs.schedules.schedule import schedule_of
 from tests.support.executions import ran
+from windows import services
 
 JST = ZoneInfo("Asia/Tokyo")
 NOON = dt.datetime(2026, 11, 24, 12, 30, tzinfo=JST)
@@ -129,3 +131,22 @@ def test_an_execution_is_in_the_hour_of_the_zones_clock(zone: str, make_job: Cal
             ran(job, Status.SUCCESS, ago=ago * 3600)
         rows = calendar.week(dt.date(2026, 11, 24), Filters())["rows"]
     assert [(row["hour"], row["cells"][1]["ran"]) for row in rows if row["cells"][1]["ran"]] == [(8, 1), (9, 1)]
+
+
+@pytest.mark.django_db
+@time_machine.travel(NOON, tick=False)
+def test_windows_of_a_day(admin: User) -> None:
+    def marks(day: dt.date) -> dict[str, list[tuple[int, float]]]:
+        tracks = calendar.day(day, Filters())["tracks"]
+        return {track.label: [(mark.x, mark.width) for mark in track.marks] for track in tracks}
+
+    freeze = {"name": "Freeze", "is_for_all": True, "starts_at": "2026-11-24T22:00+09:00"}
+    services.create({**freeze, "ends_at": "2026-11-26T06:30+09:00"}, by=admin)
+    weekly = {"name": "Nightly", "hosts": ["a.example.com"], "cron_expression": "30 23 * * *", "minutes": 60}
+    services.create(weekly, by=admin)
+    # It began at 12:30, so the night before is not in it.
+    assert marks(TODAY) == {"Freeze": [(22 * 60, 120)], "Nightly": [(23 * 60 + 30, 30)]}
+    day = dt.timedelta(days=1)
+    assert marks(TODAY + day) == {"Freeze": [(0, 24 * 60)], "Nightly": [(0, 30), (23 * 60 + 30, 30)]}
+    assert marks(TODAY + 2 * day)["Freeze"] == [(0, 6 * 60 + 30)]
+    assert marks(TODAY - day) == {}
