@@ -15,7 +15,6 @@ from django.http import Http404, HttpRequest, HttpResponse, HttpResponseBase, Ht
 from django.shortcuts import render
 from django.template.response import TemplateResponse
 from django.urls import path, reverse
-from django.utils import timezone
 from django.utils.text import capfirst
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
@@ -27,22 +26,20 @@ from console import kept
 from console.admin import actions, columns, undo
 from console.admin.filters import AttentionFilter, LastOutcomeFilter, TargetFilter
 from console.admin.forms import JobForm, form_fields
+from console.admin.job_verbs import JobVerbs
 from console.admin.lists import ConsoleChangeList, ExactPaginator
 from console.admin.sections import job_sections, option_fields
 from console.pages import job as job_page
-from console.pages import job_form, windows
+from console.pages import job_form
 from console.situations import condition
 from core.admin import ProductAdmin, ReadOnlyAdmin
 from core.api.errors import DomainError
 from executions.models import Execution
-from executions.services import trigger_now
 from executions.statistics import queries
 from jobs import services
 from jobs.models import Job, Revision, today
 from jobs.targets.kinds import searched_columns
-from notifications.alert_rules import acknowledge
 from settings_app.services import columns_of
-from windows.services import pause
 
 _RUNS = 20
 
@@ -103,7 +100,7 @@ _OPTIONAL_COLUMNS = {
 
 
 @admin.register(Job)
-class JobAdmin(ProductAdmin):
+class JobAdmin(JobVerbs, ProductAdmin):
     """The admin of jobs."""
 
     form = JobForm
@@ -197,17 +194,10 @@ class JobAdmin(ProductAdmin):
             path("test-run/", site.admin_view(self.test_run), name="jobs_job_test_run"),
             path("check-workflow/", site.admin_view(self.check_workflow), name="jobs_job_check_workflow"),
             path("undo/", site.admin_view(partial(undo.undo, self)), name="jobs_job_undo"),
-            path("<path:job_id>/enable/", site.admin_view(self.enable), name="jobs_job_enable"),
-            path("<path:job_id>/disable/", site.admin_view(self.disable), name="jobs_job_disable"),
-            path("<path:job_id>/acknowledge/", site.admin_view(self.acknowledge), name="jobs_job_acknowledge"),
-            path("<path:job_id>/pause/", site.admin_view(self.pause), name="jobs_job_pause"),
-            path("<path:job_id>/skip/", site.admin_view(self.skip_next), name="jobs_job_skip"),
-            path("<path:job_id>/unskip/", site.admin_view(self.run_next), name="jobs_job_unskip"),
-            path("<path:job_id>/run/", site.admin_view(self.run), name="jobs_job_run"),
             path("<uuid:job_id>/live/", site.admin_view(conditional_page(self.live)), name="jobs_job_live"),
             path("<uuid:job_id>/", site.admin_view(self.view), name="jobs_job_view"),
         ]
-        return [*pages, *super().get_urls()]
+        return [*pages, *self.verb_urls(), *super().get_urls()]
 
     def view(self, request: HttpRequest, job_id: UUID) -> HttpResponseBase:
         """The page of a job for reading."""
@@ -291,90 +281,6 @@ class JobAdmin(ProductAdmin):
         lines = [f"{job.name}: {counts.get(job.pk, 0)} {_('executions')}" for job in jobs]
         refused = set() if all(self.has_delete_permission(request, job) for job in jobs) else {Job._meta.verbose_name}
         return lines, {_("jobs"): len(jobs), _("executions"): sum(counts.values())}, refused, []
-
-    def enable(self, request: HttpRequest, job_id: str) -> HttpResponseBase:
-        """Enable one job, from the list or its page."""
-        return self._set_active(request, job_id, True, _("%(name)s is enabled."))
-
-    def disable(self, request: HttpRequest, job_id: str) -> HttpResponseBase:
-        """Disable one job, from the list or its page."""
-        return self._set_active(request, job_id, False, _("%(name)s is disabled."))
-
-    def _set_active(self, request: HttpRequest, job_id: str, active: bool, words: str) -> HttpResponseBase:
-        def act(job: Job, user: Any) -> str:
-            # The page may be outdated, so the button's own state decides, not the stored one.
-            if job.is_active != active:
-                services.set_active(job, active, by=user)
-            return words % {"name": job.name}
-
-        return self._act(request, job_id, act)
-
-    def pause(self, request: HttpRequest, job_id: str) -> HttpResponseBase:
-        """Pause one job until a time that was chosen by one click."""
-
-        def act(job: Job, user: Any) -> str:
-            end = windows.until(request.POST.get("for", ""), timezone.now())
-            pause([job], end, "", by=user)
-            local = timezone.localtime(end)
-            return _("%(name)s is paused until %(time)s.") % {"name": job.name, "time": f"{local:%Y-%m-%d %H:%M}"}
-
-        return self._act(request, job_id, act)
-
-    def skip_next(self, request: HttpRequest, job_id: str) -> HttpResponseBase:
-        """Skip the next run of one job."""
-
-        def act(job: Job, user: Any) -> str:
-            services.skip_next_run(job, by=user)
-            return _("The next run of %(name)s is skipped.") % {"name": job.name}
-
-        return self._act(request, job_id, act)
-
-    def run_next(self, request: HttpRequest, job_id: str) -> HttpResponseBase:
-        """Take back that the next run of one job is skipped."""
-
-        def act(job: Job, user: Any) -> str:
-            services.run_next_after_all(job, by=user)
-            return _("The next run of %(name)s runs after all.") % {"name": job.name}
-
-        return self._act(request, job_id, act)
-
-    def acknowledge(self, request: HttpRequest, job_id: str) -> HttpResponseBase:
-        """Acknowledge a failing job: no reminders until it has recovered."""
-
-        def act(job: Job, user: Any) -> str:
-            acknowledge(job, by=user)
-            return _("No more reminders of %(name)s until it recovers.") % {"name": job.name}
-
-        return self._act(request, job_id, act)
-
-    def run(self, request: HttpRequest, job_id: str) -> HttpResponseBase:
-        """Run one job now and open the execution."""
-        if request.method != "POST":
-            return HttpResponse(status=405)
-        try:
-            job = services.get_job(job_id)
-            if not self.has_change_permission(request, job):
-                raise PermissionDenied
-            force = {"force": True} if request.POST.get("force") else {}
-            execution = trigger_now(job.pk, force, by=require_login(request))
-        except DomainError as exc:
-            self.message_user(request, exc.spoken, messages.ERROR)
-            return HttpResponseRedirect(job_form.way_back(request, reverse("admin:jobs_job_changelist")))
-        return HttpResponseRedirect(reverse("admin:executions_execution_change", args=[execution.pk]))
-
-    def _act(self, request: HttpRequest, job_id: str, act: Any) -> HttpResponseBase:
-        """Process one job by POST, report the result, and redirect to the page of the button."""
-        if request.method != "POST":
-            return HttpResponse(status=405)
-        back = job_form.way_back(request, reverse("admin:jobs_job_changelist"))
-        try:
-            job = services.get_job(job_id)
-            if not self.has_change_permission(request, job):
-                raise PermissionDenied
-            self.message_user(request, act(job, request.user), messages.SUCCESS)
-        except DomainError as exc:
-            self.message_user(request, exc.spoken, messages.ERROR)
-        return HttpResponseRedirect(back)
 
     def test_run(self, request: HttpRequest) -> HttpResponseBase:
         """Call the form's target once without saving; answers like the API's test run."""

@@ -1,0 +1,93 @@
+"""Running a job once with other metadata (workflow inputs)."""
+
+from __future__ import annotations
+
+import json
+from typing import Any, NamedTuple
+from uuid import UUID
+
+from django import forms
+from django.utils.translation import gettext as _
+from django.utils.translation import gettext_lazy
+from unfold.widgets import UnfoldAdminTextareaWidget
+
+from accounts.models import User
+from core.api import payload
+from core.api.errors import DomainError
+from core.sentences import said
+from executions.models import Execution
+from executions.services import trigger_now
+from jobs.models import Job
+from windows.services import inside_now
+
+_REMEMBERED, _LOOKED_AT = 5, 50
+
+
+class RunWithForm(forms.Form):
+    """The metadata of one run."""
+
+    metadata = forms.CharField(
+        label=gettext_lazy("Metadata of this run"),
+        required=False,
+        strip=False,
+        max_length=100_000,
+        widget=UnfoldAdminTextareaWidget(attrs={"rows": 12, "data-json": "", "spellcheck": "false"}),
+        help_text=gettext_lazy(
+            "A JSON object: the body of a webhook, the inputs of a workflow. The job stays as it is."
+        ),
+    )
+    force = forms.BooleanField(label=gettext_lazy("Run although a window is open"), required=False)
+
+    def clean_metadata(self) -> Any:
+        try:
+            return json.loads(self.cleaned_data["metadata"] or "{}")
+        except ValueError:
+            raise forms.ValidationError(_("The metadata is not valid JSON.")) from None
+
+
+class Remembered(NamedTuple):
+    """The metadata of an earlier run of this kind."""
+
+    execution: Execution
+    text: str
+
+
+def remembered(job: Job) -> list[Remembered]:
+    """The last five different metadata that the job was run with, newest first."""
+    found: dict[str, Remembered] = {}
+    latest = Execution.objects.filter(job=job, overrides__isnull=False).newest_first()
+    for execution in latest.select_related("triggered_by")[:_LOOKED_AT]:
+        if isinstance(execution.overrides, dict) and "metadata" in execution.overrides:
+            text = _shown(execution.overrides["metadata"])
+            found.setdefault(text, Remembered(execution, text))
+    return list(found.values())[:_REMEMBERED]
+
+
+def first_form(job: Job, chosen: str | None) -> RunWithForm:
+    """The form with the job's metadata, or with those of an earlier run by its execution's id."""
+    wanted = payload.uuid_or_nil(chosen)
+    earlier = next((one.text for one in remembered(job) if one.execution.pk == wanted), None)
+    return _fitting(RunWithForm(initial={"metadata": earlier or _shown(job.metadata)}), job)
+
+
+def run(job: Job, data: Any, *, by: User) -> tuple[RunWithForm, UUID | None]:
+    """Run the job with the form's metadata; returns the form with its errors, or the execution's id."""
+    form = _fitting(RunWithForm(data), job)
+    if not form.is_valid():
+        return form, None
+    body = {"metadata": form.cleaned_data["metadata"], **({"force": True} if form.cleaned_data.get("force") else {})}
+    try:
+        return form, trigger_now(job.pk, body, by=by).pk
+    except DomainError as exc:
+        form.add_error("metadata" if "metadata" in (exc.fields or {}) else None, said(exc.spoken))
+        return form, None
+
+
+def _fitting(form: RunWithForm, job: Job) -> RunWithForm:
+    if inside_now(job) is None:
+        del form.fields["force"]
+    return form
+
+
+def _shown(metadata: Any) -> str:
+    return json.dumps(metadata, ensure_ascii=False, indent=2)

@@ -1,0 +1,73 @@
+"""Running a job once with other metadata."""
+
+from __future__ import annotations
+
+import datetime as dt
+import json
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+from django.test import Client
+from django.urls import reverse
+from django.utils import timezone
+
+from accounts.models import User
+from executions.models import Execution
+from jobs.models import Job
+from windows import services
+
+pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("handed")]
+
+
+def url(job: Job) -> str:
+    return reverse("admin:jobs_job_run_with", args=[job.pk])
+
+
+def test_a_run_with_other_metadata_leaves_the_job_as_it_is(admin_client: Client, make_job: Callable[..., Job]) -> None:
+    job = make_job(metadata={"suite": "smoke"})
+    assert json.loads(admin_client.get(url(job)).context["form"].initial["metadata"]) == {"suite": "smoke"}
+    answer = admin_client.post(url(job), {"metadata": '{"suite": "全部"}'})
+    execution = Execution.objects.get()
+    assert answer.headers["Location"] == reverse("admin:executions_execution_change", args=[execution.pk])
+    assert execution.overrides == {"metadata": {"suite": "全部"}}
+    job.refresh_from_db()
+    assert job.metadata == {"suite": "smoke"}
+
+
+def test_the_last_five_are_remembered(admin_client: Client, make_job: Callable[..., Job]) -> None:
+    job = make_job()
+    for number in (1, 2, 3, 4, 5, 6, 6, 3):
+        admin_client.post(url(job), {"metadata": json.dumps({"n": number})})
+    shown = admin_client.get(url(job)).context["remembered"]
+    assert [json.loads(one.text)["n"] for one in shown] == [3, 6, 5, 4, 2]
+    again = admin_client.get(url(job), {"from": str(shown[2].execution.pk)})
+    assert json.loads(again.context["form"].initial["metadata"]) == {"n": 5}
+    assert admin_client.get(url(job), {"from": "nonsense"}).status_code == 200
+
+
+@pytest.mark.parametrize(("text", "said"), [("{", "not valid JSON"), ("[1]", "JSON object")])
+def test_bad_metadata(admin_client: Client, make_job: Callable[..., Job], text: str, said: str) -> None:
+    answer = admin_client.post(url(make_job()), {"metadata": text})
+    assert said in answer.content.decode()
+    assert not Execution.objects.exists()
+
+
+def test_inside_a_window_it_asks_first(admin_client: Client, admin: User, make_job: Callable[..., Job]) -> None:
+    job = make_job()
+    services.pause([job], timezone.now() + dt.timedelta(hours=1), "", by=admin)
+    assert "Run although a window is open" in admin_client.get(url(job)).content.decode()
+    assert "is inside the window" in admin_client.post(url(job), {"metadata": "{}"}).content.decode()
+    assert not Execution.objects.exists()
+    assert admin_client.post(url(job), {"metadata": "{}", "force": "on"}).status_code == 302
+
+
+def test_only_who_may_change_the_job(
+    browser_of: Callable[[User], Client], user: User, make_job: Callable[..., Any]
+) -> None:
+    User.objects.filter(pk=user.pk).update(admin_access=True)
+    user.refresh_from_db()
+    browser = browser_of(user)
+    assert browser.get(url(make_job(metadata={"secret": "x"}))).status_code == 403
+    assert browser.get(url(make_job(name="mine", by=user))).status_code == 200
+    assert browser.get("/admin/jobs/job/nonsense/run-with/").status_code == 404
