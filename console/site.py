@@ -21,7 +21,7 @@ from accounts.auth.login_form import LoginForm
 from accounts.permissions import require_login
 from audit import events
 from audit.events import Event
-from console.pages import account, agenda, calendar, inbox, palette, views
+from console.pages import account, agenda, calendar, feed, inbox, palette, views
 from console.pages.calendar import Filters
 from console.pages.dashboard import dashboard
 from console.pages.palette import keys
@@ -106,6 +106,8 @@ class CronschedAdminSite(UnfoldAdminSite):  # type: ignore[misc]  # unfold has n
         view = request.GET.get("view", default)
         view = view if view in views else default
         span = agenda.read_span(date, request.GET.get("at", ""), request.GET.get("until", ""))
+        teams = list(PicTeam.objects.by_name())
+        chosen = next((team for team in teams if team.slug == filters.team), None)
         context = {
             **self.each_context(request),
             "title": _("Calendar"),
@@ -115,7 +117,8 @@ class CronschedAdminSite(UnfoldAdminSite):  # type: ignore[misc]  # unfold has n
             "shown": views[view](date, filters),
             "panel": agenda.panel(span, filters) if span else None,
             "filters": filters,
-            "teams": PicTeam.objects.by_name(),
+            "teams": teams,
+            "feed": feed.address("team", chosen.pk, require_login(request)) if chosen else "",
             "categories": Category.objects.by_name(),
         }
         return TemplateResponse(request, "console/calendar.html", context)

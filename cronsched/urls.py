@@ -6,6 +6,7 @@ from django.urls import include, path
 
 from accounts.second_factor.pages import page as second_factor_page
 from accounts.set_password import page as set_password_page
+from console.pages.feed import feed
 from console.pages.public import extension, unsubscription
 from cronsched import health, openapi_views
 from cronsched.echo import echo
@@ -19,6 +20,7 @@ urlpatterns = [
     path("admin/", admin.site.urls),
     path("extend/<str:token>/", extension, name="extend_job"),
     path("unsubscribe/<str:token>/", unsubscription, name="unsubscribe"),
+    path("calendar/<str:token>.ics", feed, name="feed"),
     path("metrics", metrics),
     path("echo", echo),
     path("set-password/<str:uidb64>/<str:token>/", set_password_page, name="set_password"),

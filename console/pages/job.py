@@ -10,7 +10,7 @@ from django.utils import timezone
 from accounts.models import User
 from audit.models import ChangeRecord
 from console import charts, outlook, records
-from console.pages import windows
+from console.pages import feed, windows
 from console.situations import situation, state_of
 from core.api.timestamps import DateRange
 from core.sentences import said
@@ -50,6 +50,7 @@ def context(job: Job, user: User) -> dict[str, Any]:
         "words": _words(job),
         "upcoming": _upcoming(job, now, cover),
         "inside": inside,
+        "feed": feed.address("job", job.pk, user),
         "muting": cover.muting(job, now),
         "pause_choices": windows.pause_choices(),
         "may_end": inside is not None and may_end(inside.window, user),

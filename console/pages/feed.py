@@ -1,0 +1,128 @@
+"""The coming runs of a job or a team as an iCalendar feed (RFC 5545), behind a signed address that needs no login.
+
+A calendar program reads it again and again, so the address stays valid while its user's account is active.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+from collections.abc import Iterator
+from itertools import islice
+from typing import NamedTuple
+from uuid import UUID
+
+from django.conf import settings
+from django.core import signing
+from django.db.models import QuerySet
+from django.http import Http404, HttpRequest, HttpResponse
+from django.urls import reverse
+from django.utils import timezone
+from django.views.decorators.http import require_safe
+from icalendar import Calendar as Document
+from icalendar import Event
+
+from accounts.models import User
+from jobs.models import Job, fire_within, not_before
+from jobs.schedules.schedule import CronError
+from taxonomy.models import PicTeam
+from windows.cover import Cover
+
+AHEAD = dt.timedelta(days=60)
+# Jobs that run more often than this each day would bury the others.
+MOST_A_DAY = 24
+_MOST_JOBS, _MOST_EVENTS = 500, 2_000
+_SALT = "console.feed"
+_SHOWN_AS = dt.timedelta(minutes=5)
+_KINDS = ("job", "team")
+
+
+class Fed(NamedTuple):
+    """What a feed is about: its title, its jobs, and whether frequent jobs are left out."""
+
+    title: str
+    jobs: QuerySet[Job]
+    without_frequent: bool
+
+
+def address(kind: str, pk: UUID, user: User) -> str:
+    """The address of the feed of a `job` or a `team` for a user."""
+    # Without a time, so that the address of a feed is always the same.
+    token = signing.Signer(salt=_SALT).sign_object([kind, str(pk), str(user.pk)], compress=True)
+    return f"{settings.PUBLIC_URL}{reverse('feed', args=[token])}"
+
+
+@require_safe
+def feed(request: HttpRequest, token: str) -> HttpResponse:
+    """The runs of the next 60 days, without those that closed days or windows skip."""
+    fed = _read(token)
+    document = Document()
+    for name, value in (
+        ("prodid", "-//Cronsched//EN"),
+        ("version", "2.0"),
+        ("method", "PUBLISH"),
+        ("x-wr-calname", f"Cronsched: {fed.title}"),
+        ("refresh-interval;value=duration", "PT1H"),
+    ):
+        document.add(name, value)
+    for event in islice(_events(fed), _MOST_EVENTS):
+        document.add_component(event)
+    answer = HttpResponse(document.to_ical(), content_type="text/calendar; charset=utf-8")
+    answer["Content-Disposition"] = 'inline; filename="cronsched.ics"'
+    answer["Cache-Control"] = "private, max-age=900"
+    return answer
+
+
+def _read(token: str) -> Fed:
+    """What a token stands for. Raises `Http404`: a calendar program shows no reasons."""
+    try:
+        kind, pk, user_id = signing.Signer(salt=_SALT).unsign_object(token)
+    except (signing.BadSignature, ValueError):
+        raise Http404 from None
+    if kind not in _KINDS or not User.objects.filter(pk=user_id, is_active=True).exists():
+        raise Http404
+    jobs = Job.objects.active().select_related("calendar").order_by("name", "pk")
+    if kind == "job":
+        job = Job.objects.filter(pk=pk).first()
+        if job is None:
+            raise Http404
+        return Fed(job.name, jobs.filter(pk=pk), False)
+    team = PicTeam.objects.filter(pk=pk).first()
+    if team is None:
+        raise Http404
+    return Fed(team.name, jobs.filter(pic_team__pk=pk), True)
+
+
+def _events(fed: Fed) -> Iterator[Event]:
+    now = timezone.now()
+    cover = Cover.now()
+    for job in fed.jobs[:_MOST_JOBS]:
+        for moment in _runs(job, now, fed.without_frequent):
+            if moment != job.skipped_run_at and cover.inside(job, moment) is None:
+                yield _event(job, moment, now)
+
+
+def _runs(job: Job, now: dt.datetime, without_frequent: bool) -> Iterator[dt.datetime]:
+    if job.next_run_at is None:
+        return
+    try:
+        schedule = job.schedule
+        if without_frequent and len(schedule.tab.minutes) > MOST_A_DAY:
+            return
+        for moment in schedule.between(not_before(now, job.start_date, job.zone), now + AHEAD):
+            if fire_within(moment, job.end_date, job.zone) is None:
+                return
+            yield moment
+    except CronError:
+        return
+
+
+def _event(job: Job, moment: dt.datetime, now: dt.datetime) -> Event:
+    event = Event()
+    event.add("uid", f"{job.pk}-{int(moment.timestamp())}@cronsched")
+    event.add("dtstamp", now)
+    event.add("dtstart", moment)
+    event.add("duration", _SHOWN_AS)
+    event.add("summary", job.name)
+    event.add("transp", "TRANSPARENT")
+    event.add("url", f"{settings.PUBLIC_URL}{reverse('admin:jobs_job_view', args=[job.pk])}")
+    return event
