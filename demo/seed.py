@@ -1,4 +1,6 @@
-"""Sample data: five teams, sixty jobs, ninety even days of history with failing, flapping, slow and running jobs."""
+"""Sample data: five teams, sixty jobs, ninety even days of history with failing, flapping, slow and running jobs, a
+business calendar, and a freeze over the turn of the year.
+"""
 
 from __future__ import annotations
 
@@ -8,20 +10,24 @@ import random
 from collections.abc import Iterator
 from typing import Any
 
+from django.conf import settings
 from django.db import transaction
 from django.utils import timezone
 from uuid_utils.compat import uuid7
 
 from accounts.models import Role, User
+from calendars.models import Calendar
 from core.api.timestamps import utc_ms
 from core.db.executemany import insert_new
 from executions.models import Execution, Status, TriggerType
 from executions.statistics import rollups
 from executions.targets import WebhookTarget
+from jobs import calendars
 from jobs.models import Job, today
 from jobs.services import add_jobs
 from notifications.models import FailureState
 from taxonomy.models import Category, PicTeam
+from windows.models import Window
 
 TEAMS = {
     "QA Team": "@qa-team",
@@ -40,6 +46,13 @@ SCHEDULES = [
     "0 2 * * *", "0 2 * * *", "15 3 * * *",
     "0 6,18 * * *", "45 22 * * *", "0 12 * * 1", "0 0 1 * *",
 ]  # fmt: skip
+# The closed days of the turn of the year, and the jobs that follow the calendar, by subject: expression and rule.
+CLOSED = ("12-29", "12-30", "12-31", "01-02", "01-03")
+FOLLOWING = {
+    "Invoice export": ("0 18 LB * *", "run"),
+    "Refund reconciliation": ("0 9 25 * *", "previous_open"),
+    "Canary of the login": ("0 9 * * 1-5", "skip"),
+}
 # Only the first job of each of these is so frequent: ninety days of more would be a million rows.
 _FREQUENT = 3
 # Jobs, by number: failing without a break for some days; failing every second time; under way most of the time.
@@ -61,7 +74,8 @@ def seed(echo_url: str, *, count: int = 60, days: int = 90) -> int:
     ]
     owner = User.objects.create_user("demo-user", "demo-user@example.com", role=Role.USER)
     categories = list(Category.objects.order_by("slug"))
-    jobs = [_job(number, chance, echo_url, teams, categories) for number in range(count)]
+    office = _office()
+    jobs = [_job(number, chance, echo_url, teams, categories, office) for number in range(count)]
     add_jobs(jobs, by=owner)
     rows = [row for number, job in enumerate(jobs) for row in _history(job, number, chance, days)]
     for start in range(0, len(rows), 2000):
@@ -76,7 +90,27 @@ def seed(echo_url: str, *, count: int = 60, days: int = 90) -> int:
     return len(rows)
 
 
-def _job(number: int, chance: random.Random, echo_url: str, teams: list[PicTeam], categories: list[Any]) -> Job:
+def _office() -> Calendar:
+    """A calendar with the turn of the year closed, and the freeze over it."""
+    year = today().year
+    days = [{"date": f"{one + (day < '06')}-{day}", "label": "年末年始"} for one in (year - 1, year) for day in CLOSED]
+    office = calendars.create({"name": "Tokyo office", "country": "JP", "days": days})
+    start = dt.datetime(year, 12, 28, 18, tzinfo=settings.SCHEDULER_ZONE)
+    Window.objects.create(
+        name="年末凍結", reason="Nothing changes over the turn of the year.", is_for_all=True, starts_at=start,
+        ends_at=start + dt.timedelta(days=6, hours=14),
+    )  # fmt: skip
+    return office
+
+
+def _job(
+    number: int,
+    chance: random.Random,
+    echo_url: str,
+    teams: list[PicTeam],
+    categories: list[Any],
+    office: Calendar,
+) -> Job:
     subject, place = (
         SUBJECTS[number % len(SUBJECTS)],
         ["staging", "production", "pre-release", "JP", "EU"][number // len(SUBJECTS) % 5],
@@ -89,9 +123,16 @@ def _job(number: int, chance: random.Random, echo_url: str, teams: list[PicTeam]
     elif number == LONG:
         manner = "long"
     schedules = SCHEDULES if number < len(SCHEDULES) else SCHEDULES[_FREQUENT:]
+    expression = "* * * * *" if number == LONG else schedules[number % len(schedules)]
+    followed = subject in FOLLOWING and number >= len(SCHEDULES) and number not in FAILING | FLAPPING | {LONG}
+    rule = "run"
+    if followed:
+        expression, rule = FOLLOWING[subject]
     return Job(
         name=f"{subject} ({place})",
-        cron_expression="* * * * *" if number == LONG else schedules[number % len(schedules)],
+        cron_expression=expression,
+        calendar=office if followed else None,
+        on_closed_day=rule,
         target_url=f"{echo_url}/{manner}?job={number}",
         metadata={
             "suite": subject.split(" ", maxsplit=1)[0].lower(),
