@@ -68,7 +68,10 @@ class Calendar(models.Model):
         """The calendar's days; `days` in place of the stored ones, such as to show what a change would do."""
         listed = list(self.days.all() if days is None else days)
         return BusinessDays(
-            key=f"{self.pk}:{self.version}" if days is None else f"preview:{uuid.uuid4()}",
+            # With the time of the change: a version that was rolled back is given again.
+            key=f"{self.pk}:{self.version}:{self.updated_at.isoformat()}"
+            if days is None
+            else f"preview:{uuid.uuid4()}",
             name=self.name,
             weekend=frozenset(self.weekend_days),
             country=self.country,

@@ -16,11 +16,9 @@ class ExecutionsConfig(AppConfig):
     def ready(self) -> None:
         from accounts import roles
         from executions import retention
-        from executions.holds import on_end_changed
         from executions.statistics import rollups
         from executions.targets import register_kinds
         from jobs.signals import jobs_changed
-        from windows.services import end_changed
 
         def forget(sender: Any, changes: Sequence[JobChange], **_: Any) -> None:
             if deleted := [change.job.pk for change in changes if change.kind == "deleted"]:
@@ -28,6 +26,5 @@ class ExecutionsConfig(AppConfig):
                 retention.delete_short_histories(deleted)
 
         jobs_changed.connect(forget, weak=False, dispatch_uid="executions.rollups")
-        end_changed.connect(on_end_changed, dispatch_uid="executions.holds")
         register_kinds()
         roles.everyone_may("executions.view_execution", "executions.view_batch")

@@ -22,7 +22,7 @@ from taxonomy.models import slug_of
 
 # How far ahead a change is shown, and how many of its fire times.
 AHEAD = dt.timedelta(days=90)
-_SHOWN, _COMPARED = 200, 2_000
+_SHOWN = 200
 _CHUNK = 500
 # How many years of national holidays are compared after an update.
 _YEARS_SEEN = 3
@@ -120,6 +120,7 @@ def create(data: Mapping[str, Any]) -> Calendar:
     """Create a calendar."""
     values, days = clean(data)
     calendar = Calendar(**values)
+    calendar.holidays_seen = _holidays(calendar.country)
     _save(calendar)
     _store_days(calendar, days or [])
     return calendar
@@ -135,13 +136,13 @@ def update(name: str, data: Mapping[str, Any]) -> tuple[Calendar, int]:
     """
     calendar = get_calendar(name, lock=True)
     values, days = clean(data, calendar)
-    broken = effect(calendar, data, locked=True).broken
+    broken = _broken(calendar, _after(calendar, values, days))
     if broken:
         raise Conflict("Calendar in use", f"These jobs would never fire: {', '.join(broken[:5])}.", jobs=broken[:20])
     for column, value in values.items():
         setattr(calendar, column, value)
     calendar.version += 1
-    calendar.holidays_seen = []
+    calendar.holidays_seen = _holidays(calendar.country)
     _save(calendar)
     if days is not None:
         calendar.days.all().delete()
@@ -181,11 +182,7 @@ def follow_holidays() -> list[MovedHolidays]:
     """
     day, moved = today(), list[MovedHolidays]()
     for calendar in Calendar.objects.select_for_update().exclude(country="").order_by("pk"):
-        known = sorted(
-            one.isoformat()
-            for year in range(day.year, day.year + _YEARS_SEEN)
-            for one in national_holidays(calendar.country, year)
-        )
+        known = _holidays(calendar.country)
         seen = calendar.holidays_seen
         if seen == known:
             continue
@@ -203,65 +200,96 @@ def follow_holidays() -> list[MovedHolidays]:
     return moved
 
 
+def _holidays(country: str) -> list[str]:
+    """The national holidays of this year and the next two."""
+    years = range(today().year, today().year + _YEARS_SEEN) if country else ()
+    return sorted(one.isoformat() for year in years for one in national_holidays(country, year))
+
+
 def jobs_of(calendar: Calendar) -> list[str]:
     """The names of the first 20 jobs that use a calendar."""
     return list(Job.objects.filter(calendar=calendar).order_by("name").values_list("name", flat=True)[:20])
 
 
-def effect(calendar: Calendar, data: Mapping[str, Any], *, locked: bool = False) -> Effect:
+def effect(calendar: Calendar, data: Mapping[str, Any]) -> Effect:
     """What a change would do to the fire times of the next 90 days. Nothing is written."""
     values, days = clean(data, calendar)
-    after = Calendar(**{**_columns(calendar), **values})
-    listed = (
-        [CalendarDay(date=one.date, is_open=one.is_open, label=one.label) for one in days] if days is not None else None
-    )
-    new = after.business_days(list(calendar.days.all()) if listed is None else listed)
-    old = calendar.business_days()
-    now = timezone.now()
+    new, old, now = _after(calendar, values, days), calendar.business_days(), timezone.now()
     jobs = Job.objects.filter(calendar=calendar).select_related("calendar", "pic_team").order_by("name")
-    count, moved, broken = 0, list[MovedTime](), list[str]()
-    known: dict[tuple[Any, ...], list[tuple[dt.datetime | None, dt.datetime | None]] | None] = {}
-    total = 0
+    count, moved, total = 0, list[MovedTime](), 0
+    known: dict[tuple[Any, ...], list[_Pair]] = {}
     for job in jobs.iterator(_CHUNK):
         total += 1
         key = job.schedule_values
         if key not in known:
             known[key] = _differences(job, old, new, now)
-        pairs = known[key]
-        if pairs is None:
-            broken.append(job.name)
-            continue
-        if not job.is_active:
-            continue
-        for pair in pairs:
-            kept = [one if one is None else fire_within(one, job.end_date, job.zone) for one in pair]
+        for pair in known[key] if job.is_active else ():
+            kept = [one if one is None else fire_within(one, job.end_date, job.zone) for one in pair.moments]
             if any(kept):
-                count += 1
+                count += pair.times
                 if len(moved) < _SHOWN:
                     moved.append(MovedTime(job, kept[0], kept[1]))
-    return Effect(total, count, moved, broken)
+    return Effect(total, count, moved, _broken(calendar, new))
 
 
-def _differences(
-    job: Job, old: BusinessDays, new: BusinessDays, now: dt.datetime
-) -> list[tuple[dt.datetime | None, dt.datetime | None]] | None:
-    """The fire times that differ: pairs of before and after, matched by their nominal time; None if none is left."""
+def _after(calendar: Calendar, values: Mapping[str, Any], days: list[Day] | None) -> BusinessDays:
+    """The days of a calendar after a change."""
+    columns = {name: getattr(calendar, name) for name in ("id", "name", "slug", "weekend_days", "country", "version")}
+    listed = (
+        None if days is None else [CalendarDay(date=one.date, is_open=one.is_open, label=one.label) for one in days]
+    )
+    return Calendar(**{**columns, **values}).business_days(list(calendar.days.all()) if listed is None else listed)
+
+
+def _broken(calendar: Calendar, new: BusinessDays) -> list[str]:
+    """The names of the active jobs that fire, and would not any more."""
+    old, now = calendar.business_days(), timezone.now()
+    known: dict[tuple[Any, ...], bool] = {}
+    broken = []
+    for job in (
+        Job.objects.active().filter(calendar=calendar).select_related("calendar").order_by("name").iterator(_CHUNK)
+    ):
+        key = job.schedule_values
+        if key not in known:
+            known[key] = _fires(job, old, now) and not _fires(job, new, now)
+        if known[key]:
+            broken.append(job.name)
+    return broken
+
+
+def _fires(job: Job, days: BusinessDays, now: dt.datetime) -> bool:
     try:
-        found = []
-        for days in (old, new):
-            schedule = schedule_of_days(job, days)
-            schedule.next(now)
-            times = [one for one, _ in zip(schedule.between(now, now + AHEAD), range(_COMPARED), strict=False)]
-            found.append({schedule.nominal_for(one) or one: one for one in times})
+        schedule_of_days(job, days).next(now)
     except CronError:
-        return None
-    before, after = found
-    nominal = sorted(before.keys() | after.keys())
-    return [(before.get(one), after.get(one)) for one in nominal if before.get(one) != after.get(one)]
+        return False
+    return True
 
 
-def _columns(calendar: Calendar) -> dict[str, Any]:
-    return {name: getattr(calendar, name) for name in ("id", "name", "slug", "weekend_days", "country", "version")}
+class _Pair(NamedTuple):
+    """The first fire time of a day that a change moves, before and after it, and how many times the day has."""
+
+    moments: tuple[dt.datetime | None, dt.datetime | None]
+    times: int
+
+
+def _differences(job: Job, old: BusinessDays, new: BusinessDays, now: dt.datetime) -> list[_Pair]:
+    """The days of the next 90 on which the fire times differ, matched by their nominal day."""
+    try:
+        before, after = (schedule_of_days(job, days) for days in (old, new))
+    except CronError:
+        return []
+    first, last = now.astimezone(job.zone).date(), (now + AHEAD).astimezone(job.zone).date()
+    moved = [schedule.days_by_nominal(first, last) for schedule in (before, after)]
+    minutes = after.tab.minutes
+    pairs = []
+    for nominal in sorted(moved[0].keys() | moved[1].keys()):
+        days = [one.get(nominal) for one in moved]
+        if days[0] != days[1]:
+            start = dt.time(*divmod(minutes[0], 60), tzinfo=job.zone)
+            was, will = (dt.datetime.combine(day, start).astimezone(dt.UTC) if day else None for day in days)
+            if (was and was > now) or (will and will > now):
+                pairs.append(_Pair((was, will), len(minutes)))
+    return pairs
 
 
 def _save(calendar: Calendar) -> None:
@@ -285,11 +313,18 @@ def _store_days(calendar: Calendar, days: Sequence[Day]) -> None:
 def _reschedule(calendar: Calendar) -> int:
     """Write the next fire times of a calendar's jobs; returns how many changed. What is due stays due."""
     now = timezone.now()
-    coming = Job.objects.active().filter(calendar=calendar).exclude(next_run_at__lte=now).order_by("pk")
+    days = calendar.business_days()
+    # In the order in which firing and recording lock jobs.
+    coming = Job.objects.active().filter(calendar=calendar).exclude(next_run_at__lte=now).order_by("next_run_at", "id")
     by_next: defaultdict[dt.datetime | None, list[Any]] = defaultdict(list)
     changed = 0
     for job in coming.select_for_update(of=("self",)).select_related("calendar"):
-        following = job.next_fire(now)
+        try:
+            # Not by the stored version, which other transactions cannot see yet.
+            following = job.fire_after(now, schedule_of_days(job, days))
+        except CronError:
+            # Firing puts it aside, and tells the admins.
+            continue
         changed += following != job.next_run_at
         by_next[following].append(job.pk)
     for following, ids in by_next.items():

@@ -49,7 +49,11 @@ def _record(change: JobChange) -> ChangeRecord:
         by_email=change.by.email if change.by else "",
         address=request_context.address() or None,
         difference=change.difference,
-        schedule=schedule_of_job(job) | {"is_active": job.is_active and change.kind != "deleted"},
+        schedule={
+            **schedule_of_job(job),
+            "calendar_id": plain(job.calendar_id),
+            "is_active": job.is_active and change.kind != "deleted",
+        },
     )
 
 

@@ -222,9 +222,11 @@ class Job(JobSettings):
         """The first fire time strictly after `after`; None if the job is inactive or has ended by then."""
         return self.fire_after(after) if self.is_active else None
 
-    def fire_after(self, after: dt.datetime) -> dt.datetime | None:
-        """The first fire time strictly after `after` while the job is active; None if it has ended by then."""
-        following = self.schedule.next(not_before(after, self.start_date, self.zone))
+    def fire_after(self, after: dt.datetime, schedule: Schedule | None = None) -> dt.datetime | None:
+        """The first fire time strictly after `after` while the job is active, by its schedule or another one; None if
+        it has ended by then.
+        """
+        following = (schedule or self.schedule).next(not_before(after, self.start_date, self.zone))
         return fire_within(following, self.end_date, self.zone)
 
     @property

@@ -18,7 +18,7 @@ from core.api.errors import Checks, Conflict, Forbidden, Invalid, NotFound, inva
 from core.masking import masked, masked_url
 from jobs import change_log, validation
 from jobs.field_traits import names
-from jobs.models import Job, Revision, today
+from jobs.models import Job, Revision, today, zone_named
 from jobs.schedules.schedule import Schedule
 from jobs.signals import ChangeKind, JobChange, announce
 from jobs.targets import parsing
@@ -65,11 +65,17 @@ def update_job(job_id: Any, data: Mapping[str, Any], *, by: User) -> Job:
 
 @transaction.atomic
 def restore(job_id: Any, data: Mapping[str, Any], changed_at: dt.datetime, *, by: User) -> Job:
-    """Give fields their former values back. Raises `Changed since` if the job was changed after `changed_at`."""
+    """Give columns their former values back, also those that could not be chosen now, such as an end date that has
+    passed. Raises `Changed since` if the job was changed after `changed_at`.
+    """
     job = get_job(job_id, lock=True)
+    require_owner(job, by)
     if job.updated_at != changed_at:
         raise Conflict("Changed since", "Somebody has changed the job since.")
-    return update_job(job.pk, data, by=by)
+    columns: dict[str, Any] = {name: Job._meta.get_field(name) for name in data}
+    values = {columns[name].attname: columns[name].to_python(value) for name, value in data.items()}
+    _check_not_ended(job, values)
+    return _store(job, values, by)
 
 
 @transaction.atomic
@@ -89,12 +95,16 @@ def set_active(job: Job, active: bool, *, by: User | None) -> Job:
 
 
 @transaction.atomic
-def skip_next_run(job: Job, *, by: User) -> Job:
-    """Skip the next run of a job: its fire time is recorded as skipped. Raises `No next run`."""
+def skip_next_run(job: Job, *, by: User, expected: str = "") -> Job:
+    """Skip the next run of a job: its fire time is recorded as skipped. `expected` is the time (ISO 8601) that was
+    shown. Raises `No next run`, also if the next run is another one by now.
+    """
     job = get_job(job.pk, lock=True)
     require_owner(job, by)
     if job.next_run_at is None:
         raise Conflict("No next run", "The job has no next run.")
+    if expected and job.next_run_at.isoformat() != expected:
+        raise Conflict("No next run", "That run has started already: look at the next one.")
     return _set_skipped(job, job.next_run_at)
 
 
@@ -249,7 +259,7 @@ def clean_new(data: Mapping[str, Any], *, by: User | None) -> dict[str, Any]:
     with checks.check():
         if not payload.text(data["end_date"], "end_date", limit=255, error="Invalid end_date"):
             raise missing_fields(["end_date"], verb="Send")
-        values["end_date"] = validation.end_date(data["end_date"])
+        values["end_date"] = validation.end_date(data["end_date"], zone=validation.zone_of(data))
     with checks.check():
         values["pic_team"] = validation.pic_team(_team(data))
     with checks.check():
@@ -305,7 +315,9 @@ def clean_changes(job: Job, data: Mapping[str, Any], *, by: User | None) -> dict
         values.update(validation.mail(data, job))
     with checks.check():
         if "end_date" in data:
-            values["end_date"] = validation.end_date(data["end_date"], current=job.end_date)
+            values["end_date"] = validation.end_date(
+                data["end_date"], current=job.end_date, zone=validation.zone_of(data, job)
+            )
     with checks.check():
         if "pic_team" in data or "pic_team_slug" in data:
             values["pic_team"] = validation.pic_team(_team(data), current=job.pic_team)
@@ -350,7 +362,8 @@ def _policies(job: Job, data: Mapping[str, Any], end_date: dt.date) -> dict[str,
 def _check_not_ended(job: Job, values: Mapping[str, Any]) -> None:
     """Raise `Job expired` if the change would enable a job after its end date."""
     end_date = values.get("end_date", job.end_date)
-    if values.get("is_active") and not job.is_active and end_date < today():
+    zone = zone_named(values.get("time_zone", job.time_zone))
+    if values.get("is_active") and not job.is_active and end_date < today(zone):
         raise job_expired(end_date)
 
 

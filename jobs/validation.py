@@ -7,6 +7,7 @@ import re
 import unicodedata
 from collections.abc import Callable, Mapping
 from typing import Any, TypeAlias, TypeVar
+from zoneinfo import ZoneInfo
 
 import orjson
 from django.conf import settings
@@ -102,6 +103,14 @@ def time_zone(value: Any) -> str:
     return text
 
 
+def zone_of(data: Mapping[str, Any], job: Job | None = None) -> ZoneInfo | None:
+    """The zone of a new or changed job; None, the scheduler's, if what is sent is no zone."""
+    try:
+        return zone_named(str(data.get("time_zone", job.time_zone if job else "") or ""))
+    except CronError:
+        return None
+
+
 def calendar(value: Any) -> Calendar | None:
     """Find a calendar by slug or name; blank is none."""
     text = payload.text(value, "calendar", limit=100)
@@ -195,8 +204,10 @@ def _is_allowed(address: str) -> bool:
     return not allowed or any(domain == one or domain.endswith(f".{one}") for one in allowed)
 
 
-def end_date(value: Any, *, current: dt.date | None = None, spreadsheet: bool = False) -> dt.date:
-    """Validate an end date: today in the scheduler's zone or later, or the job's current one.
+def end_date(
+    value: Any, *, current: dt.date | None = None, spreadsheet: bool = False, zone: ZoneInfo | None = None
+) -> dt.date:
+    """Validate an end date: today in the job's zone (by default the scheduler's) or later, or the job's current one.
 
     `spreadsheet` also accepts months and days with one digit.
     """
@@ -212,10 +223,9 @@ def end_date(value: Any, *, current: dt.date | None = None, spreadsheet: bool = 
         day = dt.date.fromisoformat(text)
     except ValueError:
         raise invalid_field(field, "Write the last day as YYYY-MM-DD.", error=error) from None
-    if day != current and day < today():
-        raise invalid_field(
-            field, f"The end date {day} has passed. Write today ({today()}) or a later day.", error=error
-        )
+    now = today(zone)
+    if day != current and day < now:
+        raise invalid_field(field, f"The end date {day} has passed. Write today ({now}) or a later day.", error=error)
     return day
 
 

@@ -8,9 +8,7 @@ class NotificationsConfig(AppConfig):
     def ready(self) -> None:
         from executions.signals import outcomes_queued
         from jobs.signals import jobs_changed
-        from notifications import digests, outcomes, routing
-        from windows.services import end_changed
+        from notifications import outcomes, routing
 
         jobs_changed.connect(routing.on_jobs_changed, dispatch_uid="notifications")
-        end_changed.connect(digests.on_end_changed, dispatch_uid="notifications")
         outcomes_queued.connect(outcomes.on_outcomes_queued, dispatch_uid="notifications")

@@ -10,7 +10,7 @@ from __future__ import annotations
 import datetime as dt
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
-from typing import Any
+from uuid import UUID
 
 from django.conf import settings
 from django.db import transaction
@@ -22,7 +22,7 @@ from notifications.alert_rules import Alert, AlertKind
 from notifications.models import Channel, Message, MessageStatus
 from settings_app.models import Preferences, SlackSettings
 from windows.cover import OPEN_ENDED, Cover, Inside
-from windows.models import Window
+from windows.models import Effect, Window
 
 AT_ONCE = 5
 SPAN = dt.timedelta(minutes=10)
@@ -63,13 +63,23 @@ def queue_alerts(alerts: Sequence[Alert]) -> list[Message]:
     return fresh
 
 
-def on_end_changed(sender: Any, window: Window, **_: Any) -> None:
-    """Send what a window has gathered at its new end."""
-    gathered = Q()
-    for channel in Channel.values:
-        gathered |= Q(key__startswith=f"{channel} digest {_gathered_by(window)}")
-    waiting = Message.objects.filter(gathered, status=MessageStatus.PENDING, attempts=0)
-    waiting.update(next_attempt_at=window.ends_at or OPEN_ENDED)
+def review() -> int:
+    """Send what windows have gathered once they have ended, also by an edit; returns how many messages moved."""
+    now, moved = timezone.now(), 0
+    waiting = Message.objects.filter(status=MessageStatus.PENDING, attempts=0, next_attempt_at__gt=now)
+    gathered = list(waiting.filter(key__contains=f" digest {_GATHERED} ").only("key", "next_attempt_at"))
+    windows = Window.objects.filter(effect=Effect.MUTE).in_bulk([_window_of(message) for message in gathered])
+    for message in gathered:
+        window = windows.get(_window_of(message))
+        period = window.period_at(now) if window else None
+        ends = (period[1] or OPEN_ENDED) if period else now
+        if ends != message.next_attempt_at:
+            moved += waiting.filter(pk=message.pk).update(next_attempt_at=ends)
+    return moved
+
+
+def _window_of(message: Message) -> UUID:
+    return UUID(message.key.partition(f" digest {_GATHERED} ")[2][:36])
 
 
 def _but_muted(alerts: Sequence[Alert]) -> list[Alert]:

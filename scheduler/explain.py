@@ -109,8 +109,8 @@ def in_force(job: Job, at: dt.datetime) -> InForce:
 
 def _schedule_of_record(kept: dict[str, Any]) -> Schedule:
     """The schedule of a change record, with the calendar's days of today; records of before had none."""
-    name = kept.get("calendar")
-    calendar = Calendar.objects.filter(name=name).first() if name else None
+    calendar_id = kept.get("calendar_id")
+    calendar = Calendar.objects.filter(pk=calendar_id).first() if calendar_id else None
     return schedule_from(
         kept["cron_expression"],
         kept.get("time_zone", ""),

@@ -11,7 +11,7 @@ from typing import NamedTuple
 from uuid import UUID
 
 from django.db import DatabaseError, InterfaceError, transaction
-from django.db.models import Exists, OuterRef
+from django.db.models import Exists, OuterRef, Q
 from django.utils import timezone
 from uuid_utils.compat import uuid7
 
@@ -35,8 +35,6 @@ from windows.cover import Cover, Inside
 
 log = logging.getLogger("cronsched.firing")
 CHUNK = 500
-# A late fire time is judged by the windows of its own time.
-_WINDOWS_BEFORE = dt.timedelta(days=1)
 
 
 @cache
@@ -66,18 +64,25 @@ def fire(leader: Leader, over: threading.Event | None = None) -> None:
 
 
 def start_queued(leader: Leader, teams: Teams) -> int:
-    """Start queued executions of jobs that have none running; returns how many."""
+    """Start queued executions of jobs that have none running, one of each job; returns how many. Jobs with the overlap
+    policy `allow`, of which windows have held an execution, do not wait.
+    """
     running = Execution.objects.filter(job=OuterRef("job"), status=Status.RUNNING)
-    waiting = Execution.objects.filter(~Exists(running), status=Status.QUEUED).order_by("started_at")
+    free = ~Exists(running) | Q(job__overlap_policy=OverlapPolicy.ALLOW)
+    waiting = Execution.objects.filter(free, status=Status.QUEUED).order_by("started_at", "id")
     waiting = waiting.exclude(hold__until__gt=timezone.now())
     if not waiting.exists():
         return 0
+    if waiting.filter(hold__isnull=False).exists():
+        # A window may have opened in the last second.
+        holds.review(timezone.now())
     now, worker_id = timezone.now(), backends.new_worker_id()
     with transaction.atomic():
         leader.check_fence()
         # Locked, because a user may cancel one at the same time.
         locked = waiting.select_for_update(of=("self",), skip_locked=True)
-        chosen = list(locked.select_related("job")[:CHUNK])
+        first = {execution.job_id: execution for execution in reversed(list(locked.select_related("job")[:CHUNK]))}
+        chosen = list(first.values())
         Execution.objects.filter(pk__in=[execution.pk for execution in chosen], status=Status.QUEUED).update(
             status=Status.RUNNING, started_at=now, worker_id=worker_id
         )
@@ -127,7 +132,8 @@ def _fire_chunk(jobs: list[Job], now: dt.datetime, teams: Teams) -> list[Deliver
     rows: list[Row] = []
     by_next: defaultdict[dt.datetime | None, list[Job]] = defaultdict(list)
     under_way = _open_statuses(jobs)
-    cover = Cover.since(now - _WINDOWS_BEFORE)
+    # A late fire time is judged by the windows of its own time.
+    cover = Cover.since(min(job.next_run_at or now for job in jobs))
     held: dict[UUID, Inside] = {}
     for job in jobs:
         try:
@@ -168,13 +174,13 @@ def _fire_chunk(jobs: list[Job], now: dt.datetime, teams: Teams) -> list[Deliver
 
 
 def _open_statuses(jobs: list[Job]) -> dict[UUID, frozenset[str]]:
-    """The statuses of open executions, for the jobs whose overlap policy needs them."""
+    """The statuses of open executions that no window holds, for the jobs whose overlap policy needs them."""
     asking = [job.pk for job in jobs if job.overlap_policy != OverlapPolicy.ALLOW]
     if not asking:
         return {}
     found: defaultdict[UUID, set[str]] = defaultdict(set)
     for job_id, status in (
-        Execution.objects.filter(job__in=asking, status__in=OPEN).order_by().values_list("job", "status")
+        Execution.objects.filter(job__in=asking, status__in=OPEN, hold=None).order_by().values_list("job", "status")
     ):
         found[job_id].add(status)
     return {job_id: frozenset(statuses) for job_id, statuses in found.items()}

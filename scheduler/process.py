@@ -20,6 +20,8 @@ from executions.batches import start_due
 from executions.celery_backend.dispatch import Unclaimed
 from executions.recovery import end_missed, recover, rescue
 from executions.run_follower import RunFollower
+from jobs.models import Revision
+from notifications import digests
 from notifications.channels import SENDERS
 from notifications.outbox import send_due
 from notifications.outcomes import notify_pending
@@ -48,6 +50,7 @@ _NOTIFYING_SECONDS = 5.0
 _FOLLOWING_SECONDS = 1.0
 _BATCH_SECONDS = 1.0
 _CLOSED_SECONDS = 5.0
+_FOLLOW_WINDOWS_SECONDS = 10.0
 _HELD_SECONDS = 1.0
 # Messages are claimed before they are sent, so that the next leader does not send them again.
 _OTHERS_STOP_SECONDS = 0.5
@@ -109,6 +112,7 @@ class Term:
         self._reconciler = Reconciler(self._clock)
         self._closed_days = ClosedDays(leader)
         self._last_resync_at = timezone.now()
+        self._edits_followed, self._next_follow = -1, 0.0
         self._next_full = 0.0
         self._next_beat = 0.0
 
@@ -259,8 +263,15 @@ class Term:
         connection.close()
 
     def _release(self) -> None:
-        """Wake the firing thread, which starts queued executions, when the window of one has ended."""
-        if holds.are_due():
+        """Follow the windows of what they hold and gather: after an edit, when some may start, and every ten seconds.
+        Wake the firing thread, which starts queued executions.
+        """
+        edits = Revision.both()[1]
+        if edits == self._edits_followed and time.monotonic() < self._next_follow and not holds.are_due():
+            return
+        self._edits_followed, self._next_follow = edits, time.monotonic() + _FOLLOW_WINDOWS_SECONDS
+        digests.review()
+        if holds.exist() and holds.review(timezone.now()):
             self._due.set()
 
     def _follow_runs(self) -> None:

@@ -124,7 +124,7 @@ class WindowView(APIView):
 
     @endpoint(shape("WindowUpdated", **_ANSWER), 403, 404, body=WindowChanges)
     def put(self, request: Request, window_id: str) -> Response:
-        window = services.update(services.get_window(window_id), body_of(request))
+        window = services.update(window_id, body_of(request))
         return Response({"message": "Window updated", "window": WindowSerializer.of(window)})
 
     @endpoint(shape("WindowEnded", message=openapi.text()), 403, 404, 409)

@@ -15,6 +15,8 @@ from windows.models import Effect, Window
 # The effects that keep jobs from firing; of overlapping windows the strongest counts, which is the last.
 STOPPING = (Effect.HOLD, Effect.SKIP)
 
+# The columns of a job that decide whether a window covers it.
+OF_SCOPE = ("pic_team", "category", "github_owner", "github_repo", "target_url")
 # Stands for the end of an open-ended window where an instant is stored.
 OPEN_ENDED = dt.datetime(9999, 1, 1, tzinfo=dt.UTC)
 
@@ -24,6 +26,10 @@ class Inside(NamedTuple):
 
     window: Window
     until: dt.datetime | None
+
+
+def _longest(inside: Inside) -> tuple[dt.datetime, int]:
+    return inside.until or OPEN_ENDED, inside.window.pk.int
 
 
 class _Scope(NamedTuple):
@@ -85,12 +91,12 @@ class Cover:
     def inside(self, job: Job, moment: dt.datetime) -> Inside | None:
         """The strongest window around an instant of a job that keeps it from firing."""
         found = self._around(job, moment, STOPPING)
-        return max(found, key=lambda one: (STOPPING.index(Effect(one.window.effect)), one.window.pk.int), default=None)
+        return max(found, key=lambda one: (STOPPING.index(Effect(one.window.effect)), *_longest(one)), default=None)
 
     def muting(self, job: Job, moment: dt.datetime) -> Inside | None:
         """The window around an instant of a job that mutes its alerts longest."""
         found = self._around(job, moment, (Effect.MUTE,))
-        return max(found, key=lambda one: (one.until is None, one.until or moment, one.window.pk.int), default=None)
+        return max(found, key=_longest, default=None)
 
     def _around(self, job: Job, moment: dt.datetime, effects: tuple[Effect, ...]) -> list[Inside]:
         return [

@@ -105,6 +105,13 @@ class Window(models.Model):
     def __str__(self) -> str:
         return self.name
 
+    def is_pause_of(self, job: Job) -> bool:
+        """Whether it covers this job only, once."""
+        others = self.is_for_all or self.repositories or self.hosts or self.cron_expression
+        return not (others or self.teams.all() or self.categories.all()) and [one.pk for one in self.jobs.all()] == [
+            job.pk
+        ]
+
     @property
     def stops_all(self) -> bool:
         """Whether it keeps every job from firing while it is open."""

@@ -9,7 +9,6 @@ from typing import Any
 from django.conf import settings
 from django.db import transaction
 from django.db.models import Q, QuerySet
-from django.dispatch import Signal
 from django.utils import timezone
 
 from accounts.models import User
@@ -19,17 +18,14 @@ from jobs import validation
 from jobs.models import Job, Revision
 from jobs.services import may_touch
 from taxonomy.models import Category, LabelBook, PicTeam
-from windows.cover import Cover, Inside
+from windows.cover import OF_SCOPE, Cover, Inside
 from windows.models import Effect, Window
 
 # A window over every job ends by itself, so that nobody forgets it.
 LONGEST_FOR_ALL = dt.timedelta(days=14)
-# The columns of a job that decide whether a window covers it.
-_OF_SCOPE = ("pic_team", "category", "github_owner", "github_repo", "target_url")
 _MOST_MINUTES = 10_080
+_FIRST_YEAR, _LAST_YEAR = 1990, 2200
 _MOST_NAMED = 1_000
-# Sent when a window's end changes: what it holds is released then.
-end_changed = Signal()
 
 
 def create(data: Mapping[str, Any], *, by: User | None) -> Window:
@@ -42,16 +38,16 @@ def create(data: Mapping[str, Any], *, by: User | None) -> Window:
     return window
 
 
-def update(window: Window, data: Mapping[str, Any]) -> Window:
+@transaction.atomic
+def update(window_id: Any, data: Mapping[str, Any]) -> Window:
     """Change a window: its end, such as to renew it, or anything else."""
+    window = get_window(window_id, lock=True)
     values, scope = clean(data, window)
-    with transaction.atomic():
-        for name, value in values.items():
-            setattr(window, name, value)
-        window.save()
-        _store_scope(window, scope)
-        Revision.bump(edited=True)
-        end_changed.send(Window, window=window)
+    for name, value in values.items():
+        setattr(window, name, value)
+    window.save()
+    _store_scope(window, scope)
+    Revision.bump(edited=True)
     return window
 
 
@@ -70,13 +66,13 @@ def end(window: Window, *, by: User) -> Window:
         else:
             stored.ends_at = now
             stored.save()
-            end_changed.send(Window, window=stored)
         Revision.bump(edited=True)
     return stored
 
 
 def may_end(window: Window, user: User) -> bool:
-    return user.is_admin or (window.made_by_id is not None and window.made_by_id == user.pk)
+    """Admins, and who paused jobs; not if somebody has made a freeze over all jobs of it since."""
+    return user.is_admin or (window.made_by_id is not None and window.made_by_id == user.pk and not window.is_for_all)
 
 
 def pause(jobs: Sequence[Job], until: dt.datetime | None, reason: str, *, by: User) -> Window:
@@ -88,10 +84,11 @@ def pause(jobs: Sequence[Job], until: dt.datetime | None, reason: str, *, by: Us
     return create(body, by=by)
 
 
-def get_window(window_id: Any) -> Window:
+def get_window(window_id: Any, *, lock: bool = False) -> Window:
     """The window with this id. Raises `Window not found`."""
     message = f"There is no window '{window_id}'."
-    found = Window.objects.filter(pk=payload.uuid_or_404(window_id, "Window not found", message)).first()
+    windows = Window.objects.select_for_update() if lock else Window.objects.all()
+    found = windows.filter(pk=payload.uuid_or_404(window_id, "Window not found", message)).first()
     if found is None:
         raise NotFound("Window not found", message)
     return found
@@ -100,7 +97,7 @@ def get_window(window_id: Any) -> Window:
 def covered(window: Window, jobs: QuerySet[Job]) -> int:
     """How many of some jobs a window covers."""
     cover = Cover([window])
-    return sum(bool(cover.over(job)) for job in jobs.only(*_OF_SCOPE).iterator(500))
+    return sum(bool(cover.over(job)) for job in jobs.only(*OF_SCOPE).iterator(500))
 
 
 def inside_now(job: Job) -> Inside | None:
@@ -132,7 +129,7 @@ def clean(data: Mapping[str, Any], window: Window | None = None) -> tuple[dict[s
             if name in data and (data[name] is not None or name == "ends_at"):
                 values[name] = _moment(data[name], name)
     with checks.check():
-        values |= _recurrence(data)
+        values |= _recurrence(data, window)
     for name, find in _NAMED.items():
         with checks.check():
             if data.get(name) is not None:
@@ -149,13 +146,16 @@ def clean(data: Mapping[str, Any], window: Window | None = None) -> tuple[dict[s
     return values, scope
 
 
-def _recurrence(data: Mapping[str, Any]) -> dict[str, Any]:
+def _recurrence(data: Mapping[str, Any], window: Window | None) -> dict[str, Any]:
     if "cron_expression" not in data and "minutes" not in data:
         return {}
-    text = payload.text(data.get("cron_expression"), "cron_expression", limit=255)
+    stored = (window.cron_expression, window.minutes) if window else ("", 0)
+    text = payload.text(data.get("cron_expression", stored[0]), "cron_expression", limit=255)
+    minutes = data.get("minutes", stored[1])
     if not text:
+        if minutes and "cron_expression" not in data:
+            raise invalid_field("minutes", "Send 'cron_expression' too: minutes are those after each of its times.")
         return {"cron_expression": "", "minutes": 0}
-    minutes = data.get("minutes")
     if not isinstance(minutes, int) or isinstance(minutes, bool) or not 1 <= minutes <= _MOST_MINUTES:
         raise invalid_field("minutes", f"'minutes' must be a whole number from 1 to {_MOST_MINUTES}.")
     return {"cron_expression": validation.cron(text), "minutes": minutes}
@@ -164,12 +164,14 @@ def _recurrence(data: Mapping[str, Any]) -> dict[str, Any]:
 def _moment(value: Any, name: str) -> dt.datetime | None:
     if value is None or value == "":
         return None
-    if isinstance(value, dt.datetime):
-        return value if value.tzinfo else value.replace(tzinfo=settings.SCHEDULER_ZONE)
     try:
-        found = dt.datetime.fromisoformat(payload.text(value, name, limit=40))
+        found = (
+            value if isinstance(value, dt.datetime) else dt.datetime.fromisoformat(payload.text(value, name, limit=40))
+        )
     except ValueError:
         raise invalid_field(name, f"'{name}' must be a datetime such as 2026-12-31T18:00:00+09:00.") from None
+    if not _FIRST_YEAR <= found.year <= _LAST_YEAR:
+        raise invalid_field(name, f"The year must be from {_FIRST_YEAR} to {_LAST_YEAR}.")
     return found if found.tzinfo else found.replace(tzinfo=settings.SCHEDULER_ZONE)
 
 

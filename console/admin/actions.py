@@ -170,7 +170,7 @@ def move(model_admin: Any, request: HttpRequest, queryset: QuerySet[Job]) -> Htt
         return ngettext("%(count)d job is changed.", "%(count)d jobs are changed.", count) % {"count": count}
 
     def former(job: Job) -> dict[str, Any]:
-        return {"pic_team": job.pic_team.slug, "category": job.category.slug}
+        return {"pic_team": str(job.pic_team_id), "category": str(job.category_id)}
 
     _each(model_admin, request, queryset, lambda job, user: services.update_job(job.pk, body, by=user), done, former)
     return None

@@ -98,9 +98,10 @@ class CalendarForm(forms.ModelForm[Calendar]):
         """Validate as the API does, and compute what the change would do."""
         is_new = self.instance._state.adding
         stored = None if is_new else calendars.get_calendar(str(self.instance.pk))
-        listed = {
-            day.date: day for day in calendars.clean({"name": "-", "slug": "-a", **self.payload()}, stored)[1] or []
-        }
+        values, days = calendars.clean({"name": "-", "slug": "-a", **self.payload()}, stored)
+        if not data.get("slug") and "slug" in values:
+            data["slug"] = values["slug"]
+        listed = {day.date: day for day in days or []}
         if data.get("file"):
             listed |= {day.date: day for day in read_file(data["file"].read(), data["file"].name)}
             # The second look sends the form again, without the file.

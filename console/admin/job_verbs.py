@@ -78,7 +78,7 @@ class JobVerbs:
         """Skip the next run of one job."""
 
         def act(job: Job, user: Any) -> str:
-            services.skip_next_run(job, by=user)
+            services.skip_next_run(job, by=user, expected=request.POST.get("at", ""))
             return _("The next run of %(name)s is skipped.") % {"name": job.name}
 
         return self._act(request, job_id, act)

@@ -202,7 +202,7 @@ class WindowAdmin(ProductAdmin):
 
     def save_model(self, request: HttpRequest, obj: Any, form: Any, change: bool) -> None:
         if change:
-            saved = services.update(services.get_window(str(obj.pk)), form.payload())
+            saved = services.update(str(obj.pk), form.payload())
         else:
             saved = services.create(form.payload(), by=require_login(request))
         obj.pk = saved.pk

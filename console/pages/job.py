@@ -53,7 +53,9 @@ def context(job: Job, user: User) -> dict[str, Any]:
         "feed": feed.address("job", job.pk, user),
         "muting": cover.muting(job, now),
         "pause_choices": windows.pause_choices(),
-        "may_end": inside is not None and may_end(inside.window, user),
+        # A window over more than this job is ended on its own page.
+        "may_end": inside is not None and inside.window.is_pause_of(job) and may_end(inside.window, user),
+        "next_run_iso": job.next_run_at.isoformat() if job.next_run_at else "",
         "skips_next": job.next_run_at is not None and job.skipped_run_at == job.next_run_at,
         "target": _target(job),
         "ears": ears,

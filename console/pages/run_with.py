@@ -41,7 +41,7 @@ class RunWithForm(forms.Form):
     def clean_metadata(self) -> Any:
         try:
             return json.loads(self.cleaned_data["metadata"] or "{}")
-        except ValueError:
+        except (ValueError, RecursionError):
             raise forms.ValidationError(_("The metadata is not valid JSON.")) from None
 
 

@@ -20,10 +20,11 @@ _NAMED = 5
 def open_windows() -> dict[str, Any]:
     """The windows that are open now, for the banner: those that keep every job from firing, and the others."""
     now = timezone.now()
-    running = [window for window in Window.objects.running(now)[: 10 * _NAMED] if window.period_at(now)]
+    running = Window.objects.running(now).order_by("-is_for_all", "-starts_at", "name")[: 10 * _NAMED]
+    open_now = [window for window in running if window.period_at(now)]
     return {
-        "full_stops": [window for window in running if window.stops_all],
-        "open_windows": [window for window in running if not window.stops_all][:_NAMED],
+        "full_stops": [window for window in open_now if window.stops_all],
+        "open_windows": [window for window in open_now if not window.stops_all][:_NAMED],
     }
 
 

@@ -109,6 +109,17 @@ class Schedule:
         """Whether a day of the zone has fire times, but for those that daylight saving moves over midnight."""
         return self.tab.matches_day(day) if self.is_plain else day in self._fire_days(day.year, day.month)
 
+    def days_by_nominal(self, first: dt.date, last: dt.date) -> dict[dt.date, dt.date]:
+        """The days from `first` to `last` on which it fires, by their nominal days."""
+        found: dict[dt.date, dt.date] = {}
+        month = first.replace(day=1)
+        while month <= last:
+            for day, nominal in self._fire_days(month.year, month.month).items():
+                if first <= day <= last:
+                    found |= dict.fromkeys(nominal, day)
+            month = (month + 31 * DAY).replace(day=1)
+        return found
+
     def nominal_for(self, moment: dt.datetime) -> dt.datetime | None:
         """The nominal time of a fire time that was moved; None if it was not."""
         if self.is_plain or self.calendar is None:

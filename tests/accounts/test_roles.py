@@ -138,6 +138,7 @@ def test_no_action_of_any_list_is_open_to_who_may_only_look(
             "enable",
             "disable",
             "extend",
+            "pause",
             "move",
             "export_csv",
             "export_json",

@@ -183,3 +183,28 @@ def test_an_export_is_read_again(api: APIClient, office: dict[str, Any], job_bod
     body = body_of(Job.objects.get())
     again = create_job({**body, "name": "Again"}, by=admin)
     assert again.schedule == Job.objects.get(name="Nightly").schedule
+
+
+def test_a_frequent_job_is_compared_by_days(api: APIClient, office: dict[str, Any], job_body: dict[str, Any]) -> None:
+    made(api, job_body, cron_expression="*/5 * * * *", on_closed_day="skip")
+    body = {"days": [*OFFICE["days"], {"date": "2026-12-16"}]}
+    shown = api.put("/api/v2/calendars/tokyo-office?dry_run=1", body, format="json").json()
+    assert shown["moved_count"] == 288
+    assert [(one["before"], one["after"]) for one in shown["moved"]] == [("2026-12-16T00:00:00+09:00", None)]
+
+
+def test_a_job_that_cannot_fire_anyway_keeps_nobody_from_changing_its_calendar(
+    api: APIClient, office: dict[str, Any], job_body: dict[str, Any]
+) -> None:
+    job = made(api, job_body)
+    Job.objects.filter(pk=job["id"]).update(cron_expression="not cron")
+    answer = api.put("/api/v2/calendars/tokyo-office", {"days": []}, format="json")
+    assert answer.status_code == 200
+
+
+def test_the_last_day_is_that_of_the_jobs_zone(api: APIClient, job_body: dict[str, Any]) -> None:
+    # In Honolulu it is still the day before.
+    body = {**job_body, "time_zone": "Pacific/Honolulu"}
+    assert api.post("/api/v2/jobs", {**body, "end_date": "2026-11-25"}, format="json").status_code == 201
+    answer = api.post("/api/v2/jobs", {**body, "name": "b", "end_date": "2026-11-24"}, format="json")
+    assert "Write today (2026-11-25)" in answer.json()["message"]

@@ -11,7 +11,7 @@ import time_machine
 
 from accounts.models import User
 from jobs.models import Job
-from notifications import rendering
+from notifications import digests, rendering
 from notifications.models import Message
 from notifications.routing import notify_outcomes
 from tests.notifications.test_alert_rules import MAIL, finished
@@ -60,6 +60,7 @@ def test_an_earlier_end_sends_what_was_gathered(make_job: Callable[..., Job], ad
         assert Message.objects.get().next_attempt_at.year == 9999
         clock.shift(600)
         services.end(window, by=admin)
+        assert digests.review() == 1
         assert Message.objects.get().next_attempt_at == NOW + dt.timedelta(minutes=10)
 
 

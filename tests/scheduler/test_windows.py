@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 import time_machine
+from django.utils import timezone
 
 from accounts.models import User
 from core.api.errors import Conflict, Forbidden
@@ -14,7 +15,7 @@ from executions import holds, recovery
 from executions.models import Execution, Hold, Status
 from executions.services import trigger_now
 from jobs.models import Job
-from jobs.services import run_next_after_all, skip_next_run
+from jobs.services import run_next_after_all, set_active, skip_next_run
 from scheduler.explain import explain
 from scheduler.firing import fire
 from scheduler.leadership import Leader
@@ -123,6 +124,7 @@ def test_ending_a_window_releases_what_it_holds(make_job: MakeJob, leader: Leade
     assert Hold.objects.get().until.year == 9999
     with time_machine.travel(NOON + 90 * dt.timedelta(seconds=1), tick=False):
         services.end(window, by=admin)
+        assert not holds.review(timezone.now())
     assert NOON + MINUTE < Hold.objects.get().until < NOON + 7 * MINUTE
 
 
@@ -231,3 +233,104 @@ def test_without_windows_firing_reads_them_once_a_chunk(
     with CaptureQueriesContext(connection) as queries:
         fire_at(leader, NOON + MINUTE)
     assert sum("windows_window" in query["sql"] for query in queries) == 1
+
+
+def held(job: Job) -> tuple[str, str]:
+    """Status and reason of the job's only execution."""
+    ((_minute, status, why),) = rows(job)
+    return status, why
+
+
+@pytest.mark.parametrize("change", [{"reason": "a typo"}, {"name": "Other"}])
+def test_an_edit_of_a_recurring_window_leaves_the_start_of_what_it_holds(
+    make_job: MakeJob, leader: Leader, change: dict[str, str]
+) -> None:
+    job = made_at_noon(make_job)
+    window = opened(jobs=[str(job.pk)], effect="hold", ends_at=None, cron_expression="0 12 * * *", minutes=30)
+    fire_at(leader, NOON + MINUTE)
+    before = Hold.objects.get().until
+    with time_machine.travel(NOON + 2 * MINUTE, tick=False):
+        services.update(window.pk, change)
+        assert not holds.review(timezone.now())
+    assert Hold.objects.get().until == before
+
+
+@pytest.mark.parametrize("change", ["deleted", "muted", "another scope", "moved away"])
+def test_what_no_window_holds_any_more_starts_soon(make_job: MakeJob, leader: Leader, change: str) -> None:
+    job, other = made_at_noon(make_job), make_job(name="Other", cron_expression="0 0 1 1 *")
+    window = opened(jobs=[str(job.pk)], effect="hold", ends_at=None)
+    fire_at(leader, NOON + MINUTE)
+    now = NOON + 2 * MINUTE
+    with time_machine.travel(now, tick=False):
+        if change == "deleted":
+            window.delete()
+        else:
+            body = {
+                "muted": {"effect": "mute"},
+                "another scope": {"jobs": [str(other.pk)]},
+                "moved away": {"starts_at": NOON + HOUR, "ends_at": NOON + 2 * HOUR},
+            }[change]
+            services.update(window.pk, body)
+        holds.review(timezone.now())
+    assert now <= Hold.objects.get().until < now + 5 * MINUTE
+
+
+def test_the_longest_of_two_holds_counts(make_job: MakeJob, leader: Leader) -> None:
+    job = made_at_noon(make_job)
+    for number in range(6):
+        opened(name=f"short {number}", effect="hold")
+    opened(name="long", effect="hold", ends_at=NOON + 24 * HOUR)
+    fire_at(leader, NOON + MINUTE)
+    assert held(job) == ("queued", "held: window long")
+
+
+def test_what_is_released_into_a_freeze_is_skipped(make_job: MakeJob, leader: Leader, handed: list[Any]) -> None:
+    job = made_at_noon(make_job)
+    opened(effect="hold", ends_at=NOON + 3 * MINUTE)
+    opened(name="Freeze", starts_at=NOON + 3 * MINUTE, ends_at=NOON + 24 * HOUR)
+    fire_at(leader, NOON + MINUTE)
+    Job.objects.update(next_run_at=NOON + 48 * HOUR)
+    with time_machine.travel(NOON + HOUR, tick=False):
+        fire(leader)
+    assert held(job) == ("skipped", "skipped: window Freeze")
+    assert handed == []
+    assert not Hold.objects.exists()
+
+
+def test_a_job_that_was_disabled_while_it_was_held_does_not_run(
+    make_job: MakeJob, leader: Leader, admin: User, handed: list[Any]
+) -> None:
+    job = made_at_noon(make_job)
+    opened(effect="hold", ends_at=NOON + 3 * MINUTE)
+    fire_at(leader, NOON + MINUTE)
+    with time_machine.travel(NOON + HOUR, tick=False):
+        set_active(job, False, by=admin)
+        fire(leader)
+    assert held(job)[0] == "skipped"
+    assert handed == []
+
+
+def test_one_waiting_execution_of_a_job_starts_at_a_time(make_job: MakeJob, leader: Leader, handed: list[Any]) -> None:
+    job = made_at_noon(make_job, overlap_policy="queue_one")
+    for minute in (1, 2):
+        Execution.objects.create(
+            job=job,
+            status="queued",
+            scheduled_for=NOON + minute * MINUTE,
+            execution_type="webhook",
+            target="https://hooks.example.com/",
+        )
+    Job.objects.update(next_run_at=NOON + HOUR)
+    with time_machine.travel(NOON + 3 * MINUTE, tick=False):
+        fire(leader)
+        fire(leader)
+    assert len(handed) == 1
+
+
+def test_a_late_fire_time_is_inside_the_freeze_of_days_ago(make_job: MakeJob, leader: Leader) -> None:
+    with time_machine.travel(NOON, tick=False):
+        job = make_job(misfire_policy="run_all", cron_expression="0 */6 * * *")
+    opened(ends_at=NOON + 24 * HOUR)
+    fire_at(leader, NOON + 72 * HOUR)
+    inside = [status for minute, status, _why in rows(job) if minute < 24 * 60]
+    assert set(inside) == {"skipped"}

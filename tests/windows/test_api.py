@@ -94,3 +94,26 @@ def test_a_run_by_the_api_inside_a_window_needs_force(api: APIClient, make_job: 
     assert (refused.status_code, refused.json()["error"]) == (409, "Window open")
     assert api.post(f"/api/v2/jobs/{job.pk}/execute", {"force": "yes"}, format="json").status_code == 400
     assert api.post(f"/api/v2/jobs/{job.pk}/execute", {"force": True}, format="json").status_code in {200, 201, 202}
+
+
+def test_a_new_length_keeps_the_recurrence(api: APIClient, team: PicTeam) -> None:
+    body = {"name": "Weekly", "teams": ["qa-team"], "cron_expression": "0 2 * * 0", "minutes": 120}
+    one = f"{URL}/{api.post(URL, body, format='json').json()['window']['id']}"
+    changed = api.put(one, {"minutes": 90}, format="json").json()["window"]
+    assert (changed["cron_expression"], changed["minutes"], changed["is_open"]) == ("0 2 * * 0", 90, False)
+
+
+@pytest.mark.parametrize(
+    ("body", "field"),
+    [
+        ({"minutes": 90}, "minutes"),
+        ({"ends_at": "9999-12-31T23:59:59Z"}, "ends_at"),
+        ({"ends_at": "9999-12-31T23:59:59-05:00"}, "ends_at"),
+        ({"starts_at": "0001-01-01T00:00+09:00"}, "starts_at"),
+    ],
+)
+def test_what_no_window_can_be(api: APIClient, team: PicTeam, body: dict[str, Any], field: str) -> None:
+    answer = api.post(URL, {"name": "X", "teams": ["qa-team"], **body}, format="json")
+    assert answer.status_code == 400
+    assert field in answer.json()["fields"]
+    assert not Window.objects.exists()

@@ -139,3 +139,12 @@ def test_who_may_not_open_windows_gets_no_link_to_one(
     browser = browser_of(viewer)
     for name in ("admin:taxonomy_picteam_changelist", "admin:index"):
         assert b"windows/window/add" not in browser.get(reverse(name)).content
+
+
+def test_undo_of_extending_a_job_that_had_ended(admin_client: Client, make_job: Callable[..., Job]) -> None:
+    job = make_job()
+    Job.objects.filter(pk=job.pk).update(end_date="2020-01-01", is_active=False, next_run_at=None)
+    act(admin_client, "extend", job, end_date="2099-06-30", apply="1")
+    assert "1 job is as before." in undo(admin_client)
+    job.refresh_from_db()
+    assert (job.end_date, job.is_active) == (dt.date(2020, 1, 1), False)

@@ -9,6 +9,7 @@ import pytest
 import time_machine
 from django.core.files.uploadedfile import SimpleUploadedFile
 from django.test import Client
+from django.urls import reverse
 
 from calendars.models import Calendar
 from jobs import calendars
@@ -105,3 +106,9 @@ def test_the_preview_of_the_form_strikes_out_what_is_skipped(browser: Client, of
     assert [one["runs"] for one in found["fires"][:2]] == [False, True]
     assert found["fires"][0]["note"] == "closed day 元日 (calendar Office)"
     assert browser.get("/admin/jobs/job/preview/", {"cron": "0 9 LB * *"}).json()["error"].startswith("Business days")
+
+
+def test_an_empty_slug_is_made_from_the_name(admin_client: Client) -> None:
+    form = {"name": "Tokyo office", "slug": "", "country": "JP", "weekend_days": ["6", "7"], "listed": ""}
+    assert admin_client.post(reverse("admin:calendars_calendar_add"), form).status_code == 302
+    assert Calendar.objects.get().slug == "tokyo-office"

@@ -79,3 +79,14 @@ def test_pages_link_to_it(browser: Client, make_job: Callable[..., Job], team: P
     assert b".ics" in browser.get(f"/admin/jobs/job/{job.pk}/").content
     assert b".ics" in browser.get("/admin/calendar/?view=day&team=qa-team").content
     assert b".ics" not in browser.get("/admin/calendar/?view=day").content
+
+
+def test_a_feed_that_is_cut_holds_the_next_runs_of_all_jobs(
+    make_job: Callable[..., Job], team: PicTeam, user: User
+) -> None:
+    for name in ("aaa", "bbb"):
+        make_job(name=name, cron_expression="0 * * * *")
+    make_job(name="ccc", cron_expression="0 9 * * *")
+    found = events(feed.address("team", team.pk, user))
+    assert len(found) == 2_000
+    assert {summary for summary, _ in found} == {"aaa", "bbb", "ccc"}

@@ -12,7 +12,7 @@ from django.urls import reverse
 from jobs.models import Job
 from taxonomy.models import PicTeam
 
-pytestmark = pytest.mark.django_db
+pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("general")]
 HEAD = "Job Name,Cron Schedule (JST),Target URL,End Date,PIC Team,Request Body\r\n"
 
 
