@@ -14,7 +14,9 @@ from tests.support.postgres import Postgres
 _SHARED = [
     *(
         f"tests/{app}"
-        for app in ("accounts", "audit", "console", "executions", "jobs", "notifications", "settings_app")
+        for app in (
+            "accounts", "audit", "calendars", "console", "executions", "jobs", "notifications", "settings_app", "windows",
+        )  # fmt: skip
     ),
     "tests/scheduler",
     "tests/core/api",
