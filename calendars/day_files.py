@@ -8,8 +8,6 @@ import io
 from collections.abc import Iterable, Iterator
 from typing import Any, NamedTuple
 
-from icalendar import Calendar as ICalendar
-
 from core.api.errors import Invalid, invalid_field
 
 MOST_DAYS = 5_000
@@ -77,6 +75,9 @@ def _rows(text: str, field: str) -> Iterator[Day]:
 
 
 def _events(text: str, field: str) -> Iterator[Day]:
+    # Here, because it takes 0.1 s to import, and every process imports this module.
+    from icalendar import Calendar as ICalendar
+
     try:
         events = ICalendar.from_ical(text).walk("VEVENT")
     except (ValueError, IndexError, KeyError, AttributeError, TypeError) as exc:

@@ -14,6 +14,7 @@ from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 
 from calendars.business_days import BusinessDays
+from calendars.day_files import Day
 
 
 def saturday_and_sunday() -> list[int]:
@@ -64,14 +65,13 @@ class Calendar(models.Model):
     def __str__(self) -> str:
         return self.name
 
-    def business_days(self, days: Iterable[CalendarDay] | None = None) -> BusinessDays:
+    def business_days(self, days: Iterable[CalendarDay | Day] | None = None) -> BusinessDays:
         """The calendar's days; `days` in place of the stored ones, such as to show what a change would do."""
         listed = list(self.days.all() if days is None else days)
+        # With the time of the change, because a version that was rolled back is given again.
+        stored = f"{self.pk}:{self.version}:{self.updated_at.isoformat()}" if days is None else ""
         return BusinessDays(
-            # With the time of the change: a version that was rolled back is given again.
-            key=f"{self.pk}:{self.version}:{self.updated_at.isoformat()}"
-            if days is None
-            else f"preview:{uuid.uuid4()}",
+            key=stored or f"preview:{uuid.uuid4()}",
             name=self.name,
             weekend=frozenset(self.weekend_days),
             country=self.country,

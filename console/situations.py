@@ -48,17 +48,21 @@ def situation(runs: Sequence[Run], job: Job) -> Situation:
     """The situation of a job from its latest runs, oldest first. Where windows or closed days skipped all of them, its
     last outcome counts.
     """
-    ended = [run for run in runs if run.status in (Status.SUCCESS, Status.FAILED)]
+    ended = _ended(runs)
     row = 0
     while row < len(ended) and ended[-1 - row].status == Status.FAILED:
         row += 1
     if not ended and job.last_status == Status.FAILED:
         return Situation(job.last_execution_at, 1, True, False)
-    return Situation(ended[-row].started_at if row else None, row, 0 < row == len(ended), _flaps(runs))
+    return Situation(ended[-row].started_at if row else None, row, 0 < row == len(ended), _flaps(ended))
 
 
-def _flaps(runs: Sequence[Run]) -> bool:
-    latest = [run.status for run in runs if run.status in (Status.SUCCESS, Status.FAILED)][-_COMPARED:]
+def _ended(runs: Sequence[Run]) -> list[Run]:
+    return [run for run in runs if run.status in (Status.SUCCESS, Status.FAILED)]
+
+
+def _flaps(ended: Sequence[Run]) -> bool:
+    latest = [run.status for run in ended[-_COMPARED:]]
     changes = sum(before != after for before, after in pairwise(latest))
     return latest.count(Status.FAILED) >= _FAILURES and changes >= _CHANGES
 
@@ -87,7 +91,7 @@ def _flapping_jobs() -> list[UUID]:
     failing = rollups.most_failing(timezone.now() - _LOOK_BACK, _CANDIDATES)
     candidates = [row["job_id"] for row in failing if row["failed"] >= _FAILURES]
     runs = queries.latest_runs(candidates, _COMPARED)
-    return [job_id for job_id in candidates if _flaps(runs[job_id])]
+    return [job_id for job_id in candidates if _flaps(_ended(runs[job_id]))]
 
 
 def condition(name: str, user: Any = None) -> Q | None:

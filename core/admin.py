@@ -2,15 +2,34 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 from django import forms
 from django.db import models
 from django.http import HttpRequest
+from django.utils.html import format_html
+from django.utils.safestring import SafeString
 from unfold.admin import ModelAdmin
+
+from core.api.errors import DomainError
+from core.sentences import said
 
 # What the filters of django.contrib.admin ask for.
 _FILTERS = ("", "__exact", "__isnull", "__gte", "__lt", "__in", "__id__exact", "__isempty")
+
+
+def act_button(url: str, label: str) -> SafeString:
+    """A small button that sends a POST to `url`, by the form of `core/act.html`."""
+    button = '<button type="submit" class="cs-button cs-small" form="act" formaction="{}">{}</button>'
+    return format_html(button, url, label)
+
+
+def show_errors(form: forms.BaseForm, error: DomainError, names: Mapping[str, str] | None = None) -> None:
+    """Show why a request was refused at the form's fields. `names`: what the form calls fields of the API otherwise."""
+    for name, texts in (error.fields or {"": [error.spoken]}).items():
+        field = (names or {}).get(name, name)
+        form.add_error(field if field in form.fields else None, [said(text) for text in texts])
 
 
 class DayInput(forms.DateInput):

@@ -27,8 +27,7 @@ def hold(held: Mapping[UUID, Inside], job_of: Mapping[UUID, UUID]) -> None:
     """Hold new queued executions. Those that were held before for the same jobs are skipped for them."""
     _supersede(set(job_of.values()), set(held))
     Hold.objects.bulk_create(
-        Hold(execution_id=pk, window_id=inside.window.pk, until=_start(inside.until, job_of[pk]))
-        for pk, inside in held.items()
+        Hold(execution_id=pk, until=_start(inside.until, job_of[pk])) for pk, inside in held.items()
     )
 
 
@@ -45,6 +44,8 @@ def review(now: dt.datetime) -> bool:
     belongs to a job that was disabled or has ended.
     """
     held = list(_held().select_related("execution__job").only(*_READ).order_by("pk"))
+    if not held:
+        return False
     cover = Cover.now()
     moved, over = list[Hold](), dict[UUID, str]()
     for one in held:
@@ -70,11 +71,6 @@ def _held() -> QuerySet[Hold]:
     return Hold.objects.filter(execution__status=Status.QUEUED)
 
 
-def exist() -> bool:
-    """Whether something is held."""
-    return _held().exists()
-
-
 def are_due() -> bool:
     """Whether something that was held may start."""
     return _held().filter(until__lte=timezone.now()).exists()
@@ -82,12 +78,8 @@ def are_due() -> bool:
 
 def _end(reasons: Mapping[UUID, str]) -> None:
     with transaction.atomic():
-        rows = list(
-            Execution.objects.filter(pk__in=reasons, status=Status.QUEUED)
-            .order_by("pk")
-            .select_for_update(of=("self",))
-        )
-        _skip(rows, reasons)
+        rows = Execution.objects.filter(pk__in=reasons, status=Status.QUEUED).order_by("pk")
+        _skip(list(rows.select_for_update(of=("self",))), reasons)
 
 
 def _skip(rows: Sequence[Execution], reasons: Mapping[UUID, str]) -> None:

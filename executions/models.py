@@ -153,16 +153,12 @@ class Hold(models.Model):
     execution = models.OneToOneField(
         Execution, on_delete=models.CASCADE, primary_key=True, related_name="hold", verbose_name=_("execution")
     )
-    window_id = models.UUIDField(_("window"))
     until = models.DateTimeField(_("until"))
 
     class Meta:
         verbose_name = _("held execution")
         verbose_name_plural = _("held executions")
-        indexes = [
-            models.Index(fields=["until"], name="hold_until"),
-            models.Index(fields=["window_id"], name="hold_of_window"),
-        ]
+        indexes = [models.Index(fields=["until"], name="hold_until")]
 
     def __str__(self) -> str:
         return str(self.execution_id)

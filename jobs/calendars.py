@@ -235,10 +235,7 @@ def effect(calendar: Calendar, data: Mapping[str, Any]) -> Effect:
 def _after(calendar: Calendar, values: Mapping[str, Any], days: list[Day] | None) -> BusinessDays:
     """The days of a calendar after a change."""
     columns = {name: getattr(calendar, name) for name in ("id", "name", "slug", "weekend_days", "country", "version")}
-    listed = (
-        None if days is None else [CalendarDay(date=one.date, is_open=one.is_open, label=one.label) for one in days]
-    )
-    return Calendar(**{**columns, **values}).business_days(list(calendar.days.all()) if listed is None else listed)
+    return Calendar(**{**columns, **values}).business_days(calendar.days.all() if days is None else days)
 
 
 def _broken(calendar: Calendar, new: BusinessDays) -> list[str]:
@@ -246,9 +243,8 @@ def _broken(calendar: Calendar, new: BusinessDays) -> list[str]:
     old, now = calendar.business_days(), timezone.now()
     known: dict[tuple[Any, ...], bool] = {}
     broken = []
-    for job in (
-        Job.objects.active().filter(calendar=calendar).select_related("calendar").order_by("name").iterator(_CHUNK)
-    ):
+    jobs = Job.objects.active().filter(calendar=calendar).select_related("calendar").order_by("name")
+    for job in jobs.iterator(_CHUNK):
         key = job.schedule_values
         if key not in known:
             known[key] = _fires(job, old, now) and not _fires(job, new, now)

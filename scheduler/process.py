@@ -154,7 +154,7 @@ class Term:
             ),
             ("batches", partial(self._repeat, start_due, _BATCH_SECONDS, "batches could not be started")),
             ("closed days", partial(self._repeat, self._closed_days.record, _CLOSED_SECONDS, "closed days failed")),
-            ("held", partial(self._repeat, self._release, _HELD_SECONDS, "held executions could not be released")),
+            ("windows", partial(self._repeat, self._follow_windows, _HELD_SECONDS, "windows could not be followed")),
             ("follow runs", self._follow_runs),
             ("chores", self._keep_chores),
         ]
@@ -262,7 +262,7 @@ class Term:
                 connection.close()
         connection.close()
 
-    def _release(self) -> None:
+    def _follow_windows(self) -> None:
         """Follow the windows of what they hold and gather: after an edit, when some may start, and every ten seconds.
         Wake the firing thread, which starts queued executions.
         """
@@ -271,7 +271,7 @@ class Term:
             return
         self._edits_followed, self._next_follow = edits, time.monotonic() + _FOLLOW_WINDOWS_SECONDS
         digests.review()
-        if holds.exist() and holds.review(timezone.now()):
+        if holds.review(timezone.now()):
             self._due.set()
 
     def _follow_runs(self) -> None:

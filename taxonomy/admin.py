@@ -84,13 +84,12 @@ class LabelAdmin(ProductAdmin):
 
     @admin.action(description=gettext_lazy("Enable"), permissions=["change"])
     def enable(self, request: HttpRequest, queryset: QuerySet[Any]) -> None:
-        self.message_user(request, _("%(count)d enabled.") % {"count": self._set_active(queryset, active=True)})
+        self.message_user(request, _("%(count)d enabled.") % {"count": len(self._set_active(queryset, active=True))})
 
     @admin.action(description=gettext_lazy("Disable"), permissions=["change"])
     def disable(self, request: HttpRequest, queryset: QuerySet[Any]) -> None:
         changed = queryset.exclude(slug=GENERAL) if self.model is Category else queryset
-        labels = list(changed.filter(is_active=True))
-        self._set_active(changed, active=False)
+        labels = self._set_active(changed, active=False)
         self._tell_of_jobs(request, labels, _("%(count)d disabled.") % {"count": len(labels)})
 
     def save_model(self, request: HttpRequest, obj: Any, form: Any, change: bool) -> None:
@@ -108,13 +107,13 @@ class LabelAdmin(ProductAdmin):
         words = format_html('{} {} <a href="{}">{}</a>', done, stays, self._pause_path(*labels), _("Pause …"))
         self.message_user(request, words, messages.WARNING)
 
-    def _set_active(self, labels: QuerySet[Any], *, active: bool) -> int:
-        """One by one, so that the audit trail records each."""
+    def _set_active(self, labels: QuerySet[Any], *, active: bool) -> list[Any]:
+        """The labels that it changed, one by one, so that the audit trail records each."""
         changed = list(labels.exclude(is_active=active))
         for label in changed:
             label.is_active = active
             label.save(update_fields=["is_active", "updated_at"])
-        return len(changed)
+        return changed
 
 
 @admin.register(Category)

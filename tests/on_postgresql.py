@@ -15,8 +15,16 @@ _SHARED = [
     *(
         f"tests/{app}"
         for app in (
-            "accounts", "audit", "calendars", "console", "executions", "jobs", "notifications", "settings_app", "windows",
-        )  # fmt: skip
+            "accounts",
+            "audit",
+            "calendars",
+            "console",
+            "executions",
+            "jobs",
+            "notifications",
+            "settings_app",
+            "windows",
+        )
     ),
     "tests/scheduler",
     "tests/core/api",

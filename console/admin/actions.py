@@ -22,6 +22,7 @@ from audit.events import Event
 from console.admin import undo
 from console.admin.forms import ExtendForm, MoveForm, PauseForm
 from console.pages import windows
+from core.admin import act_button
 from core.api.errors import DomainError
 from executions.services import trigger_now
 from jobs import services
@@ -117,19 +118,17 @@ def pause(model_admin: Any, request: HttpRequest, queryset: QuerySet[Job]) -> Ht
     form = _asked(PauseForm, request)
     if not form.is_valid():
         return _ask(model_admin, request, queryset, form, "pause", _("Pause"))
-    end = windows.until(form.cleaned_data["until"], timezone.now())
+    jobs, end = list(queryset), windows.until(form.cleaned_data["until"], timezone.now())
     try:
-        window = pause_jobs(list(queryset), end, form.cleaned_data["reason"], by=require_login(request))
+        window = pause_jobs(jobs, end, form.cleaned_data["reason"], by=require_login(request))
     except DomainError as exc:
         model_admin.message_user(request, exc.spoken, messages.ERROR)
         return None
-    words = ngettext("%(count)d job is paused until %(time)s.", "%(count)d jobs are paused until %(time)s.",
-                     queryset.count())  # fmt: skip
-    local = timezone.localtime(end)
-    said = words % {"count": queryset.count(), "time": f"{local:%Y-%m-%d %H:%M}"}
-    url = reverse("admin:windows_window_end", args=[window.pk])
-    button = '<button type="submit" class="cs-button cs-small" form="act" formaction="{}">{}</button>'
-    model_admin.message_user(request, format_html("{} " + button, said, url, _("Resume")), messages.SUCCESS)
+    words = ngettext(
+        "%(count)d job is paused until %(time)s.", "%(count)d jobs are paused until %(time)s.", len(jobs)
+    ) % {"count": len(jobs), "time": f"{timezone.localtime(end):%Y-%m-%d %H:%M}"}
+    resume = act_button(reverse("admin:windows_window_end", args=[window.pk]), _("Resume"))
+    model_admin.message_user(request, format_html("{} {}", words, resume), messages.SUCCESS)
     return None
 
 

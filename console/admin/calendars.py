@@ -20,11 +20,11 @@ from unfold.widgets import (
     UnfoldAdminTextareaWidget,
 )
 
-from calendars.business_days import BusinessDays, countries, country_name, days_of
+from calendars.business_days import DAY, BusinessDays, countries, country_name, days_of
 from calendars.day_files import read_file, to_lines
 from calendars.models import Calendar, saturday_and_sunday
 from core import page_links
-from core.admin import ProductAdmin
+from core.admin import ProductAdmin, show_errors
 from core.api.errors import DomainError
 from core.sentences import said
 from jobs import calendars
@@ -89,9 +89,7 @@ class CalendarForm(forms.ModelForm[Calendar]):
         try:
             self._clean(data)
         except DomainError as exc:
-            for name, texts in (exc.fields or {"": [exc.spoken]}).items():
-                field = _FIELDS.get(name, name)
-                self.add_error(field if field in self.fields else None, [said(text) for text in texts])
+            show_errors(self, exc, _FIELDS)
         return data
 
     def _clean(self, data: dict[str, Any]) -> None:
@@ -175,7 +173,7 @@ class CalendarAdmin(ProductAdmin):
     def closed_next(self, calendar: Calendar) -> str:
         days = calendar.business_days()
         start = today()
-        for month in (start, start.replace(day=28) + (start.max - start.max.replace(day=27))):
+        for month in (start, start.replace(day=28) + 4 * DAY):
             for day in days_of(month.year, month.month):
                 if day >= start and day.isoweekday() not in days.weekend and (reason := days.closed_because(day)):
                     return f"{day} {said(reason)}"

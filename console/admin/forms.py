@@ -16,9 +16,8 @@ from unfold.widgets import (
 
 from accounts.models import User
 from console.pages.windows import pause_choices
-from core.admin import DayInput
+from core.admin import DayInput, show_errors
 from core.api.errors import DomainError
-from core.sentences import said
 from jobs import services
 from jobs.field_traits import declared
 from jobs.fields import RetryOn
@@ -129,8 +128,7 @@ class JobForm(forms.ModelForm[Job]):
             else:
                 values = services.clean_changes(services.get_job(self.instance.pk), self.payload(), by=self.acting)
         except DomainError as exc:
-            for name, texts in (exc.fields or {"": [exc.spoken]}).items():
-                self.add_error(name if name in self.fields else None, [said(text) for text in texts])
+            show_errors(self, exc)
             return data
         self.instance.target_kind = values.pop("target_kind")
         self.instance.target_options = values.pop("target_options")

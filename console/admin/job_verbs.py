@@ -46,6 +46,10 @@ class JobVerbs:
             path("<path:job_id>/run/", site.admin_view(self.run), name="jobs_job_run"),
         ]
 
+    def crumbs(self) -> list[dict[str, str]]:
+        """The way from the list to a page of one job."""
+        return [{"title": capfirst(self.opts.verbose_name_plural), "url": reverse("admin:jobs_job_changelist")}]
+
     def enable(self, request: HttpRequest, job_id: str) -> HttpResponseBase:
         """Enable one job, from the list or its page."""
         return self._set_active(request, job_id, True, _("%(name)s is enabled."))
@@ -124,18 +128,16 @@ class JobVerbs:
             raise Http404(exc.spoken) from exc
         if not self.has_change_permission(request, job):
             raise PermissionDenied
+        remembered = run_with.remembered(job)
         if request.method == "POST":
             form, execution_id = run_with.run(job, request.POST, by=require_login(request))
             if execution_id:
                 return HttpResponseRedirect(reverse("admin:executions_execution_change", args=[execution_id]))
         else:
-            form = run_with.first_form(job, request.GET.get("from"))
-        crumbs = [
-            {"title": capfirst(self.opts.verbose_name_plural), "url": reverse("admin:jobs_job_changelist")},
-            {"title": job.name, "url": reverse("admin:jobs_job_view", args=[job.pk])},
-        ]
+            form = run_with.first_form(job, remembered, request.GET.get("from"))
+        crumbs = [*self.crumbs(), {"title": job.name, "url": reverse("admin:jobs_job_view", args=[job.pk])}]
         context = {**self.admin_site.each_context(request), "title": _("Run with other metadata"), "crumbs": crumbs}
-        shown = {**context, "job": job, "form": form, "remembered": run_with.remembered(job)}
+        shown = {**context, "job": job, "form": form, "remembered": remembered}
         return TemplateResponse(request, "console/run_with.html", shown)
 
     def _act(self, request: HttpRequest, job_id: str, act: Any) -> HttpResponseBase:

@@ -15,7 +15,6 @@ from django.http import Http404, HttpRequest, HttpResponse, HttpResponseBase, Ht
 from django.shortcuts import render
 from django.template.response import TemplateResponse
 from django.urls import path, reverse
-from django.utils.text import capfirst
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 from django.views.decorators.http import conditional_page
@@ -202,8 +201,8 @@ class JobAdmin(JobVerbs, ProductAdmin):
     def view(self, request: HttpRequest, job_id: UUID) -> HttpResponseBase:
         """The page of a job for reading."""
         context = self._shown(request, job_id)
-        crumbs = [{"title": capfirst(self.opts.verbose_name_plural), "url": reverse("admin:jobs_job_changelist")}]
-        whole = {**self.admin_site.each_context(request), "title": context["job"].name, "crumbs": crumbs, **context}
+        title, crumbs = context["job"].name, self.crumbs()
+        whole = {**self.admin_site.each_context(request), "title": title, "crumbs": crumbs, **context}
         return TemplateResponse(request, "console/job.html", whole)
 
     def live(self, request: HttpRequest, job_id: UUID) -> HttpResponse:

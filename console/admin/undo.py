@@ -10,11 +10,11 @@ from uuid import UUID
 from django.contrib import messages
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.urls import reverse
-from django.utils.html import format_html
 from django.utils.translation import gettext as _
 from django.utils.translation import ngettext
 
 from accounts.permissions import require_login
+from core.admin import act_button
 from core.api.errors import DomainError
 from jobs import services
 from jobs.models import Job
@@ -22,7 +22,7 @@ from jobs.models import Job
 _KEY = "jobs_before_the_last_bulk_action"
 # The session holds the values; it stays small.
 MOST = 1_000
-# The values of a job, as in a request body, that a bulk action is about to change.
+# The columns of a job that a bulk action is about to change, as values that JSON can hold.
 Former = Callable[[Job], dict[str, Any]]
 
 
@@ -34,8 +34,7 @@ def remember(request: HttpRequest, before: Mapping[UUID, dict[str, Any]]) -> str
         return ""
     changed = dict(Job.objects.filter(pk__in=before).values_list("pk", "updated_at"))
     request.session[_KEY] = [[str(pk), before[pk], at.isoformat()] for pk, at in changed.items()]
-    button = '<button type="submit" class="cs-button cs-small" form="act" formaction="{}">{}</button>'
-    return format_html(button, reverse("admin:jobs_job_undo"), _("Undo"))
+    return act_button(reverse("admin:jobs_job_undo"), _("Undo"))
 
 
 def undo(model_admin: Any, request: HttpRequest) -> HttpResponse:

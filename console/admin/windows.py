@@ -19,9 +19,8 @@ from unfold.widgets import UnfoldAdminTextareaWidget
 
 from accounts.permissions import require_login
 from console.pages.job_form import way_back
-from core.admin import ProductAdmin
+from core.admin import ProductAdmin, act_button, show_errors
 from core.api.errors import DomainError
-from core.sentences import said
 from jobs.models import Job
 from taxonomy.models import Category, PicTeam
 from windows import services
@@ -101,9 +100,7 @@ class WindowForm(forms.ModelForm[Window]):
         try:
             services.clean(self.payload(), None if self.instance._state.adding else self.instance)
         except DomainError as exc:
-            for name, texts in (exc.fields or {"": [exc.spoken]}).items():
-                field = _FIELDS.get(name, name)
-                self.add_error(field if field in self.fields else None, [said(text) for text in texts])
+            show_errors(self, exc, _FIELDS)
         return data
 
     def payload(self) -> dict[str, Any]:
@@ -175,11 +172,7 @@ class WindowAdmin(ProductAdmin):
     def end_button(self, window: Window) -> str:
         if window.ends_at is not None and window.ends_at <= timezone.now():
             return ""
-        return format_html(
-            '<button type="submit" class="cs-button cs-small" form="act" formaction="{}">{}</button>',
-            reverse("admin:windows_window_end", args=[window.pk]),
-            _("End now"),
-        )
+        return act_button(reverse("admin:windows_window_end", args=[window.pk]), _("End now"))
 
     def get_urls(self) -> list[Any]:
         return [

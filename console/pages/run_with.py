@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from typing import Any, NamedTuple
 from uuid import UUID
 
@@ -63,10 +64,10 @@ def remembered(job: Job) -> list[Remembered]:
     return list(found.values())[:_REMEMBERED]
 
 
-def first_form(job: Job, chosen: str | None) -> RunWithForm:
+def first_form(job: Job, known: Sequence[Remembered], chosen: str | None) -> RunWithForm:
     """The form with the job's metadata, or with those of an earlier run by its execution's id."""
     wanted = payload.uuid_or_nil(chosen)
-    earlier = next((one.text for one in remembered(job) if one.execution.pk == wanted), None)
+    earlier = next((one.text for one in known if one.execution.pk == wanted), None)
     return _fitting(RunWithForm(initial={"metadata": earlier or _shown(job.metadata)}), job)
 
 

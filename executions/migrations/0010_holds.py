@@ -24,16 +24,12 @@ class Migration(migrations.Migration):
                         verbose_name="execution",
                     ),
                 ),
-                ("window_id", models.UUIDField(verbose_name="window")),
                 ("until", models.DateTimeField(verbose_name="until")),
             ],
             options={
                 "verbose_name": "held execution",
                 "verbose_name_plural": "held executions",
-                "indexes": [
-                    models.Index(fields=["until"], name="hold_until"),
-                    models.Index(fields=["window_id"], name="hold_of_window"),
-                ],
+                "indexes": [models.Index(fields=["until"], name="hold_until")],
             },
         ),
     ]

@@ -119,7 +119,7 @@ def latest_runs(job_ids: Sequence[UUID], count: int = 20) -> dict[UUID, list[Run
 
 def last_failures(job_ids: Sequence[UUID]) -> dict[UUID, Execution]:
     """The latest failed execution of each of these jobs that has one."""
-    of_job = Execution.objects.filter(job=OuterRef("pk"), status=Status.FAILED).order_by("-started_at", "-id")
+    of_job = Execution.objects.filter(job=OuterRef("pk"), status=Status.FAILED).newest_first()
     latest = Job.objects.filter(pk__in=job_ids).annotate(failure=Subquery(of_job.values("pk")[:1])).order_by()
     return {row.job_id: row for row in Execution.objects.filter(pk__in=latest.values("failure"))}
 
