@@ -240,7 +240,7 @@ def database_of(name: str, url: str) -> dict[str, Any]:
         # The idle timeout bounds how long a suspended process keeps its locks. JIT compilation takes longer than our
         # short queries.
         own = "-c idle_in_transaction_session_timeout=5000 -c jit=off"
-        options = dict(config.get("OPTIONS", {}))
+        options = {"application_name": "cronsched", **config.get("OPTIONS", {})}
         if str(options.pop("pgbouncer", "")).lower() in {"true", "1"}:
             # PgBouncer in transaction mode: no startup options, no prepared statements, no server-side cursors.
             options["prepare_threshold"] = None

@@ -15,10 +15,12 @@ from typing import Any, Protocol
 
 from django.conf import settings
 from django.db import transaction
+from django.db.models import QuerySet
 from django.db.models.functions import Now
 from django.utils import timezone
 from filelock import FileLock, Timeout
 
+from core.db.sessions import end_stalled_sessions
 from scheduler.models import HEARTBEAT_FRESH, Leadership, LeaderTerm
 
 LEASE = HEARTBEAT_FRESH
@@ -90,6 +92,16 @@ def own_settings() -> dict[str, str]:
     return {one.name: one.value for one in settings.ENVIRONMENT.read.values() if one.name in _COMPARED}
 
 
+def _with_time() -> QuerySet[Any]:
+    return Leadership.objects.annotate(now=Now())
+
+
+def _is_led(row: Any, *, has_lock: bool) -> bool:
+    """Whether a process holds the lease, and has not lost the lock that we hold now."""
+    held = row is not None and row.leader_id and row.heartbeat_at is not None and row.now - row.heartbeat_at < LEASE
+    return bool(held) and not (has_lock and row.has_lock)
+
+
 class Leader:
     """This process's leadership: an id, the fencing token after a takeover, and a heartbeat."""
 
@@ -97,16 +109,19 @@ class Leader:
         self.id = f"{socket.gethostname()}:{os.getpid()}"
         self.token = 0
 
-    @transaction.atomic
     def try_take_over(self, *, has_lock: bool) -> bool:
         """Become the leader if nobody leads: there was no leader, the lease has expired, or its holder held the lock
         that we hold now.
         """
-        row = self._row()
-        held = bool(row.leader_id) and row.heartbeat_at is not None and row.now - row.heartbeat_at < LEASE
-        if held and not (has_lock and row.has_lock):
+        if _is_led(_with_time().filter(pk=1).first(), has_lock=has_lock):
             return False
-        self.take_over(has_lock=has_lock)
+        # A leader that was suspended inside a transaction has locked the row.
+        end_stalled_sessions()
+        with transaction.atomic():
+            row = self._row(skip_locked=True)
+            if row is None or _is_led(row, has_lock=has_lock):
+                return False
+            self.take_over(has_lock=has_lock)
         return True
 
     @transaction.atomic
@@ -121,10 +136,12 @@ class Leader:
         LeaderTerm.objects.create(fencing_token=row.fencing_token, leader_id=self.id, started_at=row.now)
         self.token = row.fencing_token
 
-    def _row(self) -> Any:
-        """The leadership row, locked, with the database's current time."""
+    def _row(self, *, skip_locked: bool = False) -> Any:
+        """The leadership row, locked, with the database's current time; None if it is to be skipped while another
+        transaction has locked it.
+        """
         Leadership.objects.get_or_create(pk=1)
-        return Leadership.objects.select_for_update().annotate(now=Now()).get(pk=1)
+        return _with_time().select_for_update(skip_locked=skip_locked).filter(pk=1).first()
 
     def check_fence(self) -> None:
         """Raise `NotLeading` unless this fencing token is the newest. Renews the lease, and keeps the row locked

@@ -13,6 +13,7 @@ from django.conf import settings
 from django.db import DatabaseError, InterfaceError, close_old_connections, connection
 from django.utils import timezone
 
+from core.db.sessions import end_stalled_sessions
 from core.runtime import heartbeat
 from executions import holds
 from executions.backends import new_worker_id, shut_down
@@ -238,6 +239,7 @@ class Term:
         while not self._over.wait(_UNCLAIMED_SECONDS if unclaimed else _RECOVERY_SECONDS):
             try:
                 close_old_connections()
+                end_stalled_sessions()
                 recover()
                 if unclaimed:
                     unclaimed.resend()
