@@ -27,7 +27,7 @@ def hold(held: Mapping[UUID, Inside], job_of: Mapping[UUID, UUID]) -> None:
     """Hold new queued executions. Those that were held before for the same jobs are skipped for them."""
     _supersede(set(job_of.values()), set(held))
     Hold.objects.bulk_create(
-        Hold(execution_id=pk, until=_start(inside.until, job_of[pk])) for pk, inside in held.items()
+        Hold(execution_id=pk, until=start_after(inside.until, job_of[pk])) for pk, inside in held.items()
     )
 
 
@@ -56,7 +56,7 @@ def review(now: dt.datetime) -> bool:
         elif inside and inside.window.effect == Effect.SKIP:
             over[one.pk] = f"skipped: window {inside.window.name}"
         else:
-            until = _start(inside.until if inside else now, job.pk)
+            until = start_after(inside.until if inside else now, job.pk)
             # Without a window a start that is near stands.
             if until != one.until if inside else one.until > now + SPREAD:
                 one.until = until
@@ -92,7 +92,8 @@ def _skip(rows: Sequence[Execution], reasons: Mapping[UUID, str]) -> None:
     rollups.count(Ended(row.job_id, row.execution_type, row.started_at, Status.SKIPPED, None) for row in rows)
 
 
-def _start(end: dt.datetime | None, job_id: UUID) -> dt.datetime:
+def start_after(end: dt.datetime | None, job_id: UUID) -> dt.datetime:
+    """When a job's held run starts after the end of a window: within five minutes, each job at its own instant."""
     if end is None:
         return OPEN_ENDED
     return end + SPREAD * (job_id.int % 1000) / 1000

@@ -14,10 +14,10 @@ from uuid import UUID
 
 from django.conf import settings
 from django.db import transaction
-from django.db.models import F, Sum
+from django.db.models import Exists, F, OuterRef, Sum
 from django.utils import timezone
 
-from executions.models import OPEN, Execution, Rollup, Status
+from executions.models import OPEN, Batch, BatchRun, Execution, Rollup, Status
 from executions.statistics.total_count import bump_history_version
 from jobs.models import Job
 
@@ -38,7 +38,16 @@ def prune(deleted: Callable[[int], object] | None = None) -> int:
         total += step.delete(Execution.objects.filter(pk__in=ids))
         if deleted:
             deleted(total)
+    _delete_old_batches()
     return total
+
+
+def _delete_old_batches() -> None:
+    """Delete the batches past retention of which no run is left to start."""
+    if settings.EXECUTIONS_KEPT_DAYS:
+        limit = timezone.now() - dt.timedelta(days=settings.EXECUTIONS_KEPT_DAYS)
+        waiting = BatchRun.objects.waiting().filter(batch=OuterRef("pk"))
+        Batch.objects.filter(~Exists(waiting), created_at__lt=limit).delete()
 
 
 def delete_short_histories(job_ids: Sequence[UUID]) -> None:

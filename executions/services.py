@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime as dt
 import threading
 import time
 from collections.abc import Iterator, Mapping
@@ -11,6 +12,7 @@ from uuid import UUID, uuid4
 
 from django.conf import settings
 from django.db import transaction
+from django.utils import timezone
 
 from accounts.models import User
 from audit import events
@@ -22,8 +24,10 @@ from executions.delivery import engine
 from executions.delivery.carry_out import delivery_of, read_teams, target_of
 from executions.http.connection import DeliveryError, Reply
 from executions.models import OPEN, Execution, Status, TriggerType
-from executions.recording import Finished, store
-from executions.targets import Outcome, deliverable
+from executions.recording import Finished, queue_outcomes, store
+from executions.statistics import rollups
+from executions.statistics.rollups import Ended
+from executions.targets import DeliverableTarget, Outcome, deliverable
 from jobs import validation
 from jobs.models import Job, Revision
 from jobs.services import get_job, job_expired, pause_expired, require_owner
@@ -38,12 +42,12 @@ _lock = threading.Lock()
 _trying: set[UUID] = set()
 
 
-def trigger_now(job_id: Any, data: Mapping[str, Any], *, by: User) -> Execution:
-    """Run a job now, even an inactive one, with overrides for this run only; returns the execution at once.
+def trigger_now(job_id: Any, data: Mapping[str, Any], *, by: User, nominal_for: dt.datetime | None = None) -> Execution:
+    """Run a job now, even an inactive one, with overrides for this run only (`read_overrides`); returns the execution
+    at once. `nominal_for`: the fire time that the run makes up for.
 
-    Overrides: `metadata`, the fields of the job's target (webhooks: `target_url`; GitHub: `dispatch_url`,
-    `github_owner`, `github_repo`, `github_workflow_name`), and `github_token`, which is kept in memory only. Past the
-    end date it pauses the job and raises `Job expired`; inside a window it raises `Window open` unless `force` is true.
+    Past the end date it pauses the job and raises `Job expired`; inside a window it raises `Window open` unless `force`
+    is true.
     """
     job = get_job(job_id)
     require_owner(job, by)
@@ -51,29 +55,19 @@ def trigger_now(job_id: Any, data: Mapping[str, Any], *, by: User) -> Execution:
         pause_expired()
         raise job_expired(job.end_date)
     _refuse_inside(job, data)
-    target = deliverable(deliverable(job.target).overridden(data))
-    metadata = (
-        validation.metadata(data["metadata"], error="Invalid payload") if data.get("metadata") is not None else None
-    )
-    token = _token(data)
-    if not token and (target != job.target or metadata is not None):
-        target.check_credential(job.github_credential_id, job.pic_team_id, by)
-    overrides: dict[str, Any] = {} if target == job.target else {"target": str(target)}
-    if metadata is not None:
-        overrides["metadata"] = metadata
-    if token and target.accepts_token:
-        # Only the presence of a token is stored, never the token.
-        overrides["github_token"] = True
+    overrides = read_overrides(job, data, by=by)
     _refuse_too_many(by)
+    target, token = overrides.target, overrides.token
     with transaction.atomic():
         execution = Execution.objects.create(
             job=job,
             status=Status.RUNNING,
             trigger_type=TriggerType.MANUAL,
             triggered_by=by,
+            nominal_for=nominal_for,
             execution_type=target.kind,
             target=str(target),
-            overrides=overrides or None,
+            overrides=overrides.stored or None,
             # The token is in the memory of this process only, so this process makes the call.
             worker_id=engine.worker_id() if token else backends.new_worker_id(),
         )
@@ -84,12 +78,62 @@ def trigger_now(job_id: Any, data: Mapping[str, Any], *, by: User) -> Execution:
             execution.id,
             execution.started_at,
             target,
-            job.metadata if metadata is None else metadata,
+            job.metadata if overrides.metadata is None else overrides.metadata,
             teams=read_teams(),
             worker_id=execution.worker_id,
             token=token,
         )
         transaction.on_commit(lambda: backends.submit([delivery]))
+    return execution
+
+
+class Overrides(NamedTuple):
+    """What differs for one run. `metadata`: None for the job's. `stored`: what is kept of it, without the token."""
+
+    target: DeliverableTarget
+    metadata: dict[str, Any] | None
+    token: str
+    stored: dict[str, Any]
+
+
+def read_overrides(job: Job, data: Mapping[str, Any], *, by: User) -> Overrides:
+    """The overrides of one run: `metadata`, the fields of the job's target (webhooks: `target_url`; GitHub:
+    `dispatch_url`, `github_owner`, `github_repo`, `github_workflow_name`), and `github_token`, which is kept in memory
+    only. Raises a `DomainError` for what is invalid, and if the user may not use the credential for it.
+    """
+    target = deliverable(deliverable(job.target).overridden(data))
+    metadata = (
+        validation.metadata(data["metadata"], error="Invalid payload") if data.get("metadata") is not None else None
+    )
+    token = _token(data)
+    if not token and (target != job.target or metadata is not None):
+        target.check_credential(job.github_credential_id, job.pic_team_id, by)
+    stored: dict[str, Any] = {} if target == job.target else {"target": str(target)}
+    if metadata is not None:
+        stored["metadata"] = metadata
+    if token and target.accepts_token:
+        # Only the presence of a token is stored, never the token.
+        stored["github_token"] = True
+    return Overrides(target, metadata, token, stored)
+
+
+@transaction.atomic
+def record_unrun(job: Job, status: Status, reason: str, *, by: User | None) -> Execution:
+    """Record a run that somebody asked for and that does not start: skipped, missed or failed, with the reason. Failed
+    ones are notified, the others if the job asks for it.
+    """
+    now = timezone.now()
+    target = job.target
+    execution = Execution.objects.create(
+        job=job, status=status, trigger_type=TriggerType.MANUAL, triggered_by=by, started_at=now, completed_at=now,
+        execution_type=target.kind, target=str(target), error_message=reason,
+    )  # fmt: skip
+    if status == Status.FAILED:
+        Job.objects.filter(pk=job.pk).update(last_execution_at=now, last_status=status)
+    rollups.count([Ended(job.pk, target.kind, now, status, None)])
+    if status == Status.FAILED or job.notify_on_missed:
+        queue_outcomes([execution.pk])
+    Revision.bump()
     return execution
 
 

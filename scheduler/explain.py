@@ -9,12 +9,11 @@ from typing import Any
 from django.conf import settings
 from django.utils import timezone
 
-from audit.models import ChangeRecord
-from calendars.models import Calendar
 from core.api.errors import invalid_field
 from core.api.timestamps import local_iso, utc_ms
 from executions.models import Execution, Status
-from jobs.models import Job, schedule_from
+from jobs.models import Job
+from jobs.schedule_history import InForce, in_force
 from jobs.schedules.schedule import CronError, Schedule
 from scheduler.models import Leadership, LeaderTerm
 from windows.cover import Cover
@@ -27,20 +26,6 @@ _WORDS = {
     Status.QUEUED: "It waits for the execution before to end.",
     Status.CANCELLED: "It was cancelled.",
 }
-
-
-@dataclass(frozen=True)
-class InForce:
-    """The schedule in force at a time, and the change that set it (None if the change log does not reach back that
-    far).
-    """
-
-    expression: str
-    is_active: bool
-    start_date: dt.date | None
-    end_date: dt.date
-    since: ChangeRecord | None
-    schedule: Schedule
 
 
 @dataclass(frozen=True)
@@ -93,34 +78,6 @@ def read_moment(text: str | None) -> dt.datetime:
     except (ValueError, OverflowError):
         raise invalid_field("at", "Write a datetime such as 2026-03-01T09:00.", error="Invalid date") from None
     return moment
-
-
-def in_force(job: Job, at: dt.datetime) -> InForce:
-    """The schedule in force at a time; for a future time, the current one."""
-    record = ChangeRecord.objects.filter(subject_id=job.pk, at__lte=at).order_by("-at", "-id").first()
-    later = ChangeRecord.objects.filter(subject_id=job.pk, at__gt=at).exists()
-    if record is None or not later:
-        return InForce(job.cron_expression, job.is_active, job.start_date, job.end_date, record, job.schedule)
-    kept = record.schedule or {}
-    start = dt.date.fromisoformat(kept["start_date"]) if kept["start_date"] else None
-    expression, end = kept["cron_expression"], dt.date.fromisoformat(kept["end_date"])
-    return InForce(expression, kept["is_active"], start, end, record, _schedule_of_record(kept))
-
-
-def _schedule_of_record(kept: dict[str, Any]) -> Schedule:
-    """The schedule of a change record, with the calendar's days of today; records of before had none."""
-    calendar_id = kept.get("calendar_id")
-    calendar = Calendar.objects.filter(pk=calendar_id).first() if calendar_id else None
-    return schedule_from(
-        kept["cron_expression"],
-        kept.get("time_zone", ""),
-        calendar.pk if calendar else None,
-        calendar.version if calendar else None,
-        kept.get("on_closed_day", "run"),
-        kept.get("shift_limit_days", 10),
-        kept.get("keep_month", False),
-        kept.get("shift_open_days", 0),
-    )
 
 
 def _of_execution(execution: Execution, at: dt.datetime) -> Explanation:

@@ -17,7 +17,7 @@ from core.db.sessions import end_stalled_sessions
 from core.runtime import heartbeat
 from executions import holds
 from executions.backends import new_worker_id, shut_down
-from executions.batches import start_due
+from executions.batches.start import seconds_to_next, start_due
 from executions.celery_backend.dispatch import Unclaimed
 from executions.recovery import end_missed, recover, rescue
 from executions.run_follower import RunFollower
@@ -49,7 +49,6 @@ _MAILING_SECONDS = 1.0
 # A recorder is quicker with the outcomes that it stores.
 _NOTIFYING_SECONDS = 5.0
 _FOLLOWING_SECONDS = 1.0
-_BATCH_SECONDS = 1.0
 _CLOSED_SECONDS = 5.0
 _FOLLOW_WINDOWS_SECONDS = 10.0
 _HELD_SECONDS = 1.0
@@ -153,7 +152,7 @@ class Term:
                 )
                 for channel in SENDERS
             ),
-            ("batches", partial(self._repeat, start_due, _BATCH_SECONDS, "batches could not be started")),
+            ("batches", partial(self._repeat, start_due, seconds_to_next, "batches could not be started")),
             ("closed days", partial(self._repeat, self._closed_days.record, _CLOSED_SECONDS, "closed days failed")),
             ("windows", partial(self._repeat, self._follow_windows, _HELD_SECONDS, "windows could not be followed")),
             ("follow runs", self._follow_runs),
@@ -252,13 +251,17 @@ class Term:
                 connection.close()
         connection.close()
 
-    def _repeat(self, work: Callable[[], object], seconds: float, failure: str) -> None:
-        """Do the work every few seconds, and again at once as long as it says that there is more."""
+    def _repeat(self, work: Callable[[], object], pause: float | Callable[[], float], failure: str) -> None:
+        """Do the work every few seconds, or after what `pause` answers, and again at once as long as it says that there
+        is more.
+        """
+        seconds = _LOOK_SECONDS if callable(pause) else pause
         while not self._over.wait(seconds):
             try:
                 close_old_connections()
                 while work() and not self._over.is_set():
                     continue
+                seconds = pause() if callable(pause) else pause
             except Exception as exc:
                 log.warning("%s, trying again: %s", failure, exc, exc_info=not _is_database(exc))
                 connection.close()

@@ -24,7 +24,6 @@ from windows.models import Effect, Window
 # A window over every job ends by itself, so that nobody forgets it.
 LONGEST_FOR_ALL = dt.timedelta(days=14)
 _MOST_MINUTES = 10_080
-_FIRST_YEAR, _LAST_YEAR = 1990, 2200
 _MOST_NAMED = 1_000
 
 
@@ -127,7 +126,7 @@ def clean(data: Mapping[str, Any], window: Window | None = None) -> tuple[dict[s
     for name in ("starts_at", "ends_at"):
         with checks.check():
             if name in data and (data[name] is not None or name == "ends_at"):
-                values[name] = _moment(data[name], name)
+                values[name] = payload.moment(data[name], name, settings.SCHEDULER_ZONE)
     with checks.check():
         values |= _recurrence(data, window)
     for name, find in _NAMED.items():
@@ -156,23 +155,8 @@ def _recurrence(data: Mapping[str, Any], window: Window | None) -> dict[str, Any
         if minutes and "cron_expression" not in data:
             raise invalid_field("minutes", "Send 'cron_expression' too: minutes are those after each of its times.")
         return {"cron_expression": "", "minutes": 0}
-    if not isinstance(minutes, int) or isinstance(minutes, bool) or not 1 <= minutes <= _MOST_MINUTES:
-        raise invalid_field("minutes", f"'minutes' must be a whole number from 1 to {_MOST_MINUTES}.")
+    minutes = payload.whole(minutes, "minutes", 1, _MOST_MINUTES)
     return {"cron_expression": validation.cron(text), "minutes": minutes}
-
-
-def _moment(value: Any, name: str) -> dt.datetime | None:
-    if value is None or value == "":
-        return None
-    try:
-        found = (
-            value if isinstance(value, dt.datetime) else dt.datetime.fromisoformat(payload.text(value, name, limit=40))
-        )
-    except ValueError:
-        raise invalid_field(name, f"'{name}' must be a datetime such as 2026-12-31T18:00:00+09:00.") from None
-    if not _FIRST_YEAR <= found.year <= _LAST_YEAR:
-        raise invalid_field(name, f"The year must be from {_FIRST_YEAR} to {_LAST_YEAR}.")
-    return found if found.tzinfo else found.replace(tzinfo=settings.SCHEDULER_ZONE)
 
 
 def _check_period(values: Mapping[str, Any], window: Window | None) -> None:

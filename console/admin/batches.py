@@ -18,7 +18,7 @@ from unfold.paginator import InfinitePaginator
 from accounts.permissions import require_login
 from core.admin import ReadOnlyAdmin
 from core.api.errors import DomainError
-from executions import batches
+from executions.batches import progress as batches
 from executions.models import Batch, Execution
 from jobs.models import Job
 

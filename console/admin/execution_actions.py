@@ -22,7 +22,7 @@ from audit.events import Event
 from core.api.errors import DomainError
 from core.api.timestamps import utc_ms
 from core.masking import masked_text
-from executions import batches
+from executions.batches import rerun as batches
 from executions.models import Execution, Status
 from jobs.transfer.importing import quoted
 

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import datetime as dt
 from collections.abc import Mapping
 from typing import Any
 from uuid import UUID
 
 from core.api.errors import NotFound, invalid_field
+
+_FIRST_YEAR, _LAST_YEAR = 1990, 2200
 
 
 def text(value: Any, field: str, *, limit: int, error: str = "Invalid payload") -> str:
@@ -39,6 +42,28 @@ def mapping(value: Any, field: str, *, error: str = "Invalid payload") -> dict[s
     if not isinstance(value, dict):
         raise invalid_field(field, f"'{field}' must be a JSON object.", error=error)
     return value
+
+
+def whole(value: Any, field: str, least: int, most: int) -> int:
+    """The JSON integer within [least, most]."""
+    if not isinstance(value, int) or isinstance(value, bool) or not least <= value <= most:
+        raise invalid_field(field, f"'{field}' must be a whole number from {least} to {most}.")
+    return value
+
+
+def moment(value: Any, field: str, zone: dt.tzinfo) -> dt.datetime | None:
+    """The instant of an ISO 8601 datetime (text, or a datetime); one without an offset is in `zone`. None and '' are
+    None. The year is from 1990 to 2200.
+    """
+    if value is None or value == "":
+        return None
+    try:
+        found = value if isinstance(value, dt.datetime) else dt.datetime.fromisoformat(text(value, field, limit=40))
+    except ValueError:
+        raise invalid_field(field, f"'{field}' must be a datetime such as 2026-12-31T18:00:00+09:00.") from None
+    if not _FIRST_YEAR <= found.year <= _LAST_YEAR:
+        raise invalid_field(field, f"The year must be from {_FIRST_YEAR} to {_LAST_YEAR}.")
+    return found if found.tzinfo else found.replace(tzinfo=zone)
 
 
 def query_int(params: Mapping[str, str], name: str, default: int, *, least: int = 1, most: int | None = None) -> int:

@@ -12,11 +12,12 @@ from django.utils import timezone
 
 from accounts.models import User
 from core.api.errors import Conflict, Forbidden, Invalid
-from executions import batches
-from executions.batches import Progress
-from executions.models import BatchRun, Execution, Status
+from executions.batches import progress, rerun, start
+from executions.batches.progress import Progress
+from executions.models import MOST_AT_ONCE, BatchRun, Execution, Status
 from jobs.models import Job
 from tests.support.executions import ran
+from windows.cover import Cover
 
 pytestmark = pytest.mark.django_db
 
@@ -29,84 +30,84 @@ def failed(make_job: Callable[..., Job]) -> list[Execution]:
 
 
 def test_once_a_job_takes_the_first_of_each(failed: list[Execution], admin: User) -> None:
-    assert batches.choose(failed, admin, once_a_job=False) == failed
-    assert set(batches.choose(failed, admin, once_a_job=True)) == {failed[0], failed[1]}
+    assert rerun.choose(failed, admin, once_a_job=False) == failed
+    assert set(rerun.choose(failed, admin, once_a_job=True)) == {failed[0], failed[1]}
 
 
 def test_only_jobs_that_the_user_may_run(failed: list[Execution], user: User) -> None:
-    assert batches.choose(failed, user, once_a_job=False) == []
+    assert rerun.choose(failed, user, once_a_job=False) == []
     with pytest.raises(Invalid):
-        batches.create([], "none", minutes=0, by=user)
+        rerun.create([], "none", minutes=0, by=user)
 
 
 def test_a_batch_runs_and_says_how_far_it_is(failed: list[Execution], admin: User, handed: list[Any]) -> None:
-    batch = batches.create(failed, "again", minutes=0, by=admin)
-    assert batches.progress(batch) == Progress(0, 0, 0, 3)
-    assert batches.start_due() == 3
-    assert batches.start_due() == 0
-    assert batches.progress(batch) == Progress(0, 0, 3, 0)
+    batch = rerun.create(failed, "again", minutes=0, by=admin)
+    assert progress.progress(batch) == Progress(0, 0, 0, 3)
+    assert start.start_due() == 3
+    assert start.start_due() == 0
+    assert progress.progress(batch) == Progress(0, 0, 3, 0)
     started = list(Execution.objects.filter(pk__in=BatchRun.objects.values("execution_id")).order_by("started_at"))
     assert [one.triggered_by for one in started] == [admin] * 3
     Execution.objects.filter(pk=started[0].pk).update(status=Status.SUCCESS)
     Execution.objects.filter(pk=started[1].pk).update(status=Status.FAILED)
-    assert batches.progress(batch) == Progress(1, 1, 1, 0)
+    assert progress.progress(batch) == Progress(1, 1, 1, 0)
 
 
 def test_runs_are_spread_over_minutes(failed: list[Execution], admin: User, handed: list[Any]) -> None:
-    batch = batches.create(failed, "again", minutes=30, by=admin)
+    batch = rerun.create(failed, "again", minutes=30, by=admin)
     due = list(batch.runs.values_list("due_at", flat=True))
     assert [moment - due[0] for moment in due] == [dt.timedelta(minutes=10 * number) for number in range(3)]
-    assert batches.start_due() == 1
+    assert start.start_due() == 1
     with time_machine.travel(timezone.now() + dt.timedelta(minutes=11)):
-        assert batches.start_due() == 1
+        assert start.start_due() == 1
 
 
 def test_no_more_than_fifty_at_once(make_job: Callable[..., Job], admin: User, handed: list[Any]) -> None:
     job = make_job()
-    batches.create([ran(job, Status.FAILED, ago=number + 1) for number in range(60)], "again", minutes=0, by=admin)
-    assert batches.start_due() == batches.AT_ONCE
-    assert batches.start_due() == 0
+    rerun.create([ran(job, Status.FAILED, ago=number + 1) for number in range(60)], "again", minutes=0, by=admin)
+    assert start.start_due() == MOST_AT_ONCE
+    assert start.start_due() == 0
     Execution.objects.filter(status=Status.RUNNING).update(status=Status.SUCCESS)
-    assert batches.start_due() == 10
+    assert start.start_due() == 10
 
 
 def test_cancelling_starts_none_of_the_rest(
     failed: list[Execution], admin: User, user: User, handed: list[Any]
 ) -> None:
-    batch = batches.create(failed, "again", minutes=60, by=admin)
-    batches.start_due()
+    batch = rerun.create(failed, "again", minutes=60, by=admin)
+    start.start_due()
     with pytest.raises(Forbidden):
-        batches.cancel(batch, by=user)
-    assert batches.cancel(batch, by=admin) == 2
+        progress.cancel(batch, by=user)
+    assert progress.cancel(batch, by=admin) == 2
     batch.refresh_from_db()
     with time_machine.travel(timezone.now() + dt.timedelta(hours=2)):
-        assert batches.start_due() == 0
-    assert batches.progress(batch) == Progress(0, 0, 1, 0)
+        assert start.start_due() == 0
+    assert progress.progress(batch) == Progress(0, 0, 1, 0)
     with pytest.raises(Conflict):
-        batches.cancel(batch, by=admin)
+        progress.cancel(batch, by=admin)
 
 
 def test_a_job_that_has_ended_takes_no_other_down(failed: list[Execution], admin: User, handed: list[Any]) -> None:
-    batch = batches.create(failed, "again", minutes=0, by=admin)
+    batch = rerun.create(failed, "again", minutes=0, by=admin)
     Job.objects.filter(name="second").update(end_date="2020-01-01")
-    assert batches.start_due() == 3
-    assert batches.progress(batch) == Progress(0, 1, 2, 0)
+    assert start.start_due() == 3
+    assert progress.progress(batch) == Progress(0, 1, 2, 0)
     assert "end date" in batch.runs.exclude(problem="").get().problem
 
 
 def test_a_deleted_account_starts_nothing(failed: list[Execution], make_user: Callable[..., User]) -> None:
     boss = make_user("boss", "admin")
-    batch = batches.create(failed, "again", minutes=0, by=boss)
+    batch = rerun.create(failed, "again", minutes=0, by=boss)
     boss.delete()
-    batches.start_due()
-    assert batches.progress(batch) == Progress(0, 3, 0, 0)
+    start.start_due()
+    assert progress.progress(batch) == Progress(0, 3, 0, 0)
 
 
 def test_a_run_again_keeps_its_overrides(make_job: Callable[..., Job], admin: User, handed: list[Any]) -> None:
     job = make_job()
     old = ran(job, Status.FAILED, overrides={"metadata": {"day": "2026-11-24"}})
-    batches.create([old], "again", minutes=0, by=admin)
-    batches.start_due()
+    rerun.create([old], "again", minutes=0, by=admin)
+    start.start_due()
     assert Execution.objects.exclude(pk=old.pk).get().overrides == {"metadata": {"day": "2026-11-24"}}
 
 
@@ -114,13 +115,13 @@ def test_two_leaders_start_a_run_once(
     failed: list[Execution], admin: User, handed: list[Any], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A leader that was stopped between reading and starting goes on after another one has started the run."""
-    batch = batches.create(failed[:1], "again", minutes=0, by=admin)
+    batch = rerun.create(failed[:1], "again", minutes=0, by=admin)
     stale = list(batch.runs.select_related("batch__by"))
-    batches.start_due()
-    assert batches._start(stale[0])
+    start.start_due()
+    assert start._start(stale[0], Cover([]))
     assert Execution.objects.filter(triggered_by=admin).count() == 1
 
 
 def test_at_most_a_thousand(failed: list[Execution], admin: User) -> None:
     with pytest.raises(Invalid):
-        batches.create([failed[0]] * 1001, "again", minutes=0, by=admin)
+        rerun.create([failed[0]] * 1001, "again", minutes=0, by=admin)

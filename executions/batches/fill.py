@@ -1,0 +1,123 @@
+"""Filling: running a job for fire times of the past that have no run, or whose run failed."""
+
+from __future__ import annotations
+
+import datetime as dt
+from collections.abc import Iterator, Mapping, Sequence
+from itertools import islice
+from typing import Any, Literal, NamedTuple, get_args
+
+from django.db import transaction
+from django.utils import timezone
+
+from accounts.models import User
+from core.api import payload
+from core.api.errors import Invalid, invalid_field
+from executions.batches.rerun import MOST
+from executions.models import OPEN, Batch, BatchRun, Execution, Status
+from jobs.models import Job
+from jobs.schedule_history import fire_times_between
+from jobs.schedules.schedule import CronError
+from jobs.services import require_owner
+
+Which = Literal["gaps", "failed", "all"]
+WHICH: tuple[Which, ...] = get_args(Which)
+MOST_AT_ONCE = 10
+# The fire times that are looked at for those to fill.
+_MOST_LOOKED_AT = 50_000
+_NEVER_RAN = {Status.SKIPPED, Status.MISSED, Status.CANCELLED}
+
+
+class Gap(NamedTuple):
+    """A fire time to fill, and the execution that it has; None if it has none."""
+
+    fire_time: dt.datetime
+    execution: Execution | None
+
+
+class Asked(NamedTuple):
+    """What is to be filled: the fire times from `first` to `last`, both included."""
+
+    first: dt.datetime
+    last: dt.datetime
+    which: Which = "gaps"
+    at_once: int = 1
+
+
+def read(job: Job, data: Mapping[str, Any]) -> Asked:
+    """The fields `from`, `to`, `which` (gaps) and `at_once` (1). Raises `Invalid payload`."""
+    first, last = (payload.moment(data.get(name), name, job.zone) for name in ("from", "to"))
+    if first is None or last is None:
+        name = "from" if first is None else "to"
+        raise invalid_field(name, f"'{name}' is required, such as 2026-12-31T18:00:00+09:00.")
+    if last < first:
+        raise invalid_field("to", "'to' is before 'from'.")
+    which = data.get("which", "gaps")
+    if which not in WHICH:
+        raise invalid_field("which", f"'which' must be one of {', '.join(WHICH)}.")
+    return Asked(first, last, which, payload.whole(data.get("at_once", 1), "at_once", 1, MOST_AT_ONCE))
+
+
+def gaps(job: Job, asked: Asked) -> list[Gap]:
+    """The fire times to fill, in order, by the schedules in force then: those without a run (`gaps`: none, skipped,
+    missed or cancelled), those whose run `failed`, or `all` but those of open executions. What was filled with success
+    is no gap any more. Raises `Invalid payload` beyond 1,000.
+    """
+    found = list(islice(_gaps(job, asked), MOST + 1))
+    if len(found) > MOST:
+        raise Invalid("Invalid payload", f"These are more than {MOST} fire times: choose a shorter period.")
+    return found
+
+
+def _gaps(job: Job, asked: Asked) -> Iterator[Gap]:
+    last = min(asked.last, timezone.now())
+    try:
+        times = list(islice(fire_times_between(job, asked.first, last), _MOST_LOOKED_AT + 1))
+    except CronError as exc:
+        raise Invalid("Invalid payload", f"The schedule cannot be used: {exc}") from exc
+    if len(times) > _MOST_LOOKED_AT:
+        raise Invalid("Invalid payload", "The period has too many fire times: choose a shorter one.")
+    known = {one.scheduled_for: one for one in _executions(job, asked.first, last)}
+    filled = set(
+        Execution.objects.filter(job=job, trigger_type="manual", nominal_for__range=(asked.first, last))
+        .filter(status__in=[*OPEN, Status.SUCCESS])
+        .values_list("nominal_for", flat=True)
+    )
+    for moment in times:
+        execution = known.get(moment)
+        status = execution.status if execution else None
+        if status in OPEN or (moment in filled and asked.which != "all"):
+            continue
+        if asked.which == "all" or (
+            status == Status.FAILED if asked.which == "failed" else status is None or status in _NEVER_RAN
+        ):
+            yield Gap(moment, execution)
+
+
+def _executions(job: Job, first: dt.datetime, last: dt.datetime) -> Any:
+    found = Execution.objects.filter(job=job, scheduled_for__range=(first, last)).order_by()
+    return found.only("pk", "status", "scheduled_for", "job_id", "error_message")
+
+
+@transaction.atomic
+def create(job: Job, found: Sequence[Gap], asked: Asked, *, by: User) -> Batch:
+    """A batch that runs the job once for each of these fire times, `at_once` at a time, oldest first. Raises
+    `Invalid payload` without any.
+    """
+    require_owner(job, by)
+    if not found:
+        raise Invalid("Invalid payload", "No fire time of this period is to be filled.")
+    days = [one.fire_time.astimezone(job.zone) for one in (found[0], found[-1])]
+    title = f"{job.name}: {days[0]:%Y-%m-%d %H:%M} - {days[1]:%Y-%m-%d %H:%M}"
+    batch = Batch.objects.create(title=title[:200], by=by, at_once=asked.at_once)
+    BatchRun.objects.bulk_create(
+        BatchRun(
+            batch=batch,
+            job_id=job.pk,
+            original_id=one.execution.pk if one.execution else None,
+            fire_time=one.fire_time,
+            due_at=batch.created_at,
+        )
+        for one in found
+    )
+    return batch
