@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import datetime as dt
 from typing import Any
+from zoneinfo import ZoneInfo
 
 from django.utils.formats import date_format
 from django.utils.translation import gettext as _
@@ -15,7 +17,6 @@ def row(one: Outlook, schedule: Schedule, note: str = "", *, kept_from: str = ""
     """A time in the schedule's zone, whether it runs, and what else is to be known of it. `kept_from`: why it does not
     run, but for closed days.
     """
-    there = one.moment.astimezone(schedule.zone)
     if not one.runs:
         note = said(one.reason)
     elif kept_from:
@@ -24,7 +25,13 @@ def row(one: Outlook, schedule: Schedule, note: str = "", *, kept_from: str = ""
         moved = _("moved from %(day)s") % {"day": f"{one.nominal.astimezone(schedule.zone):%m-%d}"}
         note = f"{moved}, {note}" if note else moved
     return {
-        "time": f"{there:%Y-%m-%d} ({date_format(there, 'D')}) {there:%H:%M} {there.tzname()}",
+        "time": local(one.moment, schedule.zone),
         "runs": one.runs and not kept_from,
         "note": note,
     }
+
+
+def local(moment: dt.datetime, zone: ZoneInfo) -> str:
+    """A time with its day of the week, in a zone."""
+    there = moment.astimezone(zone)
+    return f"{there:%Y-%m-%d} ({date_format(there, 'D')}) {there:%H:%M} {there.tzname()}"

@@ -41,6 +41,15 @@ class DayInput(forms.DateInput):
         super().__init__({"class": "cs-input", **(attrs or {})}, format="%Y-%m-%d")
 
 
+class MomentInput(forms.DateTimeInput):
+    """The browser's own field for a day and a time."""
+
+    input_type = "datetime-local"
+
+    def __init__(self) -> None:
+        super().__init__({"class": "cs-input"}, format="%Y-%m-%dT%H:%M")
+
+
 class ProductAdmin(ModelAdmin):  # type: ignore[misc]  # unfold has no types
     """Options that every list and form of the admin shares."""
 

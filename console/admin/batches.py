@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 from django.contrib import admin, messages
@@ -11,10 +13,12 @@ from django.shortcuts import get_object_or_404, render
 from django.template.response import TemplateResponse
 from django.urls import path, reverse
 from django.utils.text import capfirst
+from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy, ngettext
 from django.views.decorators.http import conditional_page, require_POST
 from unfold.paginator import InfinitePaginator
 
+from accounts.models import User
 from accounts.permissions import require_login
 from core.admin import ReadOnlyAdmin
 from core.api.errors import DomainError
@@ -25,20 +29,25 @@ from jobs.models import Job
 
 @admin.register(Batch)
 class BatchAdmin(ReadOnlyAdmin):
-    """Executions that were run again together."""
+    """Runs that users asked for: executions run again, gaps that are filled, single runs."""
 
-    list_display = ("title", "by", "created_at", "cancelled_at")
+    list_display = ("title", "by", "created_at", "paused_at", "cancelled_at")
     search_fields = ("title",)
     list_select_related = ("by",)
     paginator = InfinitePaginator
     show_full_result_count = False
-    purpose = gettext_lazy("Select failed executions and run them again: each selection becomes a batch.")
+    purpose = gettext_lazy(
+        "Select failed executions and run them again, fill the gaps of a job, or let it run at a time to come."
+    )
 
     def get_urls(self) -> list[Any]:
         view = self.admin_site.admin_view
         return [
             path("<uuid:pk>/live/", view(conditional_page(self.live)), name="executions_batch_live"),
-            path("<uuid:pk>/cancel/", view(require_POST(self.cancel)), name="executions_batch_cancel"),
+            *(
+                path(f"<uuid:pk>/{name}/", view(require_POST(partial(self.act, verb))), name=f"executions_batch_{name}")
+                for name, verb in _VERBS.items()
+            ),
             *super().get_urls(),
         ]
 
@@ -80,19 +89,37 @@ class BatchAdmin(ReadOnlyAdmin):
             "progress": progress,
             "rows": rows,
             "is_open": bool(progress.left or progress.open),
-            "may_cancel": bool(progress.left) and (user.is_admin or batch.by_id == user.pk),
+            "is_several": len(runs) > 1,
+            "may_touch": bool(progress.left) and batches.may_touch_batch(batch, user),
         }
 
-    def cancel(self, request: HttpRequest, pk: Any) -> HttpResponseBase:
-        """Start none of the runs that are left."""
+    def act(self, verb: Callable[..., object], request: HttpRequest, pk: Any) -> HttpResponseBase:
+        """Cancel, pause or resume the runs that are left."""
         try:
             batch = Batch.objects.get(pk=pk)
         except Batch.DoesNotExist as exc:
             raise Http404 from exc
         try:
-            left = batches.cancel(batch, by=require_login(request))
-            words = ngettext("%(count)d run is not started.", "%(count)d runs are not started.", left)
-            self.message_user(request, words % {"count": left}, messages.SUCCESS)
+            self.message_user(request, verb(batch, require_login(request)), messages.SUCCESS)
         except DomainError as exc:
             self.message_user(request, exc.spoken, messages.ERROR)
         return HttpResponseRedirect(reverse("admin:executions_batch_change", args=[pk]))
+
+
+def _cancel(batch: Batch, by: User) -> str:
+    left = batches.cancel(batch, by=by)
+    words = ngettext("%(count)d run is not started.", "%(count)d runs are not started.", left)
+    return words % {"count": left}
+
+
+def _pause(batch: Batch, by: User) -> str:
+    batches.pause(batch, by=by)
+    return _("No further run is started until you resume.")
+
+
+def _resume(batch: Batch, by: User) -> str:
+    batches.resume(batch, by=by)
+    return _("The runs that are left are started.")
+
+
+_VERBS = {"cancel": _cancel, "pause": _pause, "resume": _resume}

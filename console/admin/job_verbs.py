@@ -1,4 +1,4 @@
-"""The verbs of one job in the admin: enable, pause, skip, acknowledge, run."""
+"""The verbs of one job in the admin: enable, pause, skip, acknowledge."""
 
 from __future__ import annotations
 
@@ -6,17 +6,13 @@ from typing import Any
 
 from django.contrib import messages
 from django.core.exceptions import PermissionDenied
-from django.http import Http404, HttpRequest, HttpResponse, HttpResponseBase, HttpResponseRedirect
-from django.template.response import TemplateResponse
+from django.http import HttpRequest, HttpResponse, HttpResponseBase, HttpResponseRedirect
 from django.urls import path, reverse
 from django.utils import timezone
-from django.utils.text import capfirst
 from django.utils.translation import gettext as _
 
-from accounts.permissions import require_login
-from console.pages import job_form, run_with, windows
+from console.pages import job_form, windows
 from core.api.errors import DomainError
-from executions.services import trigger_now
 from jobs import services
 from jobs.models import Job
 from notifications.alert_rules import acknowledge
@@ -28,7 +24,6 @@ class JobVerbs:
 
     # What the admin provides.
     admin_site: Any
-    opts: Any
     has_change_permission: Any
     message_user: Any
 
@@ -42,13 +37,7 @@ class JobVerbs:
             path("<path:job_id>/pause/", site.admin_view(self.pause), name="jobs_job_pause"),
             path("<path:job_id>/skip/", site.admin_view(self.skip_next), name="jobs_job_skip"),
             path("<path:job_id>/unskip/", site.admin_view(self.run_next), name="jobs_job_unskip"),
-            path("<path:job_id>/run-with/", site.admin_view(self.run_with), name="jobs_job_run_with"),
-            path("<path:job_id>/run/", site.admin_view(self.run), name="jobs_job_run"),
         ]
-
-    def crumbs(self) -> list[dict[str, str]]:
-        """The way from the list to a page of one job."""
-        return [{"title": capfirst(self.opts.verbose_name_plural), "url": reverse("admin:jobs_job_changelist")}]
 
     def enable(self, request: HttpRequest, job_id: str) -> HttpResponseBase:
         """Enable one job, from the list or its page."""
@@ -104,41 +93,6 @@ class JobVerbs:
             return _("No more reminders of %(name)s until it recovers.") % {"name": job.name}
 
         return self._act(request, job_id, act)
-
-    def run(self, request: HttpRequest, job_id: str) -> HttpResponseBase:
-        """Run one job now and open the execution."""
-        if request.method != "POST":
-            return HttpResponse(status=405)
-        try:
-            job = services.get_job(job_id)
-            if not self.has_change_permission(request, job):
-                raise PermissionDenied
-            force = {"force": True} if request.POST.get("force") else {}
-            execution = trigger_now(job.pk, force, by=require_login(request))
-        except DomainError as exc:
-            self.message_user(request, exc.spoken, messages.ERROR)
-            return HttpResponseRedirect(job_form.way_back(request, reverse("admin:jobs_job_changelist")))
-        return HttpResponseRedirect(reverse("admin:executions_execution_change", args=[execution.pk]))
-
-    def run_with(self, request: HttpRequest, job_id: str) -> HttpResponseBase:
-        """Run one job now with other metadata, and open the execution."""
-        try:
-            job = services.get_job(job_id)
-        except DomainError as exc:
-            raise Http404(exc.spoken) from exc
-        if not self.has_change_permission(request, job):
-            raise PermissionDenied
-        remembered = run_with.remembered(job)
-        if request.method == "POST":
-            form, execution_id = run_with.run(job, request.POST, by=require_login(request))
-            if execution_id:
-                return HttpResponseRedirect(reverse("admin:executions_execution_change", args=[execution_id]))
-        else:
-            form = run_with.first_form(job, remembered, request.GET.get("from"))
-        crumbs = [*self.crumbs(), {"title": job.name, "url": reverse("admin:jobs_job_view", args=[job.pk])}]
-        context = {**self.admin_site.each_context(request), "title": _("Run with other metadata"), "crumbs": crumbs}
-        shown = {**context, "job": job, "form": form, "remembered": remembered}
-        return TemplateResponse(request, "console/run_with.html", shown)
 
     def _act(self, request: HttpRequest, job_id: str, act: Any) -> HttpResponseBase:
         """Process one job by POST, report the result, and redirect to the page of the button."""

@@ -25,6 +25,7 @@ from console import kept
 from console.admin import actions, columns, undo
 from console.admin.filters import AttentionFilter, LastOutcomeFilter, TargetFilter
 from console.admin.forms import JobForm, form_fields
+from console.admin.job_runs import JobRuns
 from console.admin.job_verbs import JobVerbs
 from console.admin.lists import ConsoleChangeList, ExactPaginator
 from console.admin.sections import job_sections, option_fields
@@ -99,7 +100,7 @@ _OPTIONAL_COLUMNS = {
 
 
 @admin.register(Job)
-class JobAdmin(JobVerbs, ProductAdmin):
+class JobAdmin(JobVerbs, JobRuns, ProductAdmin):
     """The admin of jobs."""
 
     form = JobForm
@@ -196,7 +197,7 @@ class JobAdmin(JobVerbs, ProductAdmin):
             path("<uuid:job_id>/live/", site.admin_view(conditional_page(self.live)), name="jobs_job_live"),
             path("<uuid:job_id>/", site.admin_view(self.view), name="jobs_job_view"),
         ]
-        return [*pages, *self.verb_urls(), *super().get_urls()]
+        return [*pages, *self.verb_urls(), *self.run_urls(), *super().get_urls()]
 
     def view(self, request: HttpRequest, job_id: UUID) -> HttpResponseBase:
         """The page of a job for reading."""

@@ -19,7 +19,7 @@ from unfold.widgets import UnfoldAdminTextareaWidget
 
 from accounts.permissions import require_login
 from console.pages.job_form import way_back
-from core.admin import ProductAdmin, act_button, show_errors
+from core.admin import MomentInput, ProductAdmin, act_button, show_errors
 from core.api.errors import DomainError
 from jobs.models import Job
 from taxonomy.models import Category, PicTeam
@@ -30,15 +30,6 @@ _SCOPE = ("teams", "categories")
 # Names of the API's fields that the form calls otherwise.
 _FIELDS = {"jobs": "job_names"}
 _MOST_JOBS = 5
-
-
-class MomentInput(forms.DateTimeInput):
-    """The browser's own field for a day and a time."""
-
-    input_type = "datetime-local"
-
-    def __init__(self) -> None:
-        super().__init__({"class": "cs-input"}, format="%Y-%m-%dT%H:%M")
 
 
 class LinesField(forms.CharField):

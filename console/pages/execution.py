@@ -15,7 +15,7 @@ from audit.models import ChangeRecord
 from console import records
 from core.masking import masked, masked_text
 from executions.delivery.carry_out import target_of
-from executions.models import OPEN, Batch, Execution, Status
+from executions.models import OPEN, BatchRun, Execution, Status
 from executions.targets import DeliverableTarget
 from jobs.services import may_touch
 
@@ -29,6 +29,7 @@ def context(execution: Execution, user: User) -> dict[str, Any]:
     overrides = _overrides(execution)
     target = _target(execution)
     older, newer = _neighbours(execution)
+    run = BatchRun.objects.filter(execution_id=execution.pk).select_related("batch").first()
     return {
         "execution": execution,
         "title": (title := summary(execution)),
@@ -37,7 +38,9 @@ def context(execution: Execution, user: User) -> dict[str, Any]:
         "may_run": may_touch(job, user),
         "older": older,
         "newer": newer,
-        "batch": Batch.objects.filter(runs__execution_id=execution.pk).first(),
+        "batch": run.batch if run else None,
+        "replaces": run.original_id if run else None,
+        "makes_up_for": execution.nominal_for if execution.scheduled_for is None else None,
         "since_success": _since_success(execution),
         "timeline": timeline(execution),
         "sent": _shown_metadata(overrides.get("metadata", job.metadata)),

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import datetime as dt
+from operator import itemgetter
 from typing import Any
 
 from django.utils import timezone
+from django.utils.translation import gettext as _
 
 from accounts.models import User
 from audit.models import ChangeRecord
@@ -14,7 +16,8 @@ from console.pages import feed, windows
 from console.situations import situation, state_of
 from core.api.timestamps import DateRange
 from core.sentences import said
-from executions.models import OPEN, Execution, Status
+from executions.batches import single_run
+from executions.models import OPEN, BatchRun, Execution, Status
 from executions.statistics import queries, rollups
 from executions.targets import DeliverableTarget
 from jobs.models import Job, fire_within, not_before
@@ -31,7 +34,7 @@ _CHANGES = 10
 
 
 def context(job: Job, user: User) -> dict[str, Any]:
-    """The values of the page. Twelve queries, whatever the history."""
+    """The values of the page. Thirteen queries, whatever the history."""
     now = timezone.now()
     runs = queries.latest_runs([job.pk], _RUNS)[job.pk]
     state = situation(runs, job)
@@ -95,21 +98,43 @@ def _words(job: Job) -> str:
 
 
 def _upcoming(job: Job, now: dt.datetime, cover: Cover) -> list[dict[str, Any]]:
-    """The next times of the schedule in the job's zone, up to the end date, also those that closed days skip."""
-    if job.next_run_at is None:
-        return []
+    """The next times of the schedule in the job's zone, up to the end date, also those that closed days skip; and all
+    single runs.
+    """
+    rows = [(run.due_at, _single(run, job, cover)) for run in single_run.waiting(job)]
     try:
         schedule = job.schedule
-        coming = schedule.outlook(_NEXT, not_before(now, job.start_date, job.zone))
+        rows += [
+            (
+                one.moment,
+                outlook.row(one, schedule, kept_from=windows.note(job, one.moment, cover.inside(job, one.moment))),
+            )
+            for one in _outlook(job, now)
+        ]
     except CronError:
+        pass
+    return [row for _moment, row in sorted(rows, key=itemgetter(0))]
+
+
+def _single(run: BatchRun, job: Job, cover: Cover) -> dict[str, Any]:
+    by = run.batch.by.email if run.batch.by else ""
+    title = _("single run, %(who)s") % {"who": by} if by else _("single run")
+    inside = cover.inside(job, run.due_at)
+    return {
+        "time": outlook.local(run.due_at, job.zone),
+        "runs": inside is None,
+        "note": f"{title}; {windows.words(inside)}" if inside else title,
+        "single_run": run.pk,
+    }
+
+
+def _outlook(job: Job, now: dt.datetime) -> list[Outlook]:
+    if job.next_run_at is None:
         return []
+    coming = job.schedule.outlook(_NEXT, not_before(now, job.start_date, job.zone))
     if job.next_run_at <= now:
         coming = [Outlook(job.next_run_at, True), *coming]
-    within = [one for one in coming if fire_within(one.moment, job.end_date, job.zone)]
-    return [
-        outlook.row(one, schedule, kept_from=windows.note(job, one.moment, cover.inside(job, one.moment)))
-        for one in within
-    ]
+    return [one for one in coming if fire_within(one.moment, job.end_date, job.zone)]
 
 
 def _target(job: Job) -> dict[str, str]:

@@ -1,22 +1,24 @@
-"""Running a job once with other metadata (workflow inputs)."""
+"""Running a job once: now or at a time to come, with the job's metadata (workflow inputs) or others."""
 
 from __future__ import annotations
 
 import json
 from collections.abc import Sequence
 from typing import Any, NamedTuple
-from uuid import UUID
 
 from django import forms
+from django.utils import timezone
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 from unfold.widgets import UnfoldAdminTextareaWidget
 
 from accounts.models import User
+from core.admin import MomentInput
 from core.api import payload
 from core.api.errors import DomainError
 from core.sentences import said
-from executions.models import Execution
+from executions.batches import single_run
+from executions.models import BatchRun, Execution
 from executions.services import trigger_now
 from jobs.models import Job
 from windows.services import inside_now
@@ -25,8 +27,14 @@ _REMEMBERED, _LOOKED_AT = 5, 50
 
 
 class RunWithForm(forms.Form):
-    """The metadata of one run."""
+    """The time and the metadata of one run."""
 
+    at = forms.DateTimeField(
+        label=gettext_lazy("When"),
+        required=False,
+        widget=MomentInput(),
+        help_text=gettext_lazy("Empty: now. At a time to come, windows and the misfire policy decide as always."),
+    )
     metadata = forms.CharField(
         label=gettext_lazy("Metadata of this run"),
         required=False,
@@ -71,16 +79,21 @@ def first_form(job: Job, known: Sequence[Remembered], chosen: str | None) -> Run
     return _fitting(RunWithForm(initial={"metadata": earlier or _shown(job.metadata)}), job)
 
 
-def run(job: Job, data: Any, *, by: User) -> tuple[RunWithForm, UUID | None]:
-    """Run the job with the form's metadata; returns the form with its errors, or the execution's id."""
+def run(job: Job, data: Any, *, by: User) -> tuple[RunWithForm, Execution | BatchRun | None]:
+    """Run the job with the form's metadata; returns the form with its errors, or what was started or planned."""
     form = _fitting(RunWithForm(data), job)
-    if not form.is_valid():
-        return form, None
-    body = {"metadata": form.cleaned_data["metadata"], **({"force": True} if form.cleaned_data.get("force") else {})}
+    with timezone.override(job.zone):
+        if not form.is_valid():
+            return form, None
+    cleaned = form.cleaned_data
+    body = {} if cleaned["metadata"] == job.metadata else {"metadata": cleaned["metadata"]}
     try:
-        return form, trigger_now(job.pk, body, by=by).pk
+        if cleaned["at"]:
+            return form, single_run.plan(job.pk, {**body, "at": cleaned["at"]}, by=by)
+        return form, trigger_now(job.pk, {**body, **({"force": True} if cleaned.get("force") else {})}, by=by)
     except DomainError as exc:
-        form.add_error("metadata" if "metadata" in (exc.fields or {}) else None, said(exc.spoken))
+        wrong = next((name for name in exc.fields or {} if name in form.fields), None)
+        form.add_error(wrong, said(exc.spoken))
         return form, None
 
 

@@ -5,18 +5,20 @@ A new endpoint or page fails here until it has a row.
 
 from __future__ import annotations
 
+import datetime as dt
 from collections.abc import Callable
 from typing import Any
 
 import pytest
 from django.contrib import admin as django_admin
 from django.test import Client
+from django.utils import timezone
 from rest_framework.test import APIClient
 
 from accounts.auth import api_tokens
 from accounts.models import User
 from cronsched.openapi_views import openapi_document
-from executions.models import Execution
+from executions.models import Batch, BatchRun, Execution
 from jobs.models import Job
 from tests.security.inventory import NOBODY, operations
 
@@ -53,6 +55,12 @@ RULES: dict[str, str] = {
     f"DELETE {V2}/jobs/{{job_id}}": OWN,
     f"POST {V2}/jobs/{{job_id}}/execute": OWN,
     f"POST {V2}/executions/{{execution_id}}/cancel": OWN,
+    f"POST {V2}/jobs/{{job_id}}/fill": OWN,
+    f"POST {V2}/jobs/{{job_id}}/single-runs": OWN,
+    f"DELETE {V2}/jobs/{{job_id}}/single-runs/{{run_id}}": OWN,
+    f"POST {V2}/batches/{{batch_id}}/cancel": OWN,
+    f"POST {V2}/batches/{{batch_id}}/pause": OWN,
+    f"POST {V2}/batches/{{batch_id}}/resume": OWN,
     f"GET {V2}/settings/slack": ADMINS,
     f"PUT {V2}/settings/slack": ADMINS,
     f"GET {V2}/scheduler/status": ADMINS,
@@ -79,7 +87,7 @@ def rule_of(method: str, path: str) -> str:
         return "oneself or admins" if method == "GET" else "oneself or admins, by login"
     if rest.startswith("notifications"):
         return "notifications"
-    if method == "GET" and rest.startswith(("jobs", "executions")):
+    if method == "GET" and rest.startswith(("jobs", "executions", "batches")):
         return LOGGED_IN
     return ""
 
@@ -101,6 +109,9 @@ def world(
     owner = make_user("owner")
     job = make_job(by=owner)
     execution = Execution.objects.create(job=job, status="success", execution_type="webhook", target="x")
+    run = BatchRun.objects.create(
+        batch=Batch.objects.create(title="later", by=owner), job_id=job.pk, due_at=timezone.now() + dt.timedelta(days=1)
+    )
     people = {role: make_user(f"a-{role}", role) for role in ("admin", "user", "viewer")}
     callers: dict[str, APIClient] = {"nobody": APIClient(raise_request_exception=False)}
     for role, person in people.items():
@@ -111,7 +122,7 @@ def world(
             client.credentials(HTTP_AUTHORIZATION=f"Bearer {raw}")
             callers[f"{role} {scope} token"] = client
     callers["owner"] = client_of(owner)
-    return {"callers": callers, "job": job, "execution": execution, "owner": owner}
+    return {"callers": callers, "job": job, "execution": execution, "owner": owner, "run": run}
 
 
 def allowed(rule: str, caller: str, method: str) -> bool:
@@ -148,7 +159,7 @@ def test_the_api(method: str, path: str, world: dict[str, Any], handed: Any, set
     filled = path.format(
         job_id=world["job"].pk, execution_id=world["execution"].pk, user_id=world["owner"].pk, token_id=NOBODY,
         session_id="x", slug="x", category_id=NOBODY, team_id=NOBODY, notification_id=NOBODY, label_id=NOBODY,
-        name="x", window_id=NOBODY,
+        name="x", window_id=NOBODY, run_id=world["run"].pk, batch_id=world["run"].batch_id,
     )  # fmt: skip
     wrong = []
     # Callers who may not come first: what an admin deletes is there for all others.

@@ -13,7 +13,7 @@ from django.urls import reverse
 from django.utils import timezone
 
 from accounts.models import User
-from executions.models import Execution
+from executions.models import BatchRun, Execution
 from jobs.models import Job
 from windows import services
 
@@ -71,3 +71,26 @@ def test_only_who_may_change_the_job(
     assert browser.get(url(make_job(metadata={"secret": "x"}))).status_code == 403
     assert browser.get(url(make_job(name="mine", by=user))).status_code == 200
     assert browser.get("/admin/jobs/job/nonsense/run-with/").status_code == 404
+
+
+def test_at_a_time_to_come(admin_client: Client, admin: User, make_job: Callable[..., Job]) -> None:
+    job = make_job(time_zone="Europe/Berlin", end_date="2099-12-31")
+    day = (timezone.now() + dt.timedelta(days=2)).date()
+    answer = admin_client.post(url(job), {"metadata": "{}", "at": f"{day}T09:00"}, follow=True)
+    page = answer.content.decode()
+    assert f"runs at {day} 09:00 CE" in page
+    assert "single run" in page
+    run = BatchRun.objects.get()
+    assert run.due_at.astimezone(job.zone).hour == 9
+    assert run.overrides is None
+    cancel = reverse("admin:jobs_job_cancel_single_run", args=[job.pk, run.pk])
+    assert cancel in page
+    assert "The single run is cancelled." in admin_client.post(cancel, follow=True).content.decode()
+    assert cancel not in admin_client.get(reverse("admin:jobs_job_view", args=[job.pk])).content.decode()
+    assert not Execution.objects.exists()
+
+
+def test_a_time_that_has_passed_is_refused_at_its_field(admin_client: Client, make_job: Callable[..., Job]) -> None:
+    answer = admin_client.post(url(make_job()), {"metadata": "{}", "at": "2020-01-01T09:00"})
+    assert list(answer.context["form"].errors) == ["at"]
+    assert not BatchRun.objects.exists()
