@@ -20,6 +20,7 @@ from executions.models import Status
 from executions.statistics import queries, rollups
 from executions.statistics.queries import Run
 from jobs.models import ENDING_SOON, Job, today
+from jobs.schedules.crontab import MANUALLY
 
 _LATE = dt.timedelta(seconds=10)
 # A job flaps if, of its latest runs, at least this many failed and its outcome changed at least this often.
@@ -109,7 +110,7 @@ _CONDITIONS: dict[str, Callable[[], Q]] = {
     "disabled": lambda: Q(is_active=False),
     "problem": lambda: ~Q(problem=""),
     "ending": lambda: _ACTIVE & Q(end_date__gte=today(), end_date__lte=today() + ENDING_SOON),
-    "idle": lambda: _ACTIVE & Q(next_run_at__isnull=True),
+    "idle": lambda: _ACTIVE & Q(next_run_at__isnull=True) & ~Q(cron_expression=MANUALLY),
     "ended": lambda: Q(is_active=False, end_date__lt=today()),
     "unknown_team": lambda: _ACTIVE & Q(pic_team__is_active=False),
     "clock": lambda: _ACTIVE & Q(next_run_at__isnull=False),

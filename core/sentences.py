@@ -345,6 +345,9 @@ SENTENCES = (
     _("The account that asked for the run is gone or disabled."),
     _("missed: no scheduler started it within {seconds} s (misfire policy: skip)"),
     _("not started: {why}"),
+    _("It has no fire times: write five fields, such as '0 9 * * 1-5'."),
+    _("Say from which date the days are counted, such as 2026-12-04."),
+    _("The job had no schedule of its own then: it ran by hand only."),
 )
 # Values that are words themselves.
 WORDS = (

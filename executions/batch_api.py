@@ -151,7 +151,7 @@ class FillView(APIView):
 
     @endpoint(
         shape(
-            "Filled",
+            "FillAnswer",
             message=openapi.text(),
             fire_times=FilledSerializer(many=True),
             batch=BatchSerializer(allow_null=True),

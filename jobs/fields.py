@@ -93,7 +93,9 @@ class JobSettings(models.Model):
         models.CharField(
             _("schedule"),
             max_length=255,
-            help_text=_("Five fields as in crontab(5), such as 0 9 * * 1-5, or @daily and the like."),
+            help_text=_(
+                "Five fields as in crontab(5), such as 0 9 * * 1-5, or @daily and the like; @manually for none."
+            ),
         ),
         section=Section.WHEN,
         rule=True,
@@ -192,6 +194,33 @@ class JobSettings(models.Model):
         section=Section.WHEN,
         row="counted",
         bounds=(-20, 20),
+        schedule=True,
+        times=True,
+        fired=True,
+    )
+    every_nth = declare(
+        models.PositiveSmallIntegerField(
+            _("every n-th day of the schedule"),
+            default=1,
+            db_default=1,
+            help_text=_("1: each of its days. 2: every other one, such as every other Friday. 1 to 366."),
+        ),
+        section=Section.WHEN,
+        row="nth",
+        bounds=(1, 366),
+        schedule=True,
+        times=True,
+        fired=True,
+    )
+    counted_from = declare(
+        models.DateField(
+            _("counted from"),
+            null=True,
+            blank=True,
+            help_text=_("The first day of the schedule on or after this date runs, and then every n-th."),
+        ),
+        section=Section.WHEN,
+        row="nth",
         schedule=True,
         times=True,
         fired=True,

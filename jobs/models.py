@@ -18,7 +18,8 @@ from calendars.business_days import BusinessDays
 from calendars.models import business_days
 from jobs.field_traits import choice_constraints, names, range_constraints
 from jobs.fields import JobSettings
-from jobs.schedules.schedule import ClosedDayRule, CronError, Schedule, schedule_of
+from jobs.schedules.crontab import MANUALLY
+from jobs.schedules.schedule import ClosedDayRule, CronError, EveryNth, Schedule, schedule_of
 from jobs.targets import kinds
 from jobs.targets.kinds import Target
 
@@ -42,7 +43,7 @@ def today(zone: ZoneInfo | None = None) -> dt.date:
 def schedule_of_days(job: Job, days: BusinessDays) -> Schedule:
     """A job's schedule with other days for its calendar. Raises `CronError` with the reason."""
     rule = ClosedDayRule(job.on_closed_day, job.shift_limit_days, job.keep_month, job.shift_open_days)
-    return schedule_of(job.cron_expression, job.zone, days, rule)
+    return schedule_of(job.cron_expression, job.zone, days, rule, EveryNth(job.every_nth, job.counted_from))
 
 
 @lru_cache(maxsize=1_000)
@@ -63,13 +64,15 @@ def schedule_from(
     limit_days: int = 10,
     keep_month: bool = False,
     open_days: int = 0,
+    every_nth: int = 1,
+    counted_from: dt.date | None = None,
 ) -> Schedule:
     """The schedule of the values of `schedule_columns`. Raises `CronError` with the reason."""
-    zone = zone_named(time_zone)
+    zone, nth = zone_named(time_zone), EveryNth(every_nth, counted_from)
     if calendar is None:
-        return schedule_of(expression, zone)
+        return schedule_of(expression, zone, nth=nth)
     rule = ClosedDayRule(on_closed_day, limit_days, keep_month, open_days)
-    return schedule_of(expression, zone, business_days(calendar, version or 0), rule)
+    return schedule_of(expression, zone, business_days(calendar, version or 0), rule, nth)
 
 
 class JobQuerySet(models.QuerySet["Job"]):
@@ -77,6 +80,10 @@ class JobQuerySet(models.QuerySet["Job"]):
 
     def active(self) -> Self:
         return self.filter(is_active=True)
+
+    def on_schedule(self) -> Self:
+        """Active jobs with fire times of their own."""
+        return self.active().exclude(cron_expression=MANUALLY)
 
     def due(self, at: dt.datetime) -> Self:
         """Active jobs whose next fire time is at or before `at`, oldest first."""
@@ -226,7 +233,10 @@ class Job(JobSettings):
         """The first fire time strictly after `after` while the job is active, by its schedule or another one; None if
         it has ended by then.
         """
-        following = (schedule or self.schedule).next(not_before(after, self.start_date, self.zone))
+        schedule = schedule or self.schedule
+        if schedule.tab.is_manual:
+            return None
+        following = schedule.next(not_before(after, self.start_date, self.zone))
         return fire_within(following, self.end_date, self.zone)
 
     @property

@@ -87,4 +87,6 @@ def _schedule(kept: dict[str, Any]) -> Schedule:
         kept.get("shift_limit_days", 10),
         kept.get("keep_month", False),
         kept.get("shift_open_days", 0),
+        kept.get("every_nth", 1),
+        dt.date.fromisoformat(kept["counted_from"]) if kept.get("counted_from") else None,
     )

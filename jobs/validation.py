@@ -82,13 +82,19 @@ def cron_text(value: Any, *, field: str = "cron_expression") -> str:
         crontab.parse(text)
     except CronError as exc:
         raise invalid_field(field, str(exc), error=_BAD_CRON) from exc
-    return text
+    # One spelling, because the leader looks for it.
+    return crontab.MANUALLY if text.lower() == crontab.MANUALLY else text
 
 
 def schedule(job: Job, *, field: str = "cron_expression") -> None:
-    """Check that a job's schedule fires at all, by its expression, zone, calendar and rule for closed days."""
+    """Check that a job's schedule fires at all, by its expression, zone, calendar and rule for closed days; a job
+    without fire times of its own need not.
+    """
+    if job.every_nth > 1 and job.counted_from is None:
+        raise invalid_field("counted_from", "Say from which date the days are counted, such as 2026-12-04.")
     try:
-        job.schedule.next(timezone.now())
+        if not job.schedule.tab.is_manual:
+            job.schedule.next(timezone.now())
     except CronError as exc:
         raise invalid_field(field, str(exc), error=_BAD_CRON) from exc
 
@@ -251,7 +257,7 @@ def policies(data: Mapping[str, Any], *, start_before: dt.date | None) -> dict[s
     """Validate the policies that were sent.
 
     Policies are the declared fields without a rule of their own, `start_date`, `github_credential`, `time_zone` and
-    `calendar`. None leaves a policy unchanged, but clears `start_date`, `calendar` and texts.
+    `calendar`. None leaves a policy unchanged, but clears dates, `calendar` and texts.
     """
     values: dict[str, Any] = {}
     checks = Checks()
@@ -281,6 +287,8 @@ def _policy(field: JobField, value: Any) -> dict[str, Any]:
     name, column, traits = field
     if isinstance(column, models.CharField) and not column.choices:
         return {name: payload.text(value, name, limit=column.max_length or 255)}
+    if isinstance(column, models.DateField):
+        return {name: _day(value, name)}
     if value is None:
         return {}
     if traits.bounds:
@@ -314,7 +322,14 @@ def _choice(value: Any, field: str, choices: list[str]) -> str:
 
 
 def _start_date(value: Any, end: dt.date | None) -> dt.date | None:
-    field = "start_date"
+    day = _day(value, "start_date")
+    if day is not None and end is not None and day > end:
+        raise invalid_field("start_date", f"The start date {day} comes after the end date {end}.")
+    return day
+
+
+def _day(value: Any, field: str) -> dt.date | None:
+    """A day; blank is None. The year is from 1990 to 2200."""
     text = payload.text(value, field, limit=255)
     if not text:
         return None
@@ -324,6 +339,6 @@ def _start_date(value: Any, end: dt.date | None) -> dt.date | None:
         day = dt.date.fromisoformat(text)
     except ValueError:
         raise invalid_field(field, "Write the first day as YYYY-MM-DD.") from None
-    if end is not None and day > end:
-        raise invalid_field(field, f"The start date {day} comes after the end date {end}.")
+    if not 1990 <= day.year <= 2200:
+        raise invalid_field(field, "The year must be from 1990 to 2200.")
     return day

@@ -105,6 +105,8 @@ def _unrecorded(job: Job, at: dt.datetime, force: InForce, facts: dict[str, Any]
         return Explanation(at, "not_started", f"Its start date {force.start_date} had not come.", facts)
     if not force.is_active:
         return _paused(at, force, facts)
+    if force.schedule.tab.is_manual:
+        return Explanation(at, "not_scheduled", "The job had no schedule of its own then: it ran by hand only.", facts)
     following = force.schedule.next(at - _MINUTE)
     if following != at:
         closed = _closed_day(at, force.schedule, facts)

@@ -60,7 +60,7 @@ class Reconciler:
         if seen == self._seen:
             return False
         if seen[1] != self._seen[1]:
-            edited = Job.objects.active().filter(updated_at__gte=self._looked_at - _CLOCKS_DIFFER_BY).order_by()
+            edited = Job.objects.on_schedule().filter(updated_at__gte=self._looked_at - _CLOCKS_DIFFER_BY).order_by()
             schedules, _ = _usable(edited.values_list(*schedule_columns()).annotate(jobs=Count("id")))
             self._clock.add(schedules)
             self._looked_at = now
@@ -74,7 +74,7 @@ class Reconciler:
         paused = pause_expired()
         repair()
         before = dict(self._jobs_on)
-        in_use = list(Job.objects.active().order_by().values_list(*schedule_columns()).annotate(jobs=Count("id")))
+        in_use = list(Job.objects.on_schedule().order_by().values_list(*schedule_columns()).annotate(jobs=Count("id")))
         schedules, self._jobs_on = _usable(in_use)
         invalid = sum(row[-1] for row in in_use) - sum(self._jobs_on.values())
         _, orphaned = self._clock.hold(schedules)
@@ -116,7 +116,7 @@ def repair() -> int:
     """
     repaired = 0
     now = timezone.now()
-    lacking = Job.objects.active().filter(next_run_at=None, problem="")
+    lacking = Job.objects.on_schedule().filter(next_run_at=None, problem="")
     for pk, name in list(lacking.order_by().values_list("pk", "name")):
         try:
             following = Job.objects.get(pk=pk).next_fire(now)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any, ClassVar
 
 from django import forms
+from django.db import models
 from django.utils.translation import gettext_lazy as _
 from unfold.widgets import (
     UnfoldAdminCheckboxSelectMultipleWidget,
@@ -114,8 +115,9 @@ class JobForm(forms.ModelForm[Job]):
         data["github_credential"] = data["github_credential"].name if data.get("github_credential") else ""
         data["calendar"] = data["calendar"].slug if data.get("calendar") else ""
         data["category"], data["pic_team"] = data["category"].slug, data["pic_team"].slug
-        data["end_date"] = data["end_date"].isoformat()
-        data["start_date"] = data["start_date"].isoformat() if data["start_date"] else None
+        for field in declared(Job):
+            if isinstance(field.column, models.DateField) and field.name in data:
+                data[field.name] = data[field.name].isoformat() if data[field.name] else None
         return data
 
     def clean(self) -> dict[str, Any]:

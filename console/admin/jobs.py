@@ -259,7 +259,7 @@ class JobAdmin(JobVerbs, JobRuns, ProductAdmin):
         else:
             saved = services.create_job(form.payload(), by=user)
         obj.__dict__.update(saved.__dict__)
-        if saved.is_active and saved.next_run_at is None and not saved.has_ended:
+        if saved.is_active and saved.next_run_at is None and not (saved.has_ended or saved.schedule.tab.is_manual):
             self.message_user(request, _("It never fires before its end date."), messages.WARNING)
 
     def response_post_save_add(self, request: HttpRequest, obj: Job) -> HttpResponseRedirect:

@@ -21,6 +21,7 @@ from executions.models import OPEN, BatchRun, Execution, Status
 from executions.statistics import queries, rollups
 from executions.targets import DeliverableTarget
 from jobs.models import Job, fire_within, not_before
+from jobs.schedules.crontab import MANUALLY
 from jobs.schedules.schedule import CronError, Outlook
 from jobs.services import may_touch
 from notifications.audience import audience, is_told_outside
@@ -52,6 +53,7 @@ def context(job: Job, user: User) -> dict[str, Any]:
         "last_error": _last_error(job, state.is_failing or state.is_flapping),
         "words": _words(job),
         "upcoming": _upcoming(job, now, cover),
+        "is_manual": job.cron_expression == MANUALLY,
         "inside": inside,
         "feed": feed.address("job", job.pk, user),
         "muting": cover.muting(job, now),

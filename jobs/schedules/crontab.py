@@ -24,6 +24,8 @@ MACROS = {
     "@yearly": "0 0 1 1 *",
     "@annually": "0 0 1 1 *",
 }
+# No fire times: the job runs by hand and at single times only (the word is Dkron's).
+MANUALLY = "@manually"
 MONTHS = dict(
     zip(["jan", "feb", "mar", "apr", "may", "jun", "jul", "aug", "sep", "oct", "nov", "dec"], range(1, 13), strict=True)
 )
@@ -48,6 +50,7 @@ class Field:
 
 
 _MIDNIGHT = Field(frozenset({0}), starred=False)
+_NEVER = Field(frozenset(), starred=False)
 
 
 @dataclass(frozen=True)
@@ -60,6 +63,11 @@ class Crontab:
     day: Field
     month: Field
     weekday: Field
+
+    @property
+    def is_manual(self) -> bool:
+        """Whether it names no times."""
+        return self.text == MANUALLY
 
     @property
     def either_day(self) -> bool:
@@ -107,8 +115,11 @@ def parse(expression: str) -> Crontab:
     """Parse an expression. Raises `CronError` with the reason."""
     text = " ".join(expression.split()).lower()
     if text.startswith("@"):
+        if text == MANUALLY:
+            return Crontab(MANUALLY, _NEVER, _NEVER, _NEVER, _NEVER, _NEVER)
         if text not in MACROS:
-            raise CronError(f"'{expression.strip()[:40]}' is unknown; the macros are {', '.join(MACROS)}.")
+            known = ", ".join([*MACROS, MANUALLY])
+            raise CronError(f"'{expression.strip()[:40]}' is unknown; the macros are {known}.")
         text = MACROS[text]
     fields = text.split(" ") if text else []
     if len(fields) in {6, 7}:

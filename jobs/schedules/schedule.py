@@ -21,6 +21,7 @@ from calendars.business_days import DAY, BusinessDays
 from jobs.schedules import crontab, dst, words
 from jobs.schedules.closed_days import ClosedDayRule, Move, move
 from jobs.schedules.crontab import CronError, Crontab, Field
+from jobs.schedules.every_nth import EveryNth, kept_days
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -32,6 +33,7 @@ LARGEST_LEAP = dt.timedelta(hours=3)
 _LONGEST_GAP_YEARS = 50
 _MOST_SKIPPED = 10
 _PLAIN = ClosedDayRule()
+_EACH = EveryNth()
 
 
 @dataclass(frozen=True)
@@ -39,8 +41,9 @@ class Schedule:
     """A cron expression (crontab(5), see `jobs.schedules.crontab`) in a zone. Fire times are aware UTC datetimes on
     whole minutes of the zone's clock.
 
-    The expression names nominal times. With a calendar, those on closed days follow the rule: they run, are skipped,
-    or move to the same time of an open day; several that land on one day are one fire time.
+    The expression names nominal times, of which `nth` may keep every n-th day. With a calendar, those on closed days
+    follow the rule: they run, are skipped, or move to the same time of an open day; several that land on one day are
+    one fire time.
 
     Daylight saving follows Debian's cron(8): skipped times fire right after the change, times in a repeated hour fire
     once; expressions with `*` for minute or hour follow the wall clock. Create one with `schedule_of`.
@@ -50,6 +53,7 @@ class Schedule:
     zone: ZoneInfo
     calendar: BusinessDays | None = None
     rule: ClosedDayRule = _PLAIN
+    nth: EveryNth = _EACH
     tab: Crontab = field(compare=False, kw_only=True)
 
     @property
@@ -57,22 +61,27 @@ class Schedule:
         """A text that is equal for equal schedules."""
         if self.is_plain and self.zone == settings.SCHEDULER_ZONE:
             return self.expression
-        return f"{self.expression} {self.zone} {self.calendar and self.calendar.key} {self.rule}"
+        return f"{self.expression} {self.zone} {self.calendar and self.calendar.key} {self.rule} {self.nth}"
 
     @property
     def is_plain(self) -> bool:
         """Whether days are only those of crontab(5)."""
-        return (self.calendar is None or self.rule.changes_nothing) and not self.tab.special
+        moves = self.calendar is not None and not self.rule.changes_nothing
+        return not (moves or self.tab.special) and self.nth.keeps_all
 
     def next(self, after: dt.datetime) -> dt.datetime:
-        """The first fire time strictly after `after` (aware)."""
+        """The first fire time strictly after `after` (aware). Raises `CronError` if there is none."""
+        if self.tab.is_manual:
+            raise CronError("It has no fire times: write five fields, such as '0 9 * * 1-5'.")
         start = after.astimezone(dt.UTC).replace(second=0, microsecond=0)
         found = _next(self, start)
         # Some offsets of the past have seconds (Africa/Monrovia before 1972), and so have the fire times under them.
         return found if found > after else _next(self, start + MINUTE)
 
     def previous(self, before: dt.datetime) -> dt.datetime:
-        """The last fire time strictly before `before` (aware)."""
+        """The last fire time strictly before `before` (aware). Raises `CronError` if there is none."""
+        if self.tab.is_manual:
+            raise CronError("It has no fire times: write five fields, such as '0 9 * * 1-5'.")
         before = before.astimezone(dt.UTC)
         window = MINUTE
         while True:
@@ -139,7 +148,7 @@ class Schedule:
     def is_at(self, moment: dt.datetime) -> bool:
         """Whether it fires in the minute of `moment` (aware)."""
         moment = moment.astimezone(dt.UTC).replace(second=0, microsecond=0)
-        return self.next(moment - MINUTE) == moment
+        return next(self._from(moment - MINUTE), None) == moment
 
     def skipped(self, after: dt.datetime, until: dt.datetime) -> Iterator[tuple[dt.datetime, str]]:
         """The nominal times in (after, until] that do not run, with the reason, in order."""
@@ -165,19 +174,21 @@ class Schedule:
         """The schedule in words, in the active language: English or Japanese."""
         language = translation.get_language() or "en"
         told = words.describe(self.tab, language)
+        if not self.nth.keeps_all:
+            told += words.every_nth(self.nth, language)
         if self.calendar is None or (self.rule.changes_nothing and not self.tab.needs_calendar):
             return told
         return told + words.closed_days(self.rule, self.calendar.name, language)
 
     def _fire_days(self, year: int, month: int) -> Mapping[dt.date, tuple[dt.date, ...]]:
         """The days of a month on which it fires, each with its nominal days."""
-        return _fire_days(self.tab.at_midnight, self.calendar, self.rule, year, month)
+        return _fire_days(self.tab.at_midnight, self.calendar, self.rule, self.nth, year, month)
 
     def _nominal(self) -> Schedule:
-        return schedule_of(self.expression, self.zone, self.calendar)
+        return schedule_of(self.expression, self.zone, self.calendar, nth=self.nth)
 
     def _from(self, after: dt.datetime) -> Iterator[dt.datetime]:
-        while True:
+        while not self.tab.is_manual:
             after = self.next(after)
             yield after
 
@@ -197,29 +208,27 @@ def schedule_of(
     zone: ZoneInfo | None = None,
     calendar: BusinessDays | None = None,
     rule: ClosedDayRule = _PLAIN,
+    nth: EveryNth = _EACH,
 ) -> Schedule:
     """The schedule of an expression, by default in the scheduler's zone. Raises `CronError` with the reason."""
     tab = crontab.parse(expression)
     if tab.needs_calendar and calendar is None:
         raise CronError("Business days (B) need a calendar: choose one, or write L for the last day of the month.")
-    return Schedule(expression, zone or settings.SCHEDULER_ZONE, calendar, rule, tab=tab)
+    return Schedule(expression, zone or settings.SCHEDULER_ZONE, calendar, rule, nth, tab=tab)
 
 
 @lru_cache(maxsize=20_000)
 def _fire_days(
-    tab: Crontab, calendar: BusinessDays | None, rule: ClosedDayRule, year: int, month: int
+    tab: Crontab, calendar: BusinessDays | None, rule: ClosedDayRule, nth: EveryNth, year: int, month: int
 ) -> Mapping[dt.date, tuple[dt.date, ...]]:
     first = dt.date(year, month, 1)
     last = (first + 31 * DAY).replace(day=1) - DAY
     reach = rule.reach_days * DAY if calendar else dt.timedelta()
     found: defaultdict[dt.date, tuple[dt.date, ...]] = defaultdict(tuple)
-    day = first - reach
-    while day <= last + reach:
-        if tab.matches_day(day, calendar):
-            target = move(day, calendar, rule).day if calendar else day
-            if target is not None and first <= target <= last:
-                found[target] += (day,)
-        day += DAY
+    for day in kept_days(tab, calendar, nth, first - reach, last + reach):
+        target = move(day, calendar, rule).day if calendar else day
+        if target is not None and first <= target <= last:
+            found[target] += (day,)
     return dict(found)
 
 
@@ -291,4 +300,4 @@ def _listed(field: Field, size: int) -> str:
     return "*" if len(field.values) == size else ",".join(map(str, sorted(field.values)))
 
 
-__all__ = ["ClosedDayRule", "CronError", "Outlook", "Schedule", "schedule_of"]
+__all__ = ["ClosedDayRule", "CronError", "EveryNth", "Outlook", "Schedule", "schedule_of"]

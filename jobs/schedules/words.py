@@ -15,6 +15,7 @@ from typing import NamedTuple
 
 from jobs.schedules.closed_days import NEXT_OPEN, PREVIOUS_OPEN, SKIP, ClosedDayRule
 from jobs.schedules.crontab import Crontab
+from jobs.schedules.every_nth import EveryNth
 from jobs.schedules.special_days import Kind, SpecialDay
 
 _MOST_TIMES = 6
@@ -32,6 +33,11 @@ def describe(tab: Crontab, language: str) -> str:
 def closed_days(rule: ClosedDayRule, calendar: str, language: str) -> str:
     """What follows the words of a schedule: the rule for the closed days of a calendar."""
     return (_JAPANESE if language.startswith("ja") else _ENGLISH).closed_days(rule, calendar)
+
+
+def every_nth(nth: EveryNth, language: str) -> str:
+    """What follows the words of a schedule of which not every day is kept."""
+    return (_JAPANESE if language.startswith("ja") else _ENGLISH).every_nth(nth)
 
 
 class _Steps(NamedTuple):
@@ -64,6 +70,8 @@ class _Language(ABC):
     """Builds the sentence from its parts: times, days, months."""
 
     def describe(self, tab: Crontab) -> str:
+        if tab.is_manual:
+            return self.manually
         days = sorted(tab.day.values) if len(tab.day.values) < 31 else []
         # Sunday comes last, so that a weekend is one range.
         weekdays = sorted(value or 7 for value in tab.weekday.values) if len(tab.weekday.values) < 7 else []
@@ -131,6 +139,7 @@ class _Language(ABC):
         return self.joined(by_date, weekdays, months, either=either) if by_date else self.weekly(weekdays)
 
     every_minute: str
+    manually: str
 
     @abstractmethod
     def sentence(self, times: str, days: str, months: list[int]) -> str: ...
@@ -175,11 +184,14 @@ class _Language(ABC):
     @abstractmethod
     def both(self, groups: Sequence[str]) -> str: ...
     @abstractmethod
+    def every_nth(self, nth: EveryNth) -> str: ...
+    @abstractmethod
     def closed_days(self, rule: ClosedDayRule, calendar: str) -> str: ...
 
 
 class _English(_Language):
     every_minute = "Every minute"
+    manually = "By hand and at single times only"
 
     def sentence(self, times: str, days: str, months: list[int]) -> str:
         names = [month_name[month] for month in months]
@@ -272,6 +284,9 @@ class _English(_Language):
     def both(self, groups: Sequence[str]) -> str:
         return " and only if it is ".join(groups)
 
+    def every_nth(self, nth: EveryNth) -> str:
+        return f", every {_ordinal(nth.n)} of these days from {nth.since} on"
+
     def closed_days(self, rule: ClosedDayRule, calendar: str) -> str:
         told = {
             SKIP: "not on closed days",
@@ -288,6 +303,7 @@ class _English(_Language):
 
 class _Japanese(_Language):
     every_minute = "毎分"
+    manually = "手動または日時指定の実行のみ"
 
     def sentence(self, times: str, days: str, months: list[int]) -> str:
         if months and not days.startswith("毎年"):
@@ -384,6 +400,9 @@ class _Japanese(_Language):
 
     def both(self, groups: Sequence[str]) -> str:
         return "、かつ".join(groups)
+
+    def every_nth(self, nth: EveryNth) -> str:
+        return f"（{nth.since} から数えて{nth.n}回に1回）"
 
     def closed_days(self, rule: ClosedDayRule, calendar: str) -> str:
         told = {
