@@ -2,20 +2,29 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
+from urllib.parse import urlencode
 
 from django import forms
-from django.contrib import admin, messages
-from django.core.exceptions import ValidationError
+from django.contrib import admin
+from django.core.exceptions import PermissionDenied, ValidationError
 from django.db.models import Count, QuerySet
-from django.http import HttpRequest
+from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
+from django.template.response import TemplateResponse
+from django.urls import path, reverse
 from django.utils.html import format_html
+from django.utils.text import capfirst
 from django.utils.translation import gettext as _
-from django.utils.translation import gettext_lazy, ngettext
+from django.utils.translation import gettext_lazy
 
 from core import page_links
 from core.admin import ProductAdmin
+from core.api import payload
 from taxonomy.models import GENERAL, Category, Label, PicTeam, slug_of
+
+# Labels that are asked about at a time.
+_MOST_ASKED = 100
 
 
 class LabelForm(forms.ModelForm[Any]):
@@ -87,25 +96,56 @@ class LabelAdmin(ProductAdmin):
         self.message_user(request, _("%(count)d enabled.") % {"count": len(self._set_active(queryset, active=True))})
 
     @admin.action(description=gettext_lazy("Disable"), permissions=["change"])
-    def disable(self, request: HttpRequest, queryset: QuerySet[Any]) -> None:
+    def disable(self, request: HttpRequest, queryset: QuerySet[Any]) -> HttpResponseRedirect | None:
         changed = queryset.exclude(slug=GENERAL) if self.model is Category else queryset
         labels = self._set_active(changed, active=False)
-        self._tell_of_jobs(request, labels, _("%(count)d disabled.") % {"count": len(labels)})
+        self.message_user(request, _("%(count)d disabled.") % {"count": len(labels)})
+        return self._question(labels)
 
     def save_model(self, request: HttpRequest, obj: Any, form: Any, change: bool) -> None:
         super().save_model(request, obj, form, change)
-        if change and "is_active" in form.changed_data and not obj.is_active:
-            self._tell_of_jobs(request, [obj], _("%(count)d disabled.") % {"count": 1})
+        obj.was_disabled = change and "is_active" in form.changed_data and not obj.is_active
 
-    def _tell_of_jobs(self, request: HttpRequest, labels: list[Any], done: str) -> None:
-        """Disabling a label leaves its jobs as they are: say so, and offer a pause."""
-        jobs = self.model._default_manager.filter(pk__in=[one.pk for one in labels], jobs__is_active=True).count()
-        if not jobs:
-            self.message_user(request, done)
-            return
-        stays = ngettext("Its %(count)d job goes on.", "The %(count)d jobs go on.", jobs) % {"count": jobs}
-        words = format_html('{} {} <a href="{}">{}</a>', done, stays, self._pause_path(*labels), _("Pause …"))
-        self.message_user(request, words, messages.WARNING)
+    def response_change(self, request: HttpRequest, obj: Any) -> HttpResponse:
+        answer: HttpResponse = super().response_change(request, obj)
+        return (self._question([obj]) if obj.was_disabled else None) or answer
+
+    def _question(self, labels: Sequence[Label]) -> HttpResponseRedirect | None:
+        """To the question what becomes of the jobs of disabled labels; None if they have none that is active."""
+        if not self._active_jobs(labels):
+            return None
+        ids = ",".join(str(label.pk) for label in labels)
+        return HttpResponseRedirect(f"{reverse(self._jobs_url)}?{urlencode({'ids': ids})}")
+
+    def _active_jobs(self, labels: Sequence[Label]) -> int:
+        found = self.model._default_manager.filter(pk__in=[one.pk for one in labels], jobs__is_active=True)
+        return int(found.count())
+
+    @property
+    def _jobs_url(self) -> str:
+        return f"admin:{self.opts.app_label}_{self.opts.model_name}_jobs"
+
+    def get_urls(self) -> list[Any]:
+        name = self._jobs_url.removeprefix("admin:")
+        return [path("jobs/", self.admin_site.admin_view(self.ask_about_jobs), name=name), *super().get_urls()]
+
+    def ask_about_jobs(self, request: HttpRequest) -> HttpResponse:
+        """Ask what becomes of the jobs of labels that were disabled: disabling leaves them as they are."""
+        if not self.has_change_permission(request):
+            raise PermissionDenied
+        ids = [payload.uuid_or_nil(one) for one in request.GET.get("ids", "").split(",")[:_MOST_ASKED]]
+        labels = list(self.model._default_manager.filter(pk__in=ids, is_active=False))
+        back = reverse(f"admin:{self.opts.app_label}_{self.opts.model_name}_changelist")
+        context = {
+            **self.admin_site.each_context(request),
+            "title": _("Jobs of what you disabled"),
+            "crumbs": [{"title": capfirst(self.opts.verbose_name_plural), "url": back}],
+            "labels": labels,
+            "jobs": self._active_jobs(labels),
+            "pause": self._pause_path(*labels),
+            "back": back,
+        }
+        return TemplateResponse(request, "taxonomy/jobs_of_disabled.html", context)
 
     def _set_active(self, labels: QuerySet[Any], *, active: bool) -> list[Any]:
         """The labels that it changed, one by one, so that the audit trail records each."""

@@ -110,7 +110,7 @@ def test_nobody_pauses_the_jobs_of_others(
     assert not Window.objects.exists()
 
 
-def test_a_disabled_team_says_that_its_jobs_go_on_and_offers_a_pause(
+def test_disabling_a_team_asks_what_becomes_of_its_jobs(
     admin_client: Client, make_job: Callable[..., Job], team: PicTeam
 ) -> None:
     make_job()
@@ -118,7 +118,9 @@ def test_a_disabled_team_says_that_its_jobs_go_on_and_offers_a_pause(
     url = reverse("admin:taxonomy_picteam_changelist")
     answer = admin_client.post(url, {"action": "disable", "_selected_action": [str(team.pk)]}, follow=True)
     page = answer.content.decode()
-    assert "1 disabled. Its 1 job goes on." in page
+    assert "1 disabled." in page
+    assert "1 job goes on: what is to become of it?" in page
+    assert f'href="{url}">Let them go on' in page
     pause = re.findall(r'href="(/admin/windows/window/add/\?[^"]+)"', page)[0].replace("&amp;", "&")
     form = admin_client.get(pause).context["adminform"].form
     assert (form.initial["name"], form.initial["teams"]) == ("Pause: QA Team", [str(team.pk)])
@@ -128,6 +130,20 @@ def test_a_disabled_team_says_that_its_jobs_go_on_and_offers_a_pause(
             url, {"action": "enable", "_selected_action": [str(team.pk)]}, follow=True
         ).content.decode()
     )
+
+
+@pytest.mark.parametrize("has_jobs", [True, False])
+def test_disabling_a_team_in_its_form_asks_too(
+    admin_client: Client, make_job: Callable[..., Job], team: PicTeam, has_jobs: bool
+) -> None:
+    make_job(is_active=has_jobs)
+    form = {"name": team.name, "slack_handle": team.slack_handle}
+    answer = admin_client.post(reverse("admin:taxonomy_picteam_change", args=[team.pk]), form, follow=True)
+    assert ("what is to become of it?" in answer.content.decode()) is has_jobs
+    team.refresh_from_db()
+    assert not team.is_active
+    ids = reverse("admin:taxonomy_picteam_jobs") + "?ids=nonsense,,"
+    assert admin_client.get(ids).status_code == 200
 
 
 def test_who_may_not_open_windows_gets_no_link_to_one(
