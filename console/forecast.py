@@ -4,70 +4,146 @@ from __future__ import annotations
 
 import datetime as dt
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from typing import Any, NamedTuple
 
 from django.conf import settings
-from django.db.models import Count, QuerySet
+from django.db.models import Count, Q, QuerySet
 from django.utils import timezone
 
 from console import kept
 from jobs.models import Job, schedule_columns, schedule_from
 from jobs.schedules.schedule import CronError, Schedule
+from windows.cover import Cover, may_cover, stopping_windows
+from windows.models import Window
 
 # Jobs with at least this many fire times a day are shown as one band.
 FREQUENT = 96
 
 
 class Group(NamedTuple):
-    """Jobs with the same schedule and the same first and last day."""
+    """Jobs with the same schedule, the same first and last day, the same windows that keep them from firing, and the
+    same fire time that is to be skipped.
+    """
 
     lane: Any
     schedule: Schedule
     start: dt.date | None
     end: dt.date
     jobs: int
+    windows: tuple[Window, ...] = ()
+    skipped: dt.datetime | None = None
 
     @property
     def is_frequent(self) -> bool:
         return len(self.schedule.tab.minutes) >= FREQUENT
 
     def minutes_of(self, day: dt.date) -> list[int]:
-        """The minutes of a day at which they fire."""
-        return _minutes_of(self.schedule, day) if self.covers(day) else []
+        """The minutes of a day on the scheduler's clock at which they run."""
+        if self.schedule.zone == settings.SCHEDULER_ZONE and not self.windows and self.skipped is None:
+            return self.schedule.minutes_of(day) if self.covers(day) else []
+        closed = [period for window in self.windows for period in window.periods(*bounds(day))]
+        return [
+            minute
+            for minute, moment in moments_of(self.schedule, day)
+            if self._is_in_period(moment) and not any(begin <= moment < end for begin, end in closed)
+        ]
 
     def covers(self, day: dt.date) -> bool:
-        """Whether a day is between their first and last day."""
+        """Whether a day of the schedule's zone is between their first and last day."""
         return day <= self.end and (self.start is None or day >= self.start)
+
+    def runs_at(self, moment: dt.datetime) -> bool:
+        """Whether they run at an instant."""
+        local = moment.astimezone(self.schedule.zone)
+        return (
+            60 * local.hour + local.minute in self.schedule.tab.minutes
+            and self.schedule.fires_on(local.date())
+            and self._is_in_period(moment)
+            and not any(window.period_at(moment) for window in self.windows)
+        )
+
+    def _is_in_period(self, moment: dt.datetime) -> bool:
+        return self.covers(moment.astimezone(self.schedule.zone).date()) and moment != self.skipped
 
 
 def groups(jobs: QuerySet[Job], lane: str) -> list[Group]:
-    """The active jobs of a queryset, grouped by schedule, period and the column `lane`; invalid schedules are left
-    out.
+    """The active jobs of a queryset, grouped by schedule, period, windows and the column `lane`; invalid schedules are
+    left out.
     """
-    columns = (lane, "start_date", "end_date", *schedule_columns())
-    rows = jobs.filter(is_active=True).order_by().values_list(*columns).annotate(Count("id"))
-    return kept.until_edited(str(rows.query), lambda: list(_read(rows)))
+    active = jobs.filter(is_active=True).order_by()
+    rows = active.values_list(lane, "start_date", "end_date", *schedule_columns()).annotate(Count("id"))
+    return kept.until_edited(str(rows.query), lambda: list(_read(rows, active, lane)))
 
 
-def _read(rows: Any) -> Iterator[Group]:
-    for lane, start, end, *values, count in rows:
+def _read(rows: Any, active: QuerySet[Job], lane: str) -> Iterator[Group]:
+    windows = [one for one in stopping_windows(timezone.now()) if one.is_for_all]
+    apart = _apart(active, lane)
+    for (key, some, skipped), count in apart.items():
+        yield from _group(key, count, (*windows, *some), skipped)
+    taken = Counter[tuple[Any, ...]]()
+    for (key, _some, _skipped), count in apart.items():
+        taken[key] += count
+    for *key, count in rows:
+        if count > taken[tuple(key)]:
+            yield from _group(tuple(key), count - taken[tuple(key)], tuple(windows), None)
+
+
+def _apart(active: QuerySet[Job], lane: str) -> Counter[tuple[tuple[Any, ...], tuple[Window, ...], dt.datetime | None]]:
+    """The jobs that run otherwise than others of their schedule: by windows over some jobs, or a skipped run."""
+    now = timezone.now()
+    some = [one for one in stopping_windows(now) if not one.is_for_all]
+    cover = Cover(some)
+    found = Counter[tuple[tuple[Any, ...], tuple[Window, ...], dt.datetime | None]]()
+    jobs = active.filter(may_cover(some) | Q(skipped_run_at__gt=now)).select_related("calendar")
+    for job in jobs.iterator(2000):
+        skipped = job.skipped_run_at if job.skipped_run_at and job.skipped_run_at > now else None
+        windows = tuple(cover.over(job))
+        if windows or skipped:
+            found[(getattr(job, lane), job.start_date, job.end_date, *job.schedule_values), windows, skipped] += 1
+    return found
+
+
+def _group(
+    key: tuple[Any, ...], count: int, windows: tuple[Window, ...], skipped: dt.datetime | None
+) -> Iterator[Group]:
+    lane, start, end, *values = key
+    try:
+        yield Group(lane, schedule_from(*values), start, end, count, windows, skipped)
+    except CronError:
+        return
+
+
+def bounds(first: dt.date, last: dt.date | None = None) -> tuple[dt.datetime, dt.datetime]:
+    """The first instant of a day in the scheduler's zone, and the end of the same or a later day, in UTC."""
+    zone = settings.SCHEDULER_ZONE
+    days = (first, (last or first) + dt.timedelta(days=1))
+    begin, end = (dt.datetime.combine(one, dt.time(), zone).astimezone(dt.UTC) for one in days)
+    return begin, end
+
+
+def moments_of(schedule: Schedule, day: dt.date) -> list[tuple[int, dt.datetime]]:
+    """The fire times of a schedule on a day of the scheduler's clock, whatever its own zone, each with its minute."""
+    begin, end = bounds(day)
+    tick = dt.timedelta(microseconds=1)
+    local = (moment.astimezone(settings.SCHEDULER_ZONE) for moment in schedule.between(begin - tick, end - tick))
+    return [(moment.hour * 60 + moment.minute, moment.astimezone(dt.UTC)) for moment in local]
+
+
+def runs_of(jobs: Iterable[Job], day: dt.date) -> Iterator[tuple[int, Job]]:
+    """The minutes of a day at which jobs run, with the job; what closed days, windows or people skip is left out."""
+    cover = Cover.since(bounds(day)[0])
+    known: dict[Schedule, list[tuple[int, dt.datetime]]] = {}
+    for job in jobs:
         try:
-            yield Group(lane, schedule_from(*values), start, end, count)
+            schedule = job.schedule
         except CronError:
             continue
-
-
-def _minutes_of(schedule: Schedule, day: dt.date) -> list[int]:
-    """The minutes of a day on the scheduler's clock at which a schedule fires, whatever its own zone."""
-    zone = settings.SCHEDULER_ZONE
-    if schedule.zone == zone:
-        return schedule.minutes_of(day)
-    begin = dt.datetime.combine(day, dt.time(), zone).astimezone(dt.UTC)
-    end = dt.datetime.combine(day + dt.timedelta(days=1), dt.time(), zone).astimezone(dt.UTC)
-    tick = dt.timedelta(microseconds=1)
-    local = (moment.astimezone(zone) for moment in schedule.between(begin - tick, end - tick))
-    return [moment.hour * 60 + moment.minute for moment in local]
+        if schedule not in known:
+            known[schedule] = moments_of(schedule, day)
+        for minute, moment in known[schedule]:
+            if job.runs_at(moment) and cover.inside(job, moment) is None:
+                yield minute, job
 
 
 def next_minutes(found: list[Group], count: int) -> list[tuple[dt.datetime, int]]:
@@ -88,14 +164,7 @@ def together(jobs: QuerySet[Job], moments: list[dt.datetime]) -> list[int]:
     """The number of active jobs that fire at each of these times."""
     counts = [0] * len(moments)
     for group in groups(jobs, "is_active"):
-        tab, zone = group.schedule.tab, group.schedule.zone
         for index, moment in enumerate(moments):
-            local = moment.astimezone(zone)
-            if (
-                local.minute in tab.minute.values
-                and local.hour in tab.hour.values
-                and group.covers(local.date())
-                and group.schedule.fires_on(local.date())
-            ):
+            if group.runs_at(moment):
                 counts[index] += group.jobs
     return counts

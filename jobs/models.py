@@ -239,6 +239,15 @@ class Job(JobSettings):
         following = schedule.next(not_before(after, self.start_date, self.zone))
         return fire_within(following, self.end_date, self.zone)
 
+    def runs_at(self, fire_time: dt.datetime) -> bool:
+        """Whether a fire time of its schedule is within its first and last day, and nobody skips it."""
+        day = fire_time.astimezone(self.zone).date()
+        return (
+            day <= self.end_date
+            and (self.start_date is None or day >= self.start_date)
+            and (fire_time != self.skipped_run_at)
+        )
+
     @property
     def jitter(self) -> int:
         """Seconds between the fire time and the job's calls: a fixed fraction of `jitter_seconds`, derived from the

@@ -7,6 +7,7 @@ from collections.abc import Iterable
 from typing import NamedTuple
 from urllib.parse import urlsplit
 
+from django.db.models import Q
 from django.utils import timezone
 
 from jobs.models import Job
@@ -49,6 +50,26 @@ class _Scope(NamedTuple):
             or (bool(job.github_repo) and f"{job.github_owner}/{job.github_repo}".lower() in self.repositories)
             or (bool(job.target_url) and bool(self.hosts) and _host(job.target_url) in self.hosts)
         )
+
+
+def stopping_windows(moment: dt.datetime) -> list[Window]:
+    """The windows that keep jobs from firing and that run at a time or come after it, with their scopes."""
+    found = Window.objects.not_over(moment).filter(effect__in=STOPPING)
+    return list(found.prefetch_related("teams", "categories", "jobs"))
+
+
+def may_cover(windows: Iterable[Window]) -> Q:
+    """A condition on jobs that holds for every job in the scope of one of these windows, and for few others."""
+    found = Q(pk__in=[])
+    for window in windows:
+        found |= Q(pic_team__in=window.teams.all()) | Q(category__in=window.categories.all())
+        found |= Q(pk__in=[job.pk for job in window.jobs.all()])
+        for repository in window.repositories:
+            owner, _, name = str(repository).partition("/")
+            found |= Q(github_owner__iexact=owner, github_repo__iexact=name)
+        for host in window.hosts:
+            found |= Q(target_url__icontains=host)
+    return found
 
 
 def _host(url: str) -> str:

@@ -64,17 +64,14 @@ def schedule(self: Any, job: Job) -> str:
 
 @admin.display(description=gettext_lazy("Next run"), ordering=NullsLast("next_run_at"))
 def next_run(self: Any, job: Job) -> str:
-    """The time until the next fire time, and that time in the scheduler's zone."""
+    """The time until the next fire time, and that time in the scheduler's zone; struck through if it does not run."""
     if job.next_run_at is None:
         return "—"
     there = job.next_run_at.astimezone(settings.SCHEDULER_ZONE)
-    return format_html(
-        '<time datetime="{}" title="{} {}">{}</time>',
-        there.isoformat(),
-        f"{there:%Y-%m-%d %H:%M}",
-        zone_name(),
-        _distance(job),
-    )
+    exact, kept_from = f"{there:%Y-%m-%d %H:%M} {zone_name()}", getattr(job, "kept_from", "")
+    if kept_from:
+        return format_html('<s title="{}: {}">{}</s>', exact, kept_from, _distance(job))
+    return format_html('<time datetime="{}" title="{}">{}</time>', there.isoformat(), exact, _distance(job))
 
 
 def _distance(job: Job) -> str:

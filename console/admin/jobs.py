@@ -30,7 +30,7 @@ from console.admin.job_verbs import JobVerbs
 from console.admin.lists import ConsoleChangeList, ExactPaginator
 from console.admin.sections import job_sections, option_fields
 from console.pages import job as job_page
-from console.pages import job_form
+from console.pages import job_form, windows
 from console.situations import condition
 from core.admin import ProductAdmin, ReadOnlyAdmin
 from core.api.errors import DomainError
@@ -40,6 +40,7 @@ from jobs import services
 from jobs.models import Job, Revision, today
 from jobs.targets.kinds import searched_columns
 from settings_app.services import columns_of
+from windows.cover import Cover
 
 _RUNS = 20
 
@@ -51,8 +52,10 @@ class JobChangeList(ConsoleChangeList):
         super().get_results(request)
         user = require_login(request)
         runs = queries.latest_runs([job.pk for job in self.result_list], _RUNS)
+        cover = Cover.now()
         for job in self.result_list:
             job.runs = runs[job.pk]
+            job.kept_from = job.next_run_at and windows.note(job, job.next_run_at, cover.inside(job, job.next_run_at))
             job.may_touch = services.may_touch(job, user)
         self.tabs = self._tabs(request, user)
         shown = columns_of(user)

@@ -4,20 +4,21 @@ from __future__ import annotations
 
 import datetime as dt
 from collections import defaultdict
-from collections.abc import Iterable
+from collections.abc import Iterator
 from statistics import median
 from typing import Any, NamedTuple
 
 from django.conf import settings
+from django.db.models import QuerySet
 from django.urls import reverse
 from django.utils import timezone
 
 from console import forecast
 from console.pages.calendar import Filters, executions_of, executions_url, worst
+from executions.batches import single_run
 from executions.models import Execution, Status
 from executions.statistics import queries
-from jobs.models import Job, schedule_columns, schedule_from
-from jobs.schedules.schedule import Schedule
+from jobs.models import Job
 
 # The rows of a panel, the executions that an agenda reads, and the names that it shows for a minute.
 _ROWS, _READ, _NAMES = 200, 2000, 4
@@ -80,16 +81,26 @@ def _coming(span: Span, filters: Filters) -> list[tuple[int, Job]]:
     if span.date < now.date():
         return []
     passed = now.hour * 60 + now.minute if span.date == now.date() else -1
-    jobs = filters.jobs().filter(is_active=True, end_date__gte=span.date)
-    minutes: dict[Schedule, list[int]] = {}
-    for group in forecast.groups(jobs, "is_active"):
-        due = [minute for minute in group.minutes_of(span.date) if max(span.first, passed + 1) <= minute <= span.last]
-        if due:
-            minutes[group.schedule] = due
-    found = jobs.filter(cron_expression__in={schedule.expression for schedule in minutes})
-    found = found.exclude(start_date__gt=span.date).select_related("pic_team", "calendar").order_by("name")
-    rows = [(minute, job) for job in found[: _ROWS + 1] for minute in minutes.get(job.schedule, ())]
+    jobs = filters.jobs().filter(is_active=True)
+    first = max(span.first, passed + 1)
+    due = {
+        group.schedule.expression
+        for group in forecast.groups(jobs, "is_active")
+        if any(first <= minute <= span.last for minute in group.minutes_of(span.date))
+    }
+    found = jobs.filter(cron_expression__in=due).select_related("pic_team", "calendar").order_by("name")
+    rows = [row for row in forecast.runs_of(found[: _ROWS + 1], span.date) if first <= row[0] <= span.last]
+    rows += [row for row in _single_runs(span.date, filters.jobs(), first) if row[0] <= span.last]
     return sorted(rows, key=lambda row: row[0])
+
+
+def _single_runs(date: dt.date, jobs: QuerySet[Job], first: int) -> Iterator[tuple[int, Job]]:
+    """The single runs of some jobs from a minute of a day on."""
+    begin, end = forecast.bounds(date)
+    runs = single_run.coming(jobs.select_related("pic_team"), begin + dt.timedelta(minutes=first), end)
+    for moment, job in runs:
+        local = moment.astimezone(settings.SCHEDULER_ZONE)
+        yield local.hour * 60 + local.minute, job
 
 
 def _usual(job_ids: set[Any]) -> dict[Any, float]:
@@ -115,8 +126,8 @@ def agenda(date: dt.date, filters: Filters) -> dict[str, Any]:
         row = minutes[local.hour * 60 + local.minute if local.date() == date else 0]
         row["jobs"][pk] = name
         row["counts"][status] += 1
-    for minute, name, pk in _due(date, filters, frequent):
-        minutes[minute]["jobs"][pk] = name
+    for minute, job in _due(date, filters, frequent):
+        minutes[minute]["jobs"][job.pk] = job.name
         minutes[minute]["due"] += 1
     return {
         "date": date,
@@ -127,21 +138,22 @@ def agenda(date: dt.date, filters: Filters) -> dict[str, Any]:
     }
 
 
-def _due(date: dt.date, filters: Filters, frequent: set[str]) -> Iterable[tuple[int, str, Any]]:
+def _due(date: dt.date, filters: Filters, frequent: set[str]) -> Iterator[tuple[int, Job]]:
     now = timezone.now().astimezone(settings.SCHEDULER_ZONE)
     if date < now.date():
         return
     passed = now.hour * 60 + now.minute if date == now.date() else -1
-    jobs = filters.jobs().filter(is_active=True, end_date__gte=date).exclude(start_date__gt=date)
-    minutes = {
-        group.schedule: [minute for minute in group.minutes_of(date) if minute > passed]
+    jobs = filters.jobs().filter(is_active=True)
+    due = {
+        group.schedule.expression
         for group in forecast.groups(jobs, "is_active")
-        if group.schedule.expression not in frequent
+        if group.schedule.expression not in frequent and any(minute > passed for minute in group.minutes_of(date))
     }
-    wanted = jobs.filter(cron_expression__in={schedule.expression for schedule in minutes}).order_by("name")
-    for pk, name, *values in wanted.values_list("pk", "name", *schedule_columns())[:_READ]:
-        for minute in minutes.get(schedule_from(*values), ()):
-            yield minute, name, pk
+    found = jobs.filter(cron_expression__in=due).select_related("calendar").order_by("name")
+    for minute, job in forecast.runs_of(found[:_READ], date):
+        if minute > passed:
+            yield minute, job
+    yield from _single_runs(date, filters.jobs(), passed + 1)
 
 
 def _row(minute: int, found: dict[str, Any]) -> dict[str, Any]:

@@ -14,6 +14,7 @@ from django.urls import reverse
 from django.utils import timezone
 
 from console import date_params, forecast, kept
+from executions.batches import single_run
 from executions.models import Execution, Status
 from executions.statistics.queries import UtcText, hour_of, minute_of, read_utc
 from jobs.models import Job, today
@@ -162,17 +163,8 @@ def most(counts: dict[str, int]) -> str:
     return max(counts, key=lambda status: counts[status]) if counts else ""
 
 
-def bounds(first: dt.date, last: dt.date) -> tuple[dt.datetime, dt.datetime]:
-    """The first and last instant of a period of days in the scheduler's zone."""
-    zone = settings.SCHEDULER_ZONE
-    return (
-        dt.datetime.combine(first, dt.time(), zone),
-        dt.datetime.combine(last + dt.timedelta(days=1), dt.time(), zone),
-    )
-
-
 def executions_of(first: dt.date, last: dt.date, jobs: QuerySet[Job]) -> QuerySet[Execution]:
-    start, end = bounds(first, last)
+    start, end = forecast.bounds(first, last)
     found = Execution.objects.filter(started_at__gte=start, started_at__lt=end).order_by()
     # Joining every job is slower than a query without the filter.
     is_filtered = len(jobs.query.where.children) > len(Job.objects.all().query.where.children)
@@ -203,7 +195,7 @@ def _local_hour_of(expression: str, day: dt.date) -> UtcText:
 
 def _windows(date: dt.date) -> list[Track]:
     """One track for each window of a day."""
-    start, end = bounds(date, date)
+    start, end = forecast.bounds(date)
     tracks = []
     windows = Window.objects.not_over(start).filter(starts_at__lt=end).order_by("starts_at", "name")
     for window in windows[:_MOST_WINDOWS]:
@@ -304,8 +296,9 @@ def _tracks(
             for minute in group.minutes_of(date):
                 if minute > passed:
                     coming[group.lane][minute] += group.jobs
+    if date >= now.date():
+        _add_single_runs(coming, date, jobs, now, by_job)
     base = reverse("admin:jobs_job_changelist")
-
     return [
         Track(
             label,
@@ -316,6 +309,15 @@ def _tracks(
         for key, label in sorted(labels.items(), key=lambda item: item[1].lower())
         if key in past or key in coming
     ]
+
+
+def _add_single_runs(
+    coming: defaultdict[Any, defaultdict[int, int]], date: dt.date, jobs: QuerySet[Job], now: dt.datetime, by_job: bool
+) -> None:
+    begin, end = forecast.bounds(date)
+    for moment, job in single_run.coming(jobs, max(begin, now), end):
+        local = moment.astimezone(settings.SCHEDULER_ZONE)
+        coming[job.pk if by_job else job.pic_team_id][local.hour * 60 + local.minute] += 1
 
 
 def _past_marks(date: dt.date, fires: list[tuple[int, str, int, float]], filters: Filters) -> list[Mark]:

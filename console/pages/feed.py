@@ -15,14 +15,14 @@ from uuid import UUID
 
 from django.conf import settings
 from django.core import signing
-from django.db.models import QuerySet
 from django.http import Http404, HttpRequest, HttpResponse
 from django.urls import reverse
 from django.utils import timezone
 from django.views.decorators.http import require_safe
 
 from accounts.models import User
-from jobs.models import Job, fire_within, not_before
+from executions.batches import single_run
+from jobs.models import Job, JobQuerySet, fire_within, not_before
 from jobs.schedules.schedule import CronError
 from taxonomy.models import PicTeam
 from windows.cover import Cover
@@ -40,7 +40,7 @@ class Fed(NamedTuple):
     """What a feed is about: its title, its jobs, and whether frequent jobs are left out."""
 
     title: str
-    jobs: QuerySet[Job]
+    jobs: JobQuerySet
     without_frequent: bool
 
 
@@ -68,7 +68,7 @@ def _read(token: str) -> Fed:
         raise Http404 from None
     if kind not in _KINDS or not User.objects.filter(pk=user_id, is_active=True).exists():
         raise Http404
-    jobs = Job.objects.active().select_related("calendar").order_by("name", "pk")
+    jobs = Job.objects.select_related("calendar").order_by("name", "pk")
     if kind == "job":
         job = Job.objects.filter(pk=pk).first()
         if job is None:
@@ -84,7 +84,9 @@ def _runs(fed: Fed) -> Iterator[tuple[dt.datetime, Job]]:
     """The runs in order, at most 2,000; at most 5,000 times are looked at."""
     now = timezone.now()
     cover = Cover.now()
-    coming = heapq.merge(*(_times(job, now, fed.without_frequent) for job in fed.jobs[:_MOST_JOBS]), key=itemgetter(0))
+    jobs = list(fed.jobs.active()[:_MOST_JOBS])
+    single = single_run.coming(fed.jobs, now, now + AHEAD)
+    coming = heapq.merge(single, *(_times(job, now, fed.without_frequent) for job in jobs), key=itemgetter(0))
     looked_at = islice(coming, _MOST_LOOKED_AT)
     runs = (
         (moment, job) for moment, job in looked_at if moment != job.skipped_run_at and cover.inside(job, moment) is None

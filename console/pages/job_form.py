@@ -20,6 +20,7 @@ from audit import events
 from audit.events import Event
 from calendars.models import Calendar
 from console import forecast, outlook
+from console.pages import windows
 from core.api.errors import DomainError
 from core.masking import masked_text
 from core.sentences import said
@@ -32,6 +33,7 @@ from jobs.schedules.schedule import Outlook, Schedule
 from jobs.services import may_read_secrets
 from jobs.targets import kinds, parsing
 from taxonomy.models import GENERAL, Category, PicTeam
+from windows.cover import Cover
 
 _LONGEST_HEADER = 500
 _NEXT = 5
@@ -46,12 +48,18 @@ def preview(request: HttpRequest) -> JsonResponse:
     except DomainError as exc:
         return JsonResponse({"error": exc.spoken})
     coming = schedule.outlook(_NEXT, timezone.now())
+    job, cover = _known(asked.get("job", "")), Cover.now()
     others = iter(
         forecast.together(
             Job.objects.exclude(pk=_uuid(asked.get("job", ""))), [one.moment for one in coming if one.runs]
         )
     )
-    fires = [_fire(one, next(others) if one.runs else 0, schedule) for one in coming]
+    fires = [
+        _fire(
+            one, next(others) if one.runs else 0, schedule, windows.note(job, one.moment, cover.inside(job, one.moment))
+        )
+        for one in coming
+    ]
     return JsonResponse({"words": schedule.describe(), "fires": fires})
 
 
@@ -73,10 +81,16 @@ def _times(asked: QueryDict) -> dict[str, Any]:
     return found
 
 
-def _fire(one: Outlook, others: int, schedule: Schedule) -> dict[str, Any]:
+def _known(text: str) -> Job:
+    """The job that is edited, or an empty one: only windows over all jobs cover that."""
+    pk = _uuid(text)
+    return (Job.objects.filter(pk=pk).first() if pk else None) or Job()
+
+
+def _fire(one: Outlook, others: int, schedule: Schedule, kept_from: str) -> dict[str, Any]:
     """A line of the preview, with the number of other jobs that fire then."""
     with_it = ngettext("with %(count)d other job", "with %(count)d other jobs", others) % {"count": others}
-    return outlook.row(one, schedule, with_it if others else _("alone"))
+    return outlook.row(one, schedule, with_it if others else _("alone"), kept_from=kept_from)
 
 
 def _uuid(text: str) -> Any:

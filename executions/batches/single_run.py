@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from django.db import transaction
+from django.db.models import QuerySet
 from django.utils import timezone
 
 from accounts.models import User
@@ -55,9 +56,12 @@ def waiting(job: Job) -> Any:
     return BatchRun.objects.waiting().single().filter(job_id=job.pk).select_related("batch__by")
 
 
-def coming(job_ids: Any, first: dt.datetime, last: dt.datetime) -> list[BatchRun]:
-    """The single runs to come of some jobs (ids or a queryset of them) within [first, last), in order."""
-    return list(BatchRun.objects.waiting().single().filter(job_id__in=job_ids, due_at__gte=first, due_at__lt=last))
+def coming(jobs: QuerySet[Job], first: dt.datetime, last: dt.datetime) -> list[tuple[dt.datetime, Job]]:
+    """The single runs of some jobs to come within [first, last), in order. Two queries; one if there are none."""
+    runs = BatchRun.objects.waiting().single().filter(job_id__in=jobs.order_by().values("pk"))
+    due = list(runs.filter(due_at__gte=first, due_at__lt=last).values_list("due_at", "job_id"))
+    named = jobs.in_bulk({job_id for _at, job_id in due}) if due else {}
+    return [(at, named[job_id]) for at, job_id in due if job_id in named]
 
 
 def cancel(job: Job, run_id: Any, *, by: User) -> None:

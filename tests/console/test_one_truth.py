@@ -1,0 +1,174 @@
+"""Every page, feed, explanation and firing itself agree on when a job runs: for 400 days, on random jobs."""
+
+from __future__ import annotations
+
+import datetime as dt
+import random
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import pytest
+import time_machine
+
+from accounts.models import User
+from calendars.models import Calendar, CalendarDay
+from console import forecast
+from console.pages import agenda, feed
+from console.pages import job as job_page
+from console.pages.calendar import Filters
+from core.api.errors import Invalid
+from executions.models import Execution, Status
+from jobs.models import Job
+from scheduler.explain import explain
+from scheduler.firing import fire
+from scheduler.leadership import Leader
+from tests.support.firing import NOON
+from windows import services as windows
+from windows.cover import Cover
+
+pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("handed")]
+DAY = dt.timedelta(days=1)
+DAYS = 400
+_EXPRESSIONS = (
+    "0 9 * * *", "0 9 * * *", "5 0,12,23 * * *", "30 2 * * *", "0 0 * * 1-5", "45 23 * * 5", "0 18 L * *",
+    "15 6,18 1,15 * *", "0 12 15W * *",
+    "0 8 * * 1#2", "59 23 LB * *", "0 10 3B * *", "0 7 * * 0",
+)  # fmt: skip
+_ZONES = ("", "", "Europe/Berlin", "America/New_York", "Pacific/Auckland")
+_RULES = ("run", "skip", "next_open", "previous_open")
+
+
+@pytest.fixture(autouse=True)
+def _noon() -> Iterator[None]:
+    with time_machine.travel(NOON, tick=False):
+        yield
+
+
+@pytest.fixture
+def office() -> Calendar:
+    office = Calendar.objects.create(name="Office", slug="office", country="JP")
+    for day in ("2026-12-29", "2026-12-30", "2026-12-31", "2027-01-04"):
+        CalendarDay.objects.create(calendar=office, date=day, is_open=False, label="closed")
+    return office
+
+
+def settings_of(chance: random.Random) -> dict[str, Any]:
+    """The settings of a random job."""
+    expression = chance.choice(_EXPRESSIONS)
+    found: dict[str, Any] = {"cron_expression": expression, "time_zone": chance.choice(_ZONES)}
+    if "B" in expression or chance.random() < 0.5:
+        found |= {
+            "calendar": "office",
+            "on_closed_day": chance.choice(_RULES),
+            "shift_limit_days": chance.choice([2, 10]),
+            "keep_month": chance.random() < 0.5,
+            "shift_open_days": chance.choice([0, 0, 2, -1]),
+        }
+    if chance.random() < 0.3:
+        found |= {"every_nth": chance.choice([2, 3]), "counted_from": "2026-10-02"}
+    end = NOON.date() + chance.choice([30, 200, 1000]) * DAY
+    return {
+        **found,
+        "end_date": end.isoformat(),
+        "start_date": (NOON.date() + chance.choice([0, 20]) * DAY).isoformat(),
+    }
+
+
+def open_windows(jobs: list[Job], chance: random.Random) -> None:
+    """A freeze over all, a pause of some jobs, and a recurring window."""
+    freeze = {"name": "Freeze", "is_for_all": True, "starts_at": NOON + 30 * DAY, "ends_at": NOON + 41 * DAY}
+    windows.create(freeze, by=None)
+    some = [str(job.pk) for job in chance.sample(jobs, len(jobs) // 3)]
+    windows.create({"name": "Pause", "jobs": some, "starts_at": NOON + 3 * DAY, "ends_at": NOON + 20 * DAY}, by=None)
+    nights = {"name": "Nights", "cron_expression": "0 1 * * 6", "minutes": 180, "ends_at": NOON + 300 * DAY}
+    windows.create({**nights, "hosts": ["hooks.example.com"]}, by=None)
+
+
+def truth(job: Job, cover: Cover) -> list[dt.datetime]:
+    """The runs of 400 days, minute by minute of the days that have any: by asking the parts one by one."""
+    first, last = job.start_date or NOON.date(), job.end_date
+    found = []
+    for moment in job.schedule.between(NOON, NOON + DAYS * DAY):
+        day = moment.astimezone(job.zone).date()
+        if first <= day <= last and moment != job.skipped_run_at and cover.inside(job, moment) is None:
+            found.append(moment)
+    return found
+
+
+def forecast_runs(job: Job) -> list[dt.datetime]:
+    """What the calendar counts."""
+    forecast.kept.forget()
+    groups = forecast.groups(Job.objects.filter(pk=job.pk), "is_active")
+    found = []
+    for number in range(DAYS + 1):
+        day = NOON.date() + number * DAY
+        begin, _end = forecast.bounds(day)
+        for group in groups:
+            found += [begin + dt.timedelta(minutes=minute) for minute in group.minutes_of(day)]
+    return [one for one in found if NOON < one <= NOON + DAYS * DAY]
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_they_agree(seed: int, make_job: Callable[..., Job], office: Calendar, admin: User) -> None:
+    chance = random.Random(seed)
+    jobs = []
+    while len(jobs) < 12:
+        try:
+            jobs.append(
+                make_job(name=f"job {len(jobs)}", target_url="https://hooks.example.com/x", **settings_of(chance))
+            )
+        except Invalid:
+            continue
+    open_windows(jobs, chance)
+    skipping = jobs[0]
+    Job.objects.filter(pk=skipping.pk).update(skipped_run_at=skipping.next_run_at)
+    skipping.refresh_from_db()
+    cover = Cover.now()
+    expected = {job: truth(job, cover) for job in Job.objects.select_related("calendar")}
+    assert sum(map(len, expected.values())) > 100
+    for job, runs in expected.items():
+        assert forecast_runs(job) == runs, job
+        ahead = NOON + feed.AHEAD
+        assert [one for one, _ in feed._runs(feed.Fed("", Job.objects.filter(pk=job.pk), False))] == [
+            one for one in runs if one <= ahead
+        ], job
+        shown = [row["time"][:10] for row in job_page.context(job, admin)["upcoming"] if row["runs"]]
+        assert shown == [f"{one.astimezone(job.zone):%Y-%m-%d}" for one in runs[: len(shown)]]
+        for moment in chance.sample(runs, min(5, len(runs))):
+            assert explain(job, moment).answer == "will_run", (job, moment)
+    days = chance.sample(range(1, DAYS), 12)
+    for number in days:
+        day = NOON.date() + number * DAY
+        begin, end = forecast.bounds(day)
+        due = sorted((moment, job.name) for job, runs in expected.items() for moment in runs if begin <= moment < end)
+        listed = sorted((minute, job.name) for minute, job in agenda._due(day, Filters(), set()))
+        assert [name for _, name in sorted(due)] == [name for _, name in listed], day
+        moments = sorted({moment for moment, _ in due})
+        assert forecast.together(Job.objects.all(), moments) == [
+            sum(moment == one for one, _ in due) for moment in moments
+        ]
+
+
+def test_firing_runs_what_they_say(make_job: Callable[..., Job], office: Calendar) -> None:
+    chance = random.Random(7)
+    jobs = [
+        make_job(name=f"job {n}", target_url="https://hooks.example.com/x", **settings_of(chance)) for n in range(8)
+    ]
+    open_windows(jobs, chance)
+    cover = Cover.now()
+    until = NOON + 60 * DAY
+    expected = {
+        (job.pk, moment)
+        for job in Job.objects.select_related("calendar")
+        for moment in truth(job, cover)
+        if moment <= until
+    }
+    times = sorted({one for job in jobs for one in job.schedule.between(NOON, until)})
+    leader = Leader()
+    leader.take_over()
+    for moment in times:
+        with time_machine.travel(moment, tick=False):
+            fire(leader)
+            Execution.objects.filter(status=Status.RUNNING).update(status=Status.SUCCESS)
+    ran = Execution.objects.filter(status=Status.SUCCESS).values_list("job", "scheduled_for")
+    assert set(ran) == expected
