@@ -348,6 +348,7 @@ SENTENCES = (
     _("It has no fire times: write five fields, such as '0 9 * * 1-5'."),
     _("Say from which date the days are counted, such as 2026-12-04."),
     _("The job had no schedule of its own then: it ran by hand only."),
+    _("The time zone data has changed: the next runs of {count} jobs have moved."),
 )
 # Values that are words themselves.
 WORDS = (

@@ -7,6 +7,7 @@ Alerts about single jobs follow the job's alert rules (`notifications.alert_rule
 from __future__ import annotations
 
 import datetime as dt
+import logging
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
@@ -29,6 +30,7 @@ from executions.models import Status
 from executions.recording import Finished
 from jobs.calendars import follow_holidays
 from jobs.models import Job, today
+from jobs.next_runs import correct_next_runs
 from jobs.signals import JobChange
 from notifications import alert_rules, rendering
 from notifications.alert_rules import Alert
@@ -37,6 +39,7 @@ from notifications.models import Event, Message
 from notifications.routing_table import Kind, in_app
 from settings_app.models import GitHubCredential
 
+log = logging.getLogger("cronsched.notifications")
 _BATCH = 500
 _CREDENTIAL_ENDS = dt.timedelta(days=7)
 _HOLIDAYS_END = dt.timedelta(days=60)
@@ -146,6 +149,16 @@ def notify_holidays() -> int:
         events.append(_event(Kind.HOLIDAYS_END, message))
     _store(events, [])
     return len(events)
+
+
+def notify_zones() -> int:
+    """Correct the next runs that follow time zone data of before, and notify the admins; returns how many."""
+    corrected = correct_next_runs()
+    if corrected:
+        log.warning("the time zone data has changed: corrected the next runs of %d jobs", corrected)
+        message = f"The time zone data has changed: the next runs of {corrected} jobs have moved."
+        _store([_event(Kind.ZONES_CHANGED, message)], [])
+    return corrected
 
 
 def _days(days: Sequence[str]) -> str:

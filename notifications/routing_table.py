@@ -58,6 +58,7 @@ class Kind(Enum):
     CREDENTIAL_ENDS = "credential_ends"
     HOLIDAYS_MOVED = "holidays_moved"
     HOLIDAYS_END = "holidays_end"
+    ZONES_CHANGED = "zones_changed"
     SCHEDULER_INCIDENT = "scheduler_incident"
     SCHEDULER_WELL = "scheduler_well"
     REPORTS = "reports"
@@ -153,6 +154,10 @@ ROUTES: dict[Kind, Route] = {
     Kind.HOLIDAYS_END: Route(
         "the certain national holidays of business calendars end within 60 days",
         _restricted("National holidays end soon", EventType.WARNING, _ADMINS),
+    ),
+    Kind.ZONES_CHANGED: Route(
+        "an update of the time zone data moved the next runs of jobs",
+        _restricted("Next runs have moved", EventType.WARNING, _ADMINS),
     ),
     Kind.SCHEDULER_INCIDENT: Route(
         "no scheduler leads for a minute, a fire time is a minute late, or 50,000 jobs are due",

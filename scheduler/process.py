@@ -26,6 +26,7 @@ from notifications import digests
 from notifications.channels import SENDERS
 from notifications.outbox import send_due
 from notifications.outcomes import notify_pending
+from notifications.routing import notify_zones
 from scheduler import chores
 from scheduler.clock import Clock
 from scheduler.closed_days import ClosedDays
@@ -155,6 +156,7 @@ class Term:
             ("batches", partial(self._repeat, start_due, seconds_to_next, "batches could not be started")),
             ("closed days", partial(self._repeat, self._closed_days.record, _CLOSED_SECONDS, "closed days failed")),
             ("windows", partial(self._repeat, self._follow_windows, _HELD_SECONDS, "windows could not be followed")),
+            ("time zones", self._follow_time_zones),
             ("follow runs", self._follow_runs),
             ("chores", self._keep_chores),
         ]
@@ -278,6 +280,18 @@ class Term:
         digests.review()
         if holds.review(timezone.now()):
             self._due.set()
+
+    def _follow_time_zones(self) -> None:
+        """Once in a term: a process reads the time zone data when it starts."""
+        while not self._over.is_set():
+            try:
+                notify_zones()
+                break
+            except Exception as exc:
+                log.warning("next runs could not be looked at, trying again: %s", exc, exc_info=not _is_database(exc))
+                connection.close()
+                self._over.wait(_LONGEST_BACKOFF_SECONDS)
+        connection.close()
 
     def _follow_runs(self) -> None:
         follower = RunFollower()
