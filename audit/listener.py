@@ -7,11 +7,12 @@ batches. Secrets are recorded as changed, never with their values.
 from __future__ import annotations
 
 from collections.abc import Iterable
+from functools import partial
 from typing import Any, NamedTuple
 from uuid import UUID
 
 from django.db import models
-from django.db.models.signals import post_delete, post_save, pre_save
+from django.db.models.signals import m2m_changed, post_delete, post_save, pre_save
 
 from audit.models import ChangeRecord
 from core.api.errors import DomainError
@@ -19,6 +20,7 @@ from core.runtime import request_context
 
 _NEVER_RECORDED = {"id", "created_at", "updated_at"}
 _HIDDEN = "(hidden)"
+_MOST_NAMES = 100
 
 
 class _Audited(NamedTuple):
@@ -48,6 +50,11 @@ def register(
     _models[model] = _Audited(subject, frozenset(secrets), frozenset(ignored) | _NEVER_RECORDED)
     pre_save.connect(_before_save, sender=model, dispatch_uid=f"audit before {model.__name__}")
     post_save.connect(_after_save, sender=model, dispatch_uid=f"audit {model.__name__}")
+    for field in model._meta.many_to_many:
+        m2m_changed.connect(
+            partial(_relation_changed, field.name), sender=getattr(model, field.name).through, weak=False,
+            dispatch_uid=f"audit {model.__name__}.{field.name}",
+        )  # fmt: skip
     if deletions:
         post_delete.connect(_after_delete, sender=model, dispatch_uid=f"audit end {model.__name__}")
 
@@ -71,6 +78,19 @@ def _after_save(sender: type[models.Model], instance: Any, created: bool, **kwar
     }
     if difference:
         _record(instance, "created" if created else "updated", difference)
+
+
+def _relation_changed(field: str, instance: Any, action: str, reverse: bool, **kwargs: Any) -> None:
+    """Record a change of a relation to several rows by the names of the rows before and after."""
+    if reverse:
+        return
+    names = sorted(str(one) for one in getattr(instance, field).all())[:_MOST_NAMES]
+    if action.startswith("pre_"):
+        instance.__dict__.setdefault("_audit_relations", {})[field] = names
+        return
+    before = instance.__dict__.get("_audit_relations", {}).pop(field, [])
+    if before != names:
+        _record(instance, "updated", {field: [before, names]})
 
 
 def _after_delete(sender: type[models.Model], instance: Any, **kwargs: Any) -> None:

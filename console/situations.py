@@ -68,14 +68,16 @@ def _flaps(ended: Sequence[Run]) -> bool:
     return latest.count(Status.FAILED) >= _FAILURES and changes >= _CHANGES
 
 
-def state_of(job: Job, found: Situation, *, is_running: bool) -> tuple[str, str]:
-    """The state of a job: the class of its colour, and a word."""
+def state_of(job: Job, found: Situation, *, is_running: bool, is_inside: bool = False) -> tuple[str, str]:
+    """The state of a job: the class of its colour, and a word. `is_inside`: a window keeps it from firing now."""
     if job.problem:
         return "failed", _("Cannot run")
     if is_running:
         return "running", _("Running")
     if not job.is_active:
         return "disabled", _("Disabled")
+    if is_inside:
+        return "skipped", _("Paused")
     if found.is_failing:
         return "failed", _("Failing")
     if found.is_flapping:

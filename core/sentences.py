@@ -349,6 +349,8 @@ SENTENCES = (
     _("Say from which date the days are counted, such as 2026-12-04."),
     _("The job had no schedule of its own then: it ran by hand only."),
     _("The time zone data has changed: the next runs of {count} jobs have moved."),
+    _("It was a single run: its history has been deleted."),
+    _("A single run is planned for this time."),
 )
 # Values that are words themselves.
 WORDS = (

@@ -11,12 +11,12 @@ from django.utils import timezone
 
 from core.api.errors import invalid_field
 from core.api.timestamps import local_iso, utc_ms
-from executions.models import Execution, Status
+from executions.models import BatchRun, Execution, Status
 from jobs.models import Job
 from jobs.schedule_history import InForce, in_force
 from jobs.schedules.schedule import CronError, Schedule
 from scheduler.models import Leadership, LeaderTerm
-from windows.cover import Cover
+from windows.cover import Cover, Inside
 from windows.models import Effect
 
 _MINUTE = dt.timedelta(minutes=1)
@@ -51,6 +51,10 @@ def explain(job: Job, at: dt.datetime) -> Explanation:
     execution = Execution.objects.filter(job=job, scheduled_for=at).first()
     if execution:
         return _of_execution(execution, at)
+    single = BatchRun.objects.single().filter(job_id=job.pk, due_at__gte=at, due_at__lt=at + _MINUTE, problem="")
+    run = single.filter(batch__cancelled_at=None).select_related("batch__by").first()
+    if run:
+        return _of_single_run(job, run, at)
     if at + _MINUTE <= job.created_at:
         return Explanation(at, "did_not_exist", "The job did not exist yet.", {"created_at": utc_ms(job.created_at)})
     facts: dict[str, Any] = {}
@@ -95,6 +99,26 @@ def _of_execution(execution: Execution, at: dt.datetime) -> Explanation:
     if status in {Status.SKIPPED, Status.MISSED}:
         words = f"It was {execution.error_message}"
     return Explanation(at, status.value, words, facts)
+
+
+def _of_single_run(job: Job, run: BatchRun, at: dt.datetime) -> Explanation:
+    execution = Execution.objects.filter(pk=run.execution_id).first() if run.execution_id else None
+    if execution:
+        return _of_execution(execution, at)
+    by = run.batch.by.email if run.batch.by else None
+    facts: dict[str, Any] = {"single_run": run.pk, "planned_by": by}
+    if run.execution_id:
+        return Explanation(at, "not_recorded", "It was a single run: its history has been deleted.", facts)
+    inside = Cover.now().inside(job, at)
+    if inside:
+        return _inside(at, inside, facts)
+    return Explanation(at, "will_run", "A single run is planned for this time.", facts)
+
+
+def _inside(at: dt.datetime, inside: Inside, facts: dict[str, Any]) -> Explanation:
+    facts["window"] = {"id": str(inside.window.pk), "name": inside.window.name, "effect": inside.window.effect}
+    verb = "held" if inside.window.effect == Effect.HOLD else "skipped"
+    return Explanation(at, "window", f"It will be {verb}: window {inside.window.name}.", facts)
 
 
 def _unrecorded(job: Job, at: dt.datetime, force: InForce, facts: dict[str, Any]) -> Explanation:
@@ -156,9 +180,7 @@ def _future(job: Job, at: dt.datetime, now: dt.datetime, facts: dict[str, Any]) 
         return Explanation(at, "window", "It will be skipped, as somebody asked.", facts)
     inside = Cover.now().inside(job, at)
     if inside:
-        facts["window"] = {"id": str(inside.window.pk), "name": inside.window.name, "effect": inside.window.effect}
-        verb = "held" if inside.window.effect == Effect.HOLD else "skipped"
-        return Explanation(at, "window", f"It will be {verb}: window {inside.window.name}.", facts)
+        return _inside(at, inside, facts)
     return Explanation(at, "will_run", "It will run, if nothing is changed and a scheduler leads.", facts)
 
 

@@ -20,7 +20,7 @@ from accounts.permissions import require_login
 from audit import events
 from audit.events import Event
 from console.admin import undo
-from console.admin.forms import ExtendForm, MoveForm, PauseForm
+from console.admin.forms import ExtendForm, MoveForm, PauseForm, RunNowForm
 from console.pages import windows
 from core.admin import act_button
 from core.api.errors import DomainError
@@ -28,6 +28,7 @@ from executions.services import trigger_now
 from jobs import services
 from jobs.models import Job
 from jobs.transfer.exporting import RELATED, write_csv, write_json
+from windows.cover import OF_SCOPE, Cover
 from windows.services import pause as pause_jobs
 
 _TOLD = 10
@@ -65,15 +66,26 @@ def _each(
 @admin.action(description=gettext_lazy("Run now …"), permissions=["change"])
 def run_now(model_admin: Any, request: HttpRequest, queryset: QuerySet[Job]) -> HttpResponse | None:
     """Run the selected jobs once, including disabled ones."""
+    inside = _some_are_inside(queryset)
     if "apply" not in request.POST:
-        return _ask(model_admin, request, queryset, forms.Form(), "run_now", _("Run now"))
+        form = RunNowForm() if inside else forms.Form()
+        return _ask(model_admin, request, queryset, form, "run_now", _("Run now"))
+    force = {"force": True} if inside and request.POST.get("force") else {}
 
     def done(count: int) -> str:
         return ngettext("%(count)d run started.", "%(count)d runs started.", count) % {"count": count}
 
-    _each(model_admin, request, queryset, lambda job, user: trigger_now(job.pk, {}, by=user), done)
+    _each(model_admin, request, queryset, lambda job, user: trigger_now(job.pk, force, by=user), done)
     return HttpResponseRedirect(
         f"{reverse('admin:executions_execution_changelist')}?when=hour&trigger_type__exact=manual"
+    )
+
+
+def _some_are_inside(jobs: QuerySet[Job]) -> bool:
+    """Whether a window keeps one of these jobs from firing now."""
+    cover, now = Cover.now(), timezone.now()
+    return bool(cover) and any(
+        cover.inside(job, now) for job in jobs.select_related(None).only(*OF_SCOPE).iterator(500)
     )
 
 

@@ -35,7 +35,9 @@ def name(self: Any, job: Job) -> str:
 @admin.display(description=gettext_lazy("State"), ordering="is_active")
 def state(self: Any, job: Any) -> str:
     """The state of the job, from its latest runs."""
-    kind, word = state_of(job, situation(getattr(job, "runs", []), job), is_running=job.last_status in OPEN)
+    found = situation(getattr(job, "runs", []), job)
+    is_inside = bool(getattr(job, "is_inside", False))
+    kind, word = state_of(job, found, is_running=job.last_status in OPEN, is_inside=is_inside)
     return format_html('<span class="cs-pill s-{}">{}</span>', kind, word)
 
 

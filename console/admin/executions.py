@@ -187,7 +187,7 @@ class ExecutionAdmin(ReadOnlyAdmin):
             execution = services.get_execution(execution_id)
             if not may_touch(execution.job, user):
                 raise PermissionDenied
-            new = services.run_again(execution, by=user)
+            new = services.run_again(execution, by=user, force=bool(request.POST.get("force")))
         except DomainError as exc:
             self.message_user(request, exc.spoken, messages.ERROR)
             return HttpResponseRedirect(reverse("admin:executions_execution_changelist"))

@@ -143,6 +143,12 @@ class ExtendForm(forms.Form):
     end_date = forms.DateField(label=_("New end date"), widget=DayInput)
 
 
+class RunNowForm(forms.Form):
+    """Running selected jobs of which a window keeps some from firing."""
+
+    force = forms.BooleanField(label=_("Run although a window is open"), required=False)
+
+
 class PauseForm(forms.Form):
     """The form that pauses many jobs."""
 

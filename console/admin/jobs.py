@@ -15,6 +15,7 @@ from django.http import Http404, HttpRequest, HttpResponse, HttpResponseBase, Ht
 from django.shortcuts import render
 from django.template.response import TemplateResponse
 from django.urls import path, reverse
+from django.utils import timezone
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 from django.views.decorators.http import conditional_page
@@ -52,9 +53,10 @@ class JobChangeList(ConsoleChangeList):
         super().get_results(request)
         user = require_login(request)
         runs = queries.latest_runs([job.pk for job in self.result_list], _RUNS)
-        cover = Cover.now()
+        cover, now = Cover.now(), timezone.now()
         for job in self.result_list:
             job.runs = runs[job.pk]
+            job.is_inside = job.is_active and cover.inside(job, now) is not None
             job.kept_from = job.next_run_at and windows.note(job, job.next_run_at, cover.inside(job, job.next_run_at))
             job.may_touch = services.may_touch(job, user)
         self.tabs = self._tabs(request, user)

@@ -18,13 +18,14 @@ from executions.delivery.carry_out import target_of
 from executions.models import OPEN, BatchRun, Execution, Status
 from executions.targets import DeliverableTarget
 from jobs.services import may_touch
+from windows.services import inside_now
 
 _CHANGES = 10
 _WIDTH, _ROW = 600, 26
 
 
 def context(execution: Execution, user: User) -> dict[str, Any]:
-    """The values of the page. Up to ten queries."""
+    """The values of the page. Up to twelve queries."""
     job = execution.job
     overrides = _overrides(execution)
     target = _target(execution)
@@ -36,6 +37,7 @@ def context(execution: Execution, user: User) -> dict[str, Any]:
         "heading": title.removeprefix(f"{job.name}: "),
         "is_open": execution.status in OPEN,
         "may_run": may_touch(job, user),
+        "inside": inside_now(job),
         "older": older,
         "newer": newer,
         "batch": run.batch if run else None,

@@ -46,7 +46,7 @@ def context(job: Job, user: User) -> dict[str, Any]:
         "job": job,
         "may_touch": may_touch(job, user),
         "situation": state,
-        "state": state_of(job, state, is_running=bool(runs) and runs[-1].status in OPEN),
+        "state": state_of(job, state, is_running=bool(runs) and runs[-1].status in OPEN, is_inside=inside is not None),
         "strip": charts.strip(runs),
         "durations": charts.durations(runs),
         "success": [(days, _rate(job, now, days)) for days in (7, 30)],

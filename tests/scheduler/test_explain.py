@@ -12,12 +12,14 @@ from django.test import Client
 from django.urls import reverse
 
 from audit.models import ChangeRecord
+from executions.batches import single_run, start
 from executions.models import Execution, Status
 from jobs.models import Job
 from jobs.services import delete_job, pause_expired, set_active, update_job
 from scheduler.explain import explain
 from scheduler.leadership import Leader
 from scheduler.models import Leadership
+from windows import services as windows
 
 pytestmark = pytest.mark.django_db
 NOON = dt.datetime(2026, 11, 24, 3, 0, tzinfo=dt.UTC)  # 12:00 JST
@@ -170,3 +172,22 @@ def test_the_admin_page(job: Job, admin: Any) -> None:
     assert "No scheduler led" in browser.get(page, {"at": "2026-11-24T12:00"}).content.decode()
     assert "Write a datetime" in browser.get(page, {"at": "x"}).content.decode()
     assert "no job" in browser.get(reverse("admin:jobs_job_explain", args=["x"])).content.decode()
+
+
+def test_a_single_run(job: Job, admin: Any) -> None:
+    moment = NOON + 7 * MINUTE
+    with at(NOON):
+        run = single_run.plan(job.pk, {"at": moment.isoformat()}, by=admin)
+        assert answer(job, moment, NOON) == ("will_run", "A single run is planned for this time.")
+        windows.create({"name": "Freeze", "is_for_all": True, "ends_at": NOON + HOUR}, by=None)
+        assert answer(job, moment, NOON) == ("window", "It will be skipped: window Freeze.")
+    with at(moment):
+        start.start_due()
+        assert answer(job, moment, NOON) == ("skipped", "It was skipped: window Freeze")
+    Execution.objects.all().delete()
+    assert answer(job, moment, NOON)[0] == "not_recorded"
+    with at(NOON):
+        later = single_run.plan(job.pk, {"at": (moment + MINUTE).isoformat()}, by=admin)
+        single_run.cancel(job, later.pk, by=admin)
+        assert answer(job, moment + MINUTE, NOON)[0] == "not_scheduled"
+    assert run.pk != later.pk

@@ -41,7 +41,7 @@ def test_a_window_is_opened_renewed_and_ended(api: APIClient, team: PicTeam, adm
         assert api.get(URL).json()["windows"] == []
         assert len(api.get(f"{URL}?include_past=1").json()["windows"]) == 1
         assert api.delete(one).json()["error"] == "Window is over"
-    assert ChangeRecord.objects.filter(subject="window").count() == 3
+    assert ChangeRecord.objects.filter(subject="window").count() == 4
 
 
 def test_everybody_reads_and_admins_open(client_of: Any, user: User) -> None:
@@ -117,3 +117,15 @@ def test_what_no_window_can_be(api: APIClient, team: PicTeam, body: dict[str, An
     assert answer.status_code == 400
     assert field in answer.json()["fields"]
     assert not Window.objects.exists()
+
+
+def test_the_audit_trail_names_the_scope(api: APIClient, team: PicTeam, make_job: Any) -> None:
+    job = make_job(name="Nightly")
+    body = {"name": "Release", "teams": [team.slug], "ends_at": "2099-01-01T00:00:00Z"}
+    window = api.post("/api/v2/windows", body, format="json").json()["window"]
+    api.put(f"/api/v2/windows/{window['id']}", {"teams": [], "jobs": [str(job.pk)]}, format="json")
+    records = ChangeRecord.objects.filter(subject_id=window["id"]).order_by("at", "id")
+    told = [one.difference for one in records]
+    assert {"teams": [[], ["QA Team"]]} in told
+    assert {"teams": [["QA Team"], []]} in told
+    assert {"jobs": [[], ["Nightly"]]} in told

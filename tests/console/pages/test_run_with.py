@@ -94,3 +94,27 @@ def test_a_time_that_has_passed_is_refused_at_its_field(admin_client: Client, ma
     answer = admin_client.post(url(make_job()), {"metadata": "{}", "at": "2020-01-01T09:00"})
     assert list(answer.context["form"].errors) == ["at"]
     assert not BatchRun.objects.exists()
+
+
+def test_inside_a_window_running_again_and_selected_jobs_ask_first(
+    admin_client: Client, admin: User, make_job: Callable[..., Job]
+) -> None:
+    job = make_job()
+    admin_client.post(url(job), {"metadata": "{}"})
+    execution = Execution.objects.get()
+    services.pause([job], timezone.now() + dt.timedelta(hours=1), "", by=admin)
+    page = reverse("admin:executions_execution_change", args=[execution.pk])
+    assert "Run again all the same" in admin_client.get(page).content.decode()
+    again = reverse("admin:executions_execution_again", args=[execution.pk])
+    assert "is inside the window" in admin_client.post(again, follow=True).content.decode()
+    admin_client.post(again, {"force": "1"})
+    assert Execution.objects.count() == 2
+    listed = reverse("admin:jobs_job_changelist")
+    Job.objects.update(last_status="success")
+    assert "Paused" in admin_client.get(listed).content.decode()
+    selected = {"action": "run_now", "_selected_action": [str(job.pk)]}
+    assert "Run although a window is open" in admin_client.post(listed, selected).content.decode()
+    admin_client.post(listed, {**selected, "apply": "1"})
+    assert Execution.objects.count() == 2
+    admin_client.post(listed, {**selected, "apply": "1", "force": "on"})
+    assert Execution.objects.count() == 3
