@@ -35,6 +35,13 @@ def schedule_columns() -> tuple[str, ...]:
     return tuple(found)
 
 
+@cache
+def _attributes() -> tuple[str, ...]:
+    """The attributes of a job for the values of `schedule_columns`."""
+    names = {"calendar": "calendar_id", "calendar__version": "calendar_version"}
+    return tuple(names.get(name, name) for name in schedule_columns())
+
+
 def today(zone: ZoneInfo | None = None) -> dt.date:
     """The current day in a zone, by default in the scheduler's."""
     return timezone.now().astimezone(zone or settings.SCHEDULER_ZONE).date()
@@ -207,8 +214,12 @@ class Job(JobSettings):
     @property
     def schedule_values(self) -> tuple[Any, ...]:
         """The values of `schedule_columns`."""
-        calendar = {"calendar": self.calendar_id, "calendar__version": self.calendar.version if self.calendar else None}
-        return tuple(calendar[name] if name in calendar else getattr(self, name) for name in schedule_columns())
+        values = [getattr(self, name, None) for name in _attributes()]
+        if self.calendar_id is not None:
+            # A query may have annotated it, which costs less than the whole calendar.
+            version = self.__dict__.get("calendar_version")
+            values[_attributes().index("calendar_version")] = version or (self.calendar and self.calendar.version)
+        return tuple(values)
 
     @property
     def zone(self) -> ZoneInfo:

@@ -65,9 +65,9 @@ def _with_closed_days() -> QuerySet[Job]:
 def _rows(job: Job, skipped: Any) -> list[Row]:
     """The records of a job. Before its last edit, or its calendar's, other days were closed."""
     assert job.calendar is not None
-    since = max(job.updated_at, job.calendar.updated_at)
+    since, schedule = max(job.updated_at, job.calendar.updated_at), job.schedule
     return [
-        Row.of(job, Planned(moment, Status.SKIPPED, f"skipped: {why}"), moment, None)
+        Row.of(job, Planned(moment, Status.SKIPPED, f"skipped: {why}"), moment, None, schedule)
         for moment, why in skipped
         if moment > since and _in_period(job, moment)
     ]

@@ -11,7 +11,7 @@ from typing import NamedTuple
 from uuid import UUID
 
 from django.db import DatabaseError, InterfaceError, transaction
-from django.db.models import Exists, OuterRef, Q
+from django.db.models import Exists, F, OuterRef, Q
 from django.utils import timezone
 from uuid_utils.compat import uuid7
 
@@ -28,6 +28,7 @@ from executions.targets import deliverable
 from jobs.field_traits import names
 from jobs.fields import OverlapPolicy
 from jobs.models import Job, Revision
+from jobs.schedules.schedule import Schedule
 from notifications.routing import notify_unschedulable
 from scheduler.leadership import Leader
 from scheduler.policies import Planned, plan
@@ -40,7 +41,7 @@ CHUNK = 500
 @cache
 def _read() -> tuple[str, ...]:
     """The columns of a job that firing reads."""
-    return (*names(having="fired"), "category", "calendar__version", "next_run_at", "skipped_run_at")
+    return (*names(having="fired"), "category", "next_run_at", "skipped_run_at")
 
 
 def fire(leader: Leader, over: threading.Event | None = None) -> None:
@@ -102,7 +103,7 @@ def _due_jobs(now: dt.datetime) -> list[Job]:
     changes the revision, which wakes the leader. A row that cannot be read (edited by hand) is suspended and does not
     stop the others.
     """
-    due = Job.objects.due(now).select_related("calendar")
+    due = Job.objects.due(now).annotate(calendar_version=F("calendar__version"))
     due = due.select_for_update(of=("self",), skip_locked=True).only(*_read())[:CHUNK]
     try:
         return list(due)
@@ -113,7 +114,7 @@ def _due_jobs(now: dt.datetime) -> list[Job]:
     jobs = []
     for pk, name in list(Job.objects.due(now).values_list("pk", "name")[:CHUNK]):
         try:
-            jobs.append(Job.objects.select_related("calendar").only(*_read()).get(pk=pk))
+            jobs.append(Job.objects.annotate(calendar_version=F("calendar__version")).only(*_read()).get(pk=pk))
         except (ValueError, TypeError) as exc:
             _put_aside(pk, name, f"what is stored cannot be read: {exc}")
     return jobs
@@ -137,8 +138,9 @@ def _fire_chunk(jobs: list[Job], now: dt.datetime, teams: Teams) -> list[Deliver
     held: dict[UUID, Inside] = {}
     for job in jobs:
         try:
-            planned = plan(job, now, under_way.get(job.pk, frozenset()), cover)
-            new = [Row.of(job, one, now, worker_id) for one in planned.executions]
+            schedule = job.schedule
+            planned = plan(job, now, under_way.get(job.pk, frozenset()), cover, schedule)
+            new = [Row.of(job, one, now, worker_id, schedule) for one in planned.executions]
             kept = {row.id: one.inside for row, one in zip(new, planned.executions, strict=True) if one.inside}
             starting = {
                 row.id: delivery_of(
@@ -205,7 +207,7 @@ class Row(NamedTuple):
     attempts: list[object]
 
     @classmethod
-    def of(cls, job: Job, planned: Planned, now: dt.datetime, worker_id: UUID | None) -> Row:
+    def of(cls, job: Job, planned: Planned, now: dt.datetime, worker_id: UUID | None, schedule: Schedule) -> Row:
         target = job.target
         is_open = planned.status in OPEN
         at = planned.moment if planned.status == Status.MISSED else now
@@ -215,7 +217,7 @@ class Row(NamedTuple):
             planned.status.value,
             TriggerType.SCHEDULED.value,
             planned.moment,
-            job.schedule.nominal_for(planned.moment),
+            schedule.nominal_for(planned.moment),
             at,
             None if is_open else at,
             target.kind,

@@ -11,6 +11,7 @@ from typing import NamedTuple
 from executions.models import Status
 from jobs.fields import MisfirePolicy, OverlapPolicy
 from jobs.models import Job
+from jobs.schedules.schedule import Schedule
 from windows.cover import Cover, Inside
 from windows.models import Effect
 
@@ -35,13 +36,13 @@ class Plan:
     following: dt.datetime | None = None
 
 
-def plan(job: Job, now: dt.datetime, open_statuses: frozenset[str], cover: Cover) -> Plan:
+def plan(job: Job, now: dt.datetime, open_statuses: frozenset[str], cover: Cover, schedule: Schedule) -> Plan:
     """Decide about the fire times from `job.next_run_at` to `now`: by the misfire policy, then by the windows, then by
     the overlap policy.
 
     `open_statuses` are the statuses of the job's open executions. Raises `CronError` for an invalid schedule.
     """
-    moments, more = _moments(job, now)
+    moments, more = _moments(job, now, schedule)
     run, missed = _by_misfire_policy(job, moments, now)
     count = f"more than {len(missed)}" if more else str(len(missed))
     why = (
@@ -52,21 +53,21 @@ def plan(job: Job, now: dt.datetime, open_statuses: frozenset[str], cover: Cover
     run, kept = _by_windows(job, run, cover)
     executions += kept
     executions += _by_overlap_policy(job, run, open_statuses)
-    return Plan(executions, job.fire_after(max(now, moments[-1])))
+    return Plan(executions, job.fire_after(max(now, moments[-1]), schedule))
 
 
-def _moments(job: Job, now: dt.datetime) -> tuple[list[dt.datetime], bool]:
+def _moments(job: Job, now: dt.datetime, schedule: Schedule) -> tuple[list[dt.datetime], bool]:
     """The due fire times in order, at most the latest `MOST_MOMENTS`, and whether there were more."""
     first = job.next_run_at
     assert first is not None
     last = min(now, dt.datetime.combine(job.end_date, dt.time.max, job.zone))
-    if job.schedule.next(first) > last:
+    if schedule.next(first) > last:
         return [first], False
     found: list[dt.datetime] = []
-    moment = job.schedule.previous(last + dt.timedelta(microseconds=1))
+    moment = schedule.previous(last + dt.timedelta(microseconds=1))
     while moment > first and len(found) <= MOST_MOMENTS:
         found.append(moment)
-        moment = job.schedule.previous(moment)
+        moment = schedule.previous(moment)
     moments = [first, *reversed(found)] if len(found) <= MOST_MOMENTS else found[::-1]
     return moments[-MOST_MOMENTS:], len(moments) > MOST_MOMENTS
 

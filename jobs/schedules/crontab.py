@@ -64,6 +64,13 @@ class Crontab:
     month: Field
     weekday: Field
 
+    def __hash__(self) -> int:
+        return self._hash
+
+    @cached_property
+    def _hash(self) -> int:
+        return hash((self.text, self.minute, self.hour, self.day, self.month, self.weekday))
+
     @property
     def is_manual(self) -> bool:
         """Whether it names no times."""

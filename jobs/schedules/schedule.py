@@ -8,7 +8,7 @@ from bisect import bisect_right
 from collections import defaultdict
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from functools import lru_cache
+from functools import cached_property, lru_cache
 from itertools import islice
 from typing import TYPE_CHECKING, NamedTuple
 from zoneinfo import ZoneInfo
@@ -55,6 +55,14 @@ class Schedule:
     rule: ClosedDayRule = _PLAIN
     nth: EveryNth = _EACH
     tab: Crontab = field(compare=False, kw_only=True)
+
+    def __hash__(self) -> int:
+        return self._hash
+
+    @cached_property
+    def _hash(self) -> int:
+        # Kept, because every look-up of a fire time needs it.
+        return hash((self.expression, self.zone, self.calendar, self.rule, self.nth))
 
     @property
     def key(self) -> str:
