@@ -19,6 +19,7 @@ from windows.models import Window
 
 # Jobs with at least this many fire times a day are shown as one band.
 FREQUENT = 96
+_DAY = dt.timedelta(days=1)
 
 
 class Group(NamedTuple):
@@ -40,13 +41,16 @@ class Group(NamedTuple):
 
     def minutes_of(self, day: dt.date) -> list[int]:
         """The minutes of a day on the scheduler's clock at which they run."""
-        if self.schedule.zone == settings.SCHEDULER_ZONE and not self.windows and self.skipped is None:
-            return self.schedule.minutes_of(day) if self.covers(day) else []
-        closed = [period for window in self.windows for period in window.periods(*bounds(day))]
+        begin, end = bounds(day)
+        closed = [period for window in self.windows for period in window.periods(begin, end)]
+        is_plain = self.schedule.zone == settings.SCHEDULER_ZONE and not (self.skipped and begin <= self.skipped < end)
+        if is_plain and (not closed or end - begin == _DAY):
+            found = self.schedule.minutes_of(day) if self.covers(day) else []
+            return _without(found, [(first - begin, last - begin) for first, last in closed]) if closed else found
         return [
             minute
             for minute, moment in moments_of(self.schedule, day)
-            if self._is_in_period(moment) and not any(begin <= moment < end for begin, end in closed)
+            if self._is_in_period(moment) and not any(first <= moment < last for first, last in closed)
         ]
 
     def covers(self, day: dt.date) -> bool:
@@ -55,16 +59,21 @@ class Group(NamedTuple):
 
     def runs_at(self, moment: dt.datetime) -> bool:
         """Whether they run at an instant."""
-        local = moment.astimezone(self.schedule.zone)
         return (
-            60 * local.hour + local.minute in self.schedule.tab.minutes
-            and self.schedule.fires_on(local.date())
+            self.schedule.is_at(moment)
             and self._is_in_period(moment)
             and not any(window.period_at(moment) for window in self.windows)
         )
 
     def _is_in_period(self, moment: dt.datetime) -> bool:
         return self.covers(moment.astimezone(self.schedule.zone).date()) and moment != self.skipped
+
+
+def _without(minutes: list[int], closed: list[tuple[dt.timedelta, dt.timedelta]]) -> list[int]:
+    """The minutes of a day of 24 hours that are not inside periods, which are told from midnight."""
+    minute = dt.timedelta(minutes=1)
+    bounds_of = [(-(-first // minute), -(-last // minute)) for first, last in closed]
+    return [one for one in minutes if not any(first <= one < last for first, last in bounds_of)]
 
 
 def groups(jobs: QuerySet[Job], lane: str) -> list[Group]:

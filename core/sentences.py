@@ -336,7 +336,6 @@ SENTENCES = (
     _("There is no single run '{id}' of this job."),
     _("It has started: cancel its execution."),
     _("'{field}' is required, such as 2026-12-31T18:00:00+09:00."),
-    _("'to' is before 'from'."),
     _("'which' must be one of {choices}."),
     _("These are more than {count} fire times: choose a shorter period."),
     _("The period has too many fire times: choose a shorter one."),
@@ -351,6 +350,11 @@ SENTENCES = (
     _("The time zone data has changed: the next runs of {count} jobs have moved."),
     _("It was a single run: its history has been deleted."),
     _("A single run is planned for this time."),
+    _("The period ends before it begins."),
+    _("Cancel the single run, and plan another one."),
+    _("It could not be started: {why}"),
+    _("what is stored cannot be read: {why}"),
+    _("It has no fire time before: its days are counted from {date}."),
 )
 # Values that are words themselves.
 WORDS = (

@@ -16,8 +16,9 @@ from core.api.json import body_of
 from core.api.openapi import endpoint, param, shape
 from core.api.pagination import Page
 from core.api.timestamps import utc_ms
-from core.masking import masked
-from executions.batches import fill, progress, single_run
+from core.masking import masked, masked_url
+from executions.batches import fill, single_run
+from executions.batches.progress import Progress, cancel, get_batch, pause, progress_of, resume
 from executions.models import MOST_AT_ONCE, Batch, BatchRun
 from executions.serializers import ExecuteBody
 from jobs.services import get_job, may_read_secrets, require_owner
@@ -33,12 +34,16 @@ class SingleRunSerializer(openapi.Representation[BatchRun]):
     made_by = serializers.CharField(allow_null=True)
 
     def to_representation(self, run: BatchRun) -> dict[str, Any]:
-        by, hidden = run.batch.by, self.context.get("masked", True)
+        by, shown = run.batch.by, run.overrides
+        if shown and self.context.get("masked", True):
+            shown = masked(shown)
+            if isinstance(shown.get("target_url"), str):
+                shown["target_url"] = masked_url(shown["target_url"])
         return {
             "id": run.pk,
             "job_id": str(run.job_id),
             "at": utc_ms(run.due_at),
-            "overrides": masked(run.overrides) if hidden and run.overrides else run.overrides,
+            "overrides": shown,
             "made_by": by.email if by else None,
         }
 
@@ -61,6 +66,10 @@ class BatchSerializer(openapi.Representation[Batch]):
         left=openapi.whole(),
     )
 
+    def _progress(self, batch: Batch) -> Progress:
+        known: dict[Any, Progress] = self.context.get("progress") or progress_of([batch])
+        return known[batch.pk]
+
     def to_representation(self, batch: Batch) -> dict[str, Any]:
         return {
             "id": str(batch.pk),
@@ -70,7 +79,7 @@ class BatchSerializer(openapi.Representation[Batch]):
             "cancelled_at": utc_ms(batch.cancelled_at),
             "paused_at": utc_ms(batch.paused_at),
             "at_once": batch.at_once,
-            "progress": progress.progress(batch)._asdict(),
+            "progress": self._progress(batch)._asdict(),
         }
 
 
@@ -196,7 +205,8 @@ class BatchesView(APIView):
     )
     def get(self, request: Request) -> Response:
         page = Page.of(Batch.objects.select_related("by"), request.query_params)
-        return Response({"batches": BatchSerializer.of_all(page.items), **page.body()})
+        known = progress_of(page.items)
+        return Response({"batches": BatchSerializer.of_all(page.items, progress=known), **page.body()})
 
 
 class BatchView(APIView):
@@ -206,7 +216,7 @@ class BatchView(APIView):
 
     @endpoint(shape("BatchDetail", batch=BatchSerializer()), 404)
     def get(self, request: Request, batch_id: str) -> Response:
-        return Response({"batch": BatchSerializer.of(progress.get_batch(batch_id))})
+        return Response({"batch": BatchSerializer.of(get_batch(batch_id))})
 
 
 class BatchVerbView(APIView):
@@ -218,23 +228,23 @@ class BatchVerbView(APIView):
 
     @endpoint(shape("BatchChanged", message=openapi.text(), batch=BatchSerializer()), 403, 404, 409)
     def post(self, request: Request, batch_id: str) -> Response:
-        type(self).verb(progress.get_batch(batch_id), by=require_login(request))
-        return Response({"message": self.said, "batch": BatchSerializer.of(progress.get_batch(batch_id))})
+        type(self).verb(get_batch(batch_id), by=require_login(request))
+        return Response({"message": self.said, "batch": BatchSerializer.of(get_batch(batch_id))})
 
 
 class CancelBatchView(BatchVerbView):
     """Start none of the runs that are left; what has started goes on."""
 
-    verb, said = staticmethod(progress.cancel), "Batch cancelled"
+    verb, said = staticmethod(cancel), "Batch cancelled"
 
 
 class PauseBatchView(BatchVerbView):
     """Start no further run until it is resumed."""
 
-    verb, said = staticmethod(progress.pause), "Batch paused"
+    verb, said = staticmethod(pause), "Batch paused"
 
 
 class ResumeBatchView(BatchVerbView):
     """Start the runs that are left."""
 
-    verb, said = staticmethod(progress.resume), "Batch resumed"
+    verb, said = staticmethod(resume), "Batch resumed"

@@ -219,6 +219,14 @@ class BatchRunQuerySet(models.QuerySet["BatchRun"]):
         """Runs that are still to start."""
         return self.filter(execution_id=None, problem="", batch__cancelled_at=None)
 
+    def startable(self) -> Self:
+        """Runs that are still to start, of batches that are not paused."""
+        return self.waiting().filter(batch__paused_at=None)
+
+    def of_several(self) -> Self:
+        """Runs that are no single runs."""
+        return self.exclude(original_id=None, fire_time=None)
+
     def single(self) -> Self:
         """Single runs."""
         return self.filter(original_id=None, fire_time=None)
@@ -227,7 +235,8 @@ class BatchRunQuerySet(models.QuerySet["BatchRun"]):
 class BatchRun(models.Model):
     """One run of a batch: of which job, in place of which execution, for which fire time, with which overrides, when it
     is due, and the execution once it has started. The ids may outlive their rows. `problem`: why it could not be
-    started. Without an execution to replace and without a fire time it is a single run.
+    started. `look_again_at`: when a single run that a window holds is looked at again. Without an execution to replace
+    and without a fire time it is a single run.
     """
 
     batch = models.ForeignKey(Batch, on_delete=models.CASCADE, related_name="runs", verbose_name=_("batch"))
@@ -236,6 +245,7 @@ class BatchRun(models.Model):
     fire_time = models.DateTimeField(_("makes up for"), null=True)
     overrides = models.JSONField(_("overrides"), null=True)
     due_at = models.DateTimeField(_("due at"))
+    look_again_at = models.DateTimeField(_("look again at"), null=True)
     execution_id = models.UUIDField(_("execution"), null=True)
     problem = models.CharField(_("problem"), max_length=300, blank=True)
 

@@ -26,6 +26,7 @@ _AIM_SECONDS = 0.03
 _FEWEST, _MOST = 20, 2000
 # A history of at most this many executions is deleted together with its job.
 _SHORT = 500
+_BATCHES_KEPT_DAYS = 365
 _UNRUN = (Status.SKIPPED, Status.MISSED)
 
 
@@ -43,11 +44,10 @@ def prune(deleted: Callable[[int], object] | None = None) -> int:
 
 
 def _delete_old_batches() -> None:
-    """Delete the batches past retention of which no run is left to start."""
-    if settings.EXECUTIONS_KEPT_DAYS:
-        limit = timezone.now() - dt.timedelta(days=settings.EXECUTIONS_KEPT_DAYS)
-        waiting = BatchRun.objects.waiting().filter(batch=OuterRef("pk"))
-        Batch.objects.filter(~Exists(waiting), created_at__lt=limit).delete()
+    """Delete the batches past retention, or of a year ago, of which no run is left to start."""
+    limit = timezone.now() - dt.timedelta(days=settings.EXECUTIONS_KEPT_DAYS or _BATCHES_KEPT_DAYS)
+    waiting = BatchRun.objects.waiting().filter(batch=OuterRef("pk"))
+    Batch.objects.filter(~Exists(waiting), created_at__lt=limit).delete()
 
 
 def delete_short_histories(job_ids: Sequence[UUID]) -> None:

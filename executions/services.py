@@ -118,19 +118,36 @@ def read_overrides(job: Job, data: Mapping[str, Any], *, by: User) -> Overrides:
 
 
 @transaction.atomic
-def record_unrun(job: Job, status: Status, reason: str, *, by: User | None) -> Execution:
+def record_unrun(
+    job: Job,
+    status: Status,
+    reason: str,
+    *,
+    by: User | None,
+    overrides: Overrides | None = None,
+    nominal_for: dt.datetime | None = None,
+) -> Execution:
     """Record a run that somebody asked for and that does not start: skipped, missed or failed, with the reason. Failed
-    ones are notified, the others if the job asks for it.
+    ones are notified, the others if the job asks for it. `overrides`: those that it would have had, if they can be
+    read.
     """
     now = timezone.now()
-    target = job.target
     execution = Execution.objects.create(
-        job=job, status=status, trigger_type=TriggerType.MANUAL, triggered_by=by, started_at=now, completed_at=now,
-        execution_type=target.kind, target=str(target), error_message=reason,
-    )  # fmt: skip
+        job=job,
+        status=status,
+        trigger_type=TriggerType.MANUAL,
+        triggered_by=by,
+        nominal_for=nominal_for,
+        started_at=now,
+        completed_at=now,
+        execution_type=job.target_kind,
+        target=str(overrides.target) if overrides else job.target_url,
+        overrides=(overrides and overrides.stored) or None,
+        error_message=reason,
+    )
     if status == Status.FAILED:
         Job.objects.filter(pk=job.pk).update(last_execution_at=now, last_status=status)
-    rollups.count([Ended(job.pk, target.kind, now, status, None)])
+    rollups.count([Ended(job.pk, job.target_kind, now, status, None)])
     if status == Status.FAILED or job.notify_on_missed:
         queue_outcomes([execution.pk])
     Revision.bump()
@@ -149,16 +166,18 @@ def _refuse_inside(job: Job, data: Mapping[str, Any]) -> None:
 
 
 def run_again(execution: Execution, *, by: User, force: bool = False) -> Execution:
-    """Run an execution's job now with the same overrides, without the token of a single run. Raises like
-    `trigger_now`.
+    """Run an execution's job now with the same overrides, without the token of a single run, for the same fire time.
+    Raises like `trigger_now`.
     """
-    overrides = execution.overrides if isinstance(execution.overrides, dict) else {}
-    data: dict[str, Any] = {"metadata": overrides["metadata"]} if "metadata" in overrides else {}
-    if force:
-        data["force"] = True
-    if "target" in overrides:
-        data |= target_of(execution).as_overrides()
-    return trigger_now(execution.job_id, data, by=by)
+    data = {**overrides_of(execution), **({"force": True} if force else {})}
+    return trigger_now(execution.job_id, data, by=by, nominal_for=execution.scheduled_for or execution.nominal_for)
+
+
+def overrides_of(execution: Execution) -> dict[str, Any]:
+    """The overrides of an execution as a request has them."""
+    stored = execution.overrides if isinstance(execution.overrides, dict) else {}
+    data: dict[str, Any] = {"metadata": stored["metadata"]} if "metadata" in stored else {}
+    return {**data, **target_of(execution).as_overrides()} if "target" in stored else data
 
 
 def _refuse_too_many(by: User) -> None:

@@ -227,6 +227,14 @@ class Job(JobSettings):
         return zone_named(self.time_zone)
 
     @property
+    def shown_zone(self) -> ZoneInfo:
+        """The zone for pages about the job: the scheduler's if its own is unknown."""
+        try:
+            return self.zone
+        except CronError:
+            return settings.SCHEDULER_ZONE
+
+    @property
     def target(self) -> Target:
         """The job's target. Raises `ValueError` if its kind is not installed."""
         return kinds.kind_named(self.target_kind).of_job(self)

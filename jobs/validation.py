@@ -292,7 +292,7 @@ def _policy(field: JobField, value: Any) -> dict[str, Any]:
     if value is None:
         return {}
     if traits.bounds:
-        return {name: _whole(value, name, *traits.bounds)}
+        return {name: payload.whole(value, name, *traits.bounds)}
     if traits.choices:
         if not isinstance(value, list):
             raise invalid_field(name, f"Send a list of {', '.join(traits.choices.values)}.")
@@ -307,12 +307,6 @@ def _credential(name: str) -> GitHubCredential:
     if found is None:
         raise invalid_field("github_credential", f"There is no GitHub credential '{name[:60]}'.")
     return found
-
-
-def _whole(value: Any, field: str, least: int, most: int) -> int:
-    if not isinstance(value, int) or isinstance(value, bool) or not least <= value <= most:
-        raise invalid_field(field, f"'{field}' must be a whole number from {least} to {most}.")
-    return value
 
 
 def _choice(value: Any, field: str, choices: list[str]) -> str:

@@ -137,7 +137,7 @@ def _unrecorded(job: Job, at: dt.datetime, force: InForce, facts: dict[str, Any]
         if closed:
             return closed
         facts |= {
-            "previous_fire_time": local_iso(force.schedule.previous(at), settings.SCHEDULER_ZONE),
+            "previous_fire_time": local_iso(_previous(force.schedule, at), settings.SCHEDULER_ZONE),
             "next_fire_time": local_iso(following, settings.SCHEDULER_ZONE),
         }
         return Explanation(at, "not_scheduled", "The schedule in force then does not name this time.", facts)
@@ -147,6 +147,13 @@ def _unrecorded(job: Job, at: dt.datetime, force: InForce, facts: dict[str, Any]
     if job.problem:
         return Explanation(at, "unusable", f"The scheduler could not fire it: {job.problem}", facts)
     return _past(job, at, force, facts)
+
+
+def _previous(schedule: Schedule, at: dt.datetime) -> dt.datetime | None:
+    try:
+        return schedule.previous(at)
+    except CronError:
+        return None
 
 
 def _paused(at: dt.datetime, force: InForce, facts: dict[str, Any]) -> Explanation:

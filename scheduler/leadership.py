@@ -20,7 +20,7 @@ from django.db.models.functions import Now
 from django.utils import timezone
 from filelock import FileLock, Timeout
 
-from core.db.sessions import end_stalled_sessions
+from core.db.sessions import STALLED_SECONDS, end_stalled_sessions
 from scheduler.models import HEARTBEAT_FRESH, Leadership, LeaderTerm
 
 LEASE = HEARTBEAT_FRESH
@@ -116,7 +116,7 @@ class Leader:
         if _is_led(_with_time().filter(pk=1).first(), has_lock=has_lock):
             return False
         # A leader that was suspended inside a transaction has locked the row.
-        end_stalled_sessions()
+        end_stalled_sessions(reading=STALLED_SECONDS)
         with transaction.atomic():
             row = self._row(skip_locked=True)
             if row is None or _is_led(row, has_lock=has_lock):

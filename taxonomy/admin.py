@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from typing import Any
-from urllib.parse import urlencode
 
 from django import forms
 from django.contrib import admin
@@ -20,11 +19,10 @@ from django.utils.translation import gettext_lazy
 
 from core import page_links
 from core.admin import ProductAdmin
-from core.api import payload
 from taxonomy.models import GENERAL, Category, Label, PicTeam, slug_of
 
-# Labels that are asked about at a time.
-_MOST_ASKED = 100
+# The labels that were disabled last, in the session.
+_DISABLED = "disabled_labels"
 
 
 class LabelForm(forms.ModelForm[Any]):
@@ -100,7 +98,7 @@ class LabelAdmin(ProductAdmin):
         changed = queryset.exclude(slug=GENERAL) if self.model is Category else queryset
         labels = self._set_active(changed, active=False)
         self.message_user(request, _("%(count)d disabled.") % {"count": len(labels)})
-        return self._question(labels)
+        return self._question(request, labels)
 
     def save_model(self, request: HttpRequest, obj: Any, form: Any, change: bool) -> None:
         super().save_model(request, obj, form, change)
@@ -108,14 +106,14 @@ class LabelAdmin(ProductAdmin):
 
     def response_change(self, request: HttpRequest, obj: Any) -> HttpResponse:
         answer: HttpResponse = super().response_change(request, obj)
-        return (self._question([obj]) if obj.was_disabled else None) or answer
+        return (self._question(request, [obj]) if obj.was_disabled else None) or answer
 
-    def _question(self, labels: Sequence[Label]) -> HttpResponseRedirect | None:
+    def _question(self, request: HttpRequest, labels: Sequence[Label]) -> HttpResponseRedirect | None:
         """To the question what becomes of the jobs of disabled labels; None if they have none that is active."""
         if not self._active_jobs(labels):
             return None
-        ids = ",".join(str(label.pk) for label in labels)
-        return HttpResponseRedirect(f"{reverse(self._jobs_url)}?{urlencode({'ids': ids})}")
+        request.session[_DISABLED] = [str(label.pk) for label in labels]
+        return HttpResponseRedirect(reverse(self._jobs_url))
 
     def _active_jobs(self, labels: Sequence[Label]) -> int:
         found = self.model._default_manager.filter(pk__in=[one.pk for one in labels], jobs__is_active=True)
@@ -133,7 +131,7 @@ class LabelAdmin(ProductAdmin):
         """Ask what becomes of the jobs of labels that were disabled: disabling leaves them as they are."""
         if not self.has_change_permission(request):
             raise PermissionDenied
-        ids = [payload.uuid_or_nil(one) for one in request.GET.get("ids", "").split(",")[:_MOST_ASKED]]
+        ids = request.session.get(_DISABLED, [])
         labels = list(self.model._default_manager.filter(pk__in=ids, is_active=False))
         back = reverse(f"admin:{self.opts.app_label}_{self.opts.model_name}_changelist")
         context = {

@@ -72,7 +72,10 @@ def next_run(self: Any, job: Job) -> str:
     there = job.next_run_at.astimezone(settings.SCHEDULER_ZONE)
     exact, kept_from = f"{there:%Y-%m-%d %H:%M} {zone_name()}", getattr(job, "kept_from", "")
     if kept_from:
-        return format_html('<s title="{}: {}">{}</s>', exact, kept_from, _distance(job))
+        return format_html(
+            '<s title="{}: {}"><time datetime="{}">{}</time></s><span class="cs-sr"> {}</span>',
+            exact, kept_from, there.isoformat(), _distance(job), kept_from,
+        )  # fmt: skip
     return format_html('<time datetime="{}" title="{}">{}</time>', there.isoformat(), exact, _distance(job))
 
 

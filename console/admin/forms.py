@@ -84,10 +84,13 @@ class JobForm(forms.ModelForm[Job]):
         super().__init__(*args, **kwargs)
         if "target_kind" in self.fields:
             self._add_target_fields()
+        bounds = {field.name: field.traits.bounds for field in declared(Job) if field.traits.bounds}
         for name in numbers():
             if name in self.fields:
                 # An empty number leaves the stored value unchanged.
                 self.fields[name].required = False
+                least, most = bounds[name]
+                self.fields[name].widget.attrs.update({"min": least, "max": most})
         if "metadata" in self.fields:
             self.fields["metadata"].widget.attrs.update({"data-json": "", "rows": 6, "spellcheck": "false"})
 

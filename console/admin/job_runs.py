@@ -73,22 +73,22 @@ class JobRuns:
             if isinstance(made, Execution):
                 return HttpResponseRedirect(reverse("admin:executions_execution_change", args=[made.pk]))
             if made:
-                at = f"{made.due_at.astimezone(job.zone):%Y-%m-%d %H:%M %Z}"
+                at = f"{made.due_at.astimezone(job.shown_zone):%Y-%m-%d %H:%M %Z}"
                 words = _("%(name)s runs at %(time)s.") % {"name": job.name, "time": at}
                 self.message_user(request, words, messages.SUCCESS)
                 return HttpResponseRedirect(reverse("admin:jobs_job_view", args=[job.pk]))
         else:
             form = run_with.first_form(job, remembered, request.GET.get("from"))
-        shown = {"form": form, "remembered": remembered, "zone_name": job.zone.key}
+        shown = {"form": form, "remembered": remembered}
         return self._page(request, job, "console/run_with.html", _("Run once"), shown)
 
     def fill(self, request: HttpRequest, job_id: str) -> HttpResponseBase:
         """Choose fire times of the past, look at them, and run the job for them."""
         job = self._job(request, job_id)
-        form, found, batch = fill.answer(job, request.POST or None, by=require_login(request))
+        look, batch = fill.answer(job, request.POST or None, by=require_login(request))
         if batch:
             return HttpResponseRedirect(reverse("admin:executions_batch_change", args=[batch.pk]))
-        shown = {"form": form, "found": found, "most": fill.MOST_SHOWN, "zone_name": job.zone.key}
+        shown = {"form": look.form, "look": look, "found": look.found, "most": fill.MOST_SHOWN}
         return self._page(request, job, "console/fill.html", _("Fill gaps"), shown)
 
     def cancel_single_run(self, request: HttpRequest, job_id: str, run_id: int) -> HttpResponseBase:
@@ -114,5 +114,5 @@ class JobRuns:
     def _page(self, request: HttpRequest, job: Job, template: str, title: str, shown: dict[str, Any]) -> HttpResponse:
         crumbs = [*self.crumbs(), {"title": job.name, "url": reverse("admin:jobs_job_view", args=[job.pk])}]
         context = {**self.admin_site.each_context(request), "title": title, "crumbs": crumbs, "job": job, **shown}
-        with timezone.override(job.zone):
+        with timezone.override(job.shown_zone):
             return TemplateResponse(request, template, context).render()

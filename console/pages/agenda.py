@@ -5,6 +5,7 @@ from __future__ import annotations
 import datetime as dt
 from collections import defaultdict
 from collections.abc import Iterator
+from itertools import islice
 from statistics import median
 from typing import Any, NamedTuple
 
@@ -76,31 +77,39 @@ def _ran(span: Span, filters: Filters) -> list[Execution]:
 
 
 def _coming(span: Span, filters: Filters) -> list[tuple[int, Job]]:
-    """The jobs that are due in the rest of a span, with their minute, in the order of time."""
+    """The jobs that are due in the rest of a span, with their minute, in the order of time; up to 201."""
     now = timezone.now().astimezone(settings.SCHEDULER_ZONE)
     if span.date < now.date():
         return []
     passed = now.hour * 60 + now.minute if span.date == now.date() else -1
-    jobs = filters.jobs().filter(is_active=True)
     first = max(span.first, passed + 1)
+    jobs = _around(filters, span.date)
     due = {
         group.schedule.expression
         for group in forecast.groups(jobs, "is_active")
         if any(first <= minute <= span.last for minute in group.minutes_of(span.date))
     }
     found = jobs.filter(cron_expression__in=due).select_related("pic_team", "calendar").order_by("name")
-    rows = [row for row in forecast.runs_of(found[: _ROWS + 1], span.date) if first <= row[0] <= span.last]
-    rows += [row for row in _single_runs(span.date, filters.jobs(), first) if row[0] <= span.last]
-    return sorted(rows, key=lambda row: row[0])
+    runs = (row for row in forecast.runs_of(found.iterator(500), span.date) if first <= row[0] <= span.last)
+    single = (row for row in _single_runs(span.date, filters, first) if row[0] <= span.last)
+    return sorted([*islice(runs, _ROWS + 1), *single], key=lambda row: row[0])
 
 
-def _single_runs(date: dt.date, jobs: QuerySet[Job], first: int) -> Iterator[tuple[int, Job]]:
-    """The single runs of some jobs from a minute of a day on."""
-    begin, end = forecast.bounds(date)
-    runs = single_run.coming(jobs.select_related("pic_team"), begin + dt.timedelta(minutes=first), end)
-    for moment, job in runs:
-        local = moment.astimezone(settings.SCHEDULER_ZONE)
-        yield local.hour * 60 + local.minute, job
+def _around(filters: Filters, date: dt.date) -> QuerySet[Job]:
+    """The active jobs that may run on a day; it is another one in other zones."""
+    day = dt.timedelta(days=1)
+    jobs = filters.jobs().filter(is_active=True, end_date__gte=date - day)
+    return jobs.exclude(start_date__gt=date + day)
+
+
+def _single_runs(date: dt.date, filters: Filters, first: int) -> Iterator[tuple[int, Job]]:
+    """The single runs from a minute of a day on."""
+    if first >= 24 * 60:
+        return
+    jobs = filters.jobs().select_related("pic_team")
+    for one in single_run.coming(jobs, _at(date, first), forecast.bounds(date)[1]):
+        local = one.at.astimezone(settings.SCHEDULER_ZONE)
+        yield local.hour * 60 + local.minute, one.job
 
 
 def _usual(job_ids: set[Any]) -> dict[Any, float]:
@@ -143,17 +152,16 @@ def _due(date: dt.date, filters: Filters, frequent: set[str]) -> Iterator[tuple[
     if date < now.date():
         return
     passed = now.hour * 60 + now.minute if date == now.date() else -1
-    jobs = filters.jobs().filter(is_active=True)
+    jobs = _around(filters, date)
     due = {
         group.schedule.expression
         for group in forecast.groups(jobs, "is_active")
         if group.schedule.expression not in frequent and any(minute > passed for minute in group.minutes_of(date))
     }
     found = jobs.filter(cron_expression__in=due).select_related("calendar").order_by("name")
-    for minute, job in forecast.runs_of(found[:_READ], date):
-        if minute > passed:
-            yield minute, job
-    yield from _single_runs(date, filters.jobs(), passed + 1)
+    runs = (row for row in forecast.runs_of(found.iterator(500), date) if row[0] > passed)
+    yield from islice(runs, _READ)
+    yield from _single_runs(date, filters, passed + 1)
 
 
 def _row(minute: int, found: dict[str, Any]) -> dict[str, Any]:

@@ -118,6 +118,10 @@ def week(date: dt.date, filters: Filters) -> dict[str, Any]:
                 for minute in group.minutes_of(one) if one >= now.date() else ():
                     if one > now.date() or minute > now.hour * 60 + now.minute:
                         expected[one, minute // 60] += group.jobs
+    begin, end = forecast.bounds(days[0], days[-1])
+    for run in single_run.coming(jobs, max(begin, now), end):
+        local = run.at.astimezone(settings.SCHEDULER_ZONE)
+        expected[local.date(), local.hour] += 1
     return {
         "days": [{"date": one, "is_today": one == now.date()} for one in days],
         "rows": [
@@ -315,9 +319,9 @@ def _add_single_runs(
     coming: defaultdict[Any, defaultdict[int, int]], date: dt.date, jobs: QuerySet[Job], now: dt.datetime, by_job: bool
 ) -> None:
     begin, end = forecast.bounds(date)
-    for moment, job in single_run.coming(jobs, max(begin, now), end):
-        local = moment.astimezone(settings.SCHEDULER_ZONE)
-        coming[job.pk if by_job else job.pic_team_id][local.hour * 60 + local.minute] += 1
+    for one in single_run.coming(jobs, max(begin, now), end):
+        local = one.at.astimezone(settings.SCHEDULER_ZONE)
+        coming[one.job.pk if by_job else one.job.pic_team_id][local.hour * 60 + local.minute] += 1
 
 
 def _past_marks(date: dt.date, fires: list[tuple[int, str, int, float]], filters: Filters) -> list[Mark]:

@@ -80,18 +80,29 @@ def _read(token: str) -> Fed:
     return Fed(team.name, jobs.filter(pic_team__pk=pk), True)
 
 
-def _runs(fed: Fed) -> Iterator[tuple[dt.datetime, Job]]:
+class _Run(NamedTuple):
+    """A run in a feed. `uid`: what makes it one event, whenever the feed is read."""
+
+    moment: dt.datetime
+    uid: str
+    job: Job
+
+
+def _runs(fed: Fed) -> Iterator[_Run]:
     """The runs in order, at most 2,000; at most 5,000 times are looked at."""
     now = timezone.now()
     cover = Cover.now()
     jobs = list(fed.jobs.active()[:_MOST_JOBS])
-    single = single_run.coming(fed.jobs, now, now + AHEAD)
-    coming = heapq.merge(single, *(_times(job, now, fed.without_frequent) for job in jobs), key=itemgetter(0))
-    looked_at = islice(coming, _MOST_LOOKED_AT)
-    runs = (
-        (moment, job) for moment, job in looked_at if moment != job.skipped_run_at and cover.inside(job, moment) is None
+    single = (
+        _Run(one.at, f"{one.job.pk}-single-{one.pk}", one.job) for one in single_run.coming(fed.jobs, now, now + AHEAD)
     )
-    return islice(runs, _MOST_EVENTS)
+    fires = heapq.merge(*(_times(job, now, fed.without_frequent) for job in jobs), key=itemgetter(0))
+    scheduled = (
+        _Run(moment, f"{job.pk}-{int(moment.timestamp())}", job)
+        for moment, job in islice(fires, _MOST_LOOKED_AT)
+        if moment != job.skipped_run_at and cover.inside(job, moment) is None
+    )
+    return islice(heapq.merge(single, scheduled, key=itemgetter(0, 1)), _MOST_EVENTS)
 
 
 def _times(job: Job, now: dt.datetime, without_frequent: bool) -> Iterator[tuple[dt.datetime, Job]]:
@@ -123,11 +134,11 @@ def _document(fed: Fed) -> bytes:
     ):
         document.add(name, value)
     now = timezone.now()
-    for moment, job in _runs(fed):
-        event = Event()
-        event.add("uid", f"{job.pk}-{int(moment.timestamp())}@cronsched")
+    for run in _runs(fed):
+        event, job = Event(), run.job
+        event.add("uid", f"{run.uid}@cronsched")
         event.add("dtstamp", now)
-        event.add("dtstart", moment)
+        event.add("dtstart", run.moment)
         event.add("duration", _SHOWN_AS)
         event.add("summary", job.name)
         event.add("transp", "TRANSPARENT")

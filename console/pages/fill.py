@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import datetime as dt
+import hashlib
+from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Any
 
 from django import forms
@@ -46,21 +49,42 @@ class FillForm(forms.Form):
     )
 
 
-def answer(job: Job, data: Any, *, by: User) -> tuple[FillForm, list[Gap] | None, Batch | None]:
-    """The form, the fire times that it names (None before it was sent), and the batch once it was confirmed."""
+@dataclass(frozen=True)
+class Look:
+    """The form, and the fire times that it names; None before it was sent. `has_changed`: they are others than those
+    that were to be run.
+    """
+
+    form: FillForm
+    found: Sequence[Gap] | None = None
+    has_changed: bool = False
+
+    @property
+    def digest(self) -> str:
+        """What the button that runs them sends, so that nothing runs that was not looked at."""
+        times = ",".join(str(one.fire_time.timestamp()) for one in self.found or ())
+        return hashlib.sha256(times.encode()).hexdigest()[:16]
+
+
+def answer(job: Job, data: Any, *, by: User) -> tuple[Look, Batch | None]:
+    """What the form names, and the batch once it was confirmed."""
     now = timezone.now()
     if data is None:
         first = {"first": now - dt.timedelta(days=1), "last": now, "which": "gaps", "at_once": 1}
-        return FillForm(initial=first), None, None
+        return Look(FillForm(initial=first)), None
     form = FillForm(data)
-    with timezone.override(job.zone):
+    with timezone.override(job.shown_zone):
         if not form.is_valid():
-            return form, None, None
+            return Look(form), None
     cleaned = form.cleaned_data
     try:
         asked = fill.read(job, {**cleaned, "from": cleaned["first"], "to": cleaned["last"]})
-        found = fill.gaps(job, asked)
-        return form, found, fill.create(job, found, asked, by=by) if "run" in data else None
+        look = Look(form, fill.gaps(job, asked))
+        if "run" not in data:
+            return look, None
+        if data["run"] != look.digest:
+            return Look(form, look.found, has_changed=True), None
+        return look, fill.create(job, look.found or [], asked, by=by)
     except DomainError as exc:
         show_errors(form, exc, _FIELDS)
-        return form, None, None
+        return Look(form), None

@@ -123,7 +123,7 @@ def _single(run: BatchRun, job: Job, cover: Cover) -> dict[str, Any]:
     title = _("single run, %(who)s") % {"who": by} if by else _("single run")
     inside = cover.inside(job, run.due_at)
     return {
-        "time": outlook.local(run.due_at, job.zone),
+        "time": outlook.local(run.due_at, job.shown_zone),
         "runs": inside is None,
         "note": f"{title}; {windows.words(inside)}" if inside else title,
         "single_run": run.pk,

@@ -13,10 +13,9 @@ from django.utils.translation import gettext_lazy
 from unfold.widgets import UnfoldAdminTextareaWidget
 
 from accounts.models import User
-from core.admin import MomentInput
+from core.admin import MomentInput, show_errors
 from core.api import payload
 from core.api.errors import DomainError
-from core.sentences import said
 from executions.batches import single_run
 from executions.models import BatchRun, Execution
 from executions.services import trigger_now
@@ -82,9 +81,12 @@ def first_form(job: Job, known: Sequence[Remembered], chosen: str | None) -> Run
 def run(job: Job, data: Any, *, by: User) -> tuple[RunWithForm, Execution | BatchRun | None]:
     """Run the job with the form's metadata; returns the form with its errors, or what was started or planned."""
     form = _fitting(RunWithForm(data), job)
-    with timezone.override(job.zone):
+    with timezone.override(job.shown_zone):
         if not form.is_valid():
             return form, None
+    if form.cleaned_data["at"] and form.cleaned_data.get("force"):
+        form.add_error("force", _("At a time to come the windows of that time decide."))
+        return form, None
     cleaned = form.cleaned_data
     body = {} if cleaned["metadata"] == job.metadata else {"metadata": cleaned["metadata"]}
     try:
@@ -92,8 +94,7 @@ def run(job: Job, data: Any, *, by: User) -> tuple[RunWithForm, Execution | Batc
             return form, single_run.plan(job.pk, {**body, "at": cleaned["at"]}, by=by)
         return form, trigger_now(job.pk, {**body, **({"force": True} if cleaned.get("force") else {})}, by=by)
     except DomainError as exc:
-        wrong = next((name for name in exc.fields or {} if name in form.fields), None)
-        form.add_error(wrong, said(exc.spoken))
+        show_errors(form, exc)
         return form, None
 
 

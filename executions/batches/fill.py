@@ -18,13 +18,14 @@ from executions.models import OPEN, Batch, BatchRun, Execution, Status
 from jobs.models import Job
 from jobs.schedule_history import fire_times_between
 from jobs.schedules.schedule import CronError
-from jobs.services import require_owner
+from jobs.services import job_expired, require_owner
 
 Which = Literal["gaps", "failed", "all"]
 WHICH: tuple[Which, ...] = get_args(Which)
 MOST_AT_ONCE = 10
 # The fire times that are looked at for those to fill.
 _MOST_LOOKED_AT = 50_000
+_TICK = dt.timedelta(microseconds=1)
 _NEVER_RAN = {Status.SKIPPED, Status.MISSED, Status.CANCELLED}
 
 
@@ -51,7 +52,7 @@ def read(job: Job, data: Mapping[str, Any]) -> Asked:
         name = "from" if first is None else "to"
         raise invalid_field(name, f"'{name}' is required, such as 2026-12-31T18:00:00+09:00.")
     if last < first:
-        raise invalid_field("to", "'to' is before 'from'.")
+        raise invalid_field("to", "The period ends before it begins.")
     which = data.get("which", "gaps")
     if which not in WHICH:
         raise invalid_field("which", f"'which' must be one of {', '.join(WHICH)}.")
@@ -60,8 +61,9 @@ def read(job: Job, data: Mapping[str, Any]) -> Asked:
 
 def gaps(job: Job, asked: Asked) -> list[Gap]:
     """The fire times to fill, in order, by the schedules in force then: those without a run (`gaps`: none, skipped,
-    missed or cancelled), those whose run `failed`, or `all` but those of open executions. What was filled with success
-    is no gap any more. Raises `Invalid payload` beyond 1,000.
+    missed or cancelled), those whose run `failed`, or `all`. Left out are fire times that are still to be fired, whose
+    execution is open, or that a batch runs; what a run by hand made up for is no gap any more. Raises `Invalid payload`
+    beyond 1,000.
     """
     found = list(islice(_gaps(job, asked), MOST + 1))
     if len(found) > MOST:
@@ -71,6 +73,9 @@ def gaps(job: Job, asked: Asked) -> list[Gap]:
 
 def _gaps(job: Job, asked: Asked) -> Iterator[Gap]:
     last = min(asked.last, timezone.now())
+    if job.is_active and job.next_run_at is not None:
+        # The leader has these still to fire.
+        last = min(last, job.next_run_at - _TICK)
     try:
         times = list(islice(fire_times_between(job, asked.first, last), _MOST_LOOKED_AT + 1))
     except CronError as exc:
@@ -78,20 +83,32 @@ def _gaps(job: Job, asked: Asked) -> Iterator[Gap]:
     if len(times) > _MOST_LOOKED_AT:
         raise Invalid("Invalid payload", "The period has too many fire times: choose a shorter one.")
     known = {one.scheduled_for: one for one in _executions(job, asked.first, last)}
-    filled = set(
-        Execution.objects.filter(job=job, trigger_type="manual", nominal_for__range=(asked.first, last))
-        .filter(status__in=[*OPEN, Status.SUCCESS])
-        .values_list("nominal_for", flat=True)
-    )
+    taken, filled = _taken(job, asked.first, last), _filled(job, asked.first, last)
     for moment in times:
         execution = known.get(moment)
         status = execution.status if execution else None
-        if status in OPEN or (moment in filled and asked.which != "all"):
+        if status in OPEN or moment in taken or (moment in filled and asked.which != "all"):
             continue
         if asked.which == "all" or (
             status == Status.FAILED if asked.which == "failed" else status is None or status in _NEVER_RAN
         ):
             yield Gap(moment, execution)
+
+
+def _taken(job: Job, first: dt.datetime, last: dt.datetime) -> set[dt.datetime | None]:
+    """The fire times that a batch is to run, or runs now."""
+    waiting = BatchRun.objects.waiting().filter(job_id=job.pk, fire_time__range=(first, last))
+    return {*waiting.values_list("fire_time", flat=True), *_makes_up(job, first, last, OPEN)}
+
+
+def _filled(job: Job, first: dt.datetime, last: dt.datetime) -> set[dt.datetime | None]:
+    return _makes_up(job, first, last, [Status.SUCCESS])
+
+
+def _makes_up(job: Job, first: dt.datetime, last: dt.datetime, statuses: Sequence[str]) -> set[dt.datetime | None]:
+    """The fire times for which runs by hand with these statuses make up."""
+    by_hand = Execution.objects.filter(job=job, trigger_type="manual", nominal_for__range=(first, last))
+    return set(by_hand.filter(status__in=statuses).order_by().values_list("nominal_for", flat=True))
 
 
 def _executions(job: Job, first: dt.datetime, last: dt.datetime) -> Any:
@@ -101,15 +118,21 @@ def _executions(job: Job, first: dt.datetime, last: dt.datetime) -> Any:
 
 @transaction.atomic
 def create(job: Job, found: Sequence[Gap], asked: Asked, *, by: User) -> Batch:
-    """A batch that runs the job once for each of these fire times, `at_once` at a time, oldest first. Raises
-    `Invalid payload` without any.
+    """A batch that runs the job once for each of these fire times, `at_once` at a time, oldest first; those that
+    another batch has taken meanwhile are left out. Raises `Invalid payload` without any, and `Job expired`.
     """
     require_owner(job, by)
+    if job.has_ended:
+        raise job_expired(job.end_date)
+    # Two who fill at once do it one after the other.
+    Job.objects.select_for_update().filter(pk=job.pk).first()
+    taken = _taken(job, asked.first, asked.last)
+    found = [one for one in found if one.fire_time not in taken]
     if not found:
         raise Invalid("Invalid payload", "No fire time of this period is to be filled.")
-    days = [one.fire_time.astimezone(job.zone) for one in (found[0], found[-1])]
-    title = f"{job.name}: {days[0]:%Y-%m-%d %H:%M} - {days[1]:%Y-%m-%d %H:%M}"
-    batch = Batch.objects.create(title=title[:200], by=by, at_once=asked.at_once)
+    first, last = (one.fire_time.astimezone(job.zone) for one in (found[0], found[-1]))
+    title = f"{job.name[:130]}: {first:%Y-%m-%d %H:%M} - {last:%Y-%m-%d %H:%M %Z}"
+    batch = Batch.objects.create(title=title, by=by, at_once=asked.at_once)
     BatchRun.objects.bulk_create(
         BatchRun(
             batch=batch,

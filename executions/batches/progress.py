@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Sequence
 from typing import NamedTuple
+from uuid import UUID
 
 from django.utils import timezone
 
 from accounts.models import User
 from core.api import payload
 from core.api.errors import Conflict, Forbidden, NotFound
-from executions.models import OPEN, Batch, Execution, Status
+from executions.models import OPEN, Batch, BatchRun, Execution, Status
+from jobs.models import Job
+from jobs.services import may_touch
 
 
 class Progress(NamedTuple):
@@ -21,20 +25,40 @@ class Progress(NamedTuple):
     open: int
     left: int
 
-    @property
-    def total(self) -> int:
-        return sum(self)
-
 
 def progress(batch: Batch) -> Progress:
     """How far a batch is."""
-    ids = batch.runs.filter(execution_id__isnull=False).values("execution_id")
-    found = Counter(Execution.objects.filter(pk__in=ids).order_by().values_list("status", flat=True))
-    running = sum(found[status] for status in OPEN)
-    done = found.pop(Status.SUCCESS, 0)
-    left = 0 if batch.cancelled_at else batch.runs.filter(execution_id=None, problem="").count()
-    refused = batch.runs.exclude(problem="").count()
-    return Progress(done, sum(found.values()) - running + refused, running, left)
+    return progress_of([batch])[batch.pk]
+
+
+def progress_of(batches: Sequence[Batch]) -> dict[UUID, Progress]:
+    """How far batches are, in two queries."""
+    mine = BatchRun.objects.filter(batch__in=batches).order_by()
+    runs = mine.values_list("batch", "execution_id", "problem")
+    started: dict[UUID, UUID] = {}
+    refused, waiting = Counter[UUID](), Counter[UUID]()
+    for batch_id, execution_id, problem in runs:
+        if problem:
+            refused[batch_id] += 1
+        elif execution_id:
+            started[execution_id] = batch_id
+        else:
+            waiting[batch_id] += 1
+    counts = Counter(
+        (started[pk], status)
+        for pk, status in Execution.objects.filter(pk__in=mine.exclude(execution_id=None).values("execution_id"))
+        .order_by()
+        .values_list("pk", "status")
+    )
+    return {
+        batch.pk: Progress(
+            counts[batch.pk, Status.SUCCESS],
+            refused[batch.pk] + sum(counts[batch.pk, one] for one in Status if one not in {*OPEN, Status.SUCCESS}),
+            sum(counts[batch.pk, one] for one in OPEN),
+            0 if batch.cancelled_at else waiting[batch.pk],
+        )
+        for batch in batches
+    }
 
 
 def get_batch(batch_id: object) -> Batch:
@@ -45,11 +69,6 @@ def get_batch(batch_id: object) -> Batch:
     if found is None:
         raise NotFound("Batch not found", message)
     return found
-
-
-def may_touch_batch(batch: Batch, user: User) -> bool:
-    """Who made it, and admins."""
-    return user.is_admin or batch.by_id == user.pk
 
 
 def cancel(batch: Batch, *, by: User) -> int:
@@ -63,8 +82,12 @@ def cancel(batch: Batch, *, by: User) -> int:
 
 
 def pause(batch: Batch, *, by: User) -> None:
-    """Start no further run until `resume`; what has started goes on. Raises `Batch already ended`."""
+    """Start no further run until `resume`; what has started goes on. Raises `Batch already ended`, and
+    `Single runs cannot be paused`.
+    """
     _left(batch, by)
+    if not batch.runs.of_several().exists():
+        raise Conflict("Single runs cannot be paused", "Cancel the single run, and plan another one.")
     Batch.objects.filter(pk=batch.pk, paused_at=None).update(paused_at=timezone.now())
 
 
@@ -72,6 +95,15 @@ def resume(batch: Batch, *, by: User) -> None:
     """Start the runs that are left. Raises `Batch already ended`."""
     _left(batch, by)
     Batch.objects.filter(pk=batch.pk).update(paused_at=None)
+
+
+def may_touch_batch(batch: Batch, user: User) -> bool:
+    """Who made it, admins, and of a single run also who may run its job."""
+    if user.is_admin or batch.by_id == user.pk:
+        return True
+    single = batch.runs.single().first()
+    job = Job.objects.filter(pk=single.job_id).first() if single else None
+    return job is not None and may_touch(job, user)
 
 
 def _left(batch: Batch, by: User) -> int:

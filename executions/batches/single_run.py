@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import datetime as dt
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, NamedTuple
 
 from django.db import transaction
 from django.db.models import QuerySet
@@ -18,6 +18,7 @@ from executions.models import Batch, BatchRun
 from executions.services import read_overrides
 from jobs.models import Job, Revision
 from jobs.services import get_job, require_owner
+from windows.cover import Cover
 
 MOST_OF_JOB = 100
 
@@ -44,8 +45,8 @@ def plan(job_id: Any, data: Mapping[str, Any], *, by: User) -> BatchRun:
     with transaction.atomic():
         if waiting(job).count() >= MOST_OF_JOB:
             raise Invalid("Invalid payload", f"The job has {MOST_OF_JOB} single runs to come already: cancel some.")
-        title = f"{job.name}: {at.astimezone(job.zone):%Y-%m-%d %H:%M %Z}"
-        batch = Batch.objects.create(title=title[:200], by=by)
+        title = f"{job.name[:160]}: {at.astimezone(job.zone):%Y-%m-%d %H:%M %Z}"
+        batch = Batch.objects.create(title=title, by=by)
         run = BatchRun.objects.create(batch=batch, job_id=job.pk, due_at=at, overrides=stored or None)
         Revision.bump(edited=True)
     return run
@@ -56,22 +57,39 @@ def waiting(job: Job) -> Any:
     return BatchRun.objects.waiting().single().filter(job_id=job.pk).select_related("batch__by")
 
 
-def coming(jobs: QuerySet[Job], first: dt.datetime, last: dt.datetime) -> list[tuple[dt.datetime, Job]]:
-    """The single runs of some jobs to come within [first, last), in order. Two queries; one if there are none."""
+class Coming(NamedTuple):
+    """A single run to come: its time, its job, and its id."""
+
+    at: dt.datetime
+    job: Job
+    pk: int
+
+
+def coming(jobs: QuerySet[Job], first: dt.datetime, last: dt.datetime) -> list[Coming]:
+    """The single runs of some jobs that run within [first, last), in order, without those that windows skip or hold.
+    Three queries; one if there are none.
+    """
     runs = BatchRun.objects.waiting().single().filter(job_id__in=jobs.order_by().values("pk"))
-    due = list(runs.filter(due_at__gte=first, due_at__lt=last).values_list("due_at", "job_id"))
-    named = jobs.in_bulk({job_id for _at, job_id in due}) if due else {}
-    return [(at, named[job_id]) for at, job_id in due if job_id in named]
+    due = list(runs.filter(due_at__gte=first, due_at__lt=last).values_list("due_at", "job_id", "pk"))
+    if not due:
+        return []
+    named, cover = jobs.in_bulk({job_id for _at, job_id, _pk in due}), Cover.since(first)
+    found = [Coming(at, named[job_id], pk) for at, job_id, pk in due if job_id in named]
+    return [one for one in found if cover.inside(one.job, one.at) is None]
 
 
 def cancel(job: Job, run_id: Any, *, by: User) -> None:
-    """Cancel a single run that has not started. Raises `Single run not found` or `Batch already ended`."""
+    """Cancel a single run that has not started. Raises `Single run not found`, `Single run already started` or `Batch
+    already ended`.
+    """
     message = f"There is no single run '{run_id}' of this job."
     number = int(run_id) if str(run_id).isascii() and str(run_id).isdecimal() and len(str(run_id)) < 19 else 0
     run = BatchRun.objects.single().filter(job_id=job.pk, pk=number).select_related("batch").first()
     if run is None:
         raise NotFound("Single run not found", message)
-    if run.execution_id or run.problem:
+    if run.problem:
+        raise Conflict("Single run already started", f"It could not be started: {run.problem}")
+    if run.execution_id:
         raise Conflict("Single run already started", "It has started: cancel its execution.")
     progress.cancel(run.batch, by=by)
     Revision.bump(edited=True)

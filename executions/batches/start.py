@@ -3,125 +3,198 @@
 from __future__ import annotations
 
 import datetime as dt
+import logging
+from collections import Counter
 from collections.abc import Iterator
-from typing import Any
+from typing import Any, NamedTuple
+from uuid import UUID
 
-from django.db import transaction
+from django.db import InterfaceError, OperationalError, transaction
+from django.db.models import Q
 from django.utils import timezone
 
 from core.api.errors import DomainError, Forbidden, NotFound, TooManyRequests
 from executions import holds
-from executions.batches.progress import progress
-from executions.models import Batch, BatchRun, Execution, Status
-from executions.services import get_execution, record_unrun, run_again, trigger_now
+from executions.models import OPEN, Batch, BatchRun, Execution, Status
+from executions.services import get_execution, overrides_of, read_overrides, record_unrun, trigger_now
 from jobs.fields import MisfirePolicy
 from jobs.models import Job
 from jobs.services import get_job
 from windows.cover import Cover
 from windows.models import Effect
 
+log = logging.getLogger("cronsched.batches")
 # Single runs that are read at a time.
 _READ = 500
-# An open-ended window is looked at again after this.
-_LOOK_AGAIN = dt.timedelta(minutes=1)
+# Runs that are started in one transaction: few, because firing waits for it.
+_CHUNK = 10
+# A single run that a window holds is looked at again after this.
+_LOOK_AGAIN = dt.timedelta(seconds=10)
 _LONGEST_SECONDS = 1.0
 
 
-class _Started(Exception):
-    """Another leader has started the run: nothing is written."""
+class _Over(Exception):
+    """Another leader has started the run, or it was cancelled or paused: nothing is written."""
 
 
 def start_due() -> int:
     """Start runs that are due, of every batch that is not paused, so many of each as it allows at once; returns how
-    many were started, recorded as skipped or missed, or refused.
+    many were started, recorded as skipped or missed, or refused. One that cannot be started takes no other down.
     """
     runs = list(_due())
     if not runs:
         return 0
-    cover = Cover.now()
-    return sum(_start(run, cover) for run in runs)
+    # A single run is judged by the windows of its own time.
+    cover = Cover.since(min(run.due_at for run in runs))
+    held: set[UUID] = set()
+    count = 0
+    for place in range(0, len(runs), _CHUNK):
+        # Together, because each transaction costs a write to the disk.
+        with transaction.atomic():
+            for run in runs[place : place + _CHUNK]:
+                # The runs of a batch keep their order.
+                if run.batch_id in held:
+                    continue
+                if _start(run, cover):
+                    count += 1
+                else:
+                    held.add(run.batch_id)
+    return count
 
 
 def seconds_to_next() -> float:
     """Seconds to wait before `start_due`: until the next run is due, at most one second."""
     now = timezone.now()
-    coming = _waiting().filter(due_at__gt=now, due_at__lt=now + dt.timedelta(seconds=_LONGEST_SECONDS))
-    following = coming.order_by("due_at").values_list("due_at", flat=True).first()
+    soon = BatchRun.objects.startable().filter(due_at__gt=now, due_at__lt=now + dt.timedelta(seconds=_LONGEST_SECONDS))
+    following = soon.order_by("due_at").values_list("due_at", flat=True).first()
     return (following - now).total_seconds() if following else _LONGEST_SECONDS
 
 
-def _waiting() -> Any:
-    return BatchRun.objects.waiting().filter(batch__paused_at=None)
-
-
 def _due() -> Iterator[BatchRun]:
-    due = _waiting().filter(due_at__lte=timezone.now()).select_related("batch__by").order_by("due_at", "pk")
-    yield from due.single()[:_READ]
-    of_several = due.exclude(original_id=None, fire_time=None)
-    for batch in Batch.objects.filter(pk__in=of_several.order_by().values("batch")):
-        room = batch.at_once - progress(batch).open
+    now = timezone.now()
+    due = BatchRun.objects.startable().filter(due_at__lte=now).select_related("batch__by").order_by("due_at", "pk")
+    yield from due.single().filter(Q(look_again_at=None) | Q(look_again_at__lte=now))[:_READ]
+    batches = list(Batch.objects.filter(pk__in=due.of_several().order_by().values("batch")))
+    under_way = Execution.objects.filter(status__in=OPEN, trigger_type="manual").order_by().values("pk")
+    rows = BatchRun.objects.filter(batch__in=batches, execution_id__in=under_way)
+    taken = Counter(rows.order_by().values_list("batch", flat=True)) if batches else Counter[UUID]()
+    for batch in batches:
+        room = batch.at_once - taken[batch.pk]
         if room > 0:
-            yield from of_several.filter(batch=batch)[:room]
+            yield from due.of_several().filter(batch=batch)[:room]
 
 
 def _start(run: BatchRun, cover: Cover) -> bool:
     """Start one run, or record why it does not start; False if it has to wait."""
     try:
-        job = get_job(run.job_id)
-        if _is_held(run, job, cover):
+        job, now = get_job(run.job_id), timezone.now()
+        windows = _look(run, job, cover, now)
+        if windows.is_held:
+            if run.is_single:
+                BatchRun.objects.filter(pk=run.pk).update(look_again_at=now + _LOOK_AGAIN)
             return False
-        why = _why_not(run, job, cover)
-        with transaction.atomic():
-            execution = record_unrun(job, *why, by=run.batch.by) if why else _begin(run)
-            if not BatchRun.objects.filter(pk=run.pk, execution_id=None).update(execution_id=execution.pk):
-                raise _Started
+        why = _why_not(run, job, windows, now)
+        _claim(run, lambda: _record(run, job, *why) if why else _begin(run))
     except TooManyRequests:
         return False
-    except _Started:
+    except _Over:
         return True
     except DomainError as exc:
-        _refuse(run, exc)
+        _refuse(run, exc.message, is_gone=isinstance(exc, NotFound))
+    except (OperationalError, InterfaceError):
+        raise
+    except Exception as exc:
+        log.exception("a run of a batch cannot be started")
+        _refuse(run, f"what is stored cannot be read: {exc}")
     return True
+
+
+@transaction.atomic
+def _claim(run: BatchRun, begin: Any) -> None:
+    """Write the execution that `begin` makes, once. Raises `_Over` if the run is no longer to be started."""
+    execution = begin()
+    # Locked, because a user may cancel or pause the batch at the same time.
+    batch = Batch.objects.select_for_update().get(pk=run.batch_id)
+    mine = BatchRun.objects.filter(pk=run.pk, execution_id=None, problem="")
+    if batch.cancelled_at or batch.paused_at or not mine.update(execution_id=execution.pk):
+        raise _Over
 
 
 def _begin(run: BatchRun) -> Execution:
     by = run.batch.by
     if by is None or not by.is_active:
         raise Forbidden("Insufficient permissions", "The account that asked for the run is gone or disabled.")
-    if run.original_id is not None and run.fire_time is None:
-        return run_again(get_execution(run.original_id), by=by)
-    return trigger_now(run.job_id, run.overrides or {}, by=by, nominal_for=run.fire_time)
+    # The windows have been looked at.
+    data = {**_overrides(run), "force": True}
+    return trigger_now(run.job_id, data, by=by, nominal_for=_nominal_for(run))
 
 
-def _is_held(run: BatchRun, job: Job, cover: Cover) -> bool:
-    """Whether a window holds the run: it starts after its end."""
-    now = timezone.now()
-    inside = cover.inside(job, now)
-    if inside is None or inside.window.effect != Effect.HOLD:
-        return False
-    until = holds.start_after(inside.until, job.pk) if inside.until else now + _LOOK_AGAIN
-    BatchRun.objects.filter(pk=run.pk).update(due_at=until)
-    return True
+def _overrides(run: BatchRun) -> dict[str, Any]:
+    """The overrides of the run: its own, or those of the execution that it runs again."""
+    if run.original_id is None or run.fire_time is not None:
+        return dict(run.overrides or {})
+    return overrides_of(get_execution(run.original_id))
 
 
-def _why_not(run: BatchRun, job: Job, cover: Cover) -> tuple[Status, str] | None:
+def _nominal_for(run: BatchRun) -> dt.datetime | None:
+    """The fire time that the run makes up for."""
+    if run.original_id is None or run.fire_time is not None:
+        return run.fire_time
+    original = get_execution(run.original_id)
+    return original.scheduled_for or original.nominal_for
+
+
+def _record(run: BatchRun, job: Job, status: Status, reason: str) -> Execution:
+    by = run.batch.by
+    try:
+        overrides = read_overrides(job, _overrides(run), by=by) if by else None
+        nominal_for = _nominal_for(run)
+    except (DomainError, ValueError):
+        overrides, nominal_for = None, run.fire_time
+    return record_unrun(job, status, reason, by=by, overrides=overrides, nominal_for=nominal_for)
+
+
+class _Windows(NamedTuple):
+    """What windows say of a run now: it waits for the end of one, or is skipped by one."""
+
+    is_held: bool = False
+    skipped_by: str = ""
+    was_held: bool = False
+
+
+def _look(run: BatchRun, job: Job, cover: Cover, now: dt.datetime) -> _Windows:
+    """A single run is judged by the windows of its own time, as fire times are. One that was held starts within five
+    minutes after the end, unless another window is open then. The runs of other batches are judged by the windows of
+    now.
+    """
+    inside, was_held = cover.inside(job, run.due_at if run.is_single else now), False
+    if run.is_single and inside and inside.window.effect == Effect.HOLD:
+        if holds.start_after(inside.until, job.pk) > now:
+            return _Windows(is_held=True)
+        inside, was_held = cover.inside(job, now), True
+    if inside is None:
+        return _Windows(was_held=was_held)
+    is_held = inside.window.effect == Effect.HOLD
+    return _Windows(is_held, "" if is_held else inside.window.name, was_held)
+
+
+def _why_not(run: BatchRun, job: Job, windows: _Windows, now: dt.datetime) -> tuple[Status, str] | None:
     """Why the run is recorded without a call: a window skips it, or a single run is too late for its job's policy."""
-    now = timezone.now()
-    inside = cover.inside(job, now)
-    if inside:
-        return Status.SKIPPED, f"skipped: window {inside.window.name}"
-    grace = dt.timedelta(seconds=job.misfire_grace_seconds)
-    if run.is_single and job.misfire_policy == MisfirePolicy.SKIP and now - run.due_at >= grace:
+    if windows.skipped_by:
+        return Status.SKIPPED, f"skipped: window {windows.skipped_by}"
+    is_late = now - run.due_at >= dt.timedelta(seconds=job.misfire_grace_seconds)
+    if run.is_single and not windows.was_held and is_late and job.misfire_policy == MisfirePolicy.SKIP:
         why = f"missed: no scheduler started it within {job.misfire_grace_seconds} s (misfire policy: skip)"
         return Status.MISSED, why
     return None
 
 
-def _refuse(run: BatchRun, exc: DomainError) -> None:
+def _refuse(run: BatchRun, why: str, *, is_gone: bool = False) -> None:
     """Keep why a run could not be started. Nobody watches a single run, so it is recorded as failed and notified."""
-    reason = exc.message[:300]
+    reason = why[:300]
     with transaction.atomic():
         refused = BatchRun.objects.filter(pk=run.pk, execution_id=None, problem="").update(problem=reason)
-        if refused and run.is_single and not isinstance(exc, NotFound):
-            job = get_job(run.job_id)
-            record_unrun(job, Status.FAILED, f"not started: {reason}", by=run.batch.by)
+        job = Job.objects.filter(pk=run.job_id).first()
+        if refused and run.is_single and not is_gone and job:
+            execution = _record(run, job, Status.FAILED, f"not started: {reason}")
+            BatchRun.objects.filter(pk=run.pk).update(execution_id=execution.pk)

@@ -31,6 +31,11 @@ class Migration(migrations.Migration):
             name="overrides",
             field=models.JSONField(null=True, verbose_name="overrides"),
         ),
+        migrations.AddField(
+            model_name="batchrun",
+            name="look_again_at",
+            field=models.DateTimeField(null=True, verbose_name="look again at"),
+        ),
         migrations.AlterField(
             model_name="batchrun",
             name="original_id",

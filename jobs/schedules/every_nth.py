@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
+import threading
 from dataclasses import dataclass
 from functools import lru_cache
 
@@ -46,15 +47,27 @@ def _named(tab: Crontab, calendar: BusinessDays | None, year: int, month: int) -
     return tuple(day for day in (first + number * DAY for number in range(days)) if tab.matches_day(day, calendar))
 
 
-@lru_cache(maxsize=50_000)
 def _named_before(tab: Crontab, calendar: BusinessDays | None, since: dt.date, year: int, month: int) -> int:
     """How many days the expression names from `since` to the end of the month before."""
-    count, one, end = 0, since.replace(day=1), dt.date(year, month, 1)
-    while one < end:
-        named = _named(tab, calendar, one.year, one.month)
-        count += len(named) if one > since else sum(day >= since for day in named)
-        one = _following(one)
-    return count
+    place = 12 * (year - since.year) + month - since.month
+    if place <= 0:
+        return 0
+    tally = _tally(tab, calendar, since)
+    with _TALLYING:
+        while len(tally) <= place:
+            years, months = divmod(since.month - 1 + len(tally) - 1, 12)
+            named = _named(tab, calendar, since.year + years, months + 1)
+            tally.append(tally[-1] + sum(day >= since for day in named))
+    return tally[place]
+
+
+@lru_cache(maxsize=5_000)
+def _tally(tab: Crontab, calendar: BusinessDays | None, since: dt.date) -> list[int]:
+    """How many days are named before each month, from that of `since` on; it grows as it is asked."""
+    return [0]
+
+
+_TALLYING = threading.Lock()
 
 
 def _following(month: dt.date) -> dt.date:

@@ -92,14 +92,24 @@ class Schedule:
             raise CronError("It has no fire times: write five fields, such as '0 9 * * 1-5'.")
         before = before.astimezone(dt.UTC)
         window = MINUTE
-        while True:
+        while not self._has_not_begun(before):
             found = None
             for moment in self.between(before - window, before):
                 if moment < before:
                     found = moment
             if found:
                 return found
+            if self._has_not_begun(before - window):
+                break
             window *= 4
+        raise CronError(f"It has no fire time before: its days are counted from {self.nth.since}.")
+
+    def _has_not_begun(self, moment: dt.datetime) -> bool:
+        """Whether no day is counted before an instant, with the days that a rule may move."""
+        if self.nth.since is None or self.nth.keeps_all:
+            return False
+        reach = (self.rule.reach_days + 2) * DAY
+        return moment.astimezone(self.zone).date() < self.nth.since - reach
 
     def upcoming(self, count: int, after: dt.datetime) -> list[dt.datetime]:
         """The first `count` fire times strictly after `after`."""
@@ -155,6 +165,10 @@ class Schedule:
 
     def is_at(self, moment: dt.datetime) -> bool:
         """Whether it fires in the minute of `moment` (aware)."""
+        local = moment.astimezone(self.zone)
+        if local.utcoffset() == (moment - LARGEST_LEAP).astimezone(self.zone).utcoffset():
+            # No clock change before it could move a fire time here.
+            return 60 * local.hour + local.minute in self.tab.minutes and self.fires_on(local.date())
         moment = moment.astimezone(dt.UTC).replace(second=0, microsecond=0)
         return next(self._from(moment - MINUTE), None) == moment
 

@@ -14,6 +14,7 @@ from core.api.errors import DomainError, Invalid, invalid_field, missing_fields
 from core.api.json import read_object
 from jobs import validation
 from jobs.models import Job
+from jobs.schedules.crontab import MANUALLY
 from jobs.services import add_jobs, clean_new
 from jobs.targets import kinds, parsing
 from jobs.transfer import csv_reader
@@ -177,7 +178,9 @@ class _Checker:
         end_date = validation.end_date(cells["end_date"].replace("/", "-"), spreadsheet=True)
         team = self._team(cells["pic_team"])
         name = self._name(cells)
-        expression = validation.cron(cells["cron_expression"])
+        expression = validation.cron_text(cells["cron_expression"])
+        if expression != MANUALLY:
+            validation.cron(expression)
         metadata = _metadata(cells)
         target = target or parsing.read_row(cells, default_owner=self._default_owner)
         target.check_metadata(metadata, error="Invalid Request Body")

@@ -129,7 +129,7 @@ def test_they_agree(seed: int, make_job: Callable[..., Job], office: Calendar, a
     for job, runs in expected.items():
         assert forecast_runs(job) == runs, job
         ahead = NOON + feed.AHEAD
-        assert [one for one, _ in feed._runs(feed.Fed("", Job.objects.filter(pk=job.pk), False))] == [
+        assert [one.moment for one in feed._runs(feed.Fed("", Job.objects.filter(pk=job.pk), False))] == [
             one for one in runs if one <= ahead
         ], job
         shown = [row["time"][:10] for row in job_page.context(job, admin)["upcoming"] if row["runs"]]

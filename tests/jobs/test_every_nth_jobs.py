@@ -88,3 +88,8 @@ def test_the_preview_knows_it(api: APIClient) -> None:
     body = {"expression": "0 9 * * 5", "every_nth": 2, "counted_from": "2026-12-04"}
     answer = api.post("/api/v2/jobs/cron-preview", body, format="json").json()
     assert [one["at"][:10] for one in answer["times"]][:3] == ["2026-12-04", "2026-12-18", "2027-01-01"]
+
+
+def test_before_its_first_day_it_is_not_scheduled(job: Job) -> None:
+    for days in (-1, 0.1):
+        assert explain(job, NINE + dt.timedelta(days=days)).answer == "not_scheduled"

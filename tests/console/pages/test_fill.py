@@ -30,7 +30,16 @@ def _afternoon() -> Iterator[None]:
 @pytest.fixture
 def job(make_job: Callable[..., Job]) -> Job:
     with time_machine.travel(NOON - HOUR, tick=False):
-        return make_job(cron_expression="0 * * * *", end_date="2027-12-31")
+        job = make_job(cron_expression="0 * * * *", end_date="2027-12-31")
+    # The leader has fired what was due.
+    Job.objects.update(next_run_at=NOON + 99 * HOUR)
+    return job
+
+
+def filled(browser: Client, job: Job, **changes: str) -> None:
+    """Look at a period, and confirm."""
+    digest = browser.post(url(job), {**PERIOD, **changes}).context["look"].digest
+    browser.post(url(job), {**PERIOD, **changes, "run": digest})
 
 
 def url(job: Job) -> str:
@@ -45,7 +54,9 @@ def test_first_it_shows_the_fire_times_then_it_runs_them(browser: Client, job: J
     assert "Run 3 times" in looked.content.decode()
     assert "2026-11-24 12:00" in looked.content.decode()
     assert not Batch.objects.exists()
-    answer = browser.post(url(job), {**PERIOD, "run": "1"})
+    assert browser.post(url(job), {**PERIOD, "run": "0123"}).context["look"].has_changed
+    assert not Batch.objects.exists()
+    answer = browser.post(url(job), {**PERIOD, "run": looked.context["look"].digest})
     batch = Batch.objects.get()
     assert answer.headers["Location"] == reverse("admin:executions_batch_change", args=[batch.pk])
     assert batch.at_once == 2
@@ -57,6 +68,7 @@ def test_first_it_shows_the_fire_times_then_it_runs_them(browser: Client, job: J
 def test_times_are_in_the_jobs_zone(browser: Client, make_job: Callable[..., Job]) -> None:
     with time_machine.travel(NOON - 48 * HOUR, tick=False):
         job = make_job(name="Berlin", cron_expression="0 * * * *", time_zone="Europe/Berlin")
+    Job.objects.update(next_run_at=NOON + 99 * HOUR)
     looked = browser.post(url(job), {**PERIOD, "first": "2026-11-24T06:00", "last": "2026-11-24T06:00"})
     assert [one.fire_time.hour for one in looked.context["found"]] == [5]
     assert "2026-11-24 06:00" in looked.content.decode()
@@ -71,7 +83,11 @@ def test_an_empty_period_says_what_to_do(browser: Client, job: Job) -> None:
 
 @pytest.mark.parametrize(
     ("changes", "words"),
-    [({"last": "2026-11-23T00:00"}, "is before"), ({"at_once": "11"}, "less than or equal to 10"), ({"first": ""}, "")],
+    [
+        ({"last": "2026-11-23T00:00"}, "ends before it begins"),
+        ({"at_once": "11"}, "less than or equal to 10"),
+        ({"first": ""}, ""),
+    ],
 )
 def test_errors_are_shown_at_their_fields(browser: Client, job: Job, changes: dict[str, str], words: str) -> None:
     answer = browser.post(url(job), {**PERIOD, **changes})
@@ -91,7 +107,7 @@ def test_only_who_may_run_the_job_fills(
 
 
 def test_a_batch_is_paused_resumed_and_cancelled(browser: Client, job: Job) -> None:
-    browser.post(url(job), {**PERIOD, "run": "1"})
+    filled(browser, job)
     batch = Batch.objects.get()
     for verb, words in (("pause", "until you resume"), ("resume", "are started"), ("cancel", "3 runs are not started")):
         answer = browser.post(reverse(f"admin:executions_batch_{verb}", args=[batch.pk]), follow=True)
@@ -100,7 +116,7 @@ def test_a_batch_is_paused_resumed_and_cancelled(browser: Client, job: Job) -> N
 
 
 def test_an_execution_says_what_it_makes_up_for(browser: Client, job: Job) -> None:
-    browser.post(url(job), {**PERIOD, "last": "2026-11-24T12:00", "run": "1"})
+    filled(browser, job, last="2026-11-24T12:00")
     start.start_due()
     page = browser.get(reverse("admin:executions_execution_change", args=[Execution.objects.get().pk]))
     assert "makes up for 2026-11-24 12:00" in page.content.decode()

@@ -66,13 +66,13 @@ def test_a_session_that_stalls_inside_a_transaction_is_ended(
     with closing(session(url)) as stalled:
         pid = stalled.info.backend_pid
         stall(stalled)
-        assert end_stalled_sessions(60, database) == 0
-        assert wait_until(lambda: end_stalled_sessions(0, database)) == 1
+        assert end_stalled_sessions(60, reading=60, database=database) == 0
+        assert wait_until(lambda: end_stalled_sessions(0, reading=0, database=database)) == 1
         wait_until(lambda: not is_there(url, pid))
 
 
 def test_sessions_that_wait_outside_a_transaction_or_are_not_ours_stay(url: str, database: BaseDatabaseWrapper) -> None:
     with closing(session(url)) as idle, closing(session(url, "psql")) as other:
         before_a_query(other)
-        assert end_stalled_sessions(0, database) == 0
+        assert end_stalled_sessions(0, reading=0, database=database) == 0
         assert idle.execute("SELECT 1").fetchone() == other.execute("SELECT 1").fetchone() == (1,)

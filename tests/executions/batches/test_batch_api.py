@@ -24,7 +24,10 @@ HOUR = dt.timedelta(hours=1)
 @pytest.fixture
 def job(make_job: Callable[..., Job]) -> Job:
     with time_machine.travel(NOON - HOUR, tick=False):
-        return make_job(cron_expression="0 * * * *", end_date="2027-12-31", metadata={"api_key": "s3cret"})
+        job = make_job(cron_expression="0 * * * *", end_date="2027-12-31", metadata={"api_key": "s3cret"})
+    # The leader has fired what was due.
+    Job.objects.update(next_run_at=NOON + 99 * HOUR)
+    return job
 
 
 @pytest.fixture(autouse=True)
@@ -115,3 +118,26 @@ def test_what_is_refused_names_the_field(api: APIClient, job: Job, body: dict[st
     answer = api.post(f"/api/v2/jobs/{job.pk}/fill", full, format="json")
     assert answer.status_code == 400
     assert list(answer.json()["fields"]) == [field]
+
+
+def test_the_url_of_a_single_run_is_masked_for_others(
+    api: APIClient, client_of: Callable[[User], APIClient], viewer: User, job: Job
+) -> None:
+    url = f"/api/v2/jobs/{job.pk}/single-runs"
+    target = "https://u:pw123@hooks.example.com/services/T0/B0/s3cr3t?token=abc"
+    assert api.post(url, {"at": "2026-11-25T09:00:00+09:00", "target_url": target}, format="json").status_code == 201
+    assert target in api.get(url).content.decode()
+    seen = client_of(viewer).get(url).content.decode()
+    assert not {word for word in ("pw123", "s3cr3t", "abc") if word in seen}
+
+
+def test_a_list_of_batches_costs_the_same_whatever_their_number(
+    api: APIClient, job: Job, django_assert_num_queries: Any
+) -> None:
+    for hour in range(1, 4):
+        body = {"from": f"2026-11-24T1{hour}:00:00+09:00", "to": f"2026-11-24T1{hour}:30:00+09:00"}
+        api.post(f"/api/v2/jobs/{job.pk}/fill", body, format="json")
+    with django_assert_num_queries(6):
+        api.get("/api/v2/batches?limit=1")
+    with django_assert_num_queries(6):
+        api.get("/api/v2/batches?limit=50")

@@ -17,6 +17,7 @@ from jobs.models import Job
 from jobs.services import set_active, update_job
 from tests.support.executions import ran
 from tests.support.firing import MINUTE, NOON
+from windows import services as windows
 
 pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("handed")]
 HOUR = 60 * MINUTE
@@ -25,9 +26,16 @@ EVENING = NOON + 6 * HOUR
 
 @pytest.fixture
 def job(make_job: Callable[..., Job]) -> Job:
-    """Hourly since noon."""
+    """Hourly since noon; the leader has fired what was due."""
     with time_machine.travel(NOON - MINUTE, tick=False):
-        return make_job(cron_expression="0 * * * *", end_date="2027-12-31")
+        job = make_job(cron_expression="0 * * * *", end_date="2027-12-31")
+    return fired(job)
+
+
+def fired(job: Job) -> Job:
+    Job.objects.filter(pk=job.pk).update(next_run_at=NOON + 1000 * HOUR)
+    job.refresh_from_db()
+    return job
 
 
 def asked(job: Job, **fields: Any) -> fill.Asked:
@@ -73,6 +81,7 @@ def test_the_schedule_in_force_then_decides(job: Job, admin: User) -> None:
         set_active(job, False, by=admin)
     with time_machine.travel(NOON + 4.75 * HOUR, tick=False):
         set_active(job, True, by=admin)
+    fired(job)
     with time_machine.travel(EVENING, tick=False):
         times = fill.gaps(job, asked(job, to=EVENING.isoformat()))
     # 13:30 is the instant of the edit: from then on the new schedule is in force.
@@ -176,3 +185,57 @@ def test_a_fire_time_of_a_second_in_the_range_is_dt_aware(job: Job) -> None:
     assert asked(job, **{"from": "2026-11-24T12:00"}).first == NOON
     assert asked(job).first.tzinfo is not None
     assert isinstance(asked(job).last, dt.datetime)
+
+
+def test_what_another_batch_runs_is_not_filled_again(job: Job, admin: User) -> None:
+    with time_machine.travel(EVENING, tick=False):
+        wanted = asked(job)
+        seen = fill.gaps(job, wanted)
+        fill.create(job, seen, wanted, by=admin)
+        assert fill.gaps(job, wanted) == []
+        assert fill.gaps(job, asked(job, which="all")) == []
+        with pytest.raises(Invalid, match="No fire time"):
+            fill.create(job, seen, wanted, by=admin)
+        start.start_due()
+        assert fill.gaps(job, asked(job, which="all")) == []
+
+
+def test_what_the_leader_has_still_to_fire_is_no_gap(job: Job) -> None:
+    Job.objects.update(next_run_at=NOON + 2 * HOUR)
+    job.refresh_from_db()
+    assert found(job) == [0, 1]
+
+
+def test_what_was_run_again_with_success_is_no_gap(job: Job, admin: User) -> None:
+    failed = run_of(job, 1, Status.FAILED)
+    with time_machine.travel(EVENING, tick=False):
+        batch = rerun.create([failed], "again", minutes=0, by=admin)
+        start.start_due()
+    again = Execution.objects.get(pk=batch.runs.get().execution_id)
+    assert again.nominal_for == NOON + HOUR
+    Execution.objects.filter(pk=again.pk).update(status=Status.SUCCESS)
+    assert found(job, which="failed") == []
+
+
+def test_a_job_that_has_ended_is_not_filled(job: Job, admin: User) -> None:
+    with time_machine.travel(EVENING, tick=False):
+        wanted = asked(job)
+        seen = fill.gaps(job, wanted)
+        Job.objects.update(end_date="2026-11-23", is_active=False, next_run_at=None)
+        job.refresh_from_db()
+        with pytest.raises(Invalid, match="end date"):
+            fill.create(job, seen, wanted, by=admin)
+
+
+def test_a_window_holds_it_in_its_order(job: Job, admin: User) -> None:
+    with time_machine.travel(EVENING, tick=False):
+        wanted = asked(job)
+        fill.create(job, fill.gaps(job, wanted), wanted, by=admin)
+        windows.create({"name": "Freeze", "effect": "hold", "is_for_all": True, "ends_at": EVENING + HOUR}, by=None)
+        assert [start.start_due() for _ in range(3)] == [0, 0, 0]
+    for number in range(4):
+        with time_machine.travel(EVENING + HOUR + number * MINUTE, tick=False):
+            assert start.start_due() == 1
+            Execution.objects.filter(job=job).update(status=Status.SUCCESS)
+    times = Execution.objects.filter(job=job).order_by("started_at").values_list("nominal_for", flat=True)
+    assert list(times) == [NOON + number * HOUR for number in range(4)]

@@ -11,8 +11,8 @@ import time_machine
 
 from accounts.models import User
 from core.api.errors import Conflict, Forbidden, Invalid, NotFound
-from executions import retention
-from executions.batches import single_run, start
+from executions import retention, services
+from executions.batches import progress, single_run, start
 from executions.models import Batch, BatchRun, Execution, PendingOutcome, Status
 from jobs.models import Job
 from tests.support.firing import MINUTE, NOON
@@ -150,7 +150,8 @@ def test_an_open_ended_pause_holds_it_until_it_is_over(job: Job, admin: User) ->
     assert [start_at(LATER + number * MINUTE) for number in range(3)] == [0, 0, 0]
     with time_machine.travel(LATER + 5 * MINUTE, tick=False):
         windows.end(windows.Window.objects.get(), by=admin)
-    assert start_at(LATER + 6 * MINUTE) == 1
+    assert start_at(LATER + 11 * MINUTE) == 1
+    assert BatchRun.objects.get().due_at == LATER
 
 
 @pytest.mark.parametrize(
@@ -206,3 +207,96 @@ def test_old_batches_are_deleted_but_not_what_is_still_to_start(job: Job, admin:
     with time_machine.travel(NOON + 40 * 24 * HOUR):
         retention.prune()
     assert [run.due_at for run in BatchRun.objects.all()] == [NOON + 100 * 24 * HOUR]
+
+
+@pytest.mark.parametrize("broken", [{"time_zone": "Mars/Base"}, {"target_kind": "gone", "target_url": ""}])
+def test_a_job_that_cannot_be_read_takes_no_other_down(
+    job: Job, admin: User, make_job: Callable[..., Job], broken: dict[str, str]
+) -> None:
+    with time_machine.travel(NOON, tick=False):
+        good = make_job(name="good", end_date="2027-12-31")
+    run = plan(job, admin)
+    plan(good, admin)
+    Job.objects.filter(pk=job.pk).update(**broken)
+    assert start_at(LATER) == 2
+    assert start_at(LATER + MINUTE) == 0
+    assert runs(good) == [("running", "")]
+    ((status, reason),) = runs(job)
+    assert (status, reason.startswith("not started: what is stored cannot be read")) == ("failed", True)
+    run.refresh_from_db()
+    assert run.execution_id == Execution.objects.get(job=job).pk
+
+
+def test_a_window_that_is_ended_early_releases_it(job: Job, admin: User) -> None:
+    plan(job, admin)
+    opened("hold", ends_at=LATER + 72 * HOUR)
+    assert start_at(LATER) == 0
+    with time_machine.travel(LATER + MINUTE, tick=False):
+        windows.end(windows.Window.objects.get(), by=admin)
+    assert start_at(LATER + 7 * MINUTE) == 1
+    assert BatchRun.objects.get().due_at == LATER
+
+
+@pytest.mark.parametrize(("begins", "ends", "status"), [(-60, 10, "skipped"), (10, 60, "running")])
+def test_a_late_one_is_judged_by_the_windows_of_its_own_time(
+    job: Job, admin: User, begins: int, ends: int, status: str
+) -> None:
+    plan(job, admin)
+    opened("skip", starts_at=LATER + begins * MINUTE, ends_at=LATER + ends * MINUTE)
+    start_at(LATER + 20 * MINUTE)
+    assert [found for found, _ in runs(job)] == [status]
+
+
+def test_what_is_recorded_keeps_its_overrides(job: Job, admin: User) -> None:
+    other = {"metadata": {"suite": "smoke"}, "target_url": "https://other.example.com/x"}
+    plan(job, admin, **other)
+    opened("skip")
+    start_at(LATER)
+    skipped = Execution.objects.get()
+    assert (skipped.target, skipped.overrides) == (
+        other["target_url"], {"metadata": {"suite": "smoke"}, "target": other["target_url"]})  # fmt: skip
+    with time_machine.travel(LATER + 3 * HOUR, tick=False):
+        again = services.run_again(skipped, by=admin)
+    assert (again.target, again.overrides) == (skipped.target, skipped.overrides)
+
+
+@pytest.mark.parametrize("verb", ["cancelled_at", "paused_at"])
+def test_one_that_is_stopped_while_others_start_does_not_start(
+    job: Job, admin: User, monkeypatch: pytest.MonkeyPatch, verb: str
+) -> None:
+    run = plan(job, admin)
+    begin = start._begin
+
+    def meanwhile(one: BatchRun) -> Execution:
+        Batch.objects.filter(pk=one.batch_id).update(**{verb: LATER})
+        return begin(one)
+
+    monkeypatch.setattr(start, "_begin", meanwhile)
+    start_at(LATER)
+    assert runs(job) == []
+    run.refresh_from_db()
+    assert run.execution_id is None
+
+
+def test_the_owner_of_the_job_cancels_what_others_planned(
+    make_job: Callable[..., Job], admin: User, user: User
+) -> None:
+    with time_machine.travel(NOON, tick=False):
+        job = make_job(by=user, cron_expression="0 0 1 1 *", end_date="2027-12-31")
+    run = plan(job, admin)
+    single_run.cancel(job, run.pk, by=user)
+    assert start_at(LATER) == 0
+
+
+def test_it_cannot_be_paused(job: Job, admin: User) -> None:
+    run = plan(job, admin)
+    with pytest.raises(Conflict):
+        progress.pause(run.batch, by=admin)
+
+
+def test_windows_hide_what_does_not_run_from_the_coming_ones(job: Job, admin: User) -> None:
+    plan(job, admin)
+    with time_machine.travel(NOON, tick=False):
+        assert [one.at for one in single_run.coming(Job.objects.all(), NOON, LATER + MINUTE)] == [LATER]
+        opened("skip")
+        assert single_run.coming(Job.objects.all(), NOON, LATER + MINUTE) == []
