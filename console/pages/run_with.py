@@ -29,7 +29,7 @@ class RunWithForm(forms.Form):
     """The time and the metadata of one run."""
 
     at = forms.DateTimeField(
-        label=gettext_lazy("When"),
+        label=gettext_lazy("Run at"),
         required=False,
         widget=MomentInput(),
         help_text=gettext_lazy("Empty: now. At a time to come, windows and the misfire policy decide as always."),
