@@ -13,7 +13,7 @@ from accounts.models import User
 from jobs.field_traits import JobField, job_fields
 from jobs.models import Job
 from jobs.services import masked_for
-from jobs.transfer.columns import columns, template_titles
+from jobs.transfer.columns import columns, schedule_titles, template_titles
 from jobs.transfer.importing import dumps, quoted
 
 # The relations that an export reads.
@@ -21,13 +21,14 @@ RELATED = ("category", "pic_team", "github_credential", "calendar")
 
 
 def write_csv(jobs: Iterable[Job], out: TextIO, *, reader: User | None) -> int:
-    """Write jobs under the template's titles; returns how many. Mail settings, policies and owners are not included.
+    """Write jobs under the template's titles, and all of their schedules; returns how many. Mail settings, policies,
+    start dates and owners are not included.
 
     Secrets are masked for a `reader` who may not read them; None is an operator. Every cell is quoted, so that it stays
     one cell in programs that separate by semicolons.
     """
     writer = csv.writer(out, quoting=csv.QUOTE_ALL)
-    writer.writerow(template_titles())
+    writer.writerow([*template_titles(), *schedule_titles()])
     count = 0
     for job in jobs:
         writer.writerow(_cells(masked_for(job, reader)))
@@ -36,10 +37,14 @@ def write_csv(jobs: Iterable[Job], out: TextIO, *, reader: User | None) -> int:
 
 
 def _cells(job: Job) -> list[str]:
-    values = {field.name: _text(field, job) for field in job_fields() if field.traits.csv}
+    values = {field.name: _text(field, job) for field in job_fields() if field.traits.csv or field.traits.times}
     values |= job.target.values()
     return [
-        quoted(values.get(name, "")) if column.quoted else values.get(name, "") for name, column in columns().items()
+        *(
+            quoted(values.get(name, "")) if column.quoted else values.get(name, "")
+            for name, column in columns().items()
+        ),
+        *(quoted(values[name]) for name in schedule_titles()),
     ]
 
 
@@ -48,7 +53,7 @@ def _text(field: JobField, job: Job) -> str:
     value = _exported(field, job)
     if isinstance(value, bool):
         return "enable" if value else "disable"
-    return dumps(value) if isinstance(value, dict) else str(value)
+    return dumps(value) if isinstance(value, dict) else "" if value is None else str(value)
 
 
 def write_json(jobs: Iterable[Job], out: TextIO, *, reader: User | None) -> int:

@@ -3,22 +3,23 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from typing import Any
 
 from django.conf import settings
+from django.db import models
 
 from accounts.models import User
 from core.api.errors import DomainError, Invalid, invalid_field, missing_fields
 from core.api.json import read_object
 from jobs import validation
 from jobs.models import Job
-from jobs.schedules.crontab import MANUALLY
 from jobs.services import add_jobs, clean_new
 from jobs.targets import kinds, parsing
 from jobs.transfer import csv_reader
-from jobs.transfer.columns import titles
+from jobs.transfer.columns import schedule_titles, titles
 from jobs.transfer.csv_reader import Sheet, SheetRow
 from taxonomy.models import Category, LabelBook, PicTeam, slug_of
 
@@ -179,8 +180,8 @@ class _Checker:
         team = self._team(cells["pic_team"])
         name = self._name(cells)
         expression = validation.cron_text(cells["cron_expression"])
-        if expression != MANUALLY:
-            validation.cron(expression)
+        times = validation.policies(_times(cells), start_before=None)
+        validation.schedule(Job(cron_expression=expression, **times))
         metadata = _metadata(cells)
         target = target or parsing.read_row(cells, default_owner=self._default_owner)
         target.check_metadata(metadata, error="Invalid Request Body")
@@ -194,6 +195,7 @@ class _Checker:
             metadata=metadata,
             is_active=cells["is_active"].lower() not in INACTIVE,
             created_by=self._by,
+            **times,
             **target.columns(),
         )
 
@@ -218,6 +220,22 @@ class _Checker:
         if name in self._taken:
             raise validation.duplicate_name(name)
         return name
+
+
+def _times(cells: dict[str, str]) -> dict[str, Any]:
+    """The fields of the schedule as in a request; blank cells are left out."""
+    found: dict[str, Any] = {}
+    for name in schedule_titles():
+        text, column = cells[name], Job._meta.get_field(name)
+        if not text:
+            continue
+        if isinstance(column, models.BooleanField):
+            found[name] = text.lower() not in INACTIVE
+        elif isinstance(column, models.IntegerField):
+            found[name] = int(text) if re.fullmatch(r"-?[0-9]{1,4}", text, re.ASCII) else text
+        else:
+            found[name] = text
+    return found
 
 
 def _metadata(cells: dict[str, str]) -> dict[str, Any]:
