@@ -235,7 +235,7 @@ class BatchRunQuerySet(models.QuerySet["BatchRun"]):
 class BatchRun(models.Model):
     """One run of a batch: of which job, in place of which execution, for which fire time, with which overrides, when it
     is due, and the execution once it has started. The ids may outlive their rows. `problem`: why it could not be
-    started. `look_again_at`: when a single run that a window holds is looked at again. Without an execution to replace
+    started. `look_again_at`: when a run that a window holds is looked at again. Without an execution to replace
     and without a fire time it is a single run.
     """
 

@@ -6,10 +6,11 @@ import datetime as dt
 import logging
 from collections import Counter
 from collections.abc import Iterator
+from enum import Enum
 from typing import Any, NamedTuple
 from uuid import UUID
 
-from django.db import InterfaceError, OperationalError, transaction
+from django.db import InterfaceError, OperationalError, connection, transaction
 from django.db.models import Q
 from django.utils import timezone
 
@@ -26,9 +27,9 @@ from windows.models import Effect
 log = logging.getLogger("cronsched.batches")
 # Single runs that are read at a time.
 _READ = 500
-# Runs that are started in one transaction: few, because firing waits for it.
+# Runs that are started in one transaction of SQLite, which costs a write to the disk; few, because firing waits for it.
 _CHUNK = 10
-# A single run that a window holds is looked at again after this.
+# A run that a window holds is looked at again after this.
 _LOOK_AGAIN = dt.timedelta(seconds=10)
 _LONGEST_SECONDS = 1.0
 
@@ -48,17 +49,16 @@ def start_due() -> int:
     cover = Cover.since(min(run.due_at for run in runs))
     held: set[UUID] = set()
     count = 0
-    for place in range(0, len(runs), _CHUNK):
-        # Together, because each transaction costs a write to the disk.
+    # On PostgreSQL one by one, because firing and recording lock rows in another order than several runs do.
+    size = 1 if connection.features.has_select_for_update else _CHUNK
+    for place in range(0, len(runs), size):
         with transaction.atomic():
-            for run in runs[place : place + _CHUNK]:
-                # The runs of a batch keep their order.
-                if run.batch_id in held:
-                    continue
-                if _start(run, cover):
-                    count += 1
-                else:
-                    held.add(run.batch_id)
+            for run in runs[place : place + size]:
+                if run.batch_id not in held:
+                    went = _start(run, cover)
+                    count += went is _Went.ON
+                    if went is _Went.BATCH_WAITS:
+                        held.add(run.batch_id)
     return count
 
 
@@ -73,7 +73,8 @@ def seconds_to_next() -> float:
 def _due() -> Iterator[BatchRun]:
     now = timezone.now()
     due = BatchRun.objects.startable().filter(due_at__lte=now).select_related("batch__by").order_by("due_at", "pk")
-    yield from due.single().filter(Q(look_again_at=None) | Q(look_again_at__lte=now))[:_READ]
+    due = due.filter(Q(look_again_at=None) | Q(look_again_at__lte=now))
+    yield from due.single()[:_READ]
     batches = list(Batch.objects.filter(pk__in=due.of_several().order_by().values("batch")))
     under_way = Execution.objects.filter(status__in=OPEN, trigger_type="manual").order_by().values("pk")
     rows = BatchRun.objects.filter(batch__in=batches, execution_id__in=under_way)
@@ -84,21 +85,31 @@ def _due() -> Iterator[BatchRun]:
             yield from due.of_several().filter(batch=batch)[:room]
 
 
-def _start(run: BatchRun, cover: Cover) -> bool:
-    """Start one run, or record why it does not start; False if it has to wait."""
+class _Went(Enum):
+    """What became of a run: it was started, recorded or refused; it waits; or it waits, and its batch with it."""
+
+    ON = "on"
+    WAITS = "waits"
+    BATCH_WAITS = "batch waits"
+
+
+def _start(run: BatchRun, cover: Cover) -> _Went:
+    """Start one run, or record why it does not start, unless it has to wait."""
     try:
         job, now = get_job(run.job_id), timezone.now()
         windows = _look(run, job, cover, now)
+        if windows.is_held and run.fire_time is not None:
+            # Fire times are filled in their order.
+            return _Went.BATCH_WAITS
         if windows.is_held:
-            if run.is_single:
-                BatchRun.objects.filter(pk=run.pk).update(look_again_at=now + _LOOK_AGAIN)
-            return False
+            BatchRun.objects.filter(pk=run.pk).update(look_again_at=now + _LOOK_AGAIN)
+            return _Went.WAITS
         why = _why_not(run, job, windows, now)
         _claim(run, lambda: _record(run, job, *why) if why else _begin(run))
     except TooManyRequests:
-        return False
+        return _Went.BATCH_WAITS
     except _Over:
-        return True
+        return _Went.ON
     except DomainError as exc:
         _refuse(run, exc.message, is_gone=isinstance(exc, NotFound))
     except (OperationalError, InterfaceError):
@@ -106,7 +117,7 @@ def _start(run: BatchRun, cover: Cover) -> bool:
     except Exception as exc:
         log.exception("a run of a batch cannot be started")
         _refuse(run, f"what is stored cannot be read: {exc}")
-    return True
+    return _Went.ON
 
 
 @transaction.atomic

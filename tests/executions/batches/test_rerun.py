@@ -17,6 +17,7 @@ from executions.batches.progress import Progress
 from executions.models import MOST_AT_ONCE, BatchRun, Execution, Status
 from jobs.models import Job
 from tests.support.executions import ran
+from windows import services as windows
 from windows.cover import Cover
 
 pytestmark = pytest.mark.django_db
@@ -118,10 +119,24 @@ def test_two_leaders_start_a_run_once(
     batch = rerun.create(failed[:1], "again", minutes=0, by=admin)
     stale = list(batch.runs.select_related("batch__by"))
     start.start_due()
-    assert start._start(stale[0], Cover([]))
+    assert start._start(stale[0], Cover([])) is start._Went.ON
     assert Execution.objects.filter(triggered_by=admin).count() == 1
 
 
 def test_at_most_a_thousand(failed: list[Execution], admin: User) -> None:
     with pytest.raises(Invalid):
         rerun.create([failed[0]] * 1001, "again", minutes=0, by=admin)
+
+
+def test_a_job_that_a_window_holds_keeps_no_other_waiting(
+    failed: list[Execution], admin: User, handed: list[Any]
+) -> None:
+    batch = rerun.create(failed, "again", minutes=0, by=admin)
+    first, second = (Job.objects.get(name=name) for name in ("first", "second"))
+    windows.create({"name": "Freeze", "effect": "hold", "jobs": [str(first.pk)]}, by=None)
+    assert start.start_due() == 1
+    assert Execution.objects.filter(triggered_by=admin).get().job == second
+    assert progress.progress(batch).left == 2
+    windows.end(windows.Window.objects.get(), by=admin)
+    with time_machine.travel(timezone.now() + dt.timedelta(seconds=11)):
+        assert start.start_due() == 2
