@@ -136,9 +136,11 @@ def _fire_chunk(jobs: list[Job], now: dt.datetime, teams: Teams) -> list[Deliver
     # A late fire time is judged by the windows of its own time.
     cover = Cover.since(min(job.next_run_at or now for job in jobs))
     held: dict[UUID, Inside] = {}
+    schedules: dict[tuple[object, ...], Schedule] = {}
     for job in jobs:
         try:
-            schedule = job.schedule
+            # Thousands of jobs share a few schedules.
+            schedule = schedules.get(values := job.schedule_values) or schedules.setdefault(values, job.schedule)
             planned = plan(job, now, under_way.get(job.pk, frozenset()), cover, schedule)
             new = [Row.of(job, one, now, worker_id, schedule) for one in planned.executions]
             kept = {row.id: one.inside for row, one in zip(new, planned.executions, strict=True) if one.inside}

@@ -9,9 +9,10 @@ from collections.abc import Iterable
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from django.db.models import Count
+from django.db.models import Count, QuerySet
 from django.utils import timezone
 
+from calendars.models import Calendar
 from core.api.timestamps import utc_ms
 from jobs.models import Job, Revision, schedule_columns, schedule_from
 from jobs.schedules.schedule import CronError, Schedule
@@ -61,7 +62,7 @@ class Reconciler:
             return False
         if seen[1] != self._seen[1]:
             edited = Job.objects.on_schedule().filter(updated_at__gte=self._looked_at - _CLOCKS_DIFFER_BY).order_by()
-            schedules, _ = _usable(edited.values_list(*schedule_columns()).annotate(jobs=Count("id")))
+            schedules, _ = _usable(_schedules_of(edited))
             self._clock.add(schedules)
             self._looked_at = now
         self._seen = seen
@@ -74,7 +75,7 @@ class Reconciler:
         paused = pause_expired()
         repair()
         before = dict(self._jobs_on)
-        in_use = list(Job.objects.on_schedule().order_by().values_list(*schedule_columns()).annotate(jobs=Count("id")))
+        in_use = _schedules_of(Job.objects.on_schedule().order_by())
         schedules, self._jobs_on = _usable(in_use)
         invalid = sum(row[-1] for row in in_use) - sum(self._jobs_on.values())
         _, orphaned = self._clock.hold(schedules)
@@ -92,6 +93,18 @@ class Reconciler:
             orphaned_removed=orphaned,
             invalid_cron=invalid,
         )
+
+
+def _schedules_of(jobs: QuerySet[Job]) -> list[tuple[Any, ...]]:
+    """The values of `schedule_columns` of some jobs, and the number of jobs of each."""
+    columns = list(schedule_columns())
+    place = columns.index("calendar__version")
+    # Without a join for each job: there are few calendars.
+    versions = dict(Calendar.objects.values_list("pk", "version"))
+    del columns[place]
+    calendar = columns.index("calendar")
+    rows = jobs.values_list(*columns).annotate(jobs=Count("id"))
+    return [(*row[:place], versions.get(row[calendar]), *row[place:]) for row in rows]
 
 
 def _usable(rows: Iterable[tuple[Any, ...]]) -> tuple[list[Schedule], dict[str, int]]:

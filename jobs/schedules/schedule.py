@@ -71,7 +71,7 @@ class Schedule:
             return self.expression
         return f"{self.expression} {self.zone} {self.calendar and self.calendar.key} {self.rule} {self.nth}"
 
-    @property
+    @cached_property
     def is_plain(self) -> bool:
         """Whether days are only those of crontab(5)."""
         moves = self.calendar is not None and not self.rule.changes_nothing
@@ -149,13 +149,7 @@ class Schedule:
 
     def nominal_for(self, moment: dt.datetime) -> dt.datetime | None:
         """The nominal time of a fire time that was moved; None if it was not."""
-        if self.is_plain or self.calendar is None:
-            return None
-        local = moment.astimezone(self.zone)
-        days = self._fire_days(local.year, local.month).get(local.date(), ())
-        if not days or local.date() in days:
-            return None
-        return dt.datetime.combine(days[0], local.timetz()).astimezone(dt.UTC)
+        return None if self.is_plain or self.calendar is None else _nominal_for(self, moment)
 
     def move_of(self, moment: dt.datetime) -> Move | None:
         """What becomes of a nominal time; None if the expression does not name this minute."""
@@ -303,6 +297,16 @@ def _next_day(schedule: Schedule, after: dt.date) -> dt.date:
             return min(days)
         year, month = (year, month + 1) if month < 12 else (year + 1, 1)
     raise CronError(f"It never fires: no day of the next {_LONGEST_GAP_YEARS} years fits.")
+
+
+@lru_cache(maxsize=5_000)
+def _nominal_for(schedule: Schedule, moment: dt.datetime) -> dt.datetime | None:
+    """Cached, because many jobs of a schedule fire at one instant."""
+    local = moment.astimezone(schedule.zone)
+    days = schedule._fire_days(local.year, local.month).get(local.date(), ())
+    if not days or local.date() in days:
+        return None
+    return dt.datetime.combine(days[0], local.timetz()).astimezone(dt.UTC)
 
 
 # A croniter object keeps its position, so one thread uses it at a time.
