@@ -86,24 +86,27 @@ def groups(jobs: QuerySet[Job], lane: str) -> list[Group]:
 
 
 def _read(rows: Any, active: QuerySet[Job], lane: str) -> Iterator[Group]:
-    windows = [one for one in stopping_windows(timezone.now()) if one.is_for_all]
-    apart = _apart(active, lane)
+    now = timezone.now()
+    windows = stopping_windows(now)
+    for_all = tuple(one for one in windows if one.is_for_all)
+    apart = _apart(active, lane, [one for one in windows if not one.is_for_all], now)
     for (key, some, skipped), count in apart.items():
-        yield from _group(key, count, (*windows, *some), skipped)
+        yield from _group(key, count, (*for_all, *some), skipped)
     taken = Counter[tuple[Any, ...]]()
     for (key, _some, _skipped), count in apart.items():
         taken[key] += count
     for *key, count in rows:
         if count > taken[tuple(key)]:
-            yield from _group(tuple(key), count - taken[tuple(key)], tuple(windows), None)
+            yield from _group(tuple(key), count - taken[tuple(key)], for_all, None)
 
 
-def _apart(active: QuerySet[Job], lane: str) -> Counter[tuple[tuple[Any, ...], tuple[Window, ...], dt.datetime | None]]:
+_Apart = tuple[tuple[Any, ...], tuple[Window, ...], dt.datetime | None]
+
+
+def _apart(active: QuerySet[Job], lane: str, some: list[Window], now: dt.datetime) -> Counter[_Apart]:
     """The jobs that run otherwise than others of their schedule: by windows over some jobs, or a skipped run."""
-    now = timezone.now()
-    some = [one for one in stopping_windows(now) if not one.is_for_all]
     cover = Cover(some)
-    found = Counter[tuple[tuple[Any, ...], tuple[Window, ...], dt.datetime | None]]()
+    found = Counter[_Apart]()
     jobs = active.filter(may_cover(some) | Q(skipped_run_at__gt=now)).select_related("calendar")
     for job in jobs.iterator(2000):
         skipped = job.skipped_run_at if job.skipped_run_at and job.skipped_run_at > now else None

@@ -37,14 +37,7 @@ class ExecutionsView(APIView):
     permission_classes = (IsAuthenticated,)
 
     @endpoint(
-        shape(
-            "ExecutionPage",
-            executions=NamedExecutionSerializer(many=True),
-            total=openapi.whole(),
-            page=openapi.whole(),
-            limit=openapi.whole(),
-            total_pages=openapi.whole(),
-        ),
+        openapi.page_shape("ExecutionPage", executions=NamedExecutionSerializer(many=True)),
         query=[
             param("page", "Page number (1).", int),
             _LIMIT,

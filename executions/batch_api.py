@@ -193,14 +193,7 @@ class BatchesView(APIView):
     permission_classes = (IsAuthenticated,)
 
     @endpoint(
-        shape(
-            "BatchPage",
-            batches=BatchSerializer(many=True),
-            total=openapi.whole(),
-            page=openapi.whole(),
-            limit=openapi.whole(),
-            total_pages=openapi.whole(),
-        ),
+        openapi.page_shape("BatchPage", batches=BatchSerializer(many=True)),
         query=[param("page", "Page number (1).", int), param("limit", "How many, 1 to 200.", int)],
     )
     def get(self, request: Request) -> Response:

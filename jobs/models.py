@@ -252,20 +252,16 @@ class Job(JobSettings):
         """The first fire time strictly after `after` while the job is active, by its schedule or another one; None if
         it has ended by then.
         """
-        schedule = schedule or self.schedule
-        if schedule.tab.is_manual:
-            return None
-        following = schedule.next(not_before(after, self.start_date, self.zone))
-        return fire_within(following, self.end_date, self.zone)
+        return first_fire(schedule or self.schedule, after, self.start_date, self.end_date)
 
     def runs_at(self, fire_time: dt.datetime) -> bool:
         """Whether a fire time of its schedule is within its first and last day, and nobody skips it."""
-        day = fire_time.astimezone(self.zone).date()
-        return (
-            day <= self.end_date
-            and (self.start_date is None or day >= self.start_date)
-            and (fire_time != self.skipped_run_at)
-        )
+        return self.is_in_period(fire_time) and fire_time != self.skipped_run_at
+
+    def is_in_period(self, moment: dt.datetime) -> bool:
+        """Whether an instant is within its first and last day."""
+        day = moment.astimezone(self.zone).date()
+        return day <= self.end_date and (self.start_date is None or day >= self.start_date)
 
     @property
     def jitter(self) -> int:
@@ -273,6 +269,17 @@ class Job(JobSettings):
         job's id.
         """
         return self.pk.int % (self.jitter_seconds + 1) if self.jitter_seconds else 0
+
+
+def first_fire(
+    schedule: Schedule, after: dt.datetime, start_date: dt.date | None, end_date: dt.date
+) -> dt.datetime | None:
+    """The first fire time of a schedule strictly after `after`, within a first and a last day of its zone; None if
+    there is none. Raises `CronError`.
+    """
+    if schedule.tab.is_manual:
+        return None
+    return fire_within(schedule.next(not_before(after, start_date, schedule.zone)), end_date, schedule.zone)
 
 
 def not_before(moment: dt.datetime, start_date: dt.date | None, zone: ZoneInfo) -> dt.datetime:

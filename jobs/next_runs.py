@@ -5,7 +5,7 @@ from __future__ import annotations
 from django.db import transaction
 from django.utils import timezone
 
-from jobs.models import Job, Revision, fire_within, not_before, schedule_columns, schedule_from
+from jobs.models import Job, Revision, first_fire, schedule_columns, schedule_from
 from jobs.schedules.crontab import CronError
 
 
@@ -22,8 +22,7 @@ def correct_next_runs() -> int:
     for row in list(coming.values_list(*columns).distinct()):
         start, end, stored, *values = row
         try:
-            schedule = schedule_from(*values)
-            following = fire_within(schedule.next(not_before(now, start, schedule.zone)), end, schedule.zone)
+            following = first_fire(schedule_from(*values), now, start, end)
         except CronError:
             # Firing puts it aside, and tells the admins.
             continue

@@ -22,7 +22,7 @@ from core.api.timestamps import local_iso, utc_ms
 from core.masking import masked, masked_url
 from jobs import services
 from jobs.field_traits import JobField, job_fields
-from jobs.models import Job, fire_within, not_before, schedule_columns, schedule_from, zone_named
+from jobs.models import Job, first_fire, schedule_columns, schedule_from
 from jobs.schedules.schedule import CronError
 from jobs.targets import kinds
 from jobs.transfer.importing import Import
@@ -152,12 +152,10 @@ def _next_execution_at(shown: dict[str, Any], now: dt.datetime) -> dt.datetime |
     if due is None or due > now:
         return due
     try:
-        zone = zone_named(shown["time_zone"])
         version = shown["calendar_version"]
         named = {"calendar": shown["calendar_id"], "calendar__version": version}
         values: list[Any] = [named.get(column, shown.get(column)) for column in schedule_columns()]
-        schedule = schedule_from(*values)
-        return fire_within(schedule.next(not_before(now, shown["start_date"], zone)), shown["end_date"], zone)
+        return first_fire(schedule_from(*values), now, shown["start_date"], shown["end_date"])
     except CronError:
         return None
 

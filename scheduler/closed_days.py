@@ -69,10 +69,5 @@ def _rows(job: Job, skipped: Any) -> list[Row]:
     return [
         Row.of(job, Planned(moment, Status.SKIPPED, f"skipped: {why}"), moment, None, schedule)
         for moment, why in skipped
-        if moment > since and _in_period(job, moment)
+        if moment > since and job.is_in_period(moment)
     ]
-
-
-def _in_period(job: Job, moment: dt.datetime) -> bool:
-    day = moment.astimezone(job.zone).date()
-    return day <= job.end_date and (job.start_date is None or day >= job.start_date)

@@ -57,7 +57,7 @@ class JobChangeList(ConsoleChangeList):
         for job in self.result_list:
             job.runs = runs[job.pk]
             job.is_inside = job.is_active and cover.inside(job, now) is not None
-            job.kept_from = job.next_run_at and windows.note(job, job.next_run_at, cover.inside(job, job.next_run_at))
+            job.kept_from = job.next_run_at and windows.note(job, job.next_run_at, cover)
             job.may_touch = services.may_touch(job, user)
         self.tabs = self._tabs(request, user)
         shown = columns_of(user)

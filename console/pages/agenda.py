@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import datetime as dt
 from collections import defaultdict
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from itertools import islice
 from statistics import median
 from typing import Any, NamedTuple
@@ -78,21 +78,35 @@ def _ran(span: Span, filters: Filters) -> list[Execution]:
 
 def _coming(span: Span, filters: Filters) -> list[tuple[int, Job]]:
     """The jobs that are due in the rest of a span, with their minute, in the order of time; up to 201."""
+    first = max(span.first, _first_left(span.date))
+    runs = _runs(span.date, filters, first, span.last, ())
+    single = (row for row in _single_runs(span.date, filters, first) if row[0] <= span.last)
+    return sorted([*islice(runs, _ROWS + 1), *single], key=lambda row: row[0])
+
+
+def _first_left(date: dt.date) -> int:
+    """The first minute of a day that is still to come; beyond its last one if none is."""
     now = timezone.now().astimezone(settings.SCHEDULER_ZONE)
-    if span.date < now.date():
-        return []
-    passed = now.hour * 60 + now.minute if span.date == now.date() else -1
-    first = max(span.first, passed + 1)
-    jobs = _around(filters, span.date)
+    if date < now.date():
+        return 24 * 60
+    return now.hour * 60 + now.minute + 1 if date == now.date() else 0
+
+
+def _runs(
+    date: dt.date, filters: Filters, first: int, last: int, without: Collection[str]
+) -> Iterator[tuple[int, Job]]:
+    """The runs within some minutes of a day by the jobs' schedules, but those of some expressions; by name."""
+    if first > last:
+        return iter(())
+    jobs = _around(filters, date)
     due = {
         group.schedule.expression
         for group in forecast.groups(jobs, "is_active")
-        if any(first <= minute <= span.last for minute in group.minutes_of(span.date))
+        if group.schedule.expression not in without
+        and any(first <= minute <= last for minute in group.minutes_of(date))
     }
     found = jobs.filter(cron_expression__in=due).select_related("pic_team", "calendar").order_by("name")
-    runs = (row for row in forecast.runs_of(found.iterator(500), span.date) if first <= row[0] <= span.last)
-    single = (row for row in _single_runs(span.date, filters, first) if row[0] <= span.last)
-    return sorted([*islice(runs, _ROWS + 1), *single], key=lambda row: row[0])
+    return (row for row in forecast.runs_of(found.iterator(500), date) if first <= row[0] <= last)
 
 
 def _around(filters: Filters, date: dt.date) -> QuerySet[Job]:
@@ -148,20 +162,9 @@ def agenda(date: dt.date, filters: Filters) -> dict[str, Any]:
 
 
 def _due(date: dt.date, filters: Filters, frequent: set[str]) -> Iterator[tuple[int, Job]]:
-    now = timezone.now().astimezone(settings.SCHEDULER_ZONE)
-    if date < now.date():
-        return
-    passed = now.hour * 60 + now.minute if date == now.date() else -1
-    jobs = _around(filters, date)
-    due = {
-        group.schedule.expression
-        for group in forecast.groups(jobs, "is_active")
-        if group.schedule.expression not in frequent and any(minute > passed for minute in group.minutes_of(date))
-    }
-    found = jobs.filter(cron_expression__in=due).select_related("calendar").order_by("name")
-    runs = (row for row in forecast.runs_of(found.iterator(500), date) if row[0] > passed)
-    yield from islice(runs, _READ)
-    yield from _single_runs(date, filters, passed + 1)
+    first = _first_left(date)
+    yield from islice(_runs(date, filters, first, 24 * 60 - 1, frequent), _READ)
+    yield from _single_runs(date, filters, first)
 
 
 def _row(minute: int, found: dict[str, Any]) -> dict[str, Any]:

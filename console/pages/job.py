@@ -109,7 +109,7 @@ def _upcoming(job: Job, now: dt.datetime, cover: Cover) -> list[dict[str, Any]]:
         rows += [
             (
                 one.moment,
-                outlook.row(one, schedule, kept_from=windows.note(job, one.moment, cover.inside(job, one.moment))),
+                outlook.row(one, schedule, kept_from=windows.note(job, one.moment, cover)),
             )
             for one in _outlook(job, now)
         ]

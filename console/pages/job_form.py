@@ -55,10 +55,7 @@ def preview(request: HttpRequest) -> JsonResponse:
         )
     )
     fires = [
-        _fire(
-            one, next(others) if one.runs else 0, schedule, windows.note(job, one.moment, cover.inside(job, one.moment))
-        )
-        for one in coming
+        _fire(one, next(others) if one.runs else 0, schedule, windows.note(job, one.moment, cover)) for one in coming
     ]
     return JsonResponse({"words": schedule.describe(), "fires": fires})
 

@@ -10,7 +10,7 @@ from django.utils import timezone
 from django.utils.translation import gettext as _
 
 from jobs.models import Job
-from windows.cover import Inside
+from windows.cover import Cover, Inside
 from windows.models import Effect, Window
 
 # The windows that a banner names.
@@ -51,8 +51,9 @@ def words(inside: Inside) -> str:
     return title % {"name": inside.window.name}
 
 
-def note(job: Job, moment: dt.datetime, inside: Inside | None) -> str:
+def note(job: Job, moment: dt.datetime, cover: Cover) -> str:
     """Why a coming fire time does not run; '' if it runs."""
     if moment == job.skipped_run_at:
         return _("to be skipped")
+    inside = cover.inside(job, moment)
     return words(inside) if inside else ""

@@ -104,6 +104,11 @@ def shape(name: str, /, **fields: Any) -> Any:
     return inline_serializer(name, fields=fields)
 
 
+def page_shape(name: str, /, **lists: Any) -> Any:
+    """An answer with one page of a list, as `core.api.pagination.Page` makes it."""
+    return shape(name, **lists, total=whole(), page=whole(), limit=whole(), total_pages=whole())
+
+
 def param(name: str, description: str, kind: Any = OpenApiTypes.STR, **kwargs: Any) -> OpenApiParameter:
     """An optional query parameter."""
     return OpenApiParameter(name, kind, description=description, **kwargs)

@@ -14,7 +14,7 @@ from accounts.models import User
 from core.api import payload
 from core.api.errors import Invalid, invalid_field
 from executions.batches.rerun import MOST
-from executions.models import OPEN, Batch, BatchRun, Execution, Status
+from executions.models import OPEN, Batch, BatchRun, Execution, Status, TriggerType
 from jobs.models import Job
 from jobs.schedule_history import fire_times_between
 from jobs.schedules.schedule import CronError
@@ -107,7 +107,7 @@ def _filled(job: Job, first: dt.datetime, last: dt.datetime) -> set[dt.datetime 
 
 def _makes_up(job: Job, first: dt.datetime, last: dt.datetime, statuses: Sequence[str]) -> set[dt.datetime | None]:
     """The fire times for which runs by hand with these statuses make up."""
-    by_hand = Execution.objects.filter(job=job, trigger_type="manual", nominal_for__range=(first, last))
+    by_hand = Execution.objects.filter(job=job, trigger_type=TriggerType.MANUAL, nominal_for__range=(first, last))
     return set(by_hand.filter(status__in=statuses).order_by().values_list("nominal_for", flat=True))
 
 

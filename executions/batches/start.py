@@ -16,7 +16,7 @@ from django.utils import timezone
 
 from core.api.errors import DomainError, Forbidden, NotFound, TooManyRequests
 from executions import holds
-from executions.models import OPEN, Batch, BatchRun, Execution, Status
+from executions.models import OPEN, Batch, BatchRun, Execution, Status, TriggerType
 from executions.services import get_execution, overrides_of, read_overrides, record_unrun, trigger_now
 from jobs.fields import MisfirePolicy
 from jobs.models import Job
@@ -76,7 +76,7 @@ def _due() -> Iterator[BatchRun]:
     due = due.filter(Q(look_again_at=None) | Q(look_again_at__lte=now))
     yield from due.single()[:_READ]
     batches = list(Batch.objects.filter(pk__in=due.of_several().order_by().values("batch")))
-    under_way = Execution.objects.filter(status__in=OPEN, trigger_type="manual").order_by().values("pk")
+    under_way = Execution.objects.filter(status__in=OPEN, trigger_type=TriggerType.MANUAL).order_by().values("pk")
     rows = BatchRun.objects.filter(batch__in=batches, execution_id__in=under_way)
     taken = Counter(rows.order_by().values_list("batch", flat=True)) if batches else Counter[UUID]()
     for batch in batches:
@@ -135,31 +135,26 @@ def _begin(run: BatchRun) -> Execution:
     by = run.batch.by
     if by is None or not by.is_active:
         raise Forbidden("Insufficient permissions", "The account that asked for the run is gone or disabled.")
+    overrides, nominal_for = _asked_for(run)
     # The windows have been looked at.
-    data = {**_overrides(run), "force": True}
-    return trigger_now(run.job_id, data, by=by, nominal_for=_nominal_for(run))
+    return trigger_now(run.job_id, {**overrides, "force": True}, by=by, nominal_for=nominal_for)
 
 
-def _overrides(run: BatchRun) -> dict[str, Any]:
-    """The overrides of the run: its own, or those of the execution that it runs again."""
+def _asked_for(run: BatchRun) -> tuple[dict[str, Any], dt.datetime | None]:
+    """The overrides of the run and the fire time that it makes up for: its own, or those of the execution that it runs
+    again.
+    """
     if run.original_id is None or run.fire_time is not None:
-        return dict(run.overrides or {})
-    return overrides_of(get_execution(run.original_id))
-
-
-def _nominal_for(run: BatchRun) -> dt.datetime | None:
-    """The fire time that the run makes up for."""
-    if run.original_id is None or run.fire_time is not None:
-        return run.fire_time
+        return run.overrides or {}, run.fire_time
     original = get_execution(run.original_id)
-    return original.scheduled_for or original.nominal_for
+    return overrides_of(original), original.scheduled_for or original.nominal_for
 
 
 def _record(run: BatchRun, job: Job, status: Status, reason: str) -> Execution:
     by = run.batch.by
     try:
-        overrides = read_overrides(job, _overrides(run), by=by) if by else None
-        nominal_for = _nominal_for(run)
+        asked, nominal_for = _asked_for(run)
+        overrides = read_overrides(job, asked, by=by) if by else None
     except (DomainError, ValueError):
         overrides, nominal_for = None, run.fire_time
     return record_unrun(job, status, reason, by=by, overrides=overrides, nominal_for=nominal_for)

@@ -79,8 +79,7 @@ class Schedule:
 
     def next(self, after: dt.datetime) -> dt.datetime:
         """The first fire time strictly after `after` (aware). Raises `CronError` if there is none."""
-        if self.tab.is_manual:
-            raise CronError("It has no fire times: write five fields, such as '0 9 * * 1-5'.")
+        self._require_times()
         start = after.astimezone(dt.UTC).replace(second=0, microsecond=0)
         found = _next(self, start)
         # Some offsets of the past have seconds (Africa/Monrovia before 1972), and so have the fire times under them.
@@ -88,8 +87,7 @@ class Schedule:
 
     def previous(self, before: dt.datetime) -> dt.datetime:
         """The last fire time strictly before `before` (aware). Raises `CronError` if there is none."""
-        if self.tab.is_manual:
-            raise CronError("It has no fire times: write five fields, such as '0 9 * * 1-5'.")
+        self._require_times()
         before = before.astimezone(dt.UTC)
         window = MINUTE
         while not self._has_not_begun(before):
@@ -103,6 +101,10 @@ class Schedule:
                 break
             window *= 4
         raise CronError(f"It has no fire time before: its days are counted from {self.nth.since}.")
+
+    def _require_times(self) -> None:
+        if self.tab.is_manual:
+            raise CronError("It has no fire times: write five fields, such as '0 9 * * 1-5'.")
 
     def _has_not_begun(self, moment: dt.datetime) -> bool:
         """Whether no day is counted before an instant, with the days that a rule may move."""
