@@ -2,11 +2,19 @@
 
 from __future__ import annotations
 
+import base64
+import json
 import re
+from collections.abc import Callable, Iterable, Iterator
+from functools import lru_cache
 from typing import Any
-from urllib.parse import urlsplit, urlunsplit
+from urllib.parse import quote, quote_plus, urlsplit, urlunsplit
 
 MASK = "••••••"
+# Shorter texts would be found by chance.
+_SHORTEST_IN_BASE64 = 6
+# Hexadecimal escapes of URLs and JSON, which programs write in capitals or not.
+_HEX = re.compile(r"%[0-9A-Fa-f]{2}|\\u[0-9A-Fa-f]{4}")
 _SECRET_NAME = re.compile(r"pass|secret|token|api.?key|authorization|credential|private", re.IGNORECASE)
 # Segments of a path that are keys rather than names, such as those of Slack's and Discord's webhooks.
 _KEY_SEGMENT = re.compile(r"(?<=/)(?=[^/]*[0-9])(?=[^/]*[A-Za-z])(?![0-9a-f]{8}-)[A-Za-z0-9_-]{20,}")
@@ -14,9 +22,14 @@ _KEY_SEGMENT = re.compile(r"(?<=/)(?=[^/]*[0-9])(?=[^/]*[A-Za-z])(?![0-9a-f]{8}-
 # that the time is linear in the text.
 _SECRET_VALUE = re.compile(
     rf"""(?<![\w.-])(?=[\w.-]*?(?:{_SECRET_NAME.pattern}))((?>[\w.-]+)["']?\s*+[:=]\s*+)"""
-    r"""("[^"]*+"?|'[^']*+'?|[^\s,;&}]+)""",
+    r"""(?!["']?\{\{)("[^"]*+"?|'[^']*+'?|[^\s,;&}]+)""",
     re.IGNORECASE,
 )
+
+
+def is_secret_name(name: str) -> bool:
+    """Whether the value of this name is masked."""
+    return _SECRET_NAME.search(name) is not None
 
 
 def masked(value: Any) -> Any:
@@ -29,6 +42,14 @@ def masked(value: Any) -> Any:
 def masked_text(text: str) -> str:
     """A text in which values that follow a secret-sounding name are masked."""
     return _SECRET_VALUE.sub(rf"\1{MASK}", text)
+
+
+def without_user(url: str) -> str:
+    """A URL without user name and password."""
+    scheme, mark, rest = url.partition("://")
+    authority = re.match(r"[^/?#]*", rest)
+    end = authority.end() if authority else 0
+    return f"{scheme}{mark}{rest[:end].rpartition('@')[2]}{rest[end:]}"
 
 
 def masked_url(text: str) -> str:
@@ -45,3 +66,56 @@ def masked_url(text: str) -> str:
     path = f"{before}{services}{MASK}" if after else _KEY_SEGMENT.sub(MASK, parts.path)
     query = "&".join(f"{pair.partition('=')[0]}={MASK}" for pair in parts.query.split("&")) if parts.query else ""
     return urlunsplit((parts.scheme, authority, path, query, parts.fragment and MASK))
+
+
+class SecretTexts:
+    """Replaces known secrets in text, in the encodings in which a request or an answer may hold them: as they are,
+    percent-encoded, escaped as JSON, and in base64 at any place.
+    """
+
+    def __init__(self, secrets: Iterable[tuple[str, str]]) -> None:
+        """`secrets`: each with the text that is shown in its place."""
+        self._shown = {_folded(needle): shown for secret, shown in secrets if secret for needle in _encodings(secret)}
+        # The longest first, because one may be a part of another.
+        needles = sorted(self._shown, key=len, reverse=True)
+        self._pattern = re.compile("|".join(map(_pattern, needles))) if needles else None
+
+    def hide(self, text: str) -> str:
+        """The text without the secrets."""
+        if self._pattern is None:
+            return text
+        return self._pattern.sub(lambda found: self._shown[_folded(found[0])], text)
+
+
+def _folded(text: str) -> str:
+    """A text with its hexadecimal escapes in small letters."""
+    return _HEX.sub(lambda found: found[0].lower(), text)
+
+
+@lru_cache(maxsize=8_000)
+def _pattern(needle: str) -> str:
+    """The regular expression of a text, with hexadecimal escapes in capitals or not."""
+    parts, at = [], 0
+    for found in _HEX.finditer(needle):
+        parts += [re.escape(needle[at : found.start()]), f"(?i:{re.escape(found[0])})"]
+        at = found.end()
+    return "".join([*parts, re.escape(needle[at:])])
+
+
+@lru_cache(maxsize=2_000)
+def _encodings(secret: str) -> frozenset[str]:
+    found = {secret, quote(secret, safe=""), quote(secret), quote_plus(secret)}
+    found |= {json.dumps(secret, ensure_ascii=ascii_only)[1:-1] for ascii_only in (True, False)}
+    found |= {one.replace("/", "\\/") for one in set(found)}
+    raw = secret.encode()
+    if len(raw) >= _SHORTEST_IN_BASE64:
+        found |= {part for encode in (base64.b64encode, base64.urlsafe_b64encode) for part in _in_base64(raw, encode)}
+    return frozenset(found)
+
+
+def _in_base64(raw: bytes, encode: Callable[[bytes], bytes]) -> Iterator[str]:
+    """The characters of base64 that depend on these bytes alone, for each place that they may begin at."""
+    for before in range(3):
+        first = -(-before * 8 // 6)
+        last = (before + len(raw)) * 8 // 6
+        yield encode(bytes(before) + raw).decode()[first:last]

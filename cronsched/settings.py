@@ -125,6 +125,7 @@ ENGINE_DRAIN_SECONDS = env.number("ENGINE_DRAIN_SECONDS", 15, most=3600)
 
 # History: how long executions are kept, and how many of each job and outcome; 0 keeps all
 EXECUTIONS_KEPT_DAYS = env.number("EXECUTIONS_KEPT_DAYS", 400)
+EXCHANGES_KEPT_DAYS = env.number("EXCHANGES_KEPT_DAYS", 30)
 EXECUTIONS_KEPT_SUCCESS = env.number("EXECUTIONS_KEPT_SUCCESS", 0)
 EXECUTIONS_KEPT_FAILED = env.number("EXECUTIONS_KEPT_FAILED", 0)
 EXECUTIONS_KEPT_UNRUN = env.number("EXECUTIONS_KEPT_UNRUN", 0)

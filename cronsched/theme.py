@@ -66,6 +66,8 @@ UNFOLD = {
                     _list(_("Windows"), "pause_circle", "windows_window"),
                     _list(_("Business calendars"), "event_busy", "calendars_calendar"),
                     _list(_("GitHub credentials"), "vpn_key", "settings_app_githubcredential"),
+                    _list(_("Webhook credentials"), "passkey", "settings_app_webhookcredential"),
+                    _list(_("Secrets"), "lock", "settings_app_secret"),
                     _list(_("GITHUB_TOKEN"), "key", "settings_app_environmenttoken"),
                     _list(_("Users"), "person", "accounts_user"),
                 ],

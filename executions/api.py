@@ -12,19 +12,26 @@ from rest_framework.views import APIView
 
 from accounts.permissions import ReadOrMayCreateJobs, require_login
 from core.api import openapi, payload
+from core.api.errors import NotFound
 from core.api.json import body_of
 from core.api.openapi import RANGE_QUERY, RangeSerializer, endpoint, param, shape
 from core.api.pagination import Page
 from core.api.payload import query_int
 from core.api.timestamps import DateRange
-from executions import services
+from executions import exchanges, services
 from executions.filters import filtered
 from executions.models import Execution, ExecutionQuerySet
-from executions.serializers import ExecuteBody, ExecutionSerializer, NamedExecutionSerializer, TestRunBody
+from executions.serializers import (
+    ExchangeSerializer,
+    ExecuteBody,
+    ExecutionSerializer,
+    NamedExecutionSerializer,
+    TestRunBody,
+)
 from executions.statistics import rollups, total_count
 from executions.statistics.rollups import Counts
 from jobs.serializers import JOB_NAME
-from jobs.services import get_job
+from jobs.services import get_job, may_read_secrets
 
 _STATUS = param("status", "One or several, separated by commas.")
 _TRIGGER = param("trigger_type", "scheduled or manual.")
@@ -104,6 +111,21 @@ class ExecutionView(APIView):
     def get(self, request: Request, execution_id: str) -> Response:
         execution = services.get_execution(execution_id)
         return Response({"execution": NamedExecutionSerializer.of(execution, reader=require_login(request))})
+
+
+class ExchangeView(APIView):
+    """The request and the answer of an execution's last call. Secrets are placeholders."""
+
+    permission_classes = (IsAuthenticated,)
+
+    @endpoint(shape("ExecutionExchange", exchange=ExchangeSerializer()), 404)
+    def get(self, request: Request, execution_id: str) -> Response:
+        execution = services.get_execution(execution_id)
+        record = exchanges.of(execution.pk)
+        if record is None:
+            raise NotFound("Exchange not found", "No call of this execution is on record.")
+        is_owner = may_read_secrets(execution.job.created_by_id, require_login(request))
+        return Response({"exchange": exchanges.readable(record, is_owner=is_owner)})
 
 
 class CancelView(APIView):

@@ -147,6 +147,32 @@ class Execution(models.Model):
         return f"{self.job_id} at {self.started_at:%Y-%m-%d %H:%M:%S}"
 
 
+class Exchange(models.Model):
+    """The last call of an execution: the request as it was sent, and the answer, as `executions.exchanges` writes them.
+
+    It is a table of its own, so that lists and inserts of executions stay as small as they are. Executions are deleted
+    together with it in the code that deletes them, because a foreign key of the database would lock them at each
+    insert.
+    """
+
+    execution = models.OneToOneField(
+        Execution,
+        on_delete=models.CASCADE,
+        primary_key=True,
+        db_constraint=False,
+        related_name="exchange",
+        verbose_name=_("execution"),
+    )
+    content = models.TextField(_("content"))
+
+    class Meta:
+        verbose_name = _("request and answer")
+        verbose_name_plural = _("requests and answers")
+
+    def __str__(self) -> str:
+        return str(self.execution_id)
+
+
 class Hold(models.Model):
     """A queued execution that a window holds: it starts at `until` at the earliest."""
 

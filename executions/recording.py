@@ -20,6 +20,8 @@ from django.utils import timezone
 
 from core.db.executemany import insert_new, update_many
 from core.runtime import heartbeat
+from executions import exchanges
+from executions.exchanges import Exchanged
 from executions.models import OPEN, Execution, PendingOutcome, Status, Worker
 from executions.signals import outcomes_queued
 from executions.statistics import rollups
@@ -66,6 +68,7 @@ class Finished(NamedTuple):
     jitter: float = 0
     unrun: Status | None = None
     kind: str = "webhook"
+    exchanged: Exchanged | None = None
 
     @classmethod
     def of(
@@ -181,6 +184,7 @@ class Followed(NamedTuple):
     output: str
     target: str
     attempts: list[dict[str, Any]]
+    exchanged: Exchanged | None = None
 
 
 class CallBegins(NamedTuple):
@@ -422,9 +426,9 @@ def _write_or_end(item: Item) -> None:
             outcome = Outcome(
                 False, item.outcome.response_status, error="internal error: its outcome could not be stored"
             )
-            _write([item._replace(outcome=outcome, target="", attempts=[])])
+            _write([item._replace(outcome=outcome, target="", attempts=[], exchanged=None)])
         elif isinstance(item, Followed):
-            _write([item._replace(run=Run(item.run.id, ""), output="", target="")])
+            _write([item._replace(run=Run(item.run.id, ""), output="", target="", exchanged=None)])
         elif isinstance(item, CallBegins):
             item.told(False)
 
@@ -452,6 +456,7 @@ def store(batch: list[Finished]) -> None:
         "attempts",
     )
     update_many(Execution, columns, ("id",), [_row(finished) for finished in batch])
+    exchanges.store([(one.execution_id, one.exchanged) for one in batch if one.exchanged])
     by_outcome: defaultdict[tuple[str, datetime], list[UUID]] = defaultdict(list)
     for finished in batch:
         by_outcome[finished.status.value, finished.started_at].append(finished.job_id)
@@ -544,6 +549,7 @@ def store_followed(batch: list[Followed]) -> None:
         for one in batch
     ]
     update_many(Execution, columns, ("id", "worker_id"), rows, condition=f"AND status IN {OPEN_SQL}")
+    exchanges.store([(one.execution_id, one.exchanged) for one in batch if one.exchanged])
 
 
 OPEN_SQL = "({})".format(", ".join(f"'{status.value}'" for status in OPEN))

@@ -17,7 +17,7 @@ from django.db import transaction
 from django.db.models import Exists, F, OuterRef, Sum
 from django.utils import timezone
 
-from executions.models import OPEN, Batch, BatchRun, Execution, Rollup, Status
+from executions.models import OPEN, Batch, BatchRun, Exchange, Execution, Rollup, Status
 from executions.statistics.total_count import bump_history_version
 from jobs.models import Job
 
@@ -39,8 +39,21 @@ def prune(deleted: Callable[[int], object] | None = None) -> int:
         total += step.delete(Execution.objects.filter(pk__in=ids))
         if deleted:
             deleted(total)
+    _delete_old_exchanges()
     _delete_old_batches()
     return total
+
+
+def _delete_old_exchanges() -> None:
+    """Delete the requests and answers of executions that are kept longer than these."""
+    if not settings.EXCHANGES_KEPT_DAYS:
+        return
+    limit = timezone.now() - dt.timedelta(days=settings.EXCHANGES_KEPT_DAYS)
+    # The ids of executions begin with the time at which they were written (RFC 9562, UUID version 7).
+    first = UUID(int=int(limit.timestamp() * 1000) << 80)
+    step, old = _Step(), Exchange.objects.filter(pk__lt=first).order_by()
+    while ids := list(old.values_list("pk", flat=True)[: step.size]):
+        step.delete(Exchange.objects.filter(pk__in=ids))
 
 
 def _delete_old_batches() -> None:
@@ -82,6 +95,9 @@ class _Step:
         """Delete these rows in a transaction of their own, adapt the next step, and pause; returns how many."""
         began = time.perf_counter()
         with transaction.atomic():
+            if rows.model is Execution:
+                of_rows: Any = Exchange.objects.filter(execution__in=rows.values("pk"))
+                of_rows._raw_delete(using=rows.db)
             deleted: int = rows._raw_delete(using=rows.db)
             bump_history_version()
         took = time.perf_counter() - began

@@ -11,6 +11,7 @@ from core.api.timestamps import utc_ms
 from core.masking import masked_text
 from executions.models import Execution, Status, TriggerType
 from executions.targets import shown_target
+from jobs.serializers import request_fields
 from jobs.services import may_read_secrets
 from jobs.targets import kinds
 
@@ -80,6 +81,37 @@ class ExecutionSerializer(openapi.Representation[Execution]):
         }
 
 
+def _headers() -> Any:
+    return serializers.ListField(
+        child=serializers.ListField(child=serializers.CharField()), help_text="Pairs of a name and a value."
+    )
+
+
+class ExchangeRequestSerializer(serializers.Serializer[Any]):
+    method = serializers.CharField()
+    url = serializers.CharField(help_text="With the query as it was sent.")
+    headers = _headers()
+    body = serializers.CharField(help_text="The first 16 KiB.")
+    size = serializers.IntegerField(help_text="Bytes of the body.")
+
+
+class ExchangeAnswerSerializer(serializers.Serializer[Any]):
+    status = serializers.IntegerField()
+    headers = _headers()
+    body = serializers.CharField(help_text="The first 16 KiB.")
+    timings = serializers.DictField(
+        child=serializers.FloatField(), help_text="Seconds: dns, connect, tls, first_byte, total."
+    )
+    address = serializers.CharField(help_text="The address that answered.")
+
+
+class ExchangeSerializer(serializers.Serializer[Any]):
+    """The last call of an execution as it was sent, and its answer."""
+
+    request = ExchangeRequestSerializer()
+    answer = ExchangeAnswerSerializer(allow_null=True)
+
+
 class NamedExecutionSerializer(ExecutionSerializer):
     """An execution with its job's name, for lists over all jobs."""
 
@@ -114,10 +146,12 @@ class ExecuteBody(serializers.Serializer[Any]):
 
 
 class TestRunBody(serializers.Serializer[Any]):
-    """A target for a test run."""
+    """A target and a request for a test run."""
+
+    pic_team = serializers.CharField(required=False, help_text="The team for whose secrets it asks.")
 
     metadata = serializers.DictField(required=False)
     timeout_seconds = serializers.FloatField(default=10, min_value=1, max_value=30)
 
     def get_fields(self) -> dict[str, Any]:
-        return {**_target_fields(), **super().get_fields()}
+        return {**_target_fields(), **request_fields(), **super().get_fields()}

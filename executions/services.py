@@ -13,6 +13,7 @@ from uuid import UUID, uuid4
 from django.conf import settings
 from django.db import transaction
 from django.utils import timezone
+from uuid_utils.compat import uuid7
 
 from accounts.models import User
 from audit import events
@@ -22,13 +23,16 @@ from core.api.errors import Conflict, NotFound, TooManyRequests, invalid_field
 from executions import backends
 from executions.delivery import engine
 from executions.delivery.carry_out import delivery_of, read_teams, target_of
-from executions.http.connection import DeliveryError, Reply
+from executions.exchanges import Exchanged
+from executions.http.client import Request
+from executions.http.connection import DeliveryError
 from executions.models import OPEN, Execution, Status, TriggerType
 from executions.recording import Finished, queue_outcomes, store
-from executions.statistics import rollups
+from executions.statistics import queries, rollups
 from executions.statistics.rollups import Ended
-from executions.targets import DeliverableTarget, Outcome, deliverable
-from jobs import validation
+from executions.targets import Call, DeliverableTarget, Outcome, deliverable
+from jobs import content, request_rules, validation
+from jobs.content import Content, Rendered
 from jobs.models import Job, Revision
 from jobs.services import get_job, job_expired, pause_expired, require_owner
 from jobs.targets import parsing
@@ -42,9 +46,17 @@ _lock = threading.Lock()
 _trying: set[UUID] = set()
 
 
-def trigger_now(job_id: Any, data: Mapping[str, Any], *, by: User, nominal_for: dt.datetime | None = None) -> Execution:
+def trigger_now(
+    job_id: Any,
+    data: Mapping[str, Any],
+    *,
+    by: User,
+    nominal_for: dt.datetime | None = None,
+    again: Execution | None = None,
+) -> Execution:
     """Run a job now, even an inactive one, with overrides for this run only (`read_overrides`); returns the execution
-    at once. `nominal_for`: the fire time that the run makes up for.
+    at once. `nominal_for`: the fire time that the run makes up for. `again`: the execution that it repeats, whose
+    variables keep their values.
 
     Past the end date it pauses the job and raises `Job expired`; inside a window it raises `Window open` unless `force`
     is true.
@@ -57,9 +69,17 @@ def trigger_now(job_id: Any, data: Mapping[str, Any], *, by: User, nominal_for: 
     _refuse_inside(job, data)
     overrides = read_overrides(job, data, by=by)
     _refuse_too_many(by)
-    target, token = overrides.target, overrides.token
+    token, execution_id, now = overrides.token, uuid7(), timezone.now()
+    rendered = _kept_of(again) if again else None
+    if rendered is None:
+        rendered = _render(job, overrides, execution_id, nominal_for or now)
+    target = deliverable(rendered.target)
+    stored = overrides.stored
+    if rendered.content.is_rendered:
+        stored = {**stored, "rendered": rendered.content.stored()}
     with transaction.atomic():
         execution = Execution.objects.create(
+            id=execution_id,
             job=job,
             status=Status.RUNNING,
             trigger_type=TriggerType.MANUAL,
@@ -67,7 +87,8 @@ def trigger_now(job_id: Any, data: Mapping[str, Any], *, by: User, nominal_for: 
             nominal_for=nominal_for,
             execution_type=target.kind,
             target=str(target),
-            overrides=overrides.stored or None,
+            overrides=stored or None,
+            started_at=now,
             # The token is in the memory of this process only, so this process makes the call.
             worker_id=engine.worker_id() if token else backends.new_worker_id(),
         )
@@ -78,13 +99,39 @@ def trigger_now(job_id: Any, data: Mapping[str, Any], *, by: User, nominal_for: 
             execution.id,
             execution.started_at,
             target,
-            job.metadata if overrides.metadata is None else overrides.metadata,
+            rendered.content,
             teams=read_teams(),
             worker_id=execution.worker_id,
             token=token,
         )
         transaction.on_commit(lambda: backends.submit([delivery]))
     return execution
+
+
+def _render(job: Job, overrides: Overrides, execution_id: UUID, scheduled_for: dt.datetime) -> Rendered:
+    """What the run sends. Raises `Invalid payload` for variables in the overrides that cannot be put in."""
+    own = Content.of(job, overrides.metadata)
+    if not job.templated:
+        return Rendered(overrides.target, own)
+    try:
+        values = content.values_of(
+            job,
+            execution_id=str(execution_id),
+            trigger=TriggerType.MANUAL,
+            scheduled_for=scheduled_for,
+            succeeded_for=queries.last_success_for([job.pk]).get(job.pk) if content.asks_for_success(job) else None,
+        )
+        return content.render(job, overrides.target, own, values)
+    except ValueError as exc:
+        raise invalid_field("metadata", f"The request cannot be made: {exc}.") from exc
+
+
+def _kept_of(execution: Execution) -> Rendered | None:
+    """What an execution has sent, if its variables were put in."""
+    stored = execution.overrides if isinstance(execution.overrides, dict) else {}
+    if "rendered" not in stored:
+        return None
+    return Rendered(target_of(execution), Content.of_stored(execution.job, stored))
 
 
 class Overrides(NamedTuple):
@@ -166,11 +213,12 @@ def _refuse_inside(job: Job, data: Mapping[str, Any]) -> None:
 
 
 def run_again(execution: Execution, *, by: User, force: bool = False) -> Execution:
-    """Run an execution's job now with the same overrides, without the token of a single run, for the same fire time.
-    Raises like `trigger_now`.
+    """Run an execution's job now with the same overrides and the same values of variables, without the token of a
+    single run, for the same fire time. Raises like `trigger_now`.
     """
     data = {**overrides_of(execution), **({"force": True} if force else {})}
-    return trigger_now(execution.job_id, data, by=by, nominal_for=execution.scheduled_for or execution.nominal_for)
+    makes_up_for = execution.scheduled_for or execution.nominal_for
+    return trigger_now(execution.job_id, data, by=by, nominal_for=makes_up_for, again=execution)
 
 
 def overrides_of(execution: Execution) -> dict[str, Any]:
@@ -216,31 +264,62 @@ def _cancelled(execution: Execution, by: User) -> Finished:
 
 
 class Trial(NamedTuple):
-    """A test run: the body of the API's answer, the reply of the target (None if there was none), and its seconds."""
+    """A test run: the body of the API's answer, the last call with what came back (None if none was made), and its
+    seconds.
+    """
 
     answer: dict[str, Any]
-    reply: Reply | None
+    exchanged: Exchanged | None
     seconds: float
+
+
+class _Prepared(NamedTuple):
+    """A target and a request that need not be stored, with the variables put in."""
+
+    job: Job
+    target: DeliverableTarget
+    content: Content
+
+
+def _prepare(data: Mapping[str, Any], *, by: User, execution_id: UUID, moment: dt.datetime, trigger: str) -> _Prepared:
+    """Read the target and the request of a test run. Raises a `DomainError` for what is invalid."""
+    target = parsing.read_target(data, default_owner=settings.DEFAULT_GITHUB_OWNER)
+    job = Job(metadata=validation.metadata(data.get("metadata")), **validation.request(data))
+    job.name = payload.text(data.get("name"), "name", limit=255)
+    if target is None:
+        raise parsing.missing_target()
+    if data.get("pic_team"):
+        job.pic_team = validation.pic_team(data["pic_team"])
+    deliverable(target).check_credential(None, None, by)
+    request_rules.check(job, target, by=by)
+    values = content.values_of(
+        job, execution_id=str(execution_id), trigger=trigger, scheduled_for=moment, succeeded_for=moment
+    )
+    rendered = content.render(job, target, Content.of(job), values)
+    return _Prepared(job, deliverable(rendered.target), rendered.content)
+
+
+def example(data: Mapping[str, Any], moment: dt.datetime, *, by: User) -> Request:
+    """The request of a fire time, with placeholders for secrets; it is not sent. `data`: as for `try_target`."""
+    execution_id = uuid4()
+    job, target, sent = _prepare(data, by=by, execution_id=execution_id, moment=moment, trigger=TriggerType.SCHEDULED)
+    call = Call(execution_id, scheduled_for=moment, trigger=TriggerType.SCHEDULED)
+    return target.delivery(sent.readable(), job).example(call)
 
 
 def try_target(data: Mapping[str, Any], *, by: User) -> Trial:
     """Call a target once with a job's settings (a test run); the audit trail says who called what. Raises
     `Too many test runs`.
     """
-    target = parsing.read_target(data, default_owner=settings.DEFAULT_GITHUB_OWNER)
-    metadata = validation.metadata(data.get("metadata"))
+    execution_id = uuid4()
+    job, tried, sent = _prepare(data, by=by, execution_id=execution_id, moment=timezone.now(), trigger="test")
     timeout = _timeout(data.get("timeout_seconds"))
-    if target is None:
-        raise parsing.missing_target()
-    tried = deliverable(target)
-    tried.check_credential(None, None, by)
-    name = payload.text(data.get("name"), "name", limit=255)
     answer: dict[str, Any] = {"ok": False, "type": tried.short_name}
     with _trial(by):
         events.note(Event.TEST_RUN, tried.shown(), by=by, kind=tried.kind)
         began = time.perf_counter()
         try:
-            outcome, reply = engine.local_engine().try_once(tried.trial(metadata, name), uuid4(), timeout)
+            outcome, exchanged = engine.local_engine().try_once(tried.trial(sent, job), execution_id, timeout)
         except DeliveryError as exc:
             refused = {**answer, "error": "Request failed", "message": str(exc)}
             return Trial(refused, None, time.perf_counter() - began)
@@ -249,7 +328,7 @@ def try_target(data: Mapping[str, Any], *, by: User) -> Trial:
     else:
         message = tried.trial_message(outcome)
         answer |= {"ok": outcome.ok, "status_code": outcome.response_status, "message": message}
-    return Trial(answer, reply, time.perf_counter() - began)
+    return Trial(answer, exchanged, time.perf_counter() - began)
 
 
 @contextmanager

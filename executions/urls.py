@@ -5,6 +5,7 @@ from executions import api, batch_api
 urlpatterns = [
     path("executions", api.ExecutionsView.as_view()),
     path("executions/statistics", api.StatisticsView.as_view()),
+    path("executions/<str:execution_id>/exchange", api.ExchangeView.as_view()),
     path("executions/<str:execution_id>/cancel", api.CancelView.as_view()),
     path("executions/<str:execution_id>", api.ExecutionView.as_view()),
     path("batches", batch_api.BatchesView.as_view()),

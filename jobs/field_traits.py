@@ -26,6 +26,7 @@ class Section(Enum):
     WHAT = "what"
     WHEN = "when"
     TARGET = "target"
+    REQUEST = "request"
     PERIOD = "period"
     NOTIFICATIONS = "notifications"
     FAILURE = "failure"
@@ -53,16 +54,19 @@ class Traits:
     """The traits of one field.
 
     `section`: its section of the admin form; None: it is not in the form. `row`: fields of a section with the same
-    row are on one line. `bounds`: minimum and maximum of an integer. `choices`: the allowed values of a list. `rule`:
-    `jobs.validation` has a function for it; other fields are validated by their column and bounds. `lookup`: the
+    row are on one line. `target`: the kind of target that it is for; '' for every kind. `bounds`: minimum and maximum
+    of an integer. `choices`: the allowed values of a list. `rule`: `jobs.validation` or `jobs.request_rules` has a
+    function for it; other fields are validated by their column and bounds. `lookup`: the
     column that the API shows instead of the field. `schedule`: it determines the fire times; `times`: it is part of
     the job's `Schedule`. `fired`: firing reads it. `exported`: it is part of the JSON export. `audited`: its changes
-    are recorded; `outline` returns what is recorded of a value that may hold secrets. `copied`: *Duplicate* copies
-    it. `csv`: its column in the CSV file. `help`: its text in the OpenAPI document.
+    are recorded; `outline` returns what is recorded of a value that may hold secrets. `masked`: returns what is shown
+    of such a value to whoever may not read it. `copied`: *Duplicate* copies it. `csv`: its column in the CSV file.
+    `beyond`: the CSV file has a column of its name beyond the template's. `help`: its text in the OpenAPI document.
     """
 
     section: Section | None = None
     row: str = ""
+    target: str = ""
     bounds: tuple[int, int] | None = None
     choices: type[models.TextChoices] | None = None
     rule: bool = False
@@ -74,7 +78,9 @@ class Traits:
     audited: bool = True
     copied: bool = True
     outline: Callable[[Any], Any] | None = None
+    masked: Callable[[Any], Any] | None = None
     csv: Column | None = None
+    beyond: bool = False
     help: str = ""
 
 

@@ -9,6 +9,7 @@ from django.utils.translation import gettext_lazy as _
 from yarl import URL
 
 from calendars.models import Calendar
+from core.masking import masked, masked_url
 from jobs.field_traits import Column, Section, declare
 from settings_app.models import GitHubCredential
 from taxonomy.models import Category, PicTeam
@@ -47,10 +48,11 @@ class RetryOn(models.TextChoices):
     BROKEN = "broken", _("The connection broke")
     SERVER_ERROR = "5xx", _("Status 500 to 599")
     TOO_MANY = "429", _("Status 429")
+    CRITERIA = "criteria", _("The answer is no success by the job's own rules")
 
 
 def default_retry_on() -> list[str]:
-    return [reason.value for reason in RetryOn]
+    return [reason.value for reason in RetryOn if reason != RetryOn.CRITERIA]
 
 
 def _url_without_secrets(url: Any) -> Any:
@@ -252,6 +254,7 @@ class JobSettings(models.Model):
         fired=True,
         exported=False,
         outline=_url_without_secrets,
+        masked=masked_url,
         help="A URL given decides: a webhook.",
     )
     github_owner = declare(
@@ -295,6 +298,7 @@ class JobSettings(models.Model):
             help_text=_("Empty: branchDetails of the metadata, else master."),
         ),
         section=Section.TARGET,
+        target="github_actions",
         fired=True,
     )
     github_credential = declare(
@@ -308,6 +312,7 @@ class JobSettings(models.Model):
             help_text=_("Empty: the installation's GITHUB_TOKEN."),
         ),
         section=Section.TARGET,
+        target="github_actions",
         rule=True,
         lookup="github_credential__name",
         fired=True,
@@ -320,6 +325,7 @@ class JobSettings(models.Model):
             help_text=_("The conclusion of the workflow run decides the outcome."),
         ),
         section=Section.TARGET,
+        target="github_actions",
         row="run",
         fired=True,
     )
@@ -330,6 +336,7 @@ class JobSettings(models.Model):
             help_text=_("The execution fails if the run takes longer. 1 to 50400 minutes."),
         ),
         section=Section.TARGET,
+        target="github_actions",
         row="run",
         bounds=(1, 50_400),
     )
@@ -344,6 +351,7 @@ class JobSettings(models.Model):
         rule=True,
         fired=True,
         outline=sorted,
+        masked=masked,
         csv=Column("Request Body", ("request_body", "metadata"), 9),
     )
     start_date = declare(

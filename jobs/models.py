@@ -17,11 +17,12 @@ from django.utils.translation import gettext_lazy as _
 from calendars.business_days import BusinessDays
 from calendars.models import business_days
 from jobs.field_traits import choice_constraints, names, range_constraints
-from jobs.fields import JobSettings
+from jobs.request_fields import RequestSettings
 from jobs.schedules.crontab import MANUALLY
 from jobs.schedules.schedule import ClosedDayRule, CronError, EveryNth, Schedule, schedule_of
 from jobs.targets import kinds
 from jobs.targets.kinds import Target
+from settings_app.models import Secret
 
 # A job whose end date is at most this far away ends soon.
 ENDING_SOON = dt.timedelta(days=30)
@@ -131,10 +132,10 @@ _ONE_TARGET = (
 )
 
 
-class Job(JobSettings):
+class Job(RequestSettings):
     """A unit of work that fires on a schedule until its end date.
 
-    `JobSettings` holds what users set; Cronsched writes the fields declared here. Times are UTC.
+    `RequestSettings` holds what users set; Cronsched writes the fields declared here. Times are UTC.
     """
 
     id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
@@ -188,8 +189,8 @@ class Job(JobSettings):
         constraints = [
             models.CheckConstraint(name="job_has_exactly_one_target", condition=_ONE_TARGET),
             models.CheckConstraint(name="job_has_name", condition=~Q(name="")),
-            *choice_constraints(JobSettings),
-            *range_constraints(JobSettings),
+            *choice_constraints(RequestSettings),
+            *range_constraints(RequestSettings),
             models.CheckConstraint(
                 name="job_inactive_never_runs", condition=Q(is_active=True) | Q(next_run_at__isnull=True)
             ),
@@ -215,11 +216,20 @@ class Job(JobSettings):
     def schedule_values(self) -> tuple[Any, ...]:
         """The values of `schedule_columns`."""
         values = [getattr(self, name, None) for name in _attributes()]
-        if self.calendar_id is not None:
-            # A query may have annotated it, which costs less than the whole calendar.
-            version = self.__dict__.get("calendar_version")
-            values[_attributes().index("calendar_version")] = version or (self.calendar and self.calendar.version)
+        values[_attributes().index("calendar_version")] = self._calendar_version
         return tuple(values)
+
+    @property
+    def _calendar_version(self) -> int | None:
+        if self.calendar_id is None:
+            return None
+        # A query may have annotated it, which costs less than the whole calendar.
+        return self.__dict__.get("calendar_version") or (self.calendar.version if self.calendar else None)
+
+    @property
+    def business_days(self) -> BusinessDays | None:
+        """The days of the job's calendar; None without one."""
+        return None if self.calendar_id is None else business_days(self.calendar_id, self._calendar_version or 0)
 
     @property
     def zone(self) -> ZoneInfo:
@@ -293,6 +303,21 @@ def not_before(moment: dt.datetime, start_date: dt.date | None, zone: ZoneInfo) 
 def fire_within(moment: dt.datetime, end_date: dt.date, zone: ZoneInfo) -> dt.datetime | None:
     """`moment`, or None if its day in a zone is after `end_date`."""
     return moment if moment.astimezone(zone).date() <= end_date else None
+
+
+class SecretUse(models.Model):
+    """A secret that a job's request names; it cannot be deleted meanwhile."""
+
+    job = models.ForeignKey(Job, on_delete=models.CASCADE, related_name="secret_uses", verbose_name=_("job"))
+    secret = models.ForeignKey(Secret, on_delete=models.PROTECT, related_name="uses", verbose_name=_("secret"))
+
+    class Meta:
+        verbose_name = _("use of a secret")
+        verbose_name_plural = _("uses of secrets")
+        constraints = [models.UniqueConstraint(fields=["job", "secret"], name="secret_use_once")]
+
+    def __str__(self) -> str:
+        return self.job.name
 
 
 class SpentLink(models.Model):

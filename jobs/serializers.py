@@ -19,19 +19,20 @@ from rest_framework import serializers
 
 from core.api import openapi
 from core.api.timestamps import local_iso, utc_ms
-from core.masking import masked, masked_url
 from jobs import services
-from jobs.field_traits import JobField, job_fields
+from jobs.field_traits import JobField, Section, job_fields
 from jobs.models import Job, first_fire, schedule_columns, schedule_from
 from jobs.schedules.schedule import CronError
 from jobs.targets import kinds
 from jobs.transfer.importing import Import
 
 
-def _parsed(text: str) -> Any:
-    """A parsed JSON value; the text itself if it is no JSON. All rows with the same small text share it, so it must not
-    be modified.
+def _parsed(text: str | None) -> Any:
+    """A parsed JSON value; the text itself if it is no JSON; None for none. All rows with the same small text share it,
+    so it must not be modified.
     """
+    if text is None:
+        return None
     return _parsed_small(text) if len(text) <= _SMALL else _parsed_small.__wrapped__(text)
 
 
@@ -73,7 +74,7 @@ def _date(value: dt.date | None) -> str | None:
 def _writer(field: JobField) -> Callable[[Any], Any] | None:
     if isinstance(field.column, models.DateField):
         return _date
-    is_optional_text = isinstance(field.column, models.CharField) and field.column.blank
+    is_optional_text = isinstance(field.column, models.CharField | models.TextField) and field.column.blank
     return _or_none if is_optional_text else None
 
 
@@ -179,7 +180,7 @@ def _serializer_field(field: JobField, **kwargs: Any) -> serializers.Field[Any, 
         is_list = column.default is list
         if is_list:
             return serializers.ListField(child=serializers.EmailField(), **kwargs)
-        return serializers.DictField(allow_null="required" in kwargs, **kwargs)
+        return serializers.DictField(allow_null=column.null or "required" in kwargs, **kwargs)
     if traits.lookup:
         # Requests may send a display name; answers contain the slug.
         is_sent = "required" in kwargs
@@ -197,6 +198,15 @@ def _declared_fields(**kwargs: Any) -> dict[str, Any]:
         if not one.column
     }
     return own | options
+
+
+def request_fields() -> dict[str, Any]:
+    """The serializer fields of the settings of a request, for bodies that try one."""
+    return {
+        field.name: _serializer_field(field, required=False)
+        for field in job_fields()
+        if field.traits.section is Section.REQUEST
+    }
 
 
 class JobSerializer(openapi.Representation[JobRow]):
@@ -218,6 +228,7 @@ class JobSerializer(openapi.Representation[JobRow]):
         super().__init__(*args, **kwargs)
         self._keys = [one.key for one in _shown()]
         self._writers = [(one.key, one.write) for one in _shown() if one.write]
+        self._masks = [(field.name, field.traits.masked) for field in job_fields() if field.traits.masked]
         self._options = [one.name for one in kinds.fields() if not one.column]
 
     def to_representation(self, job: JobRow) -> dict[str, Any]:
@@ -229,8 +240,8 @@ class JobSerializer(openapi.Representation[JobRow]):
             shown[key] = write(shown[key])
         reader = self.context.get("reader")
         if reader is not None and not services.may_read_secrets(shown["created_by"], reader):
-            shown["metadata"] = masked(shown["metadata"])
-            shown["target_url"] = masked_url(shown["target_url"]) if shown["target_url"] else None
+            for key, mask in self._masks:
+                shown[key] = mask(shown[key]) if shown[key] else shown[key]
         options = shown.pop("target_options")
         for name in self._options:
             shown[name] = options.get(name) or None

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import datetime as dt
 from collections.abc import Iterable, Mapping
+from copy import copy
+from functools import cache
 from typing import Any
 from uuid import UUID
 
@@ -15,9 +17,8 @@ from django.utils import timezone
 from accounts.models import User
 from core.api import payload
 from core.api.errors import Checks, Conflict, Forbidden, Invalid, NotFound, invalid_field, missing_fields
-from core.masking import masked, masked_url
-from jobs import change_log, validation
-from jobs.field_traits import names
+from jobs import change_log, request_rules, secret_uses, validation
+from jobs.field_traits import Section, job_fields, names
 from jobs.models import Job, Revision, today, zone_named
 from jobs.schedules.schedule import Schedule
 from jobs.signals import ChangeKind, JobChange, announce
@@ -50,6 +51,7 @@ def add_jobs(jobs: list[Job], *, by: User | None, bulk: bool = False) -> list[Jo
     except IntegrityError as exc:
         taken = Job.objects.filter(name__in=[job.name for job in jobs[:500]]).values_list("name", flat=True).first()
         raise validation.duplicate_name(taken or jobs[0].name) from exc
+    secret_uses.record(jobs)
     Revision.bump(edited=True)
     _tell([JobChange("created", job, by) for job in jobs], bulk=bulk)
     return jobs
@@ -147,6 +149,7 @@ def remove_jobs(jobs: Iterable[Job], *, by: User) -> None:
         Job.objects.filter(pk=job.pk).update(
             deleted_at=now, is_active=False, next_run_at=None, name=f"{job.name[:200]} {job.pk}"
         )
+    secret_uses.forget([job.pk for job in jobs])
     Revision.bump(edited=True)
 
 
@@ -204,7 +207,9 @@ def may_read_secrets(owner_id: Any, reader: User | None) -> bool:
 def masked_for(job: Job, reader: User | None) -> Job:
     """The job, with secret values masked for whoever may not read them. It is only to be shown, never to be saved."""
     if not may_read_secrets(job.created_by_id, reader):
-        job.metadata, job.target_url = masked(job.metadata), masked_url(job.target_url)
+        for field in job_fields():
+            if field.traits.masked:
+                setattr(job, field.name, field.traits.masked(getattr(job, field.name)))
     return job
 
 
@@ -278,7 +283,9 @@ def clean_new(data: Mapping[str, Any], *, by: User | None) -> dict[str, Any]:
     checks.finish()
     assert target is not None
     target.check_credential(_id(values.get("github_credential")), values["pic_team"].pk, by)
-    return {**values, **target.columns()}
+    values |= target.columns()
+    request_rules.check(Job(**values), target, by=by)
+    return values
 
 
 def _id(row: Any) -> UUID | None:
@@ -341,7 +348,25 @@ def clean_changes(job: Job, data: Mapping[str, Any], *, by: User | None) -> dict
     if target != job.target or any(getattr(job, name) != values[name] for name in _OF_DISPATCH & set(values)):
         credential, team = values.get("github_credential", job.github_credential), values.get("pic_team", job.pic_team)
         target.check_credential(_id(credential), team.pk, by)
-    return {**values, **target.columns()}
+    values |= target.columns()
+    if any(getattr(job, name) != values[name] for name in _of_request() & values.keys()):
+        request_rules.check(_changed(job, values), target, by=by)
+    return values
+
+
+@cache
+def _of_request() -> frozenset[str]:
+    """The fields that decide what is sent, and with which secrets."""
+    declared = {field.name for field in job_fields() if field.traits.section in {Section.TARGET, Section.REQUEST}}
+    return frozenset(declared | {"pic_team", "calendar", "target_kind", "target_options"})
+
+
+def _changed(job: Job, values: Mapping[str, Any]) -> Job:
+    """A copy of a job with other values, not to be saved."""
+    changed = copy(job)
+    for name, value in values.items():
+        setattr(changed, name, value)
+    return changed
 
 
 def _policies(job: Job, data: Mapping[str, Any], end_date: dt.date) -> dict[str, Any]:
@@ -382,6 +407,8 @@ def _store(job: Job, values: Mapping[str, Any], by: User | None) -> Job:
             job.save()
     except IntegrityError as exc:
         raise validation.duplicate_name(job.name) from exc
+    if _of_request() & values.keys():
+        secret_uses.record([job])
     Revision.bump(edited=True)
     kind: ChangeKind = "updated"
     if job.is_active != was_active:

@@ -20,7 +20,8 @@ from django.utils import timezone
 from calendars.models import Calendar
 from core.api import payload
 from core.api.errors import Checks, Invalid, invalid_field
-from jobs.field_traits import JobField, job_fields
+from jobs import request_rules
+from jobs.field_traits import JobField, Section, job_fields
 from jobs.models import Job, today, zone_named
 from jobs.schedules import crontab
 from jobs.schedules.schedule import CronError, schedule_of
@@ -256,8 +257,8 @@ def mail(data: Mapping[str, Any], job: Job | None = None) -> dict[str, Any]:
 def policies(data: Mapping[str, Any], *, start_before: dt.date | None) -> dict[str, Any]:
     """Validate the policies that were sent.
 
-    Policies are the declared fields without a rule of their own, `start_date`, `github_credential`, `time_zone` and
-    `calendar`. None leaves a policy unchanged, but clears dates, `calendar` and texts.
+    Policies are the declared fields without a rule of their own, `start_date`, `github_credential`, `time_zone`,
+    `calendar` and those of the request. None leaves a policy unchanged, but clears dates, `calendar` and texts.
     """
     values: dict[str, Any] = {}
     checks = Checks()
@@ -278,8 +279,22 @@ def policies(data: Mapping[str, Any], *, start_before: dt.date | None) -> dict[s
     with checks.check():
         if "calendar" in data:
             values["calendar"] = calendar(data["calendar"])
+    for field in _request_fields():
+        with checks.check():
+            if field.traits.rule and field.name in data:
+                values[field.name] = getattr(request_rules, field.name)(data[field.name])
     checks.finish()
     return values
+
+
+def request(data: Mapping[str, Any]) -> dict[str, Any]:
+    """Validate the settings of a request that were sent."""
+    wanted = {field.name for field in _request_fields()}
+    return policies({name: value for name, value in data.items() if name in wanted}, start_before=None)
+
+
+def _request_fields() -> list[JobField]:
+    return [field for field in job_fields() if field.traits.section is Section.REQUEST]
 
 
 def _policy(field: JobField, value: Any) -> dict[str, Any]:

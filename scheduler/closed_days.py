@@ -15,7 +15,7 @@ from executions.models import Status
 from jobs.fields import OnClosedDay
 from jobs.models import Job, Revision, schedule_columns, schedule_from
 from jobs.schedules.schedule import CronError
-from scheduler.firing import CHUNK, Row, store
+from scheduler.firing import CHUNK, Row, new_row, store
 from scheduler.leadership import Leader
 from scheduler.policies import MOST_MOMENTS, Planned
 
@@ -67,7 +67,7 @@ def _rows(job: Job, skipped: Any) -> list[Row]:
     assert job.calendar is not None
     since, schedule = max(job.updated_at, job.calendar.updated_at), job.schedule
     return [
-        Row.of(job, Planned(moment, Status.SKIPPED, f"skipped: {why}"), moment, None, schedule)
+        new_row(job, Planned(moment, Status.SKIPPED, f"skipped: {why}"), moment, None, schedule)[0]
         for moment, why in skipped
         if moment > since and job.is_in_period(moment)
     ]

@@ -22,9 +22,10 @@ from executions.delivery.start_deadline import start_deadline
 from executions.delivery.state import Delivery
 from executions.models import OPEN, Execution, Hold, Status, TriggerType
 from executions.recording import queue_outcomes
-from executions.statistics import rollups
+from executions.statistics import queries, rollups
 from executions.statistics.rollups import Ended
 from executions.targets import deliverable
+from jobs.content import Content, Rendered, asks_for_success, render, values_of
 from jobs.field_traits import names
 from jobs.fields import OverlapPolicy
 from jobs.models import Job, Revision
@@ -137,28 +138,30 @@ def _fire_chunk(jobs: list[Job], now: dt.datetime, teams: Teams) -> list[Deliver
     cover = Cover.since(min(job.next_run_at or now for job in jobs))
     held: dict[UUID, Inside] = {}
     schedules: dict[tuple[object, ...], Schedule] = {}
+    succeeded = queries.last_success_for([job.pk for job in jobs if asks_for_success(job)])
     for job in jobs:
         try:
             # Thousands of jobs share a few schedules.
             schedule = schedules.get(values := job.schedule_values) or schedules.setdefault(values, job.schedule)
             planned = plan(job, now, under_way.get(job.pk, frozenset()), cover, schedule)
-            new = [Row.of(job, one, now, worker_id, schedule) for one in planned.executions]
-            kept = {row.id: one.inside for row, one in zip(new, planned.executions, strict=True) if one.inside}
-            starting = {
-                row.id: delivery_of(
-                    job,
-                    row.id,
-                    now,
-                    deliverable(job.target),
-                    job.metadata,
-                    teams=teams,
-                    worker_id=worker_id,
-                    scheduled_for=row.scheduled_for,
-                    deadline=start_deadline(job, now, row.scheduled_for),
-                )
-                for row in new
-                if row.status == Status.RUNNING
-            }
+            new, kept, starting = [], {}, {}
+            for one in planned.executions:
+                row, rendered = new_row(job, one, now, worker_id, schedule, succeeded.get(job.pk))
+                new.append(row)
+                if one.inside:
+                    kept[row.id] = one.inside
+                if row.status == Status.RUNNING:
+                    starting[row.id] = delivery_of(
+                        job,
+                        row.id,
+                        now,
+                        deliverable(rendered.target),
+                        rendered.content,
+                        teams=teams,
+                        worker_id=worker_id,
+                        scheduled_for=row.scheduled_for,
+                        deadline=start_deadline(job, now, row.scheduled_for),
+                    )
         except (ValueError, TypeError, OverflowError, IndexError, AttributeError) as exc:
             _put_aside(job.pk, job.name, str(exc))
             continue
@@ -190,6 +193,30 @@ def _open_statuses(jobs: list[Job]) -> dict[UUID, frozenset[str]]:
     return {job_id: frozenset(statuses) for job_id, statuses in found.items()}
 
 
+def new_row(
+    job: Job,
+    planned: Planned,
+    now: dt.datetime,
+    worker_id: UUID | None,
+    schedule: Schedule,
+    succeeded_for: dt.datetime | None = None,
+) -> tuple[Row, Rendered]:
+    """A new execution, and what it sends. Raises `ValueError`."""
+    pk, nominal_for = uuid7(), schedule.nominal_for(planned.moment)
+    rendered = Rendered(job.target, Content.of(job))
+    if job.templated and planned.status in OPEN:
+        values = values_of(
+            job,
+            execution_id=str(pk),
+            trigger=TriggerType.SCHEDULED,
+            scheduled_for=planned.moment,
+            nominal_for=nominal_for,
+            succeeded_for=succeeded_for,
+        )
+        rendered = render(job, rendered.target, rendered.content, values)
+    return Row.of(job, planned, pk, nominal_for, rendered, now, worker_id), rendered
+
+
 class Row(NamedTuple):
     """The columns of a new execution that differ from their defaults, in the order of the insert."""
 
@@ -207,19 +234,29 @@ class Row(NamedTuple):
     error_message: str
     output: str
     attempts: list[object]
+    overrides: dict[str, object] | None
 
     @classmethod
-    def of(cls, job: Job, planned: Planned, now: dt.datetime, worker_id: UUID | None, schedule: Schedule) -> Row:
-        target = job.target
+    def of(
+        cls,
+        job: Job,
+        planned: Planned,
+        pk: UUID,
+        nominal_for: dt.datetime | None,
+        rendered: Rendered,
+        now: dt.datetime,
+        worker_id: UUID | None,
+    ) -> Row:
+        target = rendered.target
         is_open = planned.status in OPEN
         at = planned.moment if planned.status == Status.MISSED else now
         return cls(
-            uuid7(),
+            pk,
             job.pk,
             planned.status.value,
             TriggerType.SCHEDULED.value,
             planned.moment,
-            schedule.nominal_for(planned.moment),
+            nominal_for,
             at,
             None if is_open else at,
             target.kind,
@@ -228,6 +265,7 @@ class Row(NamedTuple):
             planned.reason,
             "",
             [],
+            {"rendered": rendered.content.stored()} if rendered.content.is_rendered else None,
         )
 
 

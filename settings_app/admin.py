@@ -4,60 +4,36 @@ from __future__ import annotations
 
 from typing import Any
 
-from django import forms
 from django.contrib import admin
-from django.core.exceptions import PermissionDenied, ValidationError
+from django.core.exceptions import PermissionDenied
 from django.http import HttpRequest, HttpResponseRedirect
 from django.urls import reverse
 from django.utils.translation import gettext_lazy as _
-from unfold.widgets import (
-    UnfoldAdminCheckboxSelectMultipleWidget,
-    UnfoldAdminPasswordWidget,
-    UnfoldAdminTextareaWidget,
-)
+from unfold.widgets import UnfoldAdminCheckboxSelectMultipleWidget, UnfoldAdminTextareaWidget
 
 from core import page_links
 from core.admin import ProductAdmin
-from core.api.errors import DomainError
-from settings_app import credential_rights, services
+from settings_app.forms import (
+    RIGHTS,
+    SENT_RIGHTS,
+    GitHubCredentialForm,
+    RightsForm,
+    SecretForm,
+    SlackSettingsForm,
+    WebhookCredentialForm,
+)
 from settings_app.models import (
     PREFERENCE_FLAGS,
     EnvironmentToken,
     GitHubCredential,
     Preferences,
+    Secret,
     SlackSettings,
     UiPreferences,
+    WebhookCredential,
 )
 
-RIGHTS = ("usable_by", "repositories", "teams")
-
-
-class SlackSettingsForm(forms.ModelForm[SlackSettings]):
-    """The URL is not shown again; an empty field keeps the stored one."""
-
-    new_webhook_url = forms.CharField(
-        label=_("Webhook URL"),
-        required=False,
-        widget=UnfoldAdminPasswordWidget(attrs={"autocomplete": "off"}),
-        help_text=_("https only; stored encrypted and not shown again. Leave it empty to keep the one that is stored."),
-    )
-
-    class Meta:
-        model = SlackSettings
-        fields = ("is_enabled", "channel")
-
-    def clean_new_webhook_url(self) -> str:
-        try:
-            return services.slack_url(self.cleaned_data["new_webhook_url"])
-        except DomainError as exc:
-            raise ValidationError(exc.spoken) from exc
-
-    def clean(self) -> dict[str, Any]:
-        data = super().clean() or {}
-        if data.get("is_enabled") and not (data.get("new_webhook_url") or self.instance.webhook_url):
-            raise ValidationError({"new_webhook_url": _("Slack needs a webhook URL before it can be enabled.")})
-        self.instance.webhook_url = data.get("new_webhook_url") or self.instance.webhook_url
-        return data
+_LONG_TEXTS = ("repositories", "allowed_hosts", "client_certificate", "ca_certificates")
 
 
 class SingleRowAdmin(ProductAdmin):
@@ -94,71 +70,11 @@ class SlackSettingsAdmin(SingleRowAdmin):
         return super().change_view(request, object_id, form_url, context)
 
 
-class RightsForm(forms.ModelForm[Any]):
-    """The rights of a token."""
-
-    def clean_repositories(self) -> str:
-        try:
-            return credential_rights.cleaned(self.cleaned_data["repositories"])
-        except DomainError as exc:
-            raise ValidationError(exc.spoken) from exc
-
-
-class GitHubCredentialForm(RightsForm, forms.ModelForm[GitHubCredential]):
-    """Secrets are not shown again; an empty field keeps the stored one."""
-
-    new_token = forms.CharField(
-        label=_("Token"),
-        required=False,
-        widget=UnfoldAdminPasswordWidget(attrs={"autocomplete": "off"}),
-        help_text=_(
-            "With the permission Actions: read and write. Stored encrypted and not shown again; "
-            "leave it empty to keep it."
-        ),
-    )
-    new_private_key = forms.CharField(
-        label=_("Private key (PEM)"),
-        required=False,
-        widget=UnfoldAdminTextareaWidget(attrs={"rows": 4, "autocomplete": "off", "spellcheck": "false"}),
-        help_text=_(
-            "The whole file, for a GitHub App. Stored encrypted and not shown again; leave it empty to keep it."
-        ),
-    )
-
-    class Meta:
-        model = GitHubCredential
-        fields = ("name", "kind", "app_id", "installation_id", *RIGHTS)
-
-    def clean(self) -> dict[str, Any]:
-        data = super().clean() or {}
-        one = self.instance
-        for name in ("token", "private_key"):
-            if data.get(f"new_{name}"):
-                setattr(one, name, data[f"new_{name}"].strip())
-            elif one._state.adding:
-                setattr(one, name, "")
-        stored = GitHubCredential.objects.filter(pk=one.pk)
-        if data.get("kind") == GitHubCredential.Kind.TOKEN:
-            if not (data.get("new_token") or stored.exclude(token="").exists()):
-                raise ValidationError({"new_token": _("Paste the token.")})
-            if not (data.get("new_token", "").isascii() and data.get("new_token", "").strip().isprintable()):
-                raise ValidationError({"new_token": _("The token contains invalid characters: copy it again.")})
-        elif not (
-            data.get("app_id")
-            and data.get("installation_id")
-            and (data.get("new_private_key") or stored.exclude(private_key="").exists())
-        ):
-            raise ValidationError(_("A GitHub App needs its app id, its installation id and its private key."))
-        if data.get("new_token") or data.get("new_private_key"):
-            one.problem, one.warned_at, one.expires_at = "", None, None
-        return data
-
-
 class RightsAdmin(ProductAdmin):
     """The widgets of a token's rights: a short text, and boxes to tick."""
 
     def formfield_for_dbfield(self, db_field: Any, request: HttpRequest, **kwargs: Any) -> Any:
-        if db_field.name == "repositories":
+        if db_field.name in _LONG_TEXTS:
             kwargs["widget"] = UnfoldAdminTextareaWidget(attrs={"rows": 4, "spellcheck": "false"})
         if db_field.name == "teams":
             # Django's double list is wider than the page.
@@ -197,6 +113,61 @@ class GitHubCredentialAdmin(RightsAdmin):
         """The form, with the URL of the button that checks the credential."""
         context = {**(extra_context or {}), "check_url": page_links.path_of("credential_check", object_id)}
         return super().change_view(request, object_id, form_url, context)
+
+
+@admin.register(Secret)
+class SecretAdmin(RightsAdmin):
+    """Values that requests name."""
+
+    form = SecretForm
+    purpose = _("Requests name a secret as {{ secret.NAME }}; it is sent to its hosts only and never shown again.")
+    list_display = ("name", "allowed_hosts", "rotated_at", "last_used_at")
+    search_fields = ("name", "allowed_hosts")
+    readonly_fields = ("rotated_at", "last_used_at", "created_at", "updated_at")
+    fields = ("name", "new_value", *SENT_RIGHTS, *readonly_fields)
+
+    def get_readonly_fields(self, request: HttpRequest, obj: Secret | None = None) -> tuple[str, ...]:
+        """Requests know a secret by its name, so it stays."""
+        return self.readonly_fields if obj is None else ("name", *self.readonly_fields)
+
+
+@admin.register(WebhookCredential)
+class WebhookCredentialAdmin(RightsAdmin):
+    """How webhooks authenticate themselves."""
+
+    form = WebhookCredentialForm
+    purpose = _("How webhooks authenticate themselves: jobs choose one by its name.")
+    list_display = ("name", "kind", "allowed_hosts", "rotated_at", "last_used_at")
+    list_filter = ("kind", "usable_by")
+    search_fields = ("name", "allowed_hosts")
+    readonly_fields = ("rotated_at", "last_used_at", "created_at", "updated_at")
+    fieldsets = (
+        (
+            None,
+            {
+                "fields": (
+                    "name",
+                    "kind",
+                    "username",
+                    "header_name",
+                    "new_secret",
+                    "signs_with_previous",
+                    "token_url",
+                    "scope",
+                    "audience",
+                    *SENT_RIGHTS,
+                )
+            },
+        ),
+        (
+            _("Certificates"),
+            {"classes": ("collapse",), "fields": ("client_certificate", "new_client_key", "ca_certificates")},
+        ),
+        (_("Details"), {"classes": ("collapse",), "fields": readonly_fields}),
+    )
+
+    class Media:
+        js = ("console/credential_form.js",)
 
 
 @admin.register(EnvironmentToken)

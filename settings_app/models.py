@@ -1,4 +1,4 @@
-"""Settings in the database: Slack, GitHub credentials, preferences of users."""
+"""Settings in the database: Slack, credentials and secrets, preferences of users."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import uuid
 from typing import Any, ClassVar
 
 from django.conf import settings
+from django.core.validators import RegexValidator
 from django.db import models
 from django.db.models import Q
 from django.utils import timezone
@@ -167,6 +168,142 @@ class GitHubCredential(CredentialRights):
                 condition=(Q(kind="token") & ~Q(token=""))
                 | (Q(kind="app") & ~Q(app_id="") & ~Q(installation_id="") & ~Q(private_key="")),
             )
+        ]
+
+    def __str__(self) -> str:
+        return self.name
+
+
+class SentSecret(models.Model):
+    """A secret that is part of requests: to which hosts it may be sent, for the jobs of which teams, and who may choose
+    it.
+    """
+
+    id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
+    allowed_hosts = models.TextField(
+        _("allowed hosts"),
+        help_text=_(
+            "The only hosts that it is sent to. One per line: api.example.com, *.example.com or api.example.com:8443."
+        ),
+    )
+    teams = models.ManyToManyField(
+        "taxonomy.PicTeam",
+        verbose_name=_("teams"),
+        blank=True,
+        related_name="+",
+        help_text=_("The teams whose jobs may use it. Empty: all."),
+    )
+    usable_by = models.CharField(
+        _("usable by"),
+        max_length=10,
+        choices=CredentialRights.Roles.choices,
+        default=CredentialRights.Roles.USERS,
+        help_text=_("Who may save, change and try jobs that use it. Jobs that admins have set up run for everybody."),
+    )
+    rotated_at = models.DateTimeField(_("rotated at"), null=True, editable=False)
+    last_used_at = models.DateTimeField(_("last used at"), null=True, editable=False)
+    created_at = models.DateTimeField(_("created at"), default=timezone.now, editable=False)
+    updated_at = models.DateTimeField(_("updated at"), auto_now=True)
+
+    class Meta:
+        abstract = True
+
+
+class SecretManager(models.Manager["Secret"]):
+    """Defers the encrypted column, so that a lost key does not break every page that names a secret."""
+
+    def get_queryset(self) -> models.QuerySet[Secret]:
+        return super().get_queryset().defer("value")
+
+
+class Secret(SentSecret):
+    """A value that requests name as `{{ secret.NAME }}`. It is not shown again."""
+
+    name = models.CharField(
+        _("name"),
+        max_length=64,
+        unique=True,
+        validators=[RegexValidator(r"\A[A-Za-z_][A-Za-z0-9_]*\Z", _("Use letters, digits and '_', no digit first."))],
+        help_text=_("Requests name it as {{ secret.NAME }}. Letters, digits and '_'."),
+    )
+    value = EncryptedTextField(_("value"))
+
+    objects: ClassVar[SecretManager] = SecretManager()
+
+    class Meta:
+        base_manager_name = "objects"
+        verbose_name = _("secret")
+        verbose_name_plural = _("secrets")
+        ordering = ["name"]
+        constraints = [models.CheckConstraint(name="secret_has_value", condition=~Q(value=""))]
+
+    def __str__(self) -> str:
+        return self.name
+
+
+class WebhookCredentialManager(models.Manager["WebhookCredential"]):
+    """Defers the encrypted columns, so that a lost key does not break every page that names a credential."""
+
+    def get_queryset(self) -> models.QuerySet[WebhookCredential]:
+        return super().get_queryset().defer("secret", "previous_secret", "client_key")
+
+
+class WebhookCredential(SentSecret):
+    """How webhooks authenticate themselves. Its secrets are not shown again.
+
+    RFC 7617 (basic), RFC 6750 (bearer), RFC 6749 section 4.4 (client credentials), Standard Webhooks (HMAC), RFC 8446
+    section 4.4.2 (client certificates).
+    """
+
+    class Kind(models.TextChoices):
+        BASIC = "basic", _("User name and password")
+        BEARER = "bearer", _("Bearer token")
+        HEADER = "header", _("Key in a header")
+        OAUTH2 = "oauth2", _("OAuth 2 client credentials")
+        HMAC = "hmac", _("Signature (Standard Webhooks)")
+        CERTIFICATE = "certificate", _("Client certificate only")
+
+    name = models.CharField(_("name"), max_length=100, unique=True)
+    kind = models.CharField(_("kind"), max_length=12, choices=Kind.choices, default=Kind.BEARER)
+    username = models.CharField(_("user name or client id"), max_length=255, blank=True)
+    header_name = models.CharField(_("name of the header"), max_length=100, blank=True)
+    secret = EncryptedTextField(_("password, token, key or signing secret"), blank=True)
+    previous_secret = EncryptedTextField(
+        _("previous signing secret"),
+        blank=True,
+        help_text=_("Requests are signed with both while receivers change over."),
+    )
+    token_url = models.CharField(_("token URL"), max_length=2048, blank=True)
+    scope = models.CharField(_("scope"), max_length=500, blank=True)
+    audience = models.CharField(_("audience"), max_length=500, blank=True)
+    client_certificate = models.TextField(
+        _("client certificate (PEM)"), blank=True, help_text=_("With its chain, for targets that ask for one (mTLS).")
+    )
+    client_key = EncryptedTextField(_("key of the client certificate (PEM)"), blank=True)
+    ca_certificates = models.TextField(
+        _("CA certificates (PEM)"), blank=True, help_text=_("Accepted beside the public ones, for an internal CA.")
+    )
+
+    objects: ClassVar[WebhookCredentialManager] = WebhookCredentialManager()
+
+    class Meta:
+        base_manager_name = "objects"
+        verbose_name = _("webhook credential")
+        verbose_name_plural = _("webhook credentials")
+        ordering = ["name"]
+        constraints = [
+            models.CheckConstraint(
+                name="webhook_credential_is_whole",
+                condition=Q(kind="certificate", secret="") & ~Q(client_certificate="")
+                | Q(kind__in=["bearer", "hmac"]) & ~Q(secret="")
+                | Q(kind="basic") & ~Q(username="")
+                | Q(kind="header") & ~Q(header_name="") & ~Q(secret="")
+                | Q(kind="oauth2") & ~Q(username="") & ~Q(secret="") & ~Q(token_url=""),
+            ),
+            models.CheckConstraint(
+                name="webhook_credential_key_with_certificate",
+                condition=Q(client_certificate="", client_key="") | ~Q(client_certificate="") & ~Q(client_key=""),
+            ),
         ]
 
     def __str__(self) -> str:

@@ -16,6 +16,7 @@ from unfold.widgets import (
 )
 
 from accounts.models import User
+from console import pairs
 from console.pages.windows import pause_choices
 from core.admin import DayInput, show_errors
 from core.api.errors import DomainError
@@ -35,6 +36,12 @@ def form_fields() -> tuple[str, ...]:
 def numbers() -> tuple[str, ...]:
     """The integer fields among them."""
     return tuple(field.name for field in declared(Job) if field.traits.bounds)
+
+
+def kept_if_empty() -> tuple[str, ...]:
+    """The fields that an empty value leaves as they are: numbers, and choices of which none is empty."""
+    chosen = [field.name for field in declared(Job) if field.column.choices and not field.column.blank]
+    return (*numbers(), *chosen)
 
 
 class RetryOnField(forms.MultipleChoiceField):
@@ -59,6 +66,28 @@ class EmailsField(forms.CharField):
         return bool(self.to_python(self.prepare_value(initial)) != self.to_python(data))
 
 
+class PairsField(forms.CharField):
+    """Names with values, one pair a line."""
+
+    def prepare_value(self, value: Any) -> Any:
+        return value if isinstance(value, str) else pairs.write(value)
+
+    def to_python(self, value: Any) -> Any:
+        try:
+            return pairs.read(super().to_python(value) or "") or None
+        except ValueError as exc:
+            raise forms.ValidationError(
+                _("Write one pair per line, such as Accept: application/json, and each name once: %(line)s"),
+                params={"line": exc},
+            ) from exc
+
+    def has_changed(self, initial: Any, data: Any) -> bool:
+        try:
+            return bool((initial or None) != self.to_python(data))
+        except forms.ValidationError:
+            return True
+
+
 class JobForm(forms.ModelForm[Job]):
     """The form of a job, with the validation of the API. Its fields are derived from the declared fields of jobs and
     target kinds.
@@ -73,6 +102,19 @@ class JobForm(forms.ModelForm[Job]):
         help_text=_("One per line."),
     )
 
+    headers = PairsField(
+        label=_("Headers"),
+        required=False,
+        widget=UnfoldAdminTextareaWidget(attrs={"rows": 3, "spellcheck": "false"}),
+        help_text=_("One per line, such as Accept: application/json. At most 32."),
+    )
+    query = PairsField(
+        label=_("Query"),
+        required=False,
+        widget=UnfoldAdminTextareaWidget(attrs={"rows": 2, "spellcheck": "false"}),
+        help_text=_("Appended to the URL. One per line, such as date: today."),
+    )
+
     # The user who fills the form in.
     acting: ClassVar[User | None] = None
 
@@ -85,14 +127,18 @@ class JobForm(forms.ModelForm[Job]):
         if "target_kind" in self.fields:
             self._add_target_fields()
         bounds = {field.name: field.traits.bounds for field in declared(Job) if field.traits.bounds}
+        for name in kept_if_empty():
+            if name in self.fields:
+                self.fields[name].required = False
         for name in numbers():
             if name in self.fields:
-                # An empty number leaves the stored value unchanged.
-                self.fields[name].required = False
                 least, most = bounds[name]
                 self.fields[name].widget.attrs.update({"min": least, "max": most})
         if "metadata" in self.fields:
             self.fields["metadata"].widget.attrs.update({"data-json": "", "rows": 6, "spellcheck": "false"})
+        if "body_text" in self.fields:
+            self.fields["body_text"].strip = False  # type: ignore[attr-defined]
+            self.fields["body_text"].widget.attrs.update({"rows": 4, "spellcheck": "false"})
 
     def _add_target_fields(self) -> None:
         """Add the choice of the kind, and a text field for each target field without a column."""
@@ -110,12 +156,14 @@ class JobForm(forms.ModelForm[Job]):
     def payload(self) -> dict[str, Any]:
         """The form's values as an API request body."""
         data = dict(self.cleaned_data)
-        data = {name: value for name, value in data.items() if name not in numbers() or value is not None}
+        kept = kept_if_empty()
+        data = {name: value for name, value in data.items() if name not in kept or value not in (None, "")}
         chosen = data.pop("target_kind", "")
         for kind in kinds.registered():
             if chosen and kind.short_name != chosen:
                 data.update(dict.fromkeys([one.name for one in kind.fields], ""))
         data["github_credential"] = data["github_credential"].name if data.get("github_credential") else ""
+        data["webhook_credential"] = data["webhook_credential"].name if data.get("webhook_credential") else ""
         data["calendar"] = data["calendar"].slug if data.get("calendar") else ""
         data["category"], data["pic_team"] = data["category"].slug, data["pic_team"].slug
         for field in declared(Job):

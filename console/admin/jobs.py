@@ -197,6 +197,7 @@ class JobAdmin(JobVerbs, JobRuns, ProductAdmin):
         pages = [
             path("preview/", site.admin_view(job_form.preview), name="jobs_job_preview"),
             path("test-run/", site.admin_view(self.test_run), name="jobs_job_test_run"),
+            path("preview-request/", site.admin_view(self.preview_request), name="jobs_job_preview_request"),
             path("check-workflow/", site.admin_view(self.check_workflow), name="jobs_job_check_workflow"),
             path("undo/", site.admin_view(partial(undo.undo, self)), name="jobs_job_undo"),
             path("<uuid:job_id>/live/", site.admin_view(conditional_page(self.live)), name="jobs_job_live"),
@@ -290,6 +291,10 @@ class JobAdmin(JobVerbs, JobRuns, ProductAdmin):
     def test_run(self, request: HttpRequest) -> HttpResponseBase:
         """Call the form's target once without saving; answers like the API's test run."""
         return self._try(request, lambda: job_form.tried(request.POST, by=require_login(request)))
+
+    def preview_request(self, request: HttpRequest) -> HttpResponseBase:
+        """The request of the form's next fire time, without sending it."""
+        return self._try(request, lambda: job_form.previewed(request.POST, by=require_login(request)))
 
     def check_workflow(self, request: HttpRequest) -> HttpResponseBase:
         """Compare the form's metadata with the inputs of its workflow file, without saving."""

@@ -22,6 +22,7 @@ _TITLES: dict[Section, dict[str, Any]] = {
         ),
     },
     Section.TARGET: {"title": _("Target")},
+    Section.REQUEST: {"title": _("Request and answer"), "classes": ("collapse",)},
     Section.PERIOD: {"title": _("Active period")},
     Section.NOTIFICATIONS: {"title": _("Alerts"), "classes": ("collapse",)},
     Section.FAILURE: {"title": _("Reliability"), "classes": ("collapse",)},

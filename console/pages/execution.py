@@ -13,11 +13,14 @@ from django.utils import timezone
 from accounts.models import User
 from audit.models import ChangeRecord
 from console import records
+from console.pages import exchange
 from core.masking import masked, masked_text
+from executions import exchanges
 from executions.delivery.carry_out import target_of
 from executions.models import OPEN, BatchRun, Execution, Status
 from executions.targets import DeliverableTarget
-from jobs.services import may_touch
+from jobs.content import Content
+from jobs.services import may_read_secrets, may_touch
 from windows.services import inside_now
 
 _CHANGES = 10
@@ -25,9 +28,9 @@ _WIDTH, _ROW = 600, 26
 
 
 def context(execution: Execution, user: User) -> dict[str, Any]:
-    """The values of the page. Up to twelve queries."""
+    """The values of the page. Up to thirteen queries."""
     job = execution.job
-    overrides = _overrides(execution)
+    is_owner = may_read_secrets(job.created_by_id, user)
     target = _target(execution)
     older, newer = _neighbours(execution)
     run = BatchRun.objects.filter(execution_id=execution.pk).select_related("batch").first()
@@ -45,8 +48,8 @@ def context(execution: Execution, user: User) -> dict[str, Any]:
         "makes_up_for": execution.nominal_for if execution.scheduled_for is None else None,
         "since_success": _since_success(execution),
         "timeline": timeline(execution),
-        "sent": _shown_metadata(overrides.get("metadata", job.metadata)),
-        "sent_is_current": "metadata" not in overrides,
+        "exchange": exchange.context(exchanges.of(execution.pk), is_owner=is_owner),
+        "sent": _shown_metadata(Content.of_stored(job, _overrides(execution)).readable().metadata),
         "target": target.shown() if target else execution.target,
         "run_url": execution.run_url or (target.page() if target else ""),
         "received": _received(execution.output),

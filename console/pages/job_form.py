@@ -9,7 +9,7 @@ from typing import Any
 
 from django.conf import settings
 from django.db import models
-from django.http import HttpRequest, JsonResponse, QueryDict
+from django.http import HttpRequest, JsonResponse
 from django.utils import timezone
 from django.utils.http import url_has_allowed_host_and_scheme
 from django.utils.translation import gettext as _
@@ -19,15 +19,16 @@ from accounts.models import User
 from audit import events
 from audit.events import Event
 from calendars.models import Calendar
-from console import forecast, outlook
-from console.pages import windows
+from console import forecast, outlook, pairs
+from console.pages import exchange, windows
 from core.api.errors import DomainError
-from core.masking import masked_text
 from core.sentences import said
-from executions.services import try_target
+from executions import exchanges
+from executions.exchanges import Exchanged
+from executions.services import example, try_target
 from executions.targets import DeliverableTarget
 from jobs import services, validation
-from jobs.field_traits import names
+from jobs.field_traits import Section, job_fields, names
 from jobs.models import Job, today
 from jobs.schedules.schedule import Outlook, Schedule
 from jobs.services import may_read_secrets
@@ -35,7 +36,6 @@ from jobs.targets import kinds, parsing
 from taxonomy.models import GENERAL, Category, PicTeam
 from windows.cover import Cover
 
-_LONGEST_HEADER = 500
 _NEXT = 5
 _YEAR = dt.timedelta(days=365)
 
@@ -60,7 +60,7 @@ def preview(request: HttpRequest) -> JsonResponse:
     return JsonResponse({"words": schedule.describe(), "fires": fires})
 
 
-def _times(asked: QueryDict) -> dict[str, Any]:
+def _times(asked: Mapping[str, str]) -> dict[str, Any]:
     """The form's fields about closed days as in an API request body; a number that is none is left to the form."""
     found: dict[str, Any] = {}
     for name in names(having="times"):
@@ -114,7 +114,13 @@ def copy_of(job: Job, *, reader: User) -> dict[str, Any]:
 
 def form_context() -> dict[str, Any]:
     """The fields of each kind of target, for the script that shows those of the chosen kind."""
-    fields = {kind.short_name: [*(one.name for one in kind.fields), *kind.job_fields] for kind in kinds.registered()}
+    fields = {
+        kind.short_name: [
+            *(one.name for one in kind.fields),
+            *(one.name for one in job_fields() if one.traits.target == kind.kind),
+        ]
+        for kind in kinds.registered()
+    }
     times = ", ".join(f"#id_{name}" for name in names(having="times") if name != "cron_expression")
     return {"target_fields": json.dumps(fields), "time_fields": times}
 
@@ -145,7 +151,37 @@ def test_body(form: Mapping[str, str]) -> dict[str, Any]:
     body: dict[str, Any] = {"name": form.get("name", ""), "metadata": metadata}
     chosen = form.get("target_kind") or kinds.registered()[0].short_name
     fields = [one for kind in kinds.registered() if kind.short_name == chosen for one in kind.fields]
-    return {**body, **{one.name: form.get(one.name, "") for one in fields}}
+    target = {one.name: form.get(one.name, "") for one in fields}
+    return {**body, **target, **_request(form), "pic_team": _slug(form.get("pic_team", ""))}
+
+
+def _request(form: Mapping[str, str]) -> dict[str, Any]:
+    """The form's settings of the request as in an API request body. Raises `ValueError`."""
+    found: dict[str, Any] = {}
+    for field in job_fields():
+        name, column = field.name, field.column
+        if field.traits.section is not Section.REQUEST:
+            continue
+        text = form.get(name, "")
+        if isinstance(column, models.BooleanField):
+            found[name] = text == "on"
+        elif isinstance(column, models.ForeignKey):
+            found[name] = _name(column, _uuid(text))
+        elif isinstance(column, models.JSONField):
+            found[name] = pairs.read(text)
+        else:
+            found[name] = text or None
+    return found
+
+
+def _name(column: models.ForeignKey[Any, Any], pk: Any) -> str | None:
+    related: Any = column.related_model
+    return related.objects.filter(pk=pk).values_list("name", flat=True).first() if pk else None
+
+
+def _slug(team: str) -> str:
+    pk = _uuid(team)
+    return (PicTeam.objects.filter(pk=pk).values_list("slug", flat=True).first() or "") if pk else ""
 
 
 def tried(form: Mapping[str, str], *, by: User) -> dict[str, Any]:
@@ -156,11 +192,27 @@ def tried(form: Mapping[str, str], *, by: User) -> dict[str, Any]:
         "message": said(trial.answer["message"]),
         "seconds": round(trial.seconds, 3),
     }
-    if trial.reply is not None:
-        lines = (b"%s: %s" % (name, value[:_LONGEST_HEADER]) for name, value in trial.reply.head)
-        shown["headers"] = masked_text(b"\n".join(lines).decode("latin-1"))
-        shown["body"] = masked_text(trial.reply.text)
+    if trial.exchanged is not None:
+        record = exchanges.readable(exchanges.shown(trial.exchanged), is_owner=True)
+        shown["request"] = exchange.written(record["request"])
+        if record["answer"]:
+            shown |= {"headers": exchange.lines(record["answer"]["headers"]), "body": record["answer"]["body"]}
     return shown
+
+
+def previewed(form: Mapping[str, str], *, by: User) -> dict[str, Any]:
+    """The request of the form's next fire time, with placeholders for secrets; it is not sent. Raises like
+    `test_body`, and `DomainError`.
+    """
+    try:
+        schedule = services.trial_schedule(form.get("cron_expression", ""), _times(form))
+        moment = timezone.now() if schedule.tab.is_manual else schedule.next(timezone.now())
+    except DomainError:
+        # The schedule has its own preview.
+        moment = timezone.now()
+    record = exchanges.shown(Exchanged(example(test_body(form), moment, by=by)))
+    said_for = _("The request at %(time)s") % {"time": timezone.localtime(moment).strftime("%Y-%m-%d %H:%M")}
+    return {"ok": True, "message": said_for, "request": exchange.written(record["request"])}
 
 
 def checked_workflow(form: Mapping[str, str], *, by: User) -> dict[str, Any]:

@@ -36,7 +36,12 @@ class Proxy(NamedTuple):
 
 @cache
 def tls_context() -> ssl.SSLContext:
-    """The TLS context of every call: the system's certificate authorities and those in `OUTBOUND_CA_FILE`."""
+    """The TLS context of every call without certificates of its own."""
+    return new_tls_context()
+
+
+def new_tls_context() -> ssl.SSLContext:
+    """A TLS context that trusts the system's certificate authorities and those in `OUTBOUND_CA_FILE`."""
     context = ssl.create_default_context()
     if settings.OUTBOUND_CA_FILE:
         context.load_verify_locations(settings.OUTBOUND_CA_FILE)

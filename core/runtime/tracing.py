@@ -39,3 +39,14 @@ def span(name: str, **attributes: str) -> AbstractContextManager[Any]:
         return nullcontext()
     found: AbstractContextManager[Any] = _tracer.start_as_current_span(name, attributes=attributes)
     return found
+
+
+def parent() -> str:
+    """The `traceparent` of the current span (W3C Trace Context); '' if tracing is off."""
+    if _tracer is None:
+        return ""
+    from opentelemetry.trace.propagation.tracecontext import TraceContextTextMapPropagator
+
+    carrier: dict[str, str] = {}
+    TraceContextTextMapPropagator().inject(carrier)
+    return carrier.get("traceparent", "")

@@ -21,6 +21,7 @@ from executions.delivery.state import Delivery
 from executions.models import Execution
 from executions.recording import Finished, store
 from executions.targets import DeliverableTarget, Outcome, target_kind
+from jobs.content import Content
 from jobs.models import Job
 from taxonomy.models import PicTeam
 
@@ -54,7 +55,7 @@ def delivery_of(
     execution_id: UUID,
     started_at: datetime,
     target: DeliverableTarget,
-    metadata: dict[str, Any],
+    content: Content,
     *,
     teams: Teams,
     worker_id: UUID | None,
@@ -74,7 +75,7 @@ def delivery_of(
         team=team.name if team else "",
         started_at=started_at,
         target=str(target),
-        deliverable=target.delivery(metadata, job, token=token),
+        deliverable=target.delivery(content, job, token=token),
         timeout=job.timeout_seconds,
         connect_timeout=job.connect_timeout_seconds,
         retry=_retry_policy(job),
@@ -136,7 +137,7 @@ def _stored_delivery(execution: Execution, teams: Teams) -> Delivery:
         execution.pk,
         execution.started_at,
         target_of(execution),
-        overrides.get("metadata", execution.job.metadata),
+        Content.of_stored(execution.job, overrides),
         worker_id=engine.worker_id(),
         scheduled_for=execution.scheduled_for,
         deadline=deadline_of(execution, engine.worker_id()),

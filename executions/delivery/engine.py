@@ -26,13 +26,14 @@ from core.runtime.garbage import tune_garbage_collector
 from executions.delivery.clock import Clock, SystemClock
 from executions.delivery.concurrency import Limiter
 from executions.delivery.shared_limits import SharedLimits
-from executions.delivery.state import Delivery, DeliveryState, Phase
+from executions.delivery.state import Calls, Delivery, DeliveryState, Phase
+from executions.exchanges import Exchanged
 from executions.http.client import HttpClient, Request
 from executions.http.connection import DeliveryError, Reply
 from executions.http.deadline import Timeout
 from executions.models import Status
 from executions.recording import CallBegins, Finished, Followed, Progress, Recorder
-from executions.targets import Deliverable, Outcome, Send
+from executions.targets import Call, Deliverable, Outcome, Send
 
 log = logging.getLogger("cronsched.engine")
 _RESOLVER_THREADS = 256
@@ -100,21 +101,19 @@ class Engine:
         """Stop executions that were cancelled: no further call of them begins, and a call under way is broken off."""
         self._loop.call_soon_threadsafe(self._cancel, list(ids))
 
-    def try_once(self, deliverable: Deliverable, execution_id: UUID, timeout: float) -> tuple[Outcome, Reply | None]:
-        """Make one delivery that is not recorded; returns its outcome and the last reply. Raises `DeliveryError`."""
-        replies: list[Reply] = []
-        send = self._sender(timeout, None, [])
+    def try_once(
+        self, deliverable: Deliverable, execution_id: UUID, timeout: float
+    ) -> tuple[Outcome, Exchanged | None]:
+        """Make one delivery that is not recorded; returns its outcome and its last call. Raises `DeliveryError`."""
+        calls = Calls([])
+        send = self._sender(timeout, None, calls)
 
-        async def noted(request: Request) -> Reply:
-            replies.append(await send(request))
-            return replies[-1]
-
-        async def attempt() -> tuple[Outcome, Reply | None]:
+        async def attempt() -> tuple[Outcome, Exchanged | None]:
             try:
                 # A deliverable may make several calls; the time is for all of them.
                 async with Timeout(timeout + _TRIAL_GRACE):
-                    outcome = await deliverable.deliver(noted, execution_id)
-                    return outcome, replies[-1] if replies else None
+                    outcome = await deliverable.deliver(send, Call(execution_id, trigger="test"))
+                    return calls.without_secrets(outcome), calls.last
             except TimeoutError:
                 raise DeliveryError(f"timed out: no answer within {timeout:g} s", "timeout") from None
 
@@ -355,10 +354,11 @@ class Engine:
 
     async def _deliver(self, state: DeliveryState) -> Outcome:
         delivery = state.delivery
-        send = self._sender(delivery.timeout, delivery.connect_timeout, state.attempts)
+        send = self._sender(delivery.timeout, delivery.connect_timeout, state.calls)
+        call = Call(delivery.execution_id, state.tries + 1, delivery.scheduled_for, delivery.trigger)
         try:
             with tracing.span("delivery", execution=str(delivery.execution_id), job=str(delivery.job_id)):
-                return await delivery.deliverable.deliver(send, delivery.execution_id)
+                return state.calls.without_secrets(await delivery.deliverable.deliver(send, call))
         except DeliveryError as exc:
             repeatable = delivery.deliverable.repeatable or exc.failure == "connect"
             return Outcome(False, error=str(exc), failure=exc.failure, repeatable=repeatable)
@@ -368,15 +368,17 @@ class Engine:
             log.exception("the delivery failed with an unexpected error")
             return Outcome(False, error=_INTERNAL_ERROR, repeatable=False)
 
-    def _sender(self, timeout: float, connect_timeout: float | None, attempts: list[dict[str, Any]]) -> Send:
+    def _sender(self, timeout: float, connect_timeout: float | None, calls: Calls) -> Send:
         async def send(request: Request) -> Reply:
             assert self._client is not None
             clock = time.perf_counter()
             entry: dict[str, Any] = {"started_at": utc_ms(timezone.now()), "status": None, "error": ""}
-            attempts.append(entry)
+            calls.attempts.append(entry)
+            calls.last = Exchanged(request)
             try:
                 reply = await self._client.send(request, timeout, connect_timeout)
                 entry["status"] = reply.status
+                calls.last = Exchanged(request, reply)
                 return reply
             except DeliveryError as exc:
                 entry["error"] = str(exc)
@@ -398,6 +400,7 @@ def _followed(state: DeliveryState, outcome: Outcome) -> Followed:
         output=outcome.output,
         target=outcome.target or delivery.target,
         attempts=state.attempts,
+        exchanged=state.calls.last,
     )
 
 
@@ -416,6 +419,7 @@ def _finished(state: DeliveryState, outcome: Outcome, unrun: Status | None) -> F
         attempts=state.attempts,
         jitter=delivery.jitter,
         unrun=unrun,
+        exchanged=state.calls.last,
     )
 
 

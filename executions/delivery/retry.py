@@ -50,7 +50,7 @@ def reason(outcome: Outcome) -> str:
     # GitHub answers 403 with Retry-After when a rate limit is reached.
     if outcome.response_status == 429 or (outcome.response_status == 403 and outcome.retry_after):
         return "429"
-    return "5xx" if outcome.response_status >= 500 else ""
+    return "5xx" if outcome.response_status >= 500 else outcome.failure
 
 
 def retry_after(value: str) -> float:

@@ -13,7 +13,9 @@ from django.utils import timezone
 from executions.delivery.concurrency import Limits
 from executions.delivery.retry import NO_RETRY, RetryPolicy
 from executions.delivery.start_deadline import StartDeadline
-from executions.targets import Deliverable
+from executions.exchanges import Exchanged, secret_texts
+from executions.models import TriggerType
+from executions.targets import Deliverable, Outcome
 
 
 class Delivery(NamedTuple):
@@ -42,6 +44,10 @@ class Delivery(NamedTuple):
     deadline: StartDeadline | None = None
     attempts: tuple[dict[str, Any], ...] = ()
 
+    @property
+    def trigger(self) -> str:
+        return TriggerType.MANUAL if self.scheduled_for is None else TriggerType.SCHEDULED
+
 
 class Phase(StrEnum):
     """What an execution in an engine does, or waits for."""
@@ -52,22 +58,44 @@ class Phase(StrEnum):
     RETRY = "retry"
 
 
+class Calls:
+    """The calls of a delivery: the time of each, and the last one itself."""
+
+    __slots__ = ("attempts", "last")
+
+    def __init__(self, attempts: list[dict[str, Any]]) -> None:
+        self.attempts = attempts
+        self.last: Exchanged | None = None
+
+    def without_secrets(self, outcome: Outcome) -> Outcome:
+        """The outcome without the secrets of the last call, which its answer may hold."""
+        if self.last is None or not self.last.request.secrets:
+            return outcome
+        hide = secret_texts(self.last.request.secrets).hide
+        return outcome._replace(output=hide(outcome.output), error=hide(outcome.error))
+
+
 class DeliveryState:
     """The progress of a delivery: its attempts, their number, and when the first one began (monotonic seconds; None
     before it).
     """
 
-    __slots__ = ("attempts", "began_at", "delivery", "has_started", "is_forgotten", "phase", "task", "tries")
+    __slots__ = ("began_at", "calls", "delivery", "has_started", "is_forgotten", "phase", "task", "tries")
 
     def __init__(self, delivery: Delivery, now: float) -> None:
         self.delivery = delivery
-        self.attempts = list(delivery.attempts)
+        self.calls = Calls(list(delivery.attempts))
         # One attempt may hold several calls; its last one names the wait for the next attempt.
         self.tries = sum("next_in_seconds" in call for call in self.attempts)
         self.began_at = now - _seconds_since(self.attempts[0]) if self.attempts else None
         self.task: asyncio.Task[None] | None = None
         self.has_started = self.is_forgotten = False
         self.phase = Phase.JITTER
+
+    @property
+    def attempts(self) -> list[dict[str, Any]]:
+        """The time of each call, as it is stored."""
+        return self.calls.attempts
 
 
 def _seconds_since(attempt: dict[str, Any]) -> float:

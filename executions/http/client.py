@@ -18,8 +18,8 @@ from yarl import URL
 
 from core.runtime import outbound
 from core.runtime.outbound import Proxy
-from executions.http.connect import Connector, Origin, Resolve, resolve_by_system
-from executions.http.connection import Connection, DeliveryError, Reply
+from executions.http.connect import Certificates, Connector, Origin, Resolve, resolve_by_system
+from executions.http.connection import KEPT_BYTES, Connection, DeliveryError, Reply
 from jobs.targets import address_policy
 from jobs.targets.address_policy import TargetPolicy
 
@@ -30,7 +30,8 @@ _URL_CHARACTERS = "!#$%&'()*+,-./:;=?@[]_~"
 
 class Request(NamedTuple):
     """One request. `trusted` requests go to a server that the operator configured (GitHub's API) and skip the target
-    policy.
+    policy. `secrets`: the secret texts in it, each with what is shown in its place. `kept_bytes`: how much of the
+    answer's body is kept.
     """
 
     method: str
@@ -38,6 +39,9 @@ class Request(NamedTuple):
     headers: Mapping[str, str]
     body: bytes | None = None
     trusted: bool = False
+    secrets: tuple[tuple[str, str], ...] = ()
+    certificates: Certificates | None = None
+    kept_bytes: int = KEPT_BYTES
 
 
 class HttpClient:
@@ -58,6 +62,8 @@ class HttpClient:
         """
         address = _address(request.url, request.trusted)
         origin = address.origin
+        if request.certificates is not None:
+            origin = origin._replace(certificates=request.certificates)
         if not request.trusted and not self._allows(origin.host):
             raise DeliveryError(f"the address {origin.host} is not allowed as a target", "")
         message = _message(request, address, None if origin.tls else outbound.proxy_for(origin.host))
@@ -68,12 +74,12 @@ class HttpClient:
         kept = self._take_idle(origin, loop.time()) if "Idempotency-Key" in request.headers else None
         if kept is not None:
             try:
-                return await self._exchange(origin, kept, message, timeout, deadline)
+                return await self._exchange(request, origin, kept, message, timeout, deadline)
             except DeliveryError as exc:
                 if exc.failure != "broken" or kept.has_answered:
                     raise
         connection = await self._connector.connect(origin, min(timeout, connect_timeout or timeout))
-        return await self._exchange(origin, connection, message, timeout, deadline)
+        return await self._exchange(request, origin, connection, message, timeout, deadline)
 
     async def close(self) -> None:
         """Close all pooled connections."""
@@ -83,9 +89,17 @@ class HttpClient:
         self._idle.clear()
 
     async def _exchange(
-        self, origin: Origin, connection: Connection, message: bytes, timeout: float, deadline: float
+        self,
+        request: Request,
+        origin: Origin,
+        connection: Connection,
+        message: bytes,
+        timeout: float,
+        deadline: float,
     ) -> Reply:
-        reply = await connection.exchange(message, timeout, deadline)
+        reply = await connection.exchange(
+            message, timeout, deadline, kept_bytes=request.kept_bytes, has_body=request.method != "HEAD"
+        )
         if connection.can_go_on:
             self._idle[origin].append((asyncio.get_running_loop().time(), connection))
         return reply
@@ -146,6 +160,19 @@ def _request_target(text: str) -> str:
     return path if path.startswith("/") else f"/{path}"
 
 
+_DEFAULTS = {
+    "User-Agent": f"User-Agent: {outbound.USER_AGENT}\r\n",
+    "Accept": "Accept: */*\r\n",
+    "Accept-Encoding": "Accept-Encoding: identity\r\n",
+}
+_WITH_CONTENT = frozenset(["POST", "PUT", "PATCH"])
+
+
+def _without(headers: Mapping[str, str]) -> dict[str, str]:
+    """The default headers that a request does not bring itself."""
+    return {name: line for name, line in _DEFAULTS.items() if name not in headers}
+
+
 def _message(request: Request, address: _Address, proxy: Proxy | None) -> bytes:
     """The request in bytes; through a proxy in absolute form (RFC 9112 section 3.2.2)."""
     own = "".join([f"{name}: {value}\r\n" for name, value in request.headers.items()])
@@ -153,9 +180,14 @@ def _message(request: Request, address: _Address, proxy: Proxy | None) -> bytes:
     if "\r" in path or "\n" in path or own.count("\n") != len(request.headers):
         raise DeliveryError("the call would hold a line break where none may be", "")
     length = "" if request.body is None else f"Content-Length: {len(request.body)}\r\n"
+    if request.body is None and request.method in _WITH_CONTENT:
+        # RFC 9110 section 8.6: receivers may wait for content without it.
+        length = "Content-Length: 0\r\n"
+    authorization = "" if "Authorization" in request.headers else address.authorization
+    defaults = _DEFAULTS if request.headers.keys().isdisjoint(_DEFAULTS) else _without(request.headers)
     to_proxy = f"Proxy-Authorization: {proxy.authorization}\r\n" if proxy and proxy.authorization else ""
     head = (
-        f"{request.method} {path} HTTP/1.1\r\nHost: {address.authority}\r\n{address.authorization}{to_proxy}"
-        f"User-Agent: {outbound.USER_AGENT}\r\nAccept: */*\r\nAccept-Encoding: identity\r\n{own}{length}\r\n"
+        f"{request.method} {path} HTTP/1.1\r\nHost: {address.authority}\r\n{authorization}{to_proxy}"
+        f"{''.join(defaults.values())}{own}{length}\r\n"
     )
     return head.encode("latin-1", errors="replace") + (request.body or b"")

@@ -11,15 +11,17 @@ import ipaddress
 import logging
 import socket
 import ssl
+import tempfile
+import time
 from collections.abc import Awaitable, Callable
-from functools import partial
+from functools import lru_cache, partial
 from typing import NamedTuple
 
 import aiohappyeyeballs
 
 from core.runtime import outbound
 from core.runtime.outbound import Proxy
-from executions.http.connection import Connection, DeliveryError, os_reason
+from executions.http.connection import Connection, DeliveryError, Timings, os_reason
 from executions.http.deadline import Timeout
 from jobs.targets.address_policy import TargetPolicy
 
@@ -29,16 +31,48 @@ KEEP_NAMES_SECONDS = 10.0
 _NEXT_ADDRESS_SECONDS = 0.25
 # The longest answer of a proxy to CONNECT, in bytes.
 _LONGEST_PROXY_ANSWER = 16 * 1024
+_MOST_CONTEXTS = 256
 Resolve = Callable[[str, int], Awaitable[list[str]]]
 
 
+class Certificates(NamedTuple):
+    """Certificates of one credential, as PEM: a client certificate with its key ('' for none), and the CAs that are
+    accepted beside the public ones.
+    """
+
+    client: str = ""
+    key: str = ""
+    authorities: str = ""
+
+
+@lru_cache(maxsize=_MOST_CONTEXTS)
+def context_with(certificates: Certificates) -> ssl.SSLContext:
+    """The TLS context of calls with certificates of their own. Raises `DeliveryError` for some that cannot be used."""
+    try:
+        context = outbound.new_tls_context()
+        if certificates.authorities:
+            context.load_verify_locations(cadata=certificates.authorities)
+        if certificates.client:
+            with tempfile.NamedTemporaryFile("w", suffix=".pem") as file:
+                # OpenSSL reads client certificates from files only.
+                file.write(f"{certificates.client}\n{certificates.key}\n")
+                file.flush()
+                context.load_cert_chain(file.name)
+    except (ssl.SSLError, ValueError, OSError) as exc:
+        raise DeliveryError("the credential's certificates cannot be used: check them", "") from exc
+    return context
+
+
 class Origin(NamedTuple):
-    """Scheme, host and port of a target. Connections of `trusted` calls are not shared with other calls."""
+    """Scheme, host and port of a target. Connections of `trusted` calls, and of calls with certificates of their own,
+    are not shared with other calls.
+    """
 
     tls: bool
     host: str
     port: int
     trusted: bool
+    certificates: Certificates | None = None
 
 
 async def resolve_by_system(host: str, port: int) -> list[str]:
@@ -70,11 +104,26 @@ class Connector:
                 proxy = outbound.proxy_for(origin.host)
                 if proxy is not None:
                     return await self._connect_through(proxy, origin)
-                return await _secured(await _open(await self._addresses(origin), origin.port), origin)
+                return await self._connect_directly(origin)
         except TimeoutError:
             raise DeliveryError(f"timed out: no connection within {timeout:g} s", "connect") from None
         except OSError as exc:
             raise DeliveryError(_reason(exc, origin), "connect") from exc
+
+    async def _connect_directly(self, origin: Origin) -> Connection:
+        # The clock of the event loop stands still while it runs callbacks.
+        clock = time.perf_counter
+        began = clock()
+        addresses = await self._addresses(origin)
+        found = clock()
+        sock = await _open(addresses, origin.port)
+        opened = clock()
+        address = str(sock.getpeername()[0])
+        connection = await _secured(sock, origin)
+        connection.opening = Timings(
+            found - began, opened - found, clock() - opened if origin.tls else 0, address=address
+        )
+        return connection
 
     async def _connect_through(self, proxy: Proxy, origin: Origin) -> Connection:
         await self._judge(origin)
@@ -187,11 +236,14 @@ async def _tunnel(sock: socket.socket, proxy: Proxy, origin: Origin) -> None:
 
 async def _secured(sock: socket.socket, origin: Origin) -> Connection:
     """A connection over an open socket, with TLS if the origin has it. Raises `OSError`."""
+    context = None
+    if origin.tls:
+        context = context_with(origin.certificates) if origin.certificates else outbound.tls_context()
     try:
         _, connection = await asyncio.get_running_loop().create_connection(
             Connection,
             sock=sock,
-            ssl=outbound.tls_context() if origin.tls else None,
+            ssl=context,
             server_hostname=origin.host.rstrip(".") if origin.tls else None,
         )
     except BaseException:

@@ -4,17 +4,16 @@ from __future__ import annotations
 
 import asyncio
 import os
-import re
-from functools import lru_cache
+import time
 from typing import NamedTuple, cast
 
 from httptools import HttpParserError, HttpParserUpgrade, HttpResponseParser
 
+from executions.http.body import KEPT_CHARACTERS, text_of
 from executions.http.deadline import Deadline
 
-KEPT_CHARACTERS = 1000
-# A character takes up to four bytes in UTF-8.
-_KEPT_BYTES = 4 * KEPT_CHARACTERS
+# Bytes of an answer's body that are kept, unless a request asks for more.
+KEPT_BYTES = 16 * 1024
 LARGEST_ANSWER = 1024 * 1024
 _LARGEST_HEAD = 64 * 1024
 # Each line and each chunk takes a call of ours: a target must not hold up the others with thousands of them.
@@ -22,19 +21,17 @@ _MOST_HEADERS = 500
 _LARGEST_FRAMING = 64 * 1024
 # Longer values of headers are cut: none that is read is as long.
 _LONGEST_HEADER = 4096
-_LONGEST_CONTENT_TYPE = 256
 _KEPT_HEADERS = 100
-_CHARSET = re.compile(r"""(?:;|^)\s*charset\s*=\s*["']?([\w.:+-]{1,40})""", re.ASCII | re.IGNORECASE)
 _READ_HEADERS = frozenset(
-    [b"retry-after", b"content-type", b"location", b"x-ratelimit-remaining", b"x-ratelimit-reset"]
+    [
+        b"content-encoding",
+        b"content-type",
+        b"location",
+        b"retry-after",
+        b"x-ratelimit-remaining",
+        b"x-ratelimit-reset",
+    ]
 )
-# Labels that stand for a larger character set than Python's codec of that name (WHATWG Encoding, "Names and labels").
-_LABELS = {
-    **dict.fromkeys(["shift_jis", "shift-jis", "sjis", "x-sjis", "ms_kanji", "csshiftjis", "windows-31j"], "cp932"),
-    **dict.fromkeys(["iso-8859-1", "latin1", "us-ascii", "ascii"], "cp1252"),
-    **dict.fromkeys(["gb2312", "gbk", "x-gbk"], "gb18030"),
-    **dict.fromkeys(["euc-kr", "ks_c_5601-1987"], "cp949"),
-}
 
 
 class DeliveryError(Exception):
@@ -49,8 +46,21 @@ class DeliveryError(Exception):
         self.failure = failure
 
 
+class Timings(NamedTuple):
+    """Where the time of a call went, in seconds: the look-up of the name, the connection, TLS (all 0 for a connection
+    that was open), until the first byte of the answer, and in all. `address`: who answered.
+    """
+
+    dns: float = 0
+    connect: float = 0
+    tls: float = 0
+    first_byte: float = 0
+    total: float = 0
+    address: str = ""
+
+
 class Reply(NamedTuple):
-    """A reply: its status, the first `KEPT_CHARACTERS` characters of its body, and its `Retry-After`.
+    """A reply: its status, the text of the first bytes of its body (`KEPT_BYTES`), and its `Retry-After`.
 
     `rate_limit_reset`: `X-RateLimit-Reset` where `X-RateLimit-Remaining` is 0 (GitHub). `location`: that header.
     `head`: the first 100 headers with their values, as they came.
@@ -62,12 +72,26 @@ class Reply(NamedTuple):
     rate_limit_reset: str = ""
     location: str = ""
     head: tuple[tuple[bytes, bytes], ...] = ()
+    timings: Timings = Timings()
+
+    @property
+    def output(self) -> str:
+        """The first 1,000 characters of the body."""
+        return self.text[:KEPT_CHARACTERS]
 
 
 class Connection(asyncio.Protocol):
     """A connection that carries one exchange at a time. `has_answered`: whether a byte of the current reply has
     arrived.
     """
+
+    has_answered: bool
+    _kept: bytearray
+    _received: int
+    _size: int
+    _header_count: int
+    _sent_at: float
+    _answered_at: float
 
     def __init__(self) -> None:
         self._loop = asyncio.get_running_loop()
@@ -77,6 +101,8 @@ class Connection(asyncio.Protocol):
         self._parser.set_dangerous_leniencies(lenient_headers=True, lenient_optional_cr_before_lf=True)
         self._answer: asyncio.Future[Reply] | None = None
         self.is_closed = False
+        # What it took to open the connection, until its first call has taken it.
+        self.opening = Timings()
         self._headers: dict[bytes, str] = {}
         self._head: list[tuple[bytes, bytes]] = []
         self._forget()
@@ -86,15 +112,17 @@ class Connection(asyncio.Protocol):
         """Whether the connection can be used for another exchange."""
         return not self.is_closed and self._answer is None and self._reusable
 
-    async def exchange(self, message: bytes, timeout: float, deadline: float) -> Reply:
+    async def exchange(
+        self, message: bytes, timeout: float, deadline: float, *, kept_bytes: int = KEPT_BYTES, has_body: bool = True
+    ) -> Reply:
         """Send a request and return the whole reply before `deadline` (loop time); `timeout` is the number of seconds
-        to report.
+        to report. `has_body`: False for HEAD, whose answers have none.
 
         Raises `DeliveryError` and closes the connection if there is no usable reply.
         """
         if self.is_closed or self._transport is None:
             raise DeliveryError("the target closed the connection without an answer")
-        self._forget()
+        self._forget(kept_bytes=kept_bytes, has_body=has_body)
         answer: asyncio.Future[Reply] = self._loop.create_future()
         self._answer = answer
         timer = Deadline(deadline, lambda: self._fail(f"timed out: no answer within {timeout:g} s", "timeout"))
@@ -121,7 +149,9 @@ class Connection(asyncio.Protocol):
             # Data arrived that was not requested.
             self.close()
             return
-        self.has_answered = True
+        if not self.has_answered:
+            self.has_answered = True
+            self._answered_at = time.perf_counter()
         self._received += len(data)
         try:
             self._parser.feed_data(data)
@@ -170,10 +200,13 @@ class Connection(asyncio.Protocol):
             self._fail("the head of the answer has too many lines")
         # Informational replies (1xx) precede the final one (RFC 9110 section 15.2).
         self._in_body = self._parser.get_status_code() >= 200
+        if self._in_body and not self._has_body:
+            # The parser waits for the body that Content-Length promises, so the connection is not used again.
+            self._complete()
 
     def on_body(self, chunk: bytes) -> None:
         self._size += len(chunk)
-        room = _KEPT_BYTES - len(self._kept)
+        room = self._kept_bytes - len(self._kept)
         if room > 0:
             self._kept += chunk[:room]
         if self._size > LARGEST_ANSWER:
@@ -187,7 +220,13 @@ class Connection(asyncio.Protocol):
 
     def _complete(self) -> None:
         headers = self._headers
-        text = _decoded(bytes(self._kept), _charset(headers.get(b"content-type", "")))
+        text = text_of(
+            bytes(self._kept),
+            headers.get(b"content-type", ""),
+            headers.get(b"content-encoding", ""),
+            self._kept_bytes,
+            is_cut=self._size > self._kept_bytes,
+        )
         used_up = headers.get(b"x-ratelimit-remaining", "").strip() == "0"
         self._settle(
             Reply(
@@ -197,10 +236,15 @@ class Connection(asyncio.Protocol):
                 headers.get(b"x-ratelimit-reset", "") if used_up else "",
                 headers.get(b"location", ""),
                 tuple(self._head),
+                self._timings(),
             )
         )
         if not self._reusable:
             self.close()
+
+    def _timings(self) -> Timings:
+        opening, self.opening = self.opening, Timings(address=self.opening.address)
+        return opening._replace(first_byte=self._answered_at - self._sent_at, total=time.perf_counter() - self._sent_at)
 
     def _settle(self, result: Reply | DeliveryError) -> None:
         answer, self._answer = self._answer, None
@@ -215,34 +259,16 @@ class Connection(asyncio.Protocol):
         self._settle(DeliveryError(reason, failure))
         self.close()
 
-    def _forget(self) -> None:
+    def _forget(self, *, kept_bytes: int = KEPT_BYTES, has_body: bool = True) -> None:
         """Reset the parser state before the next reply."""
+        self._kept_bytes, self._has_body = kept_bytes, has_body
+        self._sent_at = self._answered_at = time.perf_counter()
         self.has_answered = self._in_body = self._reusable = False
         self._until_end = True
         self._received = self._size = self._header_count = 0
         self._kept = bytearray()
         self._headers.clear()
         self._head.clear()
-
-
-@lru_cache(maxsize=256)
-def _charset(content_type: str) -> str | None:
-    """The `charset` parameter of a Content-Type (RFC 9110 section 8.3.2)."""
-    found = _CHARSET.search(content_type[:_LONGEST_CONTENT_TYPE])
-    charset = found[1].lower() if found else None
-    return _LABELS.get(charset or "", charset)
-
-
-def _decoded(raw: bytes, charset: str | None) -> str:
-    try:
-        text = raw.decode(charset or "utf-8", errors="replace")
-    except (LookupError, ValueError):
-        text = raw.decode("utf-8", errors="replace")
-    if text.isascii() and "\x00" not in text:
-        return text[:KEPT_CHARACTERS]
-    # Some charsets can encode single surrogates, which no database stores.
-    whole = text.encode("utf-8", errors="replace").decode("utf-8")
-    return whole.replace("\x00", "\N{REPLACEMENT CHARACTER}")[:KEPT_CHARACTERS]
 
 
 def os_reason(exc: OSError) -> str:

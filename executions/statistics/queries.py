@@ -91,6 +91,14 @@ class Run(NamedTuple):
     duration_seconds: float | None
 
 
+def last_success_for(job_ids: Sequence[UUID]) -> dict[UUID, dt.datetime]:
+    """The fire time of the latest success of each of these jobs; jobs without one are left out."""
+    successes = Execution.objects.filter(job=OuterRef("pk"), status=Status.SUCCESS, scheduled_for__isnull=False)
+    latest = Subquery(successes.order_by("-started_at", "-id").values("scheduled_for")[:1])
+    rows = Job.objects.filter(pk__in=job_ids).order_by().annotate(success_for=latest)
+    return dict(rows.filter(success_for__isnull=False).values_list("pk", "success_for"))
+
+
 def latest_runs(job_ids: Sequence[UUID], count: int = 20) -> dict[UUID, list[Run]]:
     """The latest executions of each of these jobs, oldest first. One query, which reads only the rows that it
     returns.

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from core.masking import masked_text
-from executions.targets.base import Deliverable, DeliverableTarget, Outcome, Send
+from executions.targets.base import Call, Deliverable, DeliverableTarget, Outcome, Send
 from executions.targets.github.dispatch import GitHubDispatch
 from executions.targets.github.target import GitHubTarget
-from executions.targets.webhook.target import Webhook, WebhookTarget
+from executions.targets.webhook.call import Webhook
+from executions.targets.webhook.target import WebhookTarget
 from jobs.targets import kinds
 from jobs.targets.kinds import Target
 
@@ -46,6 +47,7 @@ def shown_target(kind: str, text: str) -> str:
 
 
 __all__ = [
+    "Call",
     "Deliverable",
     "DeliverableTarget",
     "GitHubDispatch",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime as dt
 from abc import abstractmethod
 from collections.abc import Awaitable, Callable, Iterator, Mapping
 from typing import Any, ClassVar, NamedTuple, Protocol
@@ -10,6 +11,7 @@ from uuid import UUID
 from core.findings import Finding
 from executions.http.client import Request
 from executions.http.connection import Reply
+from jobs.content import Content
 from jobs.models import Job
 from jobs.targets.kinds import Target
 
@@ -24,12 +26,24 @@ class Run(NamedTuple):
     url: str
 
 
+class Call(NamedTuple):
+    """Of which execution a call is an attempt. `scheduled_for`: its fire time, None for a manual run. `trigger`:
+    scheduled, manual or test.
+    """
+
+    execution_id: UUID
+    attempt: int = 1
+    scheduled_for: dt.datetime | None = None
+    trigger: str = "manual"
+
+
 class Outcome(NamedTuple):
     """How a delivery ended.
 
     `error` is '' on success. `target` is what was called, if it differs from what was asked. `failure`: why there is
-    no status code: 'connect', 'timeout' or 'broken'. `repeatable`: whether another attempt can do no harm.
-    `retry_after`: that header. `run`: the run that was started; the outcome is known when it ends.
+    no status code: 'connect', 'timeout' or 'broken'; 'criteria' if the answer broke the job's own rules.
+    `repeatable`: whether another attempt can do no harm. `retry_after`: that header. `run`: the run that was started;
+    the outcome is known when it ends.
     """
 
     ok: bool
@@ -56,8 +70,12 @@ class Deliverable(Protocol):
     @property
     def kind(self) -> str: ...
 
-    async def deliver(self, send: Send, execution_id: UUID) -> Outcome:
+    async def deliver(self, send: Send, call: Call) -> Outcome:
         """Make the call or calls and return the outcome. Raises `DeliveryError`."""
+        ...
+
+    def example(self, call: Call) -> Request:
+        """The request as it would be sent, to be shown."""
         ...
 
 
@@ -78,12 +96,12 @@ class DeliverableTarget(Target):
         """The authority (`host:port`) that is called: the key of the limit for each host. Raises `ValueError`."""
 
     @abstractmethod
-    def delivery(self, metadata: dict[str, Any], job: Job, *, token: str = "") -> Deliverable:
+    def delivery(self, content: Content, job: Job, *, token: str = "") -> Deliverable:
         """The delivery of a job's execution; `token` is that of a single run."""
 
     @abstractmethod
-    def trial(self, metadata: dict[str, Any], name: str) -> Deliverable:
-        """The delivery of a test run."""
+    def trial(self, content: Content, job: Job) -> Deliverable:
+        """The delivery of a test run with the values of a job that need not be stored."""
 
     @abstractmethod
     def trial_message(self, outcome: Outcome) -> str:

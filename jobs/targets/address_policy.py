@@ -21,6 +21,7 @@ from django.conf import settings
 from yarl import URL
 
 from core.api.errors import Invalid, invalid_field
+from jobs.templating.language import has_placeholder, without_placeholders
 
 Address: TypeAlias = ipaddress.IPv4Address | ipaddress.IPv6Address
 Network: TypeAlias = ipaddress.IPv4Network | ipaddress.IPv6Network
@@ -148,10 +149,14 @@ def check_url(text: str, *, limit: int = 2048) -> str:
     """
     if len(text) > limit:
         raise _refused(f"The URL is too long: {len(text)} characters, at most {limit} are allowed.")
-    if any(ord(char) <= 32 or ord(char) == 127 for char in text):
+    if has_placeholder(text.partition("://")[2].partition("/")[0].partition("?")[0]):
+        raise _refused("Variables are for the path and the query of a URL only.")
+    # Variables are put in when the URL is called; `jobs.request_rules` checks them.
+    shape = without_placeholders(text)
+    if any(ord(char) <= 32 or ord(char) == 127 for char in shape):
         raise _refused("A URL holds no spaces or control characters.")
     try:
-        url = URL(text)
+        url = URL(shape)
         host, port = url.host, url.port
         host.encode("idna") if host and not host.isascii() else None
     except (ValueError, UnicodeError):

@@ -14,6 +14,7 @@ from uuid import UUID
 
 from core.api import payload
 from jobs.field_traits import Column
+from jobs.templating.language import Values
 
 
 class TargetField(NamedTuple):
@@ -44,8 +45,8 @@ class Target(ABC):
     label: ClassVar[Any]
     noun: ClassVar[Any]
     fields: ClassVar[tuple[TargetField, ...]]
-    # Fields of a job that apply to this kind only; the form shows them beside the kind's own.
-    job_fields: ClassVar[tuple[str, ...]] = ()
+    # Whether its requests may hold secrets.
+    accepts_secrets: ClassVar[bool] = False
     # CSV columns that are read but never written.
     csv_only: ClassVar[dict[str, tuple[str, ...]]] = {}
 
@@ -62,6 +63,19 @@ class Target(ABC):
         `by` is an operator's command. By default a target needs no credential.
         """
         return
+
+    @property
+    def receiver(self) -> tuple[str, int]:
+        """Host and port of who gets the secrets of its requests."""
+        return "", 0
+
+    def rendered_texts(self) -> dict[str, str]:
+        """Its fields that may hold variables."""
+        return {}
+
+    def rendered(self, values: Values) -> Self:
+        """The target with the variables put in. Raises `ValueError`."""
+        return self
 
     @abstractmethod
     def __str__(self) -> str:

@@ -16,9 +16,11 @@ def columns() -> dict[str, Column]:
     return dict(sorted(found.items(), key=lambda item: item[1].place))
 
 
-def schedule_titles() -> list[str]:
-    """The columns beyond the template without which an imported job would run at other times."""
-    return [field.name for field in job_fields() if field.traits.times and not field.traits.csv]
+def beyond_titles() -> list[str]:
+    """The columns beyond the template without which an imported job would run at other times or send something else."""
+    return [
+        field.name for field in job_fields() if (field.traits.times or field.traits.beyond) and not field.traits.csv
+    ]
 
 
 def template_titles() -> list[str]:
@@ -31,5 +33,5 @@ def titles() -> dict[str, tuple[str, ...]]:
     read_only: dict[str, tuple[str, ...]] = {}
     for kind in kinds.registered():
         read_only |= kind.csv_only
-    beyond = {name: (name,) for name in schedule_titles()}
+    beyond = {name: (name,) for name in beyond_titles()}
     return {name: column.titles for name, column in columns().items()} | read_only | beyond

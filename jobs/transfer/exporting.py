@@ -13,22 +13,22 @@ from accounts.models import User
 from jobs.field_traits import JobField, job_fields
 from jobs.models import Job
 from jobs.services import masked_for
-from jobs.transfer.columns import columns, schedule_titles, template_titles
+from jobs.transfer.columns import beyond_titles, columns, template_titles
 from jobs.transfer.importing import dumps, quoted
 
 # The relations that an export reads.
-RELATED = ("category", "pic_team", "github_credential", "calendar")
+RELATED = ("category", "pic_team", "github_credential", "calendar", "webhook_credential")
 
 
 def write_csv(jobs: Iterable[Job], out: TextIO, *, reader: User | None) -> int:
-    """Write jobs under the template's titles, and all of their schedules; returns how many. Mail settings, policies,
-    start dates and owners are not included.
+    """Write jobs under the template's titles, with all of their schedules and requests; returns how many. Mail
+    settings, policies, start dates and owners are not included.
 
     Secrets are masked for a `reader` who may not read them; None is an operator. Every cell is quoted, so that it stays
     one cell in programs that separate by semicolons.
     """
     writer = csv.writer(out, quoting=csv.QUOTE_ALL)
-    writer.writerow([*template_titles(), *schedule_titles()])
+    writer.writerow([*template_titles(), *beyond_titles()])
     count = 0
     for job in jobs:
         writer.writerow(_cells(masked_for(job, reader)))
@@ -37,14 +37,15 @@ def write_csv(jobs: Iterable[Job], out: TextIO, *, reader: User | None) -> int:
 
 
 def _cells(job: Job) -> list[str]:
-    values = {field.name: _text(field, job) for field in job_fields() if field.traits.csv or field.traits.times}
+    wanted = {*columns(), *beyond_titles()}
+    values = {field.name: _text(field, job) for field in job_fields() if field.name in wanted}
     values |= job.target.values()
     return [
         *(
             quoted(values.get(name, "")) if column.quoted else values.get(name, "")
             for name, column in columns().items()
         ),
-        *(quoted(values[name]) for name in schedule_titles()),
+        *(quoted(values[name]) for name in beyond_titles()),
     ]
 
 

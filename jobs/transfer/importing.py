@@ -14,12 +14,13 @@ from django.db import models
 from accounts.models import User
 from core.api.errors import DomainError, Invalid, invalid_field, missing_fields
 from core.api.json import read_object
-from jobs import validation
+from jobs import request_rules, validation
+from jobs.field_traits import names
 from jobs.models import Job
 from jobs.services import add_jobs, clean_new
 from jobs.targets import kinds, parsing
 from jobs.transfer import csv_reader
-from jobs.transfer.columns import schedule_titles, titles
+from jobs.transfer.columns import beyond_titles, titles
 from jobs.transfer.csv_reader import Sheet, SheetRow
 from taxonomy.models import Category, LabelBook, PicTeam, slug_of
 
@@ -180,13 +181,14 @@ class _Checker:
         team = self._team(cells["pic_team"])
         name = self._name(cells)
         expression = validation.cron_text(cells["cron_expression"])
-        times = validation.policies(_times(cells), start_before=None)
+        beyond = validation.policies(_beyond(cells), start_before=None)
+        times = {name: value for name, value in beyond.items() if name in names(having="times")}
         validation.schedule(Job(cron_expression=expression, **times))
         metadata = _metadata(cells)
         target = target or parsing.read_row(cells, default_owner=self._default_owner)
         target.check_metadata(metadata, error="Invalid Request Body")
         target.check_credential(None, team.pk, self._by)
-        return Job(
+        job = Job(
             name=name,
             cron_expression=expression,
             category=category,
@@ -195,9 +197,11 @@ class _Checker:
             metadata=metadata,
             is_active=cells["is_active"].lower() not in INACTIVE,
             created_by=self._by,
-            **times,
+            **beyond,
             **target.columns(),
         )
+        request_rules.check(job, target, by=self._by)
+        return job
 
     def _team(self, text: str) -> PicTeam:
         try:
@@ -222,20 +226,29 @@ class _Checker:
         return name
 
 
-def _times(cells: dict[str, str]) -> dict[str, Any]:
-    """The fields of the schedule as in a request; blank cells are left out."""
+def _beyond(cells: dict[str, str]) -> dict[str, Any]:
+    """The fields beyond the template as in a request; blank cells are left out."""
     found: dict[str, Any] = {}
-    for name in schedule_titles():
+    for name in beyond_titles():
         text, column = cells[name], Job._meta.get_field(name)
         if not text:
             continue
-        if isinstance(column, models.BooleanField):
+        if isinstance(column, models.JSONField):
+            found[name] = _object(name, text)
+        elif isinstance(column, models.BooleanField):
             found[name] = text.lower() not in INACTIVE
         elif isinstance(column, models.IntegerField):
             found[name] = int(text) if re.fullmatch(r"-?[0-9]{1,4}", text, re.ASCII) else text
         else:
             found[name] = text
     return found
+
+
+def _object(name: str, text: str) -> dict[str, Any]:
+    try:
+        return read_object(text.encode())
+    except Invalid as exc:
+        raise invalid_field(name, f"'{name}' is not a JSON object: {exc.message}") from exc
 
 
 def _metadata(cells: dict[str, str]) -> dict[str, Any]:

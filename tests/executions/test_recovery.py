@@ -23,6 +23,7 @@ from executions.delivery.carry_out import MOST_TAKEOVERS
 from executions.models import Execution, Status, TriggerType, Worker
 from executions.recording import STALE_SECONDS, pid_namespace
 from executions.recovery import delete_dead_workers, recover
+from jobs.content import Content
 from jobs.models import Job
 from tests.support.clock import HandClock
 from tests.support.executions import ended
@@ -193,7 +194,7 @@ def test_a_worker_that_was_stopped_leaves_what_it_did_not_begin_to_others(
     before = engine.worker_id()
     execution = left_running(job, worker_id=before)
     delivery = delivery_of(
-        job, execution.pk, timezone.now(), job.target, {}, teams=read_teams(), worker_id=engine.worker_id()
+        job, execution.pk, timezone.now(), job.target, Content({}), teams=read_teams(), worker_id=engine.worker_id()
     )
     monkeypatch.setattr(recording, "STALE_SECONDS", -1.0)
     submit([delivery])

@@ -17,7 +17,7 @@ from accounts.models import User
 from core.api.errors import Invalid
 from cronsched import openapi_views
 from cronsched.environment import Environment, SettingError
-from executions.http import connection
+from executions.http import body
 from executions.http.client import Request
 from executions.http.connect import Connector
 from executions.http.connection import DeliveryError, Reply
@@ -53,7 +53,7 @@ class TestAnswersOfTargets:
     )
     def test_a_content_type_is_read_in_no_time(self, content_type: str) -> None:
         # 1.9 s before, in the event loop of all deliveries.
-        assert seconds(lambda: connection._charset(content_type)) < 0.05
+        assert seconds(lambda: body._charset(content_type)) < 0.05
 
     @pytest.mark.parametrize(
         ("content_type", "charset"),
@@ -68,7 +68,7 @@ class TestAnswersOfTargets:
         ],
     )
     def test_its_charset_is_read(self, content_type: str, charset: str | None) -> None:
-        assert connection._charset(content_type) == charset
+        assert body._charset(content_type) == charset
 
 
 class TestWorkflowFiles:

@@ -189,6 +189,8 @@ PAGES: dict[str, tuple[str, str]] = {
     "accounts.loginsession": ("admin", ""),
     "accounts.websession": ("admin", ""),
     "settings_app.githubcredential": ("admin", "admin"),
+    "settings_app.secret": ("admin", "admin"),
+    "settings_app.webhookcredential": ("admin", "admin"),
     "settings_app.environmenttoken": ("admin", ""),
     "settings_app.slacksettings": ("admin", ""),
     "settings_app.preferences": ("admin", "admin"),

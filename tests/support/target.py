@@ -23,6 +23,7 @@ class Arrival:
     path: str
     headers: dict[str, str]
     body: bytes
+    query: str = ""
 
     @property
     def json(self) -> Any:
@@ -101,7 +102,7 @@ class _Handler(BaseHTTPRequestHandler):
         parts = urlsplit(self.path)
         query = {name: values[0] for name, values in parse_qs(parts.query).items()}
         body = self.rfile.read(int(self.headers.get("Content-Length") or 0))
-        arrival = Arrival(time.time(), self.command, parts.path, dict(self.headers.items()), body)
+        arrival = Arrival(time.time(), self.command, parts.path, dict(self.headers.items()), body, parts.query)
         target.arrivals.append(arrival)
         if parts.path in target.answers:
             self._reply(*target.answers[parts.path](arrival))
@@ -109,7 +110,7 @@ class _Handler(BaseHTTPRequestHandler):
         first = parts.path.split("/")[1]
         getattr(self, f"_{first}", self._ok)(parts.path, query)
 
-    do_GET = do_POST = do_PUT = _answer
+    do_GET = do_POST = do_PUT = do_PATCH = do_DELETE = do_HEAD = _answer
 
     def _reply(self, status: int = 200, headers: dict[str, str] | None = None, body: bytes = b"ok") -> None:
         self.send_response(status)
@@ -117,7 +118,8 @@ class _Handler(BaseHTTPRequestHandler):
             self.send_header(name, value)
         self.send_header("Content-Length", str(len(body)))
         self.end_headers()
-        self.wfile.write(body)
+        if self.command != "HEAD":
+            self.wfile.write(body)
 
     def _ok(self, path: str, query: dict[str, str]) -> None:
         self._reply()

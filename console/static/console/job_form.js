@@ -109,11 +109,13 @@ document.addEventListener("DOMContentLoaded", () => {
   };
   for (const [id, address] of [
     ["test-run", tools.dataset.test],
+    ["preview-request", tools.dataset.request],
     ["check-workflow", tools.dataset.check],
   ]) {
     const button = document.getElementById(id);
     button?.addEventListener("click", async () => {
       show("#test-said", words.wait);
+      show("#test-request");
       show("#test-head");
       show("#test-body");
       answer.className = "cs cs-panel";
@@ -124,6 +126,7 @@ document.addEventListener("DOMContentLoaded", () => {
         const took = found.seconds === undefined ? "" : `${found.seconds} s`;
         const said = [found.ok ? "✓" : "✗", found.status_code, took, found.message ?? found.error];
         show("#test-said", said.filter(Boolean).join(" · "));
+        show("#test-request", found.request);
         show("#test-head", found.headers);
         show("#test-body", found.body);
         answer.className = found.ok ? "cs cs-panel" : "cs cs-panel cs-banner cs-bad";

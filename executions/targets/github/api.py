@@ -8,16 +8,13 @@ import datetime as dt
 import logging
 import threading
 import time
-from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
-from typing import Any, TypeVar
+from typing import Any
 from urllib.parse import urlsplit
 from uuid import UUID
 
 import jwt
 import requests
 from django.conf import settings
-from django.db import DatabaseError, InterfaceError, close_old_connections, connection
 from django.utils import timezone
 
 from core.api.errors import DomainError
@@ -34,13 +31,6 @@ _tokens: dict[UUID, tuple[float, str, dt.datetime]] = {}
 _lock = threading.Lock()
 
 
-T = TypeVar("T")
-
-
-class Unreachable(Exception):
-    """The database did not answer; no request was sent."""
-
-
 class NoToken(Exception):
     """No token is available; the message says why and contains no secret."""
 
@@ -54,28 +44,7 @@ def headers(token: str) -> dict[str, str]:
     }
 
 
-# Tokens are looked up in these threads, so that neither the event loop nor DNS look-ups wait for GitHub or the
-# database.
-THREADS = ThreadPoolExecutor(4, thread_name_prefix="github")
 _KEEP_SECONDS = 30.0
-_TRIES = 3
-
-
-def in_thread(work: Callable[[UUID | None], T], credential_id: UUID | None) -> T:
-    """Run a function that uses the database in one of `THREADS`, with its own connection, which is closed afterwards.
-    Raises `Unreachable`.
-    """
-    for left in reversed(range(_TRIES)):
-        try:
-            close_old_connections()
-            return work(credential_id)
-        except (DatabaseError, InterfaceError) as exc:
-            if not left:
-                raise Unreachable("the database did not answer when the GitHub token was looked up") from exc
-            time.sleep(0.5)
-        finally:
-            connection.close()
-    raise AssertionError
 
 
 def token_of(credential_id: UUID | None) -> str:

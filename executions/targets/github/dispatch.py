@@ -2,23 +2,25 @@
 
 from __future__ import annotations
 
-import asyncio
 import contextlib
 import json
 import re
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any, ClassVar
 from uuid import UUID
 
 import orjson
 from django.conf import settings
 
+from core.masking import MASK
 from executions.http.client import Request
 from executions.http.connection import DeliveryError, Reply
-from executions.targets.base import Outcome, Run, Send
+from executions.targets.base import Call, Outcome, Run, Send
 from executions.targets.github import api as github_api
+from executions.targets.lookup import looked_up
 from settings_app.credential_rights import rights_of
 
 DEFAULT_REF = "master"
@@ -48,13 +50,11 @@ class GitHubDispatch:
     follow: bool = False
     team_id: UUID | None = None
 
-    async def deliver(self, send: Send, execution_id: UUID) -> Outcome:
+    async def deliver(self, send: Send, call: Call) -> Outcome:
         try:
             token = self.token or await self._with_credential(self._allowed_token)
         except github_api.NoToken as exc:
             return Outcome(False, error=str(exc), repeatable=False)
-        except github_api.Unreachable as exc:
-            raise DeliveryError(str(exc), "connect") from exc
         if not token:
             return Outcome(
                 False, error=f"GitHub token not configured. Cannot trigger workflow for job '{self.job_name}'"
@@ -66,9 +66,12 @@ class GitHubDispatch:
             if reply.status != 404:
                 break
         if reply.status == 401 and self.credential_id and not self.token:
-            with contextlib.suppress(github_api.Unreachable):
+            with contextlib.suppress(DeliveryError):
                 await self._with_credential(github_api.note_refusal)
         return self._outcome(reply, workflow)
+
+    def example(self, call: Call) -> Request:
+        return self.request(self.names()[0], MASK, follow=self.follow)
 
     @staticmethod
     async def _send(send: Send, request: Request) -> Reply:
@@ -89,8 +92,7 @@ class GitHubDispatch:
         return token
 
     async def _with_credential(self, work: Callable[[Any], Any]) -> Any:
-        loop = asyncio.get_running_loop()
-        return await loop.run_in_executor(github_api.THREADS, github_api.in_thread, work, self.credential_id)
+        return await looked_up(partial(work, self.credential_id), "the GitHub token")
 
     def request(self, workflow: str, token: str, *, follow: bool) -> Request:
         """The dispatch of one workflow file."""
@@ -103,6 +105,7 @@ class GitHubDispatch:
             {**github_api.headers(token), "Content-Type": "application/json"},
             orjson.dumps(body),
             trusted=True,
+            secrets=((token, MASK),),
         )
 
     @property
@@ -120,12 +123,12 @@ class GitHubDispatch:
         if reply.status in {200, 204}:
             said = f"Workflow triggered successfully on branch {self.ref}"
             return Outcome(True, reply.status, said, target=called, run=_run(reply) if self.follow else None)
-        error = f"GitHub Actions dispatch failed. Status: {reply.status}, Response: {reply.text}"
+        error = f"GitHub Actions dispatch failed. Status: {reply.status}, Response: {reply.output}"
         # None of the names was found: the error names the job's own.
         return Outcome(
             False,
             reply.status,
-            reply.text,
+            reply.output,
             error,
             f"{self.owner}/{self.repo}/{self.workflow}" if reply.status == 404 else called,
             # A refusal (4xx) means that nothing started; after a server error a run may have started.

@@ -20,6 +20,7 @@ from core.findings import Finding
 from executions.targets.base import Deliverable, DeliverableTarget, Outcome
 from executions.targets.github import api, workflow_inputs
 from executions.targets.github.dispatch import GitHubDispatch, inputs
+from jobs.content import Content
 from jobs.field_traits import Column
 from jobs.models import Job
 from jobs.targets.kinds import Target, TargetField, text_of
@@ -56,7 +57,6 @@ class GitHubTarget(DeliverableTarget):
     label: ClassVar[Any] = gettext_lazy("A GitHub Actions workflow")
     noun: ClassVar[Any] = "GitHub Actions"
     fields: ClassVar[tuple[TargetField, ...]] = _FIELDS
-    job_fields: ClassVar[tuple[str, ...]] = ("github_ref", "github_credential", "wait_for_run", "run_limit_minutes")
     csv_only: ClassVar[dict[str, tuple[str, ...]]] = {
         "dispatch_url": ("dispatch url", "dispatch_url", "github dispatch url", "github_dispatch_url")
     }
@@ -173,20 +173,20 @@ class GitHubTarget(DeliverableTarget):
     def host(self) -> str:
         return str(settings.GITHUB_API_URL).split("/", 3)[2]
 
-    def delivery(self, metadata: dict[str, Any], job: Job, *, token: str = "") -> Deliverable:
+    def delivery(self, content: Content, job: Job, *, token: str = "") -> Deliverable:
         return GitHubDispatch(
             *self._parts,
-            metadata,
+            content.metadata,
             job.name,
             token,
             job.github_credential_id,
-            job.github_ref,
+            content.ref,
             follow=job.wait_for_run and not token,
             team_id=job.pic_team_id,
         )
 
-    def trial(self, metadata: dict[str, Any], name: str) -> Deliverable:
-        return GitHubDispatch(*self._parts, metadata, name or "test run", follow=True)
+    def trial(self, content: Content, job: Job) -> Deliverable:
+        return GitHubDispatch(*self._parts, content.metadata, job.name or "test run", follow=True)
 
     def trial_message(self, outcome: Outcome) -> str:
         return outcome.error or outcome.output

@@ -1,15 +1,14 @@
-"""Webhooks: metadata is POSTed as JSON; without metadata a GET. A status of 2xx is success."""
+"""Webhooks as targets: a URL."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from functools import partial
 from typing import Any, ClassVar, Self
-from urllib.parse import urlsplit
+from urllib.parse import quote, urlsplit
 from uuid import UUID
 
-import orjson
-from django.conf import settings
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 from yarl import URL
@@ -18,12 +17,15 @@ from core.api import payload
 from core.api.errors import invalid_field
 from core.findings import Finding
 from core.masking import masked_url
-from executions.http.client import Request
-from executions.targets.base import Deliverable, DeliverableTarget, Outcome, Send
+from executions.targets.base import Deliverable, DeliverableTarget, Outcome
+from executions.targets.webhook.call import Plan, Webhook
+from jobs.content import Content
 from jobs.field_traits import Column
 from jobs.models import Job
 from jobs.targets import address_policy, parsing
 from jobs.targets.kinds import Target, TargetField
+from jobs.templating import language
+from jobs.templating.language import Values
 
 _URL = TargetField("target_url", 2048, Column("Target URL", ("target_url", "url")), searched=True)
 
@@ -32,12 +34,13 @@ _URL = TargetField("target_url", 2048, Column("Target URL", ("target_url", "url"
 class WebhookTarget(DeliverableTarget):
     """An HTTP call of a URL."""
 
-    kind: ClassVar[str] = "webhook"
+    kind: ClassVar[str] = Webhook.kind
     short_name: ClassVar[str] = "webhook"
     label: ClassVar[Any] = gettext_lazy("A webhook")
     noun: ClassVar[Any] = gettext_lazy("Webhook")
     fields: ClassVar[tuple[TargetField, ...]] = (_URL,)
-    repeatable: ClassVar[bool] = True
+    repeatable: ClassVar[bool] = Webhook.repeatable
+    accepts_secrets: ClassVar[bool] = True
 
     target_url: str
 
@@ -75,11 +78,30 @@ class WebhookTarget(DeliverableTarget):
             raise ValueError(f"'{self.target_url[:80]}' is not a URL")
         return f"[{host}]:{url.port}" if ":" in host else f"{host}:{url.port}"
 
-    def delivery(self, metadata: dict[str, Any], job: Job, *, token: str = "") -> Deliverable:
-        return Webhook(self.target_url, metadata)
+    @property
+    def receiver(self) -> tuple[str, int]:
+        url = URL(language.without_placeholders(self.target_url))
+        return url.raw_host or "", url.port or 0
 
-    def trial(self, metadata: dict[str, Any], name: str) -> Deliverable:
-        return Webhook(self.target_url, metadata, always_post=True)
+    def rendered_texts(self) -> dict[str, str]:
+        return {"target_url": self.target_url}
+
+    def rendered(self, values: Values) -> Self:
+        return type(self)(language.render(self.target_url, values, partial(quote, safe="")))
+
+    def delivery(self, content: Content, job: Job, *, token: str = "") -> Deliverable:
+        return self._webhook(content, job)
+
+    def trial(self, content: Content, job: Job) -> Deliverable:
+        return self._webhook(content, job, always_post=True)
+
+    def _webhook(self, content: Content, job: Job, *, always_post: bool = False) -> Webhook:
+        names = frozenset(
+            name.removeprefix(language.SECRETS)
+            for name in (language.late_names(list(content[:-1])) if content.is_rendered else ())
+            if name != language.ATTEMPT
+        )
+        return Webhook(self.target_url, content, Plan.of(job), job.pk, job.pic_team_id, always_post, names)
 
     def trial_message(self, outcome: Outcome) -> str:
         if outcome.ok:
@@ -109,33 +131,3 @@ class WebhookTarget(DeliverableTarget):
                 f"{len(refused)} hosts of active jobs may not be called: {shown}",
                 "List them in CRONSCHED_ALLOWED_TARGETS, or change the jobs.",
             )
-
-
-@dataclass(frozen=True)
-class Webhook:
-    """One call of a URL. `always_post`: use POST even without metadata, as test runs do."""
-
-    repeatable: ClassVar[bool] = WebhookTarget.repeatable
-    kind: ClassVar[str] = WebhookTarget.kind
-
-    url: str
-    metadata: dict[str, Any]
-    always_post: bool = False
-
-    async def deliver(self, send: Send, execution_id: UUID) -> Outcome:
-        reply = await send(self.request(execution_id))
-        if 200 <= reply.status < 300:
-            return Outcome(True, reply.status, reply.text)
-        error = f"Webhook returned status {reply.status}"
-        return Outcome(False, reply.status, reply.text, error, retry_after=reply.retry_after)
-
-    def request(self, execution_id: UUID) -> Request:
-        """The request. `Idempotency-Key` lets a receiver recognise a repeated delivery (IETF draft
-        idempotency-key-header).
-        """
-        headers = {"Idempotency-Key": str(execution_id)}
-        own = self.url == settings.ECHO_URL
-        if not self.metadata and not self.always_post:
-            return Request("GET", self.url, headers, trusted=own)
-        headers["Content-Type"] = "application/json"
-        return Request("POST", self.url, headers, orjson.dumps(self.metadata), trusted=own)

@@ -16,12 +16,13 @@ from executions.backends import shut_down
 from executions.delivery import engine
 from executions.delivery.carry_out import delivery_of, read_teams
 from executions.delivery.state import Delivery
+from executions.http.connection import DeliveryError
 from executions.models import Execution, Status, TriggerType, Worker
 from executions.recovery import recover
 from executions.services import trigger_now
 from executions.statistics import queries
-from executions.targets import Webhook, WebhookTarget
-from executions.targets.github import api as github_api
+from executions.targets import Call, Webhook, WebhookTarget, lookup
+from jobs.content import Content
 from jobs.models import Job
 from settings_app.models import GitHubCredential
 from tests.support.clock import HandClock
@@ -44,7 +45,7 @@ def submit(job: Job, *urls: str, timeout: float = 5, delay: float = 0) -> list[E
     Execution.objects.bulk_create(executions)
     deliveries: list[Delivery] = [
         delivery_of(
-            job, e.id, now, WebhookTarget(e.target), {}, teams=read_teams(), worker_id=engine.worker_id()
+            job, e.id, now, WebhookTarget(e.target), Content({}), teams=read_teams(), worker_id=engine.worker_id()
         )._replace(timeout=timeout, delay=delay)
         for e in executions
     ]
@@ -183,7 +184,7 @@ def test_a_duration_is_told_in_seconds(job: Job, target: Target) -> None:
 
 def test_what_is_sent_is_the_same_whoever_asks() -> None:
     key: UUID = uuid4()
-    request = Webhook("https://x.example.com/", {"a": "é"}).request(key)
+    request = Webhook("https://x.example.com/", Content({"a": "é"})).request(Call(key))
     assert (request.method, request.body, request.headers["Idempotency-Key"]) == (
         "POST",
         '{"a":"é"}'.encode(),
@@ -228,9 +229,9 @@ def test_a_failure_before_any_call_is_an_attempt_and_ends(
     make_job: Callable[..., Job], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def away(*_: Any) -> str:
-        raise github_api.Unreachable("the database did not answer when the GitHub token was looked up")
+        raise DeliveryError("the database did not answer when the GitHub token was looked up", "connect")
 
-    monkeypatch.setattr(github_api, "in_thread", away)
+    monkeypatch.setattr(lookup, "in_thread", away)
     credential = GitHubCredential.objects.create(name="ci", token=encrypt("ghp_x"))
     job = make_job(target_url="acme/shop/ci.yml", max_attempts=2, retry_backoff_seconds=1)
     Job.objects.filter(pk=job.pk).update(github_credential=credential)
@@ -273,7 +274,15 @@ def test_of_the_jitter_only_what_is_left_is_waited_for(make_job: Callable[..., J
     def delay(ago: float, **more: Any) -> float:
         due = now - dt.timedelta(seconds=ago)
         return delivery_of(
-            job, uuid4(), now, WebhookTarget(job.target_url), {}, teams={}, worker_id=None, scheduled_for=due, **more
+            job,
+            uuid4(),
+            now,
+            WebhookTarget(job.target_url),
+            Content({}),
+            teams={},
+            worker_id=None,
+            scheduled_for=due,
+            **more,
         ).delay
 
     assert delay(0) == pytest.approx(job.jitter, abs=2)

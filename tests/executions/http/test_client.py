@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
+from executions.http.body import _charset, _decoded
 from executions.http.client import _address
-from executions.http.connection import _charset, _decoded
 
 
 @pytest.mark.parametrize(

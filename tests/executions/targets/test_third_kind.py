@@ -6,7 +6,6 @@ import datetime as dt
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, ClassVar, Self
-from uuid import UUID
 
 import orjson
 import pytest
@@ -21,7 +20,8 @@ from core.findings import Finding
 from cronsched.ops import doctor
 from executions.http.client import Request
 from executions.models import Execution, Status
-from executions.targets import Deliverable, DeliverableTarget, Outcome, Send
+from executions.targets import Call, Deliverable, DeliverableTarget, Outcome, Send
+from jobs.content import Content
 from jobs.field_traits import Column
 from jobs.models import Job
 from jobs.services import create_job
@@ -74,11 +74,11 @@ class TopicTarget(DeliverableTarget):
     def host(self) -> str:
         return self.broker.split("/", 3)[2]
 
-    def delivery(self, metadata: dict[str, Any], job: Job, *, token: str = "") -> Deliverable:
-        return Publication(self, metadata)
+    def delivery(self, content: Content, job: Job, *, token: str = "") -> Deliverable:
+        return Publication(self, content.metadata)
 
-    def trial(self, metadata: dict[str, Any], name: str) -> Deliverable:
-        return Publication(self, metadata)
+    def trial(self, content: Content, job: Job) -> Deliverable:
+        return Publication(self, content.metadata)
 
     def trial_message(self, outcome: Outcome) -> str:
         return outcome.error or "Published."
@@ -100,10 +100,13 @@ class Publication:
     repeatable: ClassVar[bool] = True
     kind: ClassVar[str] = TopicTarget.kind
 
-    async def deliver(self, send: Send, execution_id: UUID) -> Outcome:
-        url = f"{TopicTarget.broker}/topics/{self.target.topic_name}"
-        reply = await send(Request("POST", url, {"Idempotency-Key": str(execution_id)}, orjson.dumps(self.metadata)))
+    async def deliver(self, send: Send, call: Call) -> Outcome:
+        reply = await send(self.example(call))
         return Outcome(reply.status == 202, reply.status, reply.text, "" if reply.status == 202 else "not accepted")
+
+    def example(self, call: Call) -> Request:
+        url = f"{TopicTarget.broker}/topics/{self.target.topic_name}"
+        return Request("POST", url, {"Idempotency-Key": str(call.execution_id)}, orjson.dumps(self.metadata))
 
 
 @pytest.fixture(autouse=True)

@@ -1,0 +1,104 @@
+"""The record of requests and answers: the last call of each execution as it was sent, and what came back. Secrets are
+replaced by their placeholders before anything is stored.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from functools import lru_cache
+from typing import Any, NamedTuple
+from uuid import UUID
+
+import orjson
+
+from core.db.executemany import insert_new
+from core.masking import MASK, SecretTexts, is_secret_name, masked_text, masked_url, without_user
+from executions.http.client import Request
+from executions.http.connection import Reply
+from executions.models import Exchange
+
+# Characters of a body that are kept.
+KEPT_CHARACTERS = 16 * 1024
+_LONGEST_HEADER = 1000
+
+
+class Exchanged(NamedTuple):
+    """A call and its answer; None while there is none."""
+
+    request: Request
+    reply: Reply | None = None
+
+
+def store(exchanged: Sequence[tuple[UUID, Exchanged]]) -> None:
+    """Store the calls of executions, in the caller's transaction; one that is stored already stays."""
+    rows = [(execution_id, orjson.dumps(shown(one)).decode()) for execution_id, one in exchanged]
+    insert_new(Exchange, ("execution", "content"), rows)
+
+
+def shown(exchanged: Exchanged) -> dict[str, Any]:
+    """A call and its answer without secrets, as JSON: `{"request": {"method", "url", "headers", "body"}, "answer":
+    {"status", "headers", "body", "timings", "address"}}`. Headers are lists of pairs, times are seconds.
+    """
+    request, reply = exchanged
+    hide = secret_texts(request.secrets).hide
+    body = (request.body or b"")[: 4 * KEPT_CHARACTERS].decode(errors="replace")
+    found: dict[str, Any] = {
+        "request": {
+            "method": request.method,
+            "url": hide(request.url),
+            "headers": [[name, hide(value)] for name, value in request.headers.items()],
+            "body": hide(body)[:KEPT_CHARACTERS],
+            "size": len(request.body or b""),
+        }
+    }
+    if reply is not None:
+        timings = reply.timings
+        found["answer"] = {
+            "status": reply.status,
+            "headers": [
+                [name.decode("latin-1"), hide(value[:_LONGEST_HEADER].decode("latin-1"))] for name, value in reply.head
+            ],
+            "body": hide(reply.text)[:KEPT_CHARACTERS],
+            "timings": {
+                name: round(getattr(timings, name), 5) for name in ("dns", "connect", "tls", "first_byte", "total")
+            },
+            "address": timings.address,
+        }
+    return found
+
+
+@lru_cache(maxsize=1_000)
+def secret_texts(secrets: tuple[tuple[str, str], ...]) -> SecretTexts:
+    """What hides the secrets of a request; many jobs share a credential."""
+    return SecretTexts(secrets)
+
+
+_ALWAYS_MASKED = frozenset(["authorization", "cookie", "proxy-authorization", "set-cookie"])
+
+
+def readable(record: dict[str, Any], *, is_owner: bool) -> dict[str, Any]:
+    """A record for a reader: credentials and the values of secret-sounding names are masked; for who may not read the
+    job's secrets also the URL's query.
+    """
+    found: dict[str, Any] = {"answer": None, **record}
+    for part in [one for one in (found["request"], found["answer"]) if one]:
+        part["headers"] = [[name, _header(name, value)] for name, value in part["headers"]]
+        part["body"] = masked_text(part["body"])
+    url = found["request"]["url"]
+    found["request"]["url"] = masked_text(without_user(url)) if is_owner else masked_url(url)
+    return found
+
+
+def _header(name: str, value: str) -> str:
+    if name.lower() in _ALWAYS_MASKED:
+        # The scheme and the placeholder of a credential tell nothing.
+        scheme, _, rest = value.partition(" ")
+        return value if rest.startswith("{{") else f"{scheme} {MASK}" if rest else MASK
+    return MASK if is_secret_name(name) and not value.startswith("{{") else value
+
+
+def of(execution_id: UUID) -> dict[str, Any] | None:
+    """The stored call of an execution; None without one."""
+    content = Exchange.objects.filter(pk=execution_id).values_list("content", flat=True).first()
+    found: dict[str, Any] | None = orjson.loads(content) if content else None
+    return found

@@ -1,0 +1,298 @@
+"""The call of a webhook: its request, its redirects, and what the answer means."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import partial
+from typing import Any, ClassVar, NamedTuple
+from urllib.parse import urlencode
+from uuid import UUID
+from weakref import WeakKeyDictionary
+
+import orjson
+from django.conf import settings
+from yarl import URL
+
+from core.runtime import tracing
+from executions.http.client import Request
+from executions.http.connection import KEPT_BYTES, Reply
+from executions.targets.base import Call, Outcome, Send
+from executions.targets.lookup import looked_up
+from executions.targets.webhook import authentication
+from executions.targets.webhook.authentication import Proof, TokenRefused, Tokens
+from jobs import success_rules
+from jobs.content import Content
+from jobs.models import Job
+from jobs.request_fields import Body, Method, Redirects
+from jobs.success_rules import ANY_2XX, Criteria
+from jobs.templating import language
+from jobs.templating.times import rfc3339
+from settings_app import sent_secrets
+from settings_app.sent_secrets import Refused, StoredCredential, StoredSecret
+
+_MOST_REDIRECTS = 5
+_CREDENTIAL_HEADERS = frozenset(["authorization", "cookie"])
+# Header names that `executions.http.client` writes itself, unless they are there in this spelling.
+_CANONICAL = {name.lower(): name for name in ("Accept", "Accept-Encoding", "Authorization", "User-Agent")}
+_tokens: WeakKeyDictionary[asyncio.AbstractEventLoop, Tokens] = WeakKeyDictionary()
+
+
+class Plan(NamedTuple):
+    """What a job says about its request and answers beside the content."""
+
+    method: str = Method.AUTO
+    body: str = Body.JSON
+    follows: bool = False
+    criteria: Criteria = ANY_2XX
+    credential_id: UUID | None = None
+
+    @classmethod
+    def of(cls, job: Job) -> Plan:
+        """Raises `ValueError` for rules that cannot be read."""
+        return cls(
+            job.method,
+            job.body,
+            job.redirects == Redirects.FOLLOW,
+            success_rules.criteria(job.success_status, job.success_body),
+            job.webhook_credential_id,
+        )
+
+
+PLAIN = Plan()
+
+
+class Sealed(NamedTuple):
+    """The secrets of a call: by name, and the credential."""
+
+    secrets: Mapping[str, StoredSecret]
+    credential: StoredCredential | None = None
+
+
+UNSEALED = Sealed({})
+
+
+@dataclass(frozen=True)
+class Webhook:
+    """The calls of one execution. `always_post`: use POST even without metadata, as test runs do."""
+
+    repeatable: ClassVar[bool] = True
+    kind: ClassVar[str] = "webhook"
+
+    url: str
+    content: Content
+    plan: Plan = PLAIN
+    job_id: UUID | None = None
+    team_id: UUID | None = None
+    always_post: bool = False
+    # The names of the secrets in the content.
+    names: frozenset[str] = frozenset()
+
+    async def deliver(self, send: Send, call: Call) -> Outcome:
+        try:
+            sealed = await self._sealed()
+            request = self.request(call, sealed)
+            proof = await self._proof(call, request, sealed, send)
+            reply = await self._answer(send, _with(request, proof))
+            if reply.status == 401 and sealed.credential and sealed.credential.kind == authentication.Kind.OAUTH2:
+                proof = await self._proof(call, request, sealed, send, instead_of=proof)
+                reply = await self._answer(send, _with(request, proof))
+        except (Refused, TokenRefused) as exc:
+            return Outcome(False, error=str(exc), repeatable=False)
+        return self._outcome(reply)
+
+    def example(self, call: Call) -> Request:
+        return self.request(call)
+
+    async def _sealed(self) -> Sealed:
+        """The secrets of the request, if they may be sent to its host. Raises `Refused`."""
+        keys: list[str | UUID] = [*self.names]
+        if self.plan.credential_id is not None:
+            keys.append(self.plan.credential_id)
+        if not keys:
+            return UNSEALED
+        found = sent_secrets.known(keys)
+        if found is None:
+            found = await looked_up(partial(sent_secrets.read, keys), "a secret of the request")
+        url = URL(self.url)
+        for one in found.values():
+            refusal = one.rights.refusal(url.raw_host or "", url.port or 0, self.team_id)
+            if refusal:
+                raise Refused(refusal)
+        credential = found.pop(self.plan.credential_id, None)
+        return Sealed(found, credential)
+
+    async def _proof(
+        self, call: Call, request: Request, sealed: Sealed, send: Send, instead_of: Proof | None = None
+    ) -> Proof:
+        credential = sealed.credential
+        if credential is None:
+            return Proof({})
+        name = f"{{{{ {credential.rights.label.removeprefix('the webhook ')} }}}}"
+        if credential.kind != authentication.Kind.OAUTH2:
+            return authentication.proof(credential, name, call.execution_id, request.body or b"")
+        tokens = _tokens.setdefault(asyncio.get_running_loop(), Tokens())
+        refused = instead_of.secrets[0][0] if instead_of else ""
+        token = await tokens.token(credential, send, instead_of=refused)
+        return Proof({"Authorization": f"Bearer {token}"}, ((token, name), (credential.secret, name)))
+
+    def request(self, call: Call, sealed: Sealed = UNSEALED) -> Request:
+        """The request of one attempt, without the credential's headers. Raises `Refused` for a secret that cannot be
+        part of a header.
+        """
+        content = self._finished(call, sealed)
+        headers = {
+            # IETF draft idempotency-key-header: lets a receiver recognise a repeated delivery.
+            "Idempotency-Key": str(call.execution_id),
+            "X-Cronsched-Execution": str(call.execution_id),
+            "X-Cronsched-Attempt": str(call.attempt),
+            "X-Cronsched-Trigger": call.trigger,
+        }
+        if self.job_id is not None:
+            headers["X-Cronsched-Job"] = str(self.job_id)
+        if call.scheduled_for is not None:
+            headers["X-Cronsched-Scheduled-For"] = rfc3339(call.scheduled_for)
+        if trace := tracing.parent():
+            headers["traceparent"] = trace
+        body, content_type = self._body(content)
+        if content_type:
+            headers["Content-Type"] = content_type
+        if content.headers:
+            _add(headers, content.headers)
+        judged = self.plan.criteria.body is not None
+        return Request(
+            self._method(body),
+            _with_query(self.url, content.query) if content.query else self.url,
+            headers,
+            body,
+            trusted=self.url == settings.ECHO_URL,
+            secrets=tuple((one.value, language.placeholder(f"secret.{name}")) for name, one in sealed.secrets.items()),
+            certificates=authentication.certificates_of(sealed.credential) if sealed.credential else None,
+            kept_bytes=success_rules.JUDGED_BYTES if judged else KEPT_BYTES,
+        )
+
+    def _finished(self, call: Call, sealed: Sealed) -> Content:
+        """The content with what is only known now."""
+        if not self.content.is_rendered:
+            return self.content
+
+        def late(name: str) -> str:
+            if name == language.ATTEMPT:
+                return str(call.attempt)
+            return sealed.secrets[name.removeprefix(language.SECRETS)].value
+
+        return self.content.mapped(lambda value: language.finish(value, late))
+
+    def _method(self, body: bytes | None) -> str:
+        if self.plan.method != Method.AUTO:
+            return self.plan.method
+        return "POST" if body is not None else "GET"
+
+    def _body(self, content: Content) -> tuple[bytes | None, str]:
+        """The body and its Content-Type; None for none."""
+        kind, metadata = self.plan.body, content.metadata
+        is_auto = self.plan.method == Method.AUTO
+        if kind == Body.NONE or self.plan.method in {Method.GET, Method.HEAD}:
+            return None, ""
+        if kind == Body.TEXT:
+            return content.body_text.encode(), "text/plain; charset=utf-8"
+        if is_auto and not metadata and not self.always_post:
+            return None, ""
+        if kind == Body.FORM:
+            return urlencode(_form_fields(metadata), doseq=True).encode(), "application/x-www-form-urlencoded"
+        return orjson.dumps(metadata), "application/json"
+
+    async def _answer(self, send: Send, request: Request) -> Reply:
+        """The reply; with redirects, the last one (RFC 9110 section 15.4). Raises `Refused`."""
+        reply = await send(request)
+        for _ in range(_MOST_REDIRECTS if self.plan.follows else 0):
+            if reply.status not in {301, 302, 303, 307, 308} or not reply.location:
+                break
+            request = redirected(request, reply)
+            reply = await send(request)
+        return reply
+
+    def _outcome(self, reply: Reply) -> Outcome:
+        criteria = self.plan.criteria
+        if not criteria.allows_status(reply.status):
+            wanted = f", not {', '.join(_range(one) for one in criteria.statuses)}" if criteria.statuses else ""
+            error = f"Webhook returned status {reply.status}{wanted}"
+            failure = "criteria" if criteria.statuses else ""
+            return Outcome(False, reply.status, reply.output, error, failure=failure, retry_after=reply.retry_after)
+        broken = criteria.body.failure(reply.text) if criteria.body else ""
+        if broken:
+            error = f"Webhook returned status {reply.status}, but {broken}"
+            return Outcome(False, reply.status, reply.output, error, failure="criteria")
+        return Outcome(True, reply.status, reply.output)
+
+
+def redirected(request: Request, reply: Reply) -> Request:
+    """The request that follows a redirect. To another origin it carries neither credentials nor secrets. Raises
+    `Refused`.
+    """
+    here = URL(request.url)
+    try:
+        there = here.join(URL(reply.location))
+    except ValueError:
+        raise Refused(f"the answer {reply.status} redirects to an address that is no URL") from None
+    if there.scheme not in {"http", "https"} or not there.host:
+        raise Refused(f"the answer {reply.status} redirects to an address that is no URL of http or https")
+    changed = request._replace(url=str(there.with_fragment(None)), trusted=False)
+    # Fetch standard, "HTTP-redirect fetch": POST becomes GET after 301 and 302, every method but HEAD after 303.
+    if (reply.status in {301, 302} and request.method == "POST") or (reply.status == 303 and request.method != "HEAD"):
+        kept = {name: value for name, value in changed.headers.items() if name.lower() != "content-type"}
+        changed = changed._replace(method="GET", body=None, headers=kept)
+    if there.origin() == here.origin():
+        return changed
+    secret = [text for text, _ in request.secrets]
+    if changed.body is not None and any(text.encode() in changed.body for text in secret):
+        raise Refused(f"the answer {reply.status} redirects to {there.host}, which would get a secret of the body")
+    kept = {
+        name: value
+        for name, value in changed.headers.items()
+        if name.lower() not in _CREDENTIAL_HEADERS and not any(text in value for text in secret)
+    }
+    return changed._replace(headers=kept, certificates=None)
+
+
+def _with(request: Request, proof: Proof) -> Request:
+    """A request with the headers of a credential."""
+    if not proof.headers:
+        return request
+    headers = dict(request.headers)
+    _add(headers, proof.headers)
+    return request._replace(headers=headers, secrets=(*request.secrets, *proof.secrets))
+
+
+def _add(headers: dict[str, str], more: Mapping[str, str]) -> None:
+    """Add headers, which replace those of the same name. Raises `Refused` for a value that no header can hold."""
+    names = {name.lower(): name for name in headers}
+    for name, value in more.items():
+        if not (value.isascii() and all(char == "\t" or char.isprintable() for char in value)):
+            raise Refused(f"the value of the header {name} holds characters that no header can")
+        headers.pop(names.get(name.lower(), name), None)
+        headers[_CANONICAL.get(name.lower(), name)] = value
+
+
+def _with_query(url: str, query: Mapping[str, str]) -> str:
+    """A URL with parameters appended to its query, which stays as it is written."""
+    rest, hash_sign, fragment = url.partition("#")
+    joint = "" if rest.endswith(("?", "&")) else "&" if "?" in rest else "?"
+    return f"{rest}{joint}{urlencode(query)}{hash_sign}{fragment}"
+
+
+def _form_fields(metadata: Mapping[str, Any]) -> dict[str, Any]:
+    """Metadata as form fields: lists become several fields, other values JSON unless they are text."""
+    return {
+        name: [_form_text(one) for one in value] if isinstance(value, list) else _form_text(value)
+        for name, value in metadata.items()
+    }
+
+
+def _form_text(value: Any) -> str:
+    return value if isinstance(value, str) else "" if value is None else orjson.dumps(value).decode()
+
+
+def _range(one: tuple[int, int]) -> str:
+    return str(one[0]) if one[0] == one[1] else f"{one[0]}-{one[1]}"

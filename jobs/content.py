@@ -1,0 +1,142 @@
+"""What a run of a job sends: the job's own values, or those values with the variables put in.
+
+They are put in once, when the execution is written, and are stored with it, so that retries, other workers and *Run
+again* send the same.
+"""
+
+from __future__ import annotations
+
+import copy
+import datetime as dt
+from collections.abc import Callable, Mapping
+from typing import Any, NamedTuple
+
+import orjson
+
+from jobs.models import Job
+from jobs.targets.kinds import Target
+from jobs.templating import language
+from jobs.templating.language import Expression, TemplateError, Values
+from jobs.templating.times import Setting, needs_calendar
+
+_LARGEST = 64 * 1024
+
+
+class Content(NamedTuple):
+    """The parts of a request that may hold variables. `is_rendered`: they were put in, but for those of the call
+    (`language.finish`).
+    """
+
+    metadata: dict[str, Any]
+    headers: dict[str, str] | None = None
+    query: dict[str, str] | None = None
+    body_text: str = ""
+    ref: str = ""
+    is_rendered: bool = False
+
+    @classmethod
+    def of(cls, job: Job, metadata: dict[str, Any] | None = None) -> Content:
+        """The values of a job, with other metadata if given."""
+        own = job.metadata if metadata is None else metadata
+        return cls(own, job.headers, job.query, job.body_text, job.github_ref)
+
+    @classmethod
+    def of_stored(cls, job: Job, overrides: Mapping[str, Any]) -> Content:
+        """The content of an execution that is stored with these overrides."""
+        rendered = overrides.get("rendered")
+        if rendered is None:
+            return cls.of(job, overrides.get("metadata"))
+        return cls(**{name: rendered[name] for name in cls._fields if name in rendered}, is_rendered=True)
+
+    def stored(self) -> dict[str, Any]:
+        """The content as it is stored with an execution."""
+        return {name: value for name, value in self._asdict().items() if name != "is_rendered"}
+
+    def readable(self) -> Content:
+        """The content as it is shown: secrets are written as their placeholders."""
+        return self.mapped(language.readable) if self.is_rendered else self
+
+    def mapped(self, change: Callable[[Any], Any]) -> Content:
+        """The content with each part changed; it counts as rendered."""
+        return Content(
+            change(self.metadata),
+            _as_texts(change(self.headers)),
+            _as_texts(change(self.query)),
+            str(change(self.body_text) or ""),
+            str(change(self.ref) or ""),
+            is_rendered=True,
+        )
+
+    def too_large(self) -> str:
+        """The name of a part that is too large; '' if none is."""
+        if len(orjson.dumps(self.metadata)) > _LARGEST:
+            return "metadata"
+        return "body_text" if len(self.body_text.encode()) > _LARGEST else ""
+
+
+class Rendered(NamedTuple):
+    """A target and a content with the variables put in."""
+
+    target: Target
+    content: Content
+
+
+def values_of(
+    job: Job,
+    *,
+    execution_id: str,
+    trigger: str,
+    scheduled_for: dt.datetime,
+    nominal_for: dt.datetime | None = None,
+    succeeded_for: dt.datetime | None = None,
+) -> Values:
+    """The values of the variables for one execution. `scheduled_for`: of a manual run the time that it makes up for, or
+    when somebody asked for it. `succeeded_for`: the fire time of the job's last success.
+    """
+    texts = {
+        "scheduled_for": scheduled_for,
+        "nominal_for": nominal_for or scheduled_for,
+        "previous_success_for": succeeded_for,
+        "execution_id": execution_id,
+        "job.name": job.name,
+        "trigger": trigger,
+    }
+    return Values(texts, Setting(job.zone, job.business_days))
+
+
+def render(job: Job, target: Target, content: Content, values: Values) -> Rendered:
+    """Target and content with the variables put in, if the job asks for it. Raises `ValueError`."""
+    if not job.templated or content.is_rendered:
+        return Rendered(target, content)
+    return Rendered(target.rendered(values), content.mapped(lambda value: language.render_all(value, values)))
+
+
+def asks_for_success(job: Job) -> bool:
+    """Whether a request holds `previous_success_for`, which takes a look at the job's executions."""
+    return job.templated and any(one.name == "previous_success_for" for one in _expressions(job))
+
+
+def needs_open_days(job: Job) -> bool:
+    """Whether a request counts open days."""
+    return job.templated and any(needs_calendar(one.filters) for one in _expressions(job))
+
+
+def copy_with_longest_name(job: Job) -> Job:
+    """The job with a name of the greatest length, to see how large its request can become."""
+    found = copy.copy(job)
+    found.name = "x" * 255
+    return found
+
+
+def _expressions(job: Job) -> list[Expression]:
+    try:
+        own = language.expressions([job.metadata, job.headers or {}, job.query or {}, job.body_text, job.github_ref])
+        return own + language.expressions(list(job.target.rendered_texts().values()))
+    except TemplateError:
+        # The run fails with this reason.
+        return []
+
+
+def _as_texts(value: dict[str, Any] | None) -> dict[str, str] | None:
+    """Headers or parameters of which a value may have become a number or nothing."""
+    return {name: "" if one is None else str(one) for name, one in value.items()} if value else None
