@@ -13,6 +13,7 @@ from urllib.parse import quote, quote_plus, urlsplit, urlunsplit
 MASK = "••••••"
 # Shorter texts would be found by chance.
 _SHORTEST_IN_BASE64 = 6
+_SHORTEST_BEGINNING = 3
 # Hexadecimal escapes of URLs and JSON, which programs write in capitals or not.
 _HEX = re.compile(r"%[0-9A-Fa-f]{2}|\\u[0-9A-Fa-f]{4}")
 _SECRET_NAME = re.compile(r"pass|secret|token|api.?key|authorization|credential|private", re.IGNORECASE)
@@ -80,11 +81,20 @@ class SecretTexts:
         needles = sorted(self._shown, key=len, reverse=True)
         self._pattern = re.compile("|".join(map(_pattern, needles))) if needles else None
 
-    def hide(self, text: str) -> str:
-        """The text without the secrets."""
+    def hide(self, text: str, *, is_cut: bool = False) -> str:
+        """The text without the secrets; of one that `is_cut` also without the beginning of a secret at its end."""
         if self._pattern is None:
             return text
-        return self._pattern.sub(lambda found: self._shown[_folded(found[0])], text)
+        hidden = self._pattern.sub(lambda found: self._shown[_folded(found[0])], text)
+        return self._without_beginning(hidden) if is_cut else hidden
+
+    def _without_beginning(self, text: str) -> str:
+        folded = _folded(text)
+        for needle, shown in self._shown.items():
+            for length in range(min(len(needle), len(text)), _SHORTEST_BEGINNING - 1, -1):
+                if folded.endswith(needle[:length]):
+                    return text[:-length] + shown
+        return text
 
 
 def _folded(text: str) -> str:

@@ -4,7 +4,7 @@ replaced by their placeholders before anything is stored.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from functools import lru_cache
 from typing import Any, NamedTuple
 from uuid import UUID
@@ -20,6 +20,9 @@ from executions.models import Exchange
 # Characters of a body that are kept.
 KEPT_CHARACTERS = 16 * 1024
 _LONGEST_HEADER = 1000
+
+
+Hide = Callable[..., str]
 
 
 class Exchanged(NamedTuple):
@@ -40,14 +43,13 @@ def shown(exchanged: Exchanged) -> dict[str, Any]:
     {"status", "headers", "body", "timings", "address"}}`. Headers are lists of pairs, times are seconds.
     """
     request, reply = exchanged
-    hide = secret_texts(request.secrets).hide
-    body = (request.body or b"")[: 4 * KEPT_CHARACTERS].decode(errors="replace")
+    hide = secret_texts(request.secrets).hide if request.secrets else _unchanged
     found: dict[str, Any] = {
         "request": {
             "method": request.method,
             "url": hide(request.url),
             "headers": [[name, hide(value)] for name, value in request.headers.items()],
-            "body": hide(body)[:KEPT_CHARACTERS],
+            "body": _kept(request.body or b"", hide),
             "size": len(request.body or b""),
         }
     }
@@ -56,15 +58,25 @@ def shown(exchanged: Exchanged) -> dict[str, Any]:
         found["answer"] = {
             "status": reply.status,
             "headers": [
-                [name.decode("latin-1"), hide(value[:_LONGEST_HEADER].decode("latin-1"))] for name, value in reply.head
+                [name.decode("latin-1"), hide(value[:_LONGEST_HEADER].decode("latin-1"), is_cut=True)]
+                for name, value in reply.head
             ],
-            "body": hide(reply.text)[:KEPT_CHARACTERS],
+            "body": hide(reply.text[:KEPT_CHARACTERS], is_cut=True),
             "timings": {
                 name: round(getattr(timings, name), 5) for name in ("dns", "connect", "tls", "first_byte", "total")
             },
             "address": timings.address,
         }
     return found
+
+
+def _kept(body: bytes, hide: Hide) -> str:
+    # A secret may go through the end of what is kept: it is hidden before the text is cut.
+    return hide(body[: 8 * KEPT_CHARACTERS].decode(errors="replace"))[:KEPT_CHARACTERS]
+
+
+def _unchanged(text: str, *, is_cut: bool = False) -> str:
+    return text
 
 
 @lru_cache(maxsize=1_000)

@@ -42,22 +42,28 @@ class BodyRule(NamedTuple):
     pointer: str = ""
     operator: str = ""
 
-    def failure(self, body: str) -> str:
-        """Why a body breaks the rule, quoting the rule and what came; '' if it keeps it."""
+    def failure(self, body: str, hide: Callable[[str], str] = str) -> str:
+        """Why a body breaks the rule, quoting the rule and what came; '' if it keeps it. `hide` is applied to what is
+        quoted before it is cut.
+        """
         if self.kind == "contains":
-            return "" if self.wanted in body else f"the answer does not contain '{_cut(self.wanted)}': {_came(body)}"
+            if self.wanted in body:
+                return ""
+            return f"the answer does not contain '{_cut(self.wanted)}': {_came(hide(body))}"
         if self.kind == "lacks":
             return f"the answer contains '{_cut(self.wanted)}'" if self.wanted in body else ""
         if self.kind == "matches":
-            return "" if self.wanted.search(body) else f"the answer does not match '{self.text[8:]}': {_came(body)}"
-        return self._pointer_failure(body)
+            return (
+                "" if self.wanted.search(body) else f"the answer does not match '{self.text[8:]}': {_came(hide(body))}"
+            )
+        return self._pointer_failure(body, hide)
 
-    def _pointer_failure(self, body: str) -> str:
+    def _pointer_failure(self, body: str, hide: Callable[[str], str]) -> str:
         rule = f"the rule {self.text}"
         try:
             value = value_at(orjson.loads(body), self.pointer)
         except ValueError:
-            return f"{rule} needs JSON, and the answer is none: {_came(body)}"
+            return f"{rule} needs JSON, and the answer is none: {_came(hide(body))}"
         if value is _MISSING:
             return f"{rule} is broken: the answer has nothing at {self.pointer}"
         try:
@@ -66,7 +72,7 @@ class BodyRule(NamedTuple):
             kept = False
         if self.operator == "!=" and _mixes_up(value, self.wanted):
             kept = True
-        return "" if kept else f"{rule} is broken: {self.pointer} is {_cut(orjson.dumps(value).decode())}"
+        return "" if kept else f"{rule} is broken: {self.pointer} is {_cut(hide(orjson.dumps(value).decode()))}"
 
 
 def _mixes_up(value: Any, wanted: Any) -> bool:

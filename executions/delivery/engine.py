@@ -374,17 +374,17 @@ class Engine:
             clock = time.perf_counter()
             entry: dict[str, Any] = {"started_at": utc_ms(timezone.now()), "status": None, "error": ""}
             calls.attempts.append(entry)
-            calls.last = Exchanged(request)
+            reply = None
             try:
                 reply = await self._client.send(request, timeout, connect_timeout)
                 entry["status"] = reply.status
-                calls.last = Exchanged(request, reply)
                 return reply
             except DeliveryError as exc:
                 entry["error"] = str(exc)
                 raise
             finally:
                 entry["duration_seconds"] = round(time.perf_counter() - clock, 3)
+                calls.last = Exchanged(request, reply)
 
         return send
 

@@ -72,7 +72,7 @@ class Calls:
         if self.last is None or not self.last.request.secrets:
             return outcome
         hide = secret_texts(self.last.request.secrets).hide
-        return outcome._replace(output=hide(outcome.output), error=hide(outcome.error))
+        return outcome._replace(output=hide(outcome.output, is_cut=True), error=hide(outcome.error))
 
 
 class DeliveryState:

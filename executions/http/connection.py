@@ -243,8 +243,11 @@ class Connection(asyncio.Protocol):
             self.close()
 
     def _timings(self) -> Timings:
-        opening, self.opening = self.opening, Timings(address=self.opening.address)
-        return opening._replace(first_byte=self._answered_at - self._sent_at, total=time.perf_counter() - self._sent_at)
+        dns, connect, tls, _, _, address = self.opening
+        if connect:
+            self.opening = Timings(address=address)
+        now = time.perf_counter()
+        return Timings(dns, connect, tls, self._answered_at - self._sent_at, now - self._sent_at, address)
 
     def _settle(self, result: Reply | DeliveryError) -> None:
         answer, self._answer = self._answer, None

@@ -99,6 +99,7 @@ def apply(moment: dt.datetime | None, filters: Sequence[Filter], setting: Settin
     return rfc3339(moment)
 
 
+@lru_cache(maxsize=1_000)
 def rfc3339(moment: dt.datetime) -> str:
     """A time in UTC by RFC 3339, such as 2026-11-26T00:00:00Z; with a fraction only if it has one."""
     return moment.astimezone(dt.UTC).isoformat().replace("+00:00", "Z")

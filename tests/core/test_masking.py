@@ -44,3 +44,9 @@ def test_the_longer_of_two_secrets_goes_first() -> None:
 def test_without_secrets_nothing_changes() -> None:
     assert SecretTexts([]).hide("text") == "text"
     assert SecretTexts([("", "[x]")]).hide("text") == "text"
+
+
+@given(SECRETS, AROUND, st.integers(3, 40))
+def test_the_beginning_of_a_secret_at_a_cut_is_hidden(secret: str, before: str, length: int) -> None:
+    part = secret[: min(length, len(secret))]
+    assert SecretTexts([(secret, "[hidden]")]).hide(before + part, is_cut=True) == f"{before}[hidden]"

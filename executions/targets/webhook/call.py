@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Mapping
-from dataclasses import dataclass
-from functools import partial
-from typing import Any, ClassVar, NamedTuple
+from functools import lru_cache, partial
+from typing import Any, NamedTuple
 from urllib.parse import urlencode
 from uuid import UUID
 from weakref import WeakKeyDictionary
@@ -15,6 +14,7 @@ import orjson
 from django.conf import settings
 from yarl import URL
 
+from core.masking import SecretTexts
 from core.runtime import tracing
 from executions.http.client import Request
 from executions.http.connection import KEPT_BYTES, Reply
@@ -33,6 +33,9 @@ from settings_app import sent_secrets
 from settings_app.sent_secrets import Refused, StoredCredential, StoredSecret
 
 _MOST_REDIRECTS = 5
+# Members of enumerations are slow to look up, and each call asks for them.
+_AUTO, _NONE = Method.AUTO.value, Body.NONE.value
+_WITHOUT_BODY = frozenset([Method.GET.value, Method.HEAD.value])
 _CREDENTIAL_HEADERS = frozenset(["authorization", "cookie"])
 # Header names that `executions.http.client` writes itself, unless they are there in this spelling.
 _CANONICAL = {name.lower(): name for name in ("Accept", "Accept-Encoding", "Authorization", "User-Agent")}
@@ -48,19 +51,22 @@ class Plan(NamedTuple):
     criteria: Criteria = ANY_2XX
     credential_id: UUID | None = None
 
-    @classmethod
-    def of(cls, job: Job) -> Plan:
-        """Raises `ValueError` for rules that cannot be read."""
-        return cls(
-            job.method,
-            job.body,
-            job.redirects == Redirects.FOLLOW,
-            success_rules.criteria(job.success_status, job.success_body),
-            job.webhook_credential_id,
-        )
-
 
 PLAIN = Plan()
+
+
+def plan_of(job: Job) -> Plan:
+    """What a job says about its request. Raises `ValueError` for rules that cannot be read."""
+    return _plan(job.method, job.body, job.redirects, job.success_status, job.success_body, job.webhook_credential_id)
+
+
+@lru_cache(maxsize=2_000)
+def _plan(
+    method: str, body: str, redirects: str, success_status: str, success_body: str, credential_id: UUID | None
+) -> Plan:
+    # Thousands of jobs have the same.
+    criteria = success_rules.criteria(success_status, success_body)
+    return Plan(method, body, redirects == Redirects.FOLLOW, criteria, credential_id)
 
 
 class Sealed(NamedTuple):
@@ -73,12 +79,13 @@ class Sealed(NamedTuple):
 UNSEALED = Sealed({})
 
 
-@dataclass(frozen=True)
-class Webhook:
-    """The calls of one execution. `always_post`: use POST even without metadata, as test runs do."""
+KIND = "webhook"
 
-    repeatable: ClassVar[bool] = True
-    kind: ClassVar[str] = "webhook"
+
+class Webhook(NamedTuple):
+    """The calls of one execution. `always_post`: use POST even without metadata, as test runs do. `names`: of the
+    secrets in the content.
+    """
 
     url: str
     content: Content
@@ -86,21 +93,30 @@ class Webhook:
     job_id: UUID | None = None
     team_id: UUID | None = None
     always_post: bool = False
-    # The names of the secrets in the content.
     names: frozenset[str] = frozenset()
+
+    @property
+    def repeatable(self) -> bool:
+        return True
+
+    @property
+    def kind(self) -> str:
+        return KIND
 
     async def deliver(self, send: Send, call: Call) -> Outcome:
         try:
             sealed = await self._sealed()
             request = self.request(call, sealed)
             proof = await self._proof(call, request, sealed, send)
-            reply = await self._answer(send, _with(request, proof))
+            whole = _with(request, proof)
+            reply = await self._answer(send, whole)
             if reply.status == 401 and sealed.credential and sealed.credential.kind == authentication.Kind.OAUTH2:
                 proof = await self._proof(call, request, sealed, send, instead_of=proof)
-                reply = await self._answer(send, _with(request, proof))
+                whole = _with(request, proof)
+                reply = await self._answer(send, whole)
         except (Refused, TokenRefused) as exc:
             return Outcome(False, error=str(exc), repeatable=False)
-        return self._outcome(reply)
+        return self._outcome(reply, whole)
 
     def example(self, call: Call) -> Request:
         return self.request(call)
@@ -141,11 +157,11 @@ class Webhook:
         """The request of one attempt, without the credential's headers. Raises `Refused` for a secret that cannot be
         part of a header.
         """
-        content = self._finished(call, sealed)
+        content, execution_id = self._finished(call, sealed), str(call.execution_id)
         headers = {
             # IETF draft idempotency-key-header: lets a receiver recognise a repeated delivery.
-            "Idempotency-Key": str(call.execution_id),
-            "X-Cronsched-Execution": str(call.execution_id),
+            "Idempotency-Key": execution_id,
+            "X-Cronsched-Execution": execution_id,
             "X-Cronsched-Attempt": str(call.attempt),
             "X-Cronsched-Trigger": call.trigger,
         }
@@ -167,7 +183,9 @@ class Webhook:
             headers,
             body,
             trusted=self.url == settings.ECHO_URL,
-            secrets=tuple((one.value, language.placeholder(f"secret.{name}")) for name, one in sealed.secrets.items()),
+            secrets=tuple(
+                [(one.value, language.placeholder(f"secret.{name}")) for name, one in sealed.secrets.items()]
+            ),
             certificates=authentication.certificates_of(sealed.credential) if sealed.credential else None,
             kept_bytes=success_rules.JUDGED_BYTES if judged else KEPT_BYTES,
         )
@@ -185,19 +203,18 @@ class Webhook:
         return self.content.mapped(lambda value: language.finish(value, late))
 
     def _method(self, body: bytes | None) -> str:
-        if self.plan.method != Method.AUTO:
+        if self.plan.method != _AUTO:
             return self.plan.method
         return "POST" if body is not None else "GET"
 
     def _body(self, content: Content) -> tuple[bytes | None, str]:
         """The body and its Content-Type; None for none."""
-        kind, metadata = self.plan.body, content.metadata
-        is_auto = self.plan.method == Method.AUTO
-        if kind == Body.NONE or self.plan.method in {Method.GET, Method.HEAD}:
+        method, kind, metadata = self.plan.method, self.plan.body, content.metadata
+        if kind == _NONE or method in _WITHOUT_BODY:
             return None, ""
         if kind == Body.TEXT:
             return content.body_text.encode(), "text/plain; charset=utf-8"
-        if is_auto and not metadata and not self.always_post:
+        if method == _AUTO and not metadata and not self.always_post:
             return None, ""
         if kind == Body.FORM:
             return urlencode(_form_fields(metadata), doseq=True).encode(), "application/x-www-form-urlencoded"
@@ -213,14 +230,14 @@ class Webhook:
             reply = await send(request)
         return reply
 
-    def _outcome(self, reply: Reply) -> Outcome:
+    def _outcome(self, reply: Reply, request: Request) -> Outcome:
         criteria = self.plan.criteria
         if not criteria.allows_status(reply.status):
             wanted = f", not {', '.join(_range(one) for one in criteria.statuses)}" if criteria.statuses else ""
             error = f"Webhook returned status {reply.status}{wanted}"
             failure = "criteria" if criteria.statuses else ""
             return Outcome(False, reply.status, reply.output, error, failure=failure, retry_after=reply.retry_after)
-        broken = criteria.body.failure(reply.text) if criteria.body else ""
+        broken = criteria.body.failure(reply.text, SecretTexts(request.secrets).hide) if criteria.body else ""
         if broken:
             error = f"Webhook returned status {reply.status}, but {broken}"
             return Outcome(False, reply.status, reply.output, error, failure="criteria")

@@ -18,7 +18,7 @@ from core.api.errors import invalid_field
 from core.findings import Finding
 from core.masking import masked_url
 from executions.targets.base import Deliverable, DeliverableTarget, Outcome
-from executions.targets.webhook.call import Plan, Webhook
+from executions.targets.webhook.call import KIND, Webhook, plan_of
 from jobs.content import Content
 from jobs.field_traits import Column
 from jobs.models import Job
@@ -34,12 +34,12 @@ _URL = TargetField("target_url", 2048, Column("Target URL", ("target_url", "url"
 class WebhookTarget(DeliverableTarget):
     """An HTTP call of a URL."""
 
-    kind: ClassVar[str] = Webhook.kind
+    kind: ClassVar[str] = KIND
     short_name: ClassVar[str] = "webhook"
     label: ClassVar[Any] = gettext_lazy("A webhook")
     noun: ClassVar[Any] = gettext_lazy("Webhook")
     fields: ClassVar[tuple[TargetField, ...]] = (_URL,)
-    repeatable: ClassVar[bool] = Webhook.repeatable
+    repeatable: ClassVar[bool] = True
     accepts_secrets: ClassVar[bool] = True
 
     target_url: str
@@ -96,12 +96,11 @@ class WebhookTarget(DeliverableTarget):
         return self._webhook(content, job, always_post=True)
 
     def _webhook(self, content: Content, job: Job, *, always_post: bool = False) -> Webhook:
-        names = frozenset(
-            name.removeprefix(language.SECRETS)
-            for name in (language.late_names(list(content[:-1])) if content.is_rendered else ())
-            if name != language.ATTEMPT
-        )
-        return Webhook(self.target_url, content, Plan.of(job), job.pk, job.pic_team_id, always_post, names)
+        names = frozenset[str]()
+        if content.is_rendered:
+            late = language.late_names(list(content[:-1])) - {language.ATTEMPT}
+            names = frozenset(name.removeprefix(language.SECRETS) for name in late)
+        return Webhook(self.target_url, content, plan_of(job), job.pk, job.pic_team_id, always_post, names)
 
     def trial_message(self, outcome: Outcome) -> str:
         if outcome.ok:

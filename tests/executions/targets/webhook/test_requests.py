@@ -170,6 +170,27 @@ def test_a_secret_arrives_and_is_nowhere_on_record(
     assert row.last_used_at is not None
 
 
+@pytest.mark.parametrize("before", [988, 995, 16 * 1024 - 10, 16 * 1024 - 3])
+def test_a_secret_that_is_cut_off_is_hidden(
+    make_job: MakeJob, target: Target, make_credential: Callable[..., WebhookCredential], before: int
+) -> None:
+    make_credential()
+    target.answers["/echo"] = lambda _: (200, {}, b"." * before + b"t0k3n-of-crm")
+    rule = {"success_body": "contains never"}
+    execution = run(make_job(target_url=target.url + "/echo", webhook_credential="crm", **rule))
+    content = Exchange.objects.get(pk=execution.pk).content
+    assert "t0k" not in content + execution.output + execution.error_message
+
+
+def test_a_secret_in_the_reason_is_hidden_before_it_is_cut(
+    make_job: MakeJob, target: Target, make_credential: Callable[..., WebhookCredential]
+) -> None:
+    make_credential()
+    target.answers["/echo"] = lambda _: (200, {}, b"." * 50 + b"t0k3n-of-crm and more")
+    job = make_job(target_url=target.url + "/echo", webhook_credential="crm", success_body="contains never")
+    assert "t0k" not in run(job).error_message
+
+
 def test_a_secret_goes_to_its_hosts_only(
     make_job: MakeJob, target: Target, make_secret: Callable[..., Secret], make_credential: Callable[..., Any]
 ) -> None:
