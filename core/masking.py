@@ -23,9 +23,13 @@ _KEY_SEGMENT = re.compile(r"(?<=/)(?=[^/]*[0-9])(?=[^/]*[A-Za-z])(?![0-9a-f]{8}-
 # that the time is linear in the text.
 _SECRET_VALUE = re.compile(
     rf"""(?<![\w.-])(?=[\w.-]*?(?:{_SECRET_NAME.pattern}))((?>[\w.-]+)["']?\s*+[:=]\s*+)"""
-    r"""(?!["']?\{\{)("[^"]*+"?|'[^']*+'?|[^\s,;&}]+)""",
+    r"""(?!["']?\{\{)("(?:[^"\\]|\\.)*+"?|'(?:[^'\\]|\\.)*+'?|[^\s,;&}]+)""",
     re.IGNORECASE,
 )
+
+
+# A secret-sounding name of JSON whose value is an object or a list.
+_NESTED_SECRET = re.compile(rf"""("[^"]*(?:{_SECRET_NAME.pattern})[^"]*"\s*:\s*)[\[{{].*""", re.IGNORECASE | re.DOTALL)
 
 
 def is_secret_name(name: str) -> bool:
@@ -43,6 +47,18 @@ def masked(value: Any) -> Any:
 def masked_text(text: str) -> str:
     """A text in which values that follow a secret-sounding name are masked."""
     return _SECRET_VALUE.sub(rf"\1{MASK}", text)
+
+
+def masked_body(text: str) -> str:
+    """A body in which the values of secret-sounding names are masked, as in `masked` if it is JSON. Of JSON that was
+    cut, what follows the beginning of such a value is left out.
+    """
+    if text.lstrip().startswith(("{", "[")):
+        try:
+            return json.dumps(masked(json.loads(text)), ensure_ascii=False).encode("utf-8", "replace").decode()
+        except (ValueError, RecursionError):
+            text = _NESTED_SECRET.sub(rf"\1{MASK}", text)
+    return masked_text(text)
 
 
 def without_user(url: str) -> str:
@@ -110,6 +126,12 @@ def _pattern(needle: str) -> str:
         parts += [re.escape(needle[at : found.start()]), f"(?i:{re.escape(found[0])})"]
         at = found.end()
     return "".join([*parts, re.escape(needle[at:])])
+
+
+@lru_cache(maxsize=1_000)
+def secret_texts(secrets: tuple[tuple[str, str], ...]) -> SecretTexts:
+    """What hides these secrets; many jobs share a credential."""
+    return SecretTexts(secrets)
 
 
 @lru_cache(maxsize=2_000)

@@ -4,15 +4,15 @@ replaced by their placeholders before anything is stored.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Sequence
-from functools import lru_cache
 from typing import Any, NamedTuple
 from uuid import UUID
 
 import orjson
 
 from core.db.executemany import insert_new
-from core.masking import MASK, SecretTexts, is_secret_name, masked_text, masked_url, without_user
+from core.masking import MASK, is_secret_name, masked_body, masked_text, masked_url, secret_texts, without_user
 from executions.http.client import Request
 from executions.http.connection import Reply
 from executions.models import Exchange
@@ -58,10 +58,9 @@ def shown(exchanged: Exchanged) -> dict[str, Any]:
         found["answer"] = {
             "status": reply.status,
             "headers": [
-                [name.decode("latin-1"), hide(value[:_LONGEST_HEADER].decode("latin-1"), is_cut=True)]
-                for name, value in reply.head
+                [name.decode("latin-1"), hide(value.decode("latin-1"))[:_LONGEST_HEADER]] for name, value in reply.head
             ],
-            "body": hide(reply.text[:KEPT_CHARACTERS], is_cut=True),
+            "body": _answered(reply, hide),
             "timings": {
                 name: round(getattr(timings, name), 5) for name in ("dns", "connect", "tls", "first_byte", "total")
             },
@@ -75,17 +74,17 @@ def _kept(body: bytes, hide: Hide) -> str:
     return hide(body[: 8 * KEPT_CHARACTERS].decode(errors="replace"))[:KEPT_CHARACTERS]
 
 
+def _answered(reply: Reply, hide: Hide) -> str:
+    return hide(reply.text, is_cut=reply.is_cut)[:KEPT_CHARACTERS] if reply.is_kept else ""
+
+
 def _unchanged(text: str, *, is_cut: bool = False) -> str:
     return text
 
 
-@lru_cache(maxsize=1_000)
-def secret_texts(secrets: tuple[tuple[str, str], ...]) -> SecretTexts:
-    """What hides the secrets of a request; many jobs share a credential."""
-    return SecretTexts(secrets)
-
-
-_ALWAYS_MASKED = frozenset(["authorization", "cookie", "proxy-authorization", "set-cookie"])
+_COOKIES = frozenset(["cookie", "set-cookie"])
+_AUTHORIZATIONS = frozenset(["authorization", "proxy-authorization"])
+_PLACEHOLDER = re.compile(r"\{\{[^{}]*\}\}")
 
 
 def readable(record: dict[str, Any], *, is_owner: bool) -> dict[str, Any]:
@@ -94,19 +93,25 @@ def readable(record: dict[str, Any], *, is_owner: bool) -> dict[str, Any]:
     """
     found: dict[str, Any] = {"answer": None, **record}
     for part in [one for one in (found["request"], found["answer"]) if one]:
-        part["headers"] = [[name, _header(name, value)] for name, value in part["headers"]]
-        part["body"] = masked_text(part["body"])
-    url = found["request"]["url"]
-    found["request"]["url"] = masked_text(without_user(url)) if is_owner else masked_url(url)
+        part["headers"] = [[name, _header(name, value, is_owner=is_owner)] for name, value in part["headers"]]
+        part["body"] = masked_body(part["body"])
+    found["request"]["url"] = _url(found["request"]["url"], is_owner=is_owner)
     return found
 
 
-def _header(name: str, value: str) -> str:
-    if name.lower() in _ALWAYS_MASKED:
+def _url(url: str, *, is_owner: bool) -> str:
+    return masked_text(without_user(url)) if is_owner else masked_url(url)
+
+
+def _header(name: str, value: str, *, is_owner: bool) -> str:
+    low = name.lower()
+    if low in _AUTHORIZATIONS:
         # The scheme and the placeholder of a credential tell nothing.
         scheme, _, rest = value.partition(" ")
-        return value if rest.startswith("{{") else f"{scheme} {MASK}" if rest else MASK
-    return MASK if is_secret_name(name) and not value.startswith("{{") else value
+        return value if _PLACEHOLDER.fullmatch(rest) else f"{scheme} {MASK}" if rest else MASK
+    if low in _COOKIES or (is_secret_name(name) and not _PLACEHOLDER.fullmatch(value)):
+        return MASK
+    return _url(value, is_owner=is_owner) if low in {"location", "referer"} else value
 
 
 def of(execution_id: UUID) -> dict[str, Any] | None:

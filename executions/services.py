@@ -34,7 +34,7 @@ from executions.targets import Call, DeliverableTarget, Outcome, deliverable
 from jobs import content, request_rules, validation
 from jobs.content import Content, Rendered
 from jobs.models import Job, Revision
-from jobs.services import get_job, job_expired, pause_expired, require_owner
+from jobs.services import changed_copy, get_job, job_expired, pause_expired, require_owner
 from jobs.targets import parsing
 from windows.services import inside_now
 
@@ -153,6 +153,8 @@ def read_overrides(job: Job, data: Mapping[str, Any], *, by: User) -> Overrides:
         validation.metadata(data["metadata"], error="Invalid payload") if data.get("metadata") is not None else None
     )
     token = _token(data)
+    if target != job.target or metadata is not None:
+        request_rules.check(changed_copy(job, {} if metadata is None else {"metadata": metadata}), target, by=by)
     if not token and (target != job.target or metadata is not None):
         target.check_credential(job.github_credential_id, job.pic_team_id, by)
     stored: dict[str, Any] = {} if target == job.target else {"target": str(target)}

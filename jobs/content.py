@@ -6,7 +6,6 @@ again* send the same.
 
 from __future__ import annotations
 
-import copy
 import datetime as dt
 from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple
@@ -16,15 +15,17 @@ import orjson
 from jobs.models import Job
 from jobs.targets.kinds import Target
 from jobs.templating import language
-from jobs.templating.language import Expression, TemplateError, Values
-from jobs.templating.times import Setting, needs_calendar
+from jobs.templating.language import Expression, Values
+from jobs.templating.times import Setting
 
 _LARGEST = 64 * 1024
+# The column of an execution's target, in characters.
+_LONGEST_TARGET = 2048
 
 
 class Content(NamedTuple):
-    """The parts of a request that may hold variables. `is_rendered`: they were put in, but for those of the call
-    (`language.finish`).
+    """The parts of a request that may hold variables, and how they are sent. `is_rendered`: the variables were put in,
+    but for those of the call (`language.finish`).
     """
 
     metadata: dict[str, Any]
@@ -32,13 +33,15 @@ class Content(NamedTuple):
     query: dict[str, str] | None = None
     body_text: str = ""
     ref: str = ""
+    method: str = "auto"
+    body: str = "json"
     is_rendered: bool = False
 
     @classmethod
     def of(cls, job: Job, metadata: dict[str, Any] | None = None) -> Content:
         """The values of a job, with other metadata if given."""
         own = job.metadata if metadata is None else metadata
-        return cls(own, job.headers, job.query, job.body_text, job.github_ref)
+        return cls(own, job.headers, job.query, job.body_text, job.github_ref, job.method, job.body)
 
     @classmethod
     def of_stored(cls, job: Job, overrides: Mapping[str, Any]) -> Content:
@@ -64,6 +67,8 @@ class Content(NamedTuple):
             _as_texts(change(self.query)),
             str(change(self.body_text) or ""),
             str(change(self.ref) or ""),
+            self.method,
+            self.body,
             is_rendered=True,
         )
 
@@ -108,7 +113,10 @@ def render(job: Job, target: Target, content: Content, values: Values) -> Render
     """Target and content with the variables put in, if the job asks for it. Raises `ValueError`."""
     if not job.templated or content.is_rendered:
         return Rendered(target, content)
-    return Rendered(target.rendered(values), content.mapped(lambda value: language.render_all(value, values)))
+    found = Rendered(target.rendered(values), content.mapped(lambda value: language.render_all(value, values)))
+    if len(str(found.target)) > _LONGEST_TARGET:
+        raise ValueError(f"the target is longer than {_LONGEST_TARGET} characters with its variables put in")
+    return found
 
 
 def asks_for_success(job: Job) -> bool:
@@ -116,24 +124,12 @@ def asks_for_success(job: Job) -> bool:
     return job.templated and any(one.name == "previous_success_for" for one in _expressions(job))
 
 
-def needs_open_days(job: Job) -> bool:
-    """Whether a request counts open days."""
-    return job.templated and any(needs_calendar(one.filters) for one in _expressions(job))
-
-
-def copy_with_longest_name(job: Job) -> Job:
-    """The job with a name of the greatest length, to see how large its request can become."""
-    found = copy.copy(job)
-    found.name = "x" * 255
-    return found
-
-
 def _expressions(job: Job) -> list[Expression]:
     try:
         own = language.expressions([job.metadata, job.headers or {}, job.query or {}, job.body_text, job.github_ref])
         return own + language.expressions(list(job.target.rendered_texts().values()))
-    except TemplateError:
-        # The run fails with this reason.
+    except ValueError:
+        # The job is put aside with this reason when it is rendered.
         return []
 
 

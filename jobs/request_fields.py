@@ -9,7 +9,7 @@ from typing import Any
 from django.db import models
 from django.utils.translation import gettext_lazy as _
 
-from core.masking import MASK, masked, masked_text
+from core.masking import MASK, masked_text
 from jobs.field_traits import Section, declare
 from jobs.fields import JobSettings
 from settings_app.models import WebhookCredential
@@ -47,6 +47,14 @@ class Redirects(models.TextChoices):
 
 def _all_masked(value: dict[str, Any] | None) -> dict[str, str] | None:
     return dict.fromkeys(value, MASK) if value else value
+
+
+# Headers whose values are no secrets.
+_HARMLESS = frozenset(["accept", "accept-encoding", "accept-language", "cache-control", "content-type", "user-agent"])
+
+
+def _masked_headers(value: dict[str, Any] | None) -> dict[str, str] | None:
+    return {name: one if name.lower() in _HARMLESS else MASK for name, one in value.items()} if value else value
 
 
 def _names_of(value: dict[str, Any] | None) -> list[str]:
@@ -103,7 +111,7 @@ class RequestSettings(JobSettings):
         rule=True,
         fired=True,
         outline=_names_of,
-        masked=masked,
+        masked=_masked_headers,
         beyond=True,
         help="An object of texts; null for none. At most 32; Host, Content-Length and the like are refused.",
     )

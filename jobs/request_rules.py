@@ -7,10 +7,10 @@ from collections.abc import Iterable
 from typing import Any
 
 from django.utils import timezone
-from yarl import URL
 
 from core.api import payload
 from core.api.errors import Checks, invalid_field
+from core.headers import is_ours
 from jobs import content, success_rules
 from jobs.models import Job
 from jobs.request_fields import MOST_HEADERS, Body, Method
@@ -25,29 +25,6 @@ _LONGEST_VALUE = 4096
 _MOST_PARAMETERS = 64
 # RFC 9110 section 5.6.2: a token.
 _HEADER_NAME = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]{1,100}", re.ASCII)
-# Headers of the connection (RFC 9110 section 7.6.1), of the message's framing, and those that Cronsched writes.
-_OURS = frozenset(
-    [
-        "connection",
-        "content-length",
-        "expect",
-        "host",
-        "idempotency-key",
-        "keep-alive",
-        "proxy-authenticate",
-        "proxy-authorization",
-        "proxy-connection",
-        "te",
-        "traceparent",
-        "tracestate",
-        "trailer",
-        "transfer-encoding",
-        "upgrade",
-        "webhook-id",
-        "webhook-signature",
-        "webhook-timestamp",
-    ]
-)
 
 
 def headers(value: Any) -> dict[str, str] | None:
@@ -60,7 +37,7 @@ def headers(value: Any) -> dict[str, str] | None:
         low = name.lower()
         if not _HEADER_NAME.fullmatch(name):
             raise invalid_field("headers", f"'{name[:60]}' is no name of a header: use letters, digits and '-'.")
-        if low in _OURS or low.startswith("x-cronsched-"):
+        if is_ours(name):
             raise invalid_field("headers", f"The header '{name}' is Cronsched's own: leave it out.")
         if low in seen:
             raise invalid_field("headers", f"The header '{name}' is there twice.")
@@ -151,6 +128,8 @@ def check(job: Job, target: Target, *, by: Any) -> None:
     """
     if job.method in {Method.GET, Method.HEAD} and job.body == Body.TEXT and job.body_text:
         raise invalid_field("body", f"A {job.method} request has no body: choose POST, or no body.")
+    if job.method == Method.HEAD and job.success_body:
+        raise invalid_field("success_body", "The answer to a HEAD request has no body: choose GET.")
     if not job.templated:
         _refuse_unrendered(job, target)
     used = _variables(job, target) if job.templated else []
@@ -241,8 +220,7 @@ def _refuse_misplaced(field: str, one: Expression, target: Target) -> None:
 
 
 def _try_out(job: Job, target: Target) -> None:
-    """Render the request once, with the longest values, so that it cannot fail or grow at a fire time."""
-    job = content.copy_with_longest_name(job)
+    """Render the request once, so that what cannot be made, sent or stored is refused now."""
     now = timezone.now()
     values = content.values_of(job, execution_id="0" * 36, trigger="scheduled", scheduled_for=now, succeeded_for=now)
     try:
@@ -252,8 +230,6 @@ def _try_out(job: Job, target: Target) -> None:
     large = rendered.content.too_large()
     if large:
         raise _invalid(large, f"'{large}' becomes too large with its variables put in.")
-    if len(str(rendered.target)) > 2048:
-        raise _invalid("target_url", "The URL becomes longer than 2048 characters with its variables put in.")
     for name, text in (rendered.content.headers or {}).items():
         if not language.readable(text).isascii():
             raise _invalid("headers", f"'{name}' becomes a text that no header can hold: job.name is for bodies.")
@@ -262,9 +238,3 @@ def _try_out(job: Job, target: Target) -> None:
 def _invalid(field: str, message: str) -> Exception:
     error = f"Invalid {field}" if field in {"metadata", "target_url"} else "Invalid payload"
     return invalid_field(field, message, error=error)
-
-
-def host_of(url: str) -> tuple[str, int]:
-    """Host and port of a URL, for the rights of secrets."""
-    parsed = URL(language.without_placeholders(url))
-    return (parsed.raw_host or "").rstrip("."), parsed.port or 0

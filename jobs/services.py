@@ -350,7 +350,7 @@ def clean_changes(job: Job, data: Mapping[str, Any], *, by: User | None) -> dict
         target.check_credential(_id(credential), team.pk, by)
     values |= target.columns()
     if any(getattr(job, name) != values[name] for name in _of_request() & values.keys()):
-        request_rules.check(_changed(job, values), target, by=by)
+        request_rules.check(changed_copy(job, values), target, by=by)
     return values
 
 
@@ -358,10 +358,11 @@ def clean_changes(job: Job, data: Mapping[str, Any], *, by: User | None) -> dict
 def _of_request() -> frozenset[str]:
     """The fields that decide what is sent, and with which secrets."""
     declared = {field.name for field in job_fields() if field.traits.section in {Section.TARGET, Section.REQUEST}}
-    return frozenset(declared | {"pic_team", "calendar", "target_kind", "target_options"})
+    # Variables show the name, and times in the job's zone with the open days of its calendar.
+    return frozenset(declared | {"name", "pic_team", "target_kind", "target_options", *names(having="times")})
 
 
-def _changed(job: Job, values: Mapping[str, Any]) -> Job:
+def changed_copy(job: Job, values: Mapping[str, Any]) -> Job:
     """A copy of a job with other values, not to be saved."""
     changed = copy(job)
     for name, value in values.items():

@@ -288,8 +288,8 @@ def policies(data: Mapping[str, Any], *, start_before: dt.date | None) -> dict[s
 
 
 def request(data: Mapping[str, Any]) -> dict[str, Any]:
-    """Validate the settings of a request that were sent."""
-    wanted = {field.name for field in _request_fields()}
+    """Validate the settings of a request that were sent, and those that its variables depend on."""
+    wanted = {field.name for field in _request_fields()} | {"time_zone", "calendar", "github_ref"}
     return policies({name: value for name, value in data.items() if name in wanted}, start_before=None)
 
 

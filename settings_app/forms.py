@@ -17,6 +17,7 @@ from django.utils.translation import gettext_lazy as _
 from unfold.widgets import UnfoldAdminPasswordWidget, UnfoldAdminTextareaWidget
 
 from core.api.errors import DomainError
+from core.headers import is_ours
 from settings_app import credential_rights, sent_secrets, services
 from settings_app.models import GitHubCredential, Secret, SlackSettings, WebhookCredential
 
@@ -218,18 +219,14 @@ class WebhookCredentialForm(SentSecretForm, forms.ModelForm[WebhookCredential]):
 
     def clean_new_secret(self) -> str:
         secret: str = self.cleaned_data["new_secret"].strip()
-        if self.cleaned_data.get("kind") == WebhookCredential.Kind.HMAC and secret:
-            _check_signing_secret(secret)
-        elif self.cleaned_data.get("kind") != WebhookCredential.Kind.BASIC and not (
-            secret.isascii() and secret.isprintable()
-        ):
-            raise ValidationError(_("It holds characters that no header can: copy it again."))
         return secret
 
     def clean_header_name(self) -> str:
         name: str = self.cleaned_data["header_name"].strip()
         if name and not all(char.isascii() and (char.isalnum() or char in "-_") for char in name):
             raise ValidationError(_("Use letters, digits and '-'."))
+        if is_ours(name):
+            raise ValidationError(_("Cronsched writes this header itself: choose another one."))
         return name
 
     def clean_token_url(self) -> str:
@@ -249,6 +246,8 @@ class WebhookCredentialForm(SentSecretForm, forms.ModelForm[WebhookCredential]):
         self._set_secrets(data)
         if not one.secret and kind not in {WebhookCredential.Kind.CERTIFICATE, WebhookCredential.Kind.BASIC}:
             raise ValidationError({"new_secret": _("Paste the secret.")})
+        if one.secret:
+            _check_secret(kind, one.secret)
         for name in _OF_KIND[kind]:
             if name in {"username", "header_name", "token_url"} and not data[name]:
                 raise ValidationError({name: _("This kind needs it.")})
@@ -278,6 +277,22 @@ class WebhookCredentialForm(SentSecretForm, forms.ModelForm[WebhookCredential]):
             _check_pair(data["client_certificate"], one.client_key)
         if data["ca_certificates"]:
             _certificates(data["ca_certificates"], "ca_certificates")
+
+
+def _check_secret(kind: str, secret: str) -> None:
+    """Raise `ValidationError` for a secret that this kind cannot send; the stored one when the kind was changed."""
+    try:
+        if kind == WebhookCredential.Kind.HMAC:
+            _check_signing_secret(secret)
+        elif kind != WebhookCredential.Kind.BASIC:
+            if not (secret.isascii() and secret.isprintable()):
+                raise ValidationError(_("It holds characters that no header can: copy it again."))
+            if len(secret) < _SHORTEST_SECRET:
+                raise ValidationError(
+                    _("The value is too short: it could not be told from other text when it is masked.")
+                )
+    except ValidationError as exc:
+        raise ValidationError({"new_secret": exc.messages}) from exc
 
 
 def _check_signing_secret(secret: str) -> None:

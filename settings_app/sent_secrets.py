@@ -46,7 +46,7 @@ class Rights(NamedTuple):
         """Why it may not be sent there for a job of this team; '' if it may."""
         if not any(_fits(pattern, host, port) for pattern in self.hosts):
             return f"{self.label} may not be sent to {host}: an admin names its hosts"
-        if self.teams and team is not None and team not in self.teams:
+        if self.teams and team not in self.teams:
             return f"{self.label} may not be used by this PIC team: an admin names its teams"
         return ""
 

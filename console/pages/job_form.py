@@ -101,7 +101,7 @@ def copy_of(job: Job, *, reader: User) -> dict[str, Any]:
     """The initial values of a copy, without what the reader may not see in clear."""
     found = {name: getattr(job, name) for name in names(having="copied")}
     if not may_read_secrets(job.created_by_id, reader):
-        found |= {"metadata": {}, "target_url": ""}
+        found |= {one.name: one.column.get_default() for one in job_fields() if one.traits.masked}
     options, kind = found.pop("target_options"), found.pop("target_kind")
     return {
         **found,
@@ -152,7 +152,9 @@ def test_body(form: Mapping[str, str]) -> dict[str, Any]:
     chosen = form.get("target_kind") or kinds.registered()[0].short_name
     fields = [one for kind in kinds.registered() if kind.short_name == chosen for one in kind.fields]
     target = {one.name: form.get(one.name, "") for one in fields}
-    return {**body, **target, **_request(form), "pic_team": _slug(form.get("pic_team", ""))}
+    zone = {name: value for name, value in _times(form).items() if name in {"time_zone", "calendar"}}
+    more = {**zone, "github_ref": form.get("github_ref", ""), "pic_team": _slug(form.get("pic_team", ""))}
+    return {**body, **target, **_request(form), **more}
 
 
 def _request(form: Mapping[str, str]) -> dict[str, Any]:

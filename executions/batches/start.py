@@ -136,8 +136,9 @@ def _begin(run: BatchRun) -> Execution:
     if by is None or not by.is_active:
         raise Forbidden("Insufficient permissions", "The account that asked for the run is gone or disabled.")
     overrides, nominal_for = _asked_for(run)
+    again = get_execution(run.original_id) if run.original_id and run.fire_time is None else None
     # The windows have been looked at.
-    return trigger_now(run.job_id, {**overrides, "force": True}, by=by, nominal_for=nominal_for)
+    return trigger_now(run.job_id, {**overrides, "force": True}, by=by, nominal_for=nominal_for, again=again)
 
 
 def _asked_for(run: BatchRun) -> tuple[dict[str, Any], dt.datetime | None]:

@@ -361,7 +361,8 @@ class Engine:
                 return state.calls.without_secrets(await delivery.deliverable.deliver(send, call))
         except DeliveryError as exc:
             repeatable = delivery.deliverable.repeatable or exc.failure == "connect"
-            return Outcome(False, error=str(exc), failure=exc.failure, repeatable=repeatable)
+            outcome = Outcome(False, error=str(exc), failure=exc.failure, repeatable=repeatable)
+            return state.calls.without_secrets(outcome)
         except asyncio.CancelledError:
             return _STOPPED
         except Exception:

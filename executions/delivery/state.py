@@ -10,10 +10,12 @@ from uuid import UUID
 
 from django.utils import timezone
 
+from core.masking import secret_texts
 from executions.delivery.concurrency import Limits
 from executions.delivery.retry import NO_RETRY, RetryPolicy
 from executions.delivery.start_deadline import StartDeadline
-from executions.exchanges import Exchanged, secret_texts
+from executions.exchanges import Exchanged
+from executions.http.body import KEPT_CHARACTERS
 from executions.models import TriggerType
 from executions.targets import Deliverable, Outcome
 
@@ -72,7 +74,10 @@ class Calls:
         if self.last is None or not self.last.request.secrets:
             return outcome
         hide = secret_texts(self.last.request.secrets).hide
-        return outcome._replace(output=hide(outcome.output, is_cut=True), error=hide(outcome.error))
+        return outcome._replace(
+            output=hide(outcome.output, is_cut=len(outcome.output) >= KEPT_CHARACTERS),
+            error=hide(outcome.error, is_cut=True),
+        )
 
 
 class DeliveryState:

@@ -31,7 +31,7 @@ _URL_CHARACTERS = "!#$%&'()*+,-./:;=?@[]_~"
 class Request(NamedTuple):
     """One request. `trusted` requests go to a server that the operator configured (GitHub's API) and skip the target
     policy. `secrets`: the secret texts in it, each with what is shown in its place. `kept_bytes`: how much of the
-    answer's body is kept.
+    answer's body is kept. `keeps_answer`: whether it may be stored; not if it is a secret.
     """
 
     method: str
@@ -42,6 +42,7 @@ class Request(NamedTuple):
     secrets: tuple[tuple[str, str], ...] = ()
     certificates: Certificates | None = None
     kept_bytes: int = KEPT_BYTES
+    keeps_answer: bool = True
 
 
 class HttpClient:
@@ -102,7 +103,7 @@ class HttpClient:
         )
         if connection.can_go_on:
             self._idle[origin].append((asyncio.get_running_loop().time(), connection))
-        return reply
+        return reply if request.keeps_answer else reply._replace(is_kept=False)
 
     def _take_idle(self, origin: Origin, now: float) -> Connection | None:
         if now - self._swept_at > _KEEP_IDLE_SECONDS:

@@ -236,10 +236,10 @@ async def _tunnel(sock: socket.socket, proxy: Proxy, origin: Origin) -> None:
 
 async def _secured(sock: socket.socket, origin: Origin) -> Connection:
     """A connection over an open socket, with TLS if the origin has it. Raises `OSError`."""
-    context = None
-    if origin.tls:
-        context = context_with(origin.certificates) if origin.certificates else outbound.tls_context()
     try:
+        context = None
+        if origin.tls:
+            context = context_with(origin.certificates) if origin.certificates else outbound.tls_context()
         _, connection = await asyncio.get_running_loop().create_connection(
             Connection,
             sock=sock,

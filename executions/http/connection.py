@@ -63,7 +63,8 @@ class Reply(NamedTuple):
     """A reply: its status, the text of the first bytes of its body (`KEPT_BYTES`), and its `Retry-After`.
 
     `rate_limit_reset`: `X-RateLimit-Reset` where `X-RateLimit-Remaining` is 0 (GitHub). `location`: that header.
-    `head`: the first 100 headers with their values, as they came.
+    `head`: the first 100 headers with their values, as they came. `is_cut`: the body is longer. `is_kept`: the body may
+    be stored.
     """
 
     status: int
@@ -73,6 +74,8 @@ class Reply(NamedTuple):
     location: str = ""
     head: tuple[tuple[bytes, bytes], ...] = ()
     timings: Timings = Timings()
+    is_cut: bool = False
+    is_kept: bool = True
 
     @property
     def output(self) -> str:
@@ -237,6 +240,7 @@ class Connection(asyncio.Protocol):
                 headers.get(b"location", ""),
                 tuple(self._head),
                 self._timings(),
+                self._size > self._kept_bytes,
             )
         )
         if not self._reusable:

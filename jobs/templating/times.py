@@ -72,11 +72,6 @@ def check(filters: Sequence[Filter]) -> None:
             _zone(arguments[1])
 
 
-def needs_calendar(filters: Sequence[Filter]) -> bool:
-    """Whether a filter counts open days."""
-    return any(one.name == "add" and _amount(one.arguments[0])[1] == "bd" for one in filters)
-
-
 def apply(moment: dt.datetime | None, filters: Sequence[Filter], setting: Setting) -> str | int | None:
     """A time that has passed through filters; without any it is RFC 3339 in UTC. No time stays None.
 

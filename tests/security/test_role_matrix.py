@@ -83,6 +83,8 @@ def rule_of(method: str, path: str) -> str:
     rest = path.removeprefix(f"{V2}/")
     if rest.startswith(SHARED):
         return LOGGED_IN if method == "GET" else ADMINS
+    if rest.startswith(("secrets", "webhook-credentials")):
+        return ADMINS if method == "GET" else ADMIN_LOGIN
     if rest.startswith("auth/users/") and rest.endswith(PREFERENCES):
         return "oneself or admins" if method == "GET" else "oneself or admins, by login"
     if rest.startswith("notifications"):

@@ -137,6 +137,7 @@ async def _asked(credential: StoredCredential, send: Send) -> tuple[str, float]:
         urlencode({name: value for name, value in fields.items() if value}).encode(),
         secrets=((basic, "{{ client }}"), (credential.secret, "{{ client_secret }}")),
         certificates=certificates_of(credential),
+        keeps_answer=False,
     )
     reply = await send(request)
     if reply.status >= 500 or reply.status == 429:

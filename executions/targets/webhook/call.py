@@ -6,7 +6,7 @@ import asyncio
 from collections.abc import Mapping
 from functools import lru_cache, partial
 from typing import Any, NamedTuple
-from urllib.parse import urlencode
+from urllib.parse import urlencode, urljoin
 from uuid import UUID
 from weakref import WeakKeyDictionary
 
@@ -14,7 +14,7 @@ import orjson
 from django.conf import settings
 from yarl import URL
 
-from core.masking import SecretTexts
+from core.masking import secret_texts
 from core.runtime import tracing
 from executions.http.client import Request
 from executions.http.connection import KEPT_BYTES, Reply
@@ -43,10 +43,8 @@ _tokens: WeakKeyDictionary[asyncio.AbstractEventLoop, Tokens] = WeakKeyDictionar
 
 
 class Plan(NamedTuple):
-    """What a job says about its request and answers beside the content."""
+    """What a job says about its calls and answers beside the content."""
 
-    method: str = Method.AUTO
-    body: str = Body.JSON
     follows: bool = False
     criteria: Criteria = ANY_2XX
     credential_id: UUID | None = None
@@ -57,16 +55,14 @@ PLAIN = Plan()
 
 def plan_of(job: Job) -> Plan:
     """What a job says about its request. Raises `ValueError` for rules that cannot be read."""
-    return _plan(job.method, job.body, job.redirects, job.success_status, job.success_body, job.webhook_credential_id)
+    return _plan(job.redirects, job.success_status, job.success_body, job.webhook_credential_id)
 
 
 @lru_cache(maxsize=2_000)
-def _plan(
-    method: str, body: str, redirects: str, success_status: str, success_body: str, credential_id: UUID | None
-) -> Plan:
+def _plan(redirects: str, success_status: str, success_body: str, credential_id: UUID | None) -> Plan:
     # Thousands of jobs have the same.
     criteria = success_rules.criteria(success_status, success_body)
-    return Plan(method, body, redirects == Redirects.FOLLOW, criteria, credential_id)
+    return Plan(redirects == Redirects.FOLLOW, criteria, credential_id)
 
 
 class Sealed(NamedTuple):
@@ -203,13 +199,13 @@ class Webhook(NamedTuple):
         return self.content.mapped(lambda value: language.finish(value, late))
 
     def _method(self, body: bytes | None) -> str:
-        if self.plan.method != _AUTO:
-            return self.plan.method
+        if self.content.method != _AUTO:
+            return self.content.method
         return "POST" if body is not None else "GET"
 
     def _body(self, content: Content) -> tuple[bytes | None, str]:
         """The body and its Content-Type; None for none."""
-        method, kind, metadata = self.plan.method, self.plan.body, content.metadata
+        method, kind, metadata = self.content.method, self.content.body, content.metadata
         if kind == _NONE or method in _WITHOUT_BODY:
             return None, ""
         if kind == Body.TEXT:
@@ -237,7 +233,7 @@ class Webhook(NamedTuple):
             error = f"Webhook returned status {reply.status}{wanted}"
             failure = "criteria" if criteria.statuses else ""
             return Outcome(False, reply.status, reply.output, error, failure=failure, retry_after=reply.retry_after)
-        broken = criteria.body.failure(reply.text, SecretTexts(request.secrets).hide) if criteria.body else ""
+        broken = criteria.body.failure(reply.text, secret_texts(request.secrets).hide) if criteria.body else ""
         if broken:
             error = f"Webhook returned status {reply.status}, but {broken}"
             return Outcome(False, reply.status, reply.output, error, failure="criteria")
@@ -250,25 +246,28 @@ def redirected(request: Request, reply: Reply) -> Request:
     """
     here = URL(request.url)
     try:
-        there = here.join(URL(reply.location))
+        # As it is written: signed URLs depend on their encoding.
+        location = urljoin(request.url, reply.location).partition("#")[0]
+        there = URL(location)
     except ValueError:
         raise Refused(f"the answer {reply.status} redirects to an address that is no URL") from None
     if there.scheme not in {"http", "https"} or not there.host:
         raise Refused(f"the answer {reply.status} redirects to an address that is no URL of http or https")
-    changed = request._replace(url=str(there.with_fragment(None)), trusted=False)
+    changed = request._replace(url=location, trusted=False)
     # Fetch standard, "HTTP-redirect fetch": POST becomes GET after 301 and 302, every method but HEAD after 303.
     if (reply.status in {301, 302} and request.method == "POST") or (reply.status == 303 and request.method != "HEAD"):
         kept = {name: value for name, value in changed.headers.items() if name.lower() != "content-type"}
         changed = changed._replace(method="GET", body=None, headers=kept)
     if there.origin() == here.origin():
         return changed
-    secret = [text for text, _ in request.secrets]
-    if changed.body is not None and any(text.encode() in changed.body for text in secret):
+    hide = secret_texts(request.secrets).hide
+    body = (changed.body or b"").decode(errors="replace")
+    if hide(body) != body:
         raise Refused(f"the answer {reply.status} redirects to {there.host}, which would get a secret of the body")
     kept = {
         name: value
         for name, value in changed.headers.items()
-        if name.lower() not in _CREDENTIAL_HEADERS and not any(text in value for text in secret)
+        if name.lower() not in _CREDENTIAL_HEADERS and hide(value) == value
     }
     return changed._replace(headers=kept, certificates=None)
 

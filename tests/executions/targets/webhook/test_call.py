@@ -12,7 +12,7 @@ from executions.http.client import Request
 from executions.http.connect import Certificates
 from executions.http.connection import Reply
 from executions.targets import Call, Webhook
-from executions.targets.webhook.call import Plan, Sealed, redirected
+from executions.targets.webhook.call import Sealed, redirected
 from jobs.content import Content
 from settings_app.sent_secrets import Refused, Rights, StoredSecret
 
@@ -20,8 +20,8 @@ URL = "https://api.example.com/run"
 CALL = Call(UUID(int=7), 2, dt.datetime(2026, 11, 26, tzinfo=dt.UTC), "scheduled")
 
 
-def request(content: Content, url: str = URL, call: Call = CALL, **plan: Any) -> Request:
-    return Webhook(url, content, Plan(**plan), UUID(int=9)).request(call)
+def request(content: Content, url: str = URL, call: Call = CALL, **changes: Any) -> Request:
+    return Webhook(url, content._replace(**changes), job_id=UUID(int=9)).request(call)
 
 
 def test_what_is_always_sent() -> None:
@@ -146,9 +146,16 @@ def test_credentials_stay_with_their_origin(location: str) -> None:
     assert (found.body, found.certificates, found.trusted) == (b"{}", None, False)
 
 
-def test_a_secret_in_the_body_stays_with_its_origin() -> None:
+@pytest.mark.parametrize("body", [b'{"a":"s3c/\\"r3t"}', b"a=s3c%2F%22r3t", b's3c/"r3t'])
+def test_a_secret_in_the_body_stays_with_its_origin(body: bytes) -> None:
+    posted = POSTED._replace(body=body, secrets=(('s3c/"r3t', "[x]"),))
     with pytest.raises(Refused, match="would get a secret"):
-        redirected(POSTED._replace(body=b'{"a":"s3cr3t"}'), answer(308, "https://other.example.com/"))
+        redirected(posted, answer(308, "https://other.example.com/"))
+    assert redirected(posted, answer(308, "/here")).body == body
+
+
+def test_the_address_of_a_redirect_stays_as_it_is_written() -> None:
+    assert redirected(POSTED, answer(307, "/x?c=%2F%3A%27#part")).url == "https://api.example.com/x?c=%2F%3A%27"
 
 
 @pytest.mark.parametrize("location", ["ftp://x/", "javascript:alert(1)", "http://["])

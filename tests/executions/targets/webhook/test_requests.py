@@ -425,8 +425,13 @@ def test_what_the_api_refuses(api: APIClient, job_body: dict[str, Any], make_sec
     assert "may not be sent to hooks.example.com" in refused(templated=True, headers={"X-A": "{{ secret.KEY }}"})
     assert "Secrets are for" in refused(templated=True, target_url="https://api.example.com/{{ secret.KEY }}")
     assert "need a calendar" in refused(templated=True, metadata={"a": '{{ scheduled_for | add("1bd") }}'})
-    assert "too large" in refused(templated=True, metadata={"a": "{{ job.name }}" * 300})
-    assert "longer than 2048" in refused(templated=True, target_url="https://api.example.com/" + "{{ job.name }}" * 20)
+    assert "too large" in refused(name="x" * 250, templated=True, metadata={"a": "{{ job.name }}" * 300})
+    long = "https://api.example.com/" + "{{ job.name }}" * 20
+    assert "longer than 2048" in refused(name="x" * 250, templated=True, target_url=long)
+    assert "becomes a text that no header can" in refused(
+        name="日次", templated=True, headers={"X-A": "{{ job.name }}"}
+    )
+    assert "HEAD request has no body" in refused(method="HEAD", success_body="contains x")
     assert "is no status" in refused(success_status="2xx")
     assert "is no rule" in refused(success_body="is good")
     assert "no webhook credential" in refused(webhook_credential="nope")
@@ -475,12 +480,92 @@ def test_who_may_not_edit_a_job_sees_no_values(
     client_of: Callable[[User], APIClient], viewer: User, make_job: MakeJob
 ) -> None:
     job = make_job(
-        headers={"X-Api-Key": "k", "X-One": "1"}, query={"day": "1"}, body="text", method="POST", body_text="token=abc"
+        headers={"X-Api-Key": "k", "Accept": "a/b"},
+        query={"day": "1"},
+        body="text",
+        method="POST",
+        body_text="token=abc",
     )
     shown = client_of(viewer).get(f"/api/v2/jobs/{job.pk}").json()["job"]
-    assert shown["headers"] == {"X-Api-Key": "••••••", "X-One": "1"}
+    assert shown["headers"] == {"X-Api-Key": "••••••", "Accept": "a/b"}
     assert shown["query"] == {"day": "••••••"}
     assert "abc" not in shown["body_text"]
+
+
+def test_overrides_are_judged_like_the_job(
+    client_of: Callable[[User], APIClient], user: User, make_job: MakeJob, make_secret: Callable[..., Secret]
+) -> None:
+    secret = make_secret(hosts="hooks.example.com")
+    Secret.objects.filter(pk=secret.pk).update(usable_by="admins")
+    job = make_job(by=user, templated=True, metadata={"a": "{{ trigger }}"})
+    mine = client_of(user)
+
+    def refused(**overrides: Any) -> Any:
+        answer = mine.post(f"/api/v2/jobs/{job.pk}/execute", overrides, format="json")
+        return answer.status_code, Execution.objects.count()
+
+    assert refused(metadata={"a": "{{ secret.KEY }}"}) == (403, 0)
+    assert refused(metadata={"a": "{{ nope }}"}) == (400, 0)
+    assert refused(target_url="https://hooks.example.com/{{ secret.KEY }}") == (400, 0)
+
+
+def test_a_take_over_sends_what_was_written(make_job: MakeJob, target: Target) -> None:
+    from executions.delivery.carry_out import carry_out, read_teams
+    from tests.support.executions import left
+
+    job = make_job(target_url=target.url + "/ok", templated=True, method="PUT", metadata={"t": "{{ trigger }}"})
+    from jobs import content
+
+    values = content.values_of(job, execution_id="1", trigger="scheduled", scheduled_for=timezone.now())
+    rendered = content.render(job, job.target, content.Content.of(job), values)
+    from executions.delivery import engine
+
+    execution = left(job, engine.worker_id(), target=str(job.target), overrides={"rendered": rendered.content.stored()})
+    Job.objects.filter(pk=job.pk).update(metadata={"x": 1}, method="POST", body="text", templated=False)
+    carry_out([Execution.objects.select_related("job").get(pk=execution.pk)], read_teams())
+    ended(execution)
+    assert (target.arrivals[0].method, target.arrivals[0].json) == ("PUT", {"t": "scheduled"})
+
+
+def test_a_request_that_cannot_be_made_any_more_takes_no_other_down(make_job: MakeJob, target: Target) -> None:
+    long = make_job(target_url=target.url + "/{{ job.name }}", templated=True)
+    good = make_job(name="Good", target_url=target.url + "/ok")
+    Job.objects.filter(pk=long.pk).update(name="日" * 255, next_run_at=timezone.now())
+    assert fired(good).status == Status.SUCCESS
+    long.refresh_from_db()
+    assert "longer than 2048" in long.problem
+
+
+def test_the_record_for_readers(
+    client_of: Callable[[User], APIClient], viewer: User, admin: User, make_job: MakeJob, target: Target
+) -> None:
+    head = {"Set-Cookie": "sid=SESSION1; Path=/", "Location": "https://x.example.com/?code=abc"}
+    target.answers["/r"] = lambda _: (200, head, b'{"tokens": ["aaa", "bbb"], "password": "x\\"TAIL", "n": 1}')
+    job = make_job(
+        target_url=target.url + "/r?day=1&api_key=Q1",
+        headers={"Cookie": "session=SESSION2; theme=dark", "Authorization": "Bearer plain-token"},
+        metadata={"credentials": {"pin": "1234"}, "a": 1},
+    )
+    execution = run(job)
+    for reader, sees in ((viewer, False), (admin, True)):
+        shown = client_of(reader).get(f"/api/v2/executions/{execution.pk}/exchange").content.decode()
+        for secret in ("SESSION1", "SESSION2", "plain-token", "1234", "bbb", "TAIL", "Q1"):
+            assert secret not in shown
+        assert ("day=1" in shown) is sees
+        assert ("code=abc" in shown) is sees
+    missing = client_of(admin).get(f"/api/v2/executions/{job.pk}/exchange")
+    assert missing.json()["error"] == "Execution not found"
+
+
+def test_a_test_run_knows_zone_and_calendar(api: APIClient, target: Target) -> None:
+    body = {
+        "target_url": target.url + "/ok",
+        "templated": True,
+        "time_zone": "America/New_York",
+        "metadata": {"z": '{{ scheduled_for | date("Z") }}'},
+    }
+    assert api.post("/api/v2/jobs/test-run", body, format="json").json()["ok"] is True
+    assert target.arrivals[0].json["z"] in {"-05:00", "-04:00"}
 
 
 def test_a_test_run_sends_what_a_run_would(api: APIClient, target: Target, make_secret: Callable[..., Secret]) -> None:

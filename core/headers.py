@@ -1,0 +1,33 @@
+"""Headers of requests that nobody but Cronsched writes."""
+
+from __future__ import annotations
+
+# Headers of the connection (RFC 9110 section 7.6.1), of the message's framing, and those that Cronsched writes.
+_OURS = frozenset(
+    [
+        "connection",
+        "content-length",
+        "expect",
+        "host",
+        "idempotency-key",
+        "keep-alive",
+        "proxy-authenticate",
+        "proxy-authorization",
+        "proxy-connection",
+        "te",
+        "traceparent",
+        "tracestate",
+        "trailer",
+        "transfer-encoding",
+        "upgrade",
+        "webhook-id",
+        "webhook-signature",
+        "webhook-timestamp",
+    ]
+)
+
+
+def is_ours(name: str) -> bool:
+    """Whether users may not set a header of this name."""
+    low = name.lower()
+    return low in _OURS or low.startswith("x-cronsched-")
