@@ -3,7 +3,8 @@
 Seeds N every-minute jobs that call a target on loopback (50 ms to answer), runs the scheduler through one fire time,
 and prints: the lag from the fire time to each call's arrival (p50, p99, last), missed and doubled calls, when the
 last outcome was stored, executions a second, and the scheduler's CPU seconds and peak memory; with `--calendar` all
-jobs have a business calendar; with `--peers` the same for Celery beat and APScheduler. Run it as `make bench` or
+jobs have a business calendar; with `--requests` also with headers, a variable and a signature; with `--peers` the
+same for Celery beat and APScheduler. Run it as `make bench` or
 `python benchmarks/fire_lag.py --jobs 1000 10000`.
 """
 
@@ -17,6 +18,7 @@ import sys
 import tempfile
 import time
 from collections import Counter
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
@@ -31,14 +33,25 @@ from jobs import calendars
 from jobs.models import Job
 from jobs.services import add_jobs
 from taxonomy.models import Category, PicTeam
-count, port, with_calendar = int(sys.argv[1]), sys.argv[2], sys.argv[3:] == ["calendar"]
+count, port, more = int(sys.argv[1]), sys.argv[2], sys.argv[3:]
 team = PicTeam.objects.create(name="Bench", slug="bench", slack_handle="@bench")
 general = Category.objects.get(slug="general")
 rule = {}
-if with_calendar:
+if "requests" in more:
+    from settings_app.models import WebhookCredential
+    secret = "whsec_" + "a2V5" * 12
+    rule = {
+        "templated": True, "headers": {"Accept": "application/json", "X-Team": "bench"},
+        "metadata": {"for": "{{ scheduled_for }}"},
+        "webhook_credential": WebhookCredential.objects.create(
+            name="signed", kind="hmac", secret=secret, allowed_hosts="127.0.0.1"
+        ),
+    }
+if "calendar" in more:
     # Every day is open but one far away, so that as many jobs fire as without it.
     days = [{"date": "2098-01-02", "is_open": False}]
-    rule = {"calendar": calendars.create({"name": "Office", "weekend_days": [], "days": days}), "on_closed_day": "skip"}
+    office = calendars.create({"name": "Office", "weekend_days": [], "days": days})
+    rule |= {"calendar": office, "on_closed_day": "skip"}
 add_jobs([
     Job(name=f"job {n}", cron_expression="* * * * *", target_url=f"http://127.0.0.1:{port}/{n}", category=general,
         pic_team=team, end_date=dt.date(2099, 12, 31), **rule)
@@ -72,11 +85,11 @@ class Figures:
     peak_memory_mib: float
 
 
-def run(count: int, database_url: str | None = None, *, calendar: bool = False) -> Figures:
+def run(count: int, database_url: str | None = None, *, more: Sequence[str] = ()) -> Figures:
     with tempfile.TemporaryDirectory(prefix="cronsched-bench-") as folder, running_target(0.05) as (target, port):
         env = environment(folder, database_url)
         manage(env, "migrate", "-v0")
-        python(env, SEED, str(count), str(port), *(["calendar"] if calendar else []))
+        python(env, SEED, str(count), str(port), *more)
         # The scheduler starts well before a fire time, and that fire time is the one that is measured.
         time.sleep((60 - time.time() % 60 + 48) % 60)
         fire_time = (time.time() // 60 + 1) * 60
@@ -128,12 +141,22 @@ def main() -> None:
     parser.add_argument("--jobs", type=int, nargs="+", default=[100, 1000, 10000])
     parser.add_argument("--database-url", help="an empty PostgreSQL database in place of SQLite")
     parser.add_argument("--calendar", action="store_true", help="give all jobs a business calendar")
+    parser.add_argument(
+        "--requests", action="store_true", help="also with headers, one variable and an HMAC signature, and the ratios"
+    )
     parser.add_argument("--peers", action="store_true", help="also the peers, with ratios of their figures to ours")
     parser.add_argument("--json", action="store_true", help="one JSON object a line")
     options = parser.parse_args()
     for count in options.jobs:
-        ours = asdict(run(count, options.database_url, calendar=options.calendar))
+        more = ["calendar"] if options.calendar else []
+        ours = asdict(run(count, options.database_url, more=more))
         show({"who": "cronsched", **ours}, options.json)
+        if options.requests:
+            full = asdict(run(count, options.database_url, more=[*more, "requests"]))
+            ratios = {
+                f"{key}_ratio": round(full[key] / ours[key], 2) for key in ("p50", "p99", "last_call") if ours[key]
+            }
+            show({"who": "cronsched, signed requests", **full, **ratios}, options.json)
         for name, peer in PEERS.items() if options.peers else ():
             found = peer(count)
             ratios = {

@@ -5,6 +5,7 @@ they are not for.
 from __future__ import annotations
 
 import datetime as dt
+import logging
 import re
 import threading
 import time
@@ -12,12 +13,14 @@ from collections.abc import Iterable
 from typing import Any, NamedTuple, TypeVar
 from uuid import UUID
 
+from django.db import DatabaseError
 from django.db.models import Q
 from django.utils import timezone
 
 from core.api.errors import DomainError, Forbidden, invalid_field
 from settings_app.models import CredentialRights, Secret, SentSecret, WebhookCredential
 
+log = logging.getLogger("cronsched.secrets")
 # Calls come in bursts; a change by another process counts after this time.
 _KEPT_SECONDS = 5.0
 # `last_used_at` is exact to this.
@@ -132,11 +135,20 @@ def _rows(model: type[T], **which: Any) -> list[T]:
     rows: Any = model._default_manager.filter(**which)  # type: ignore[attr-defined]
     if not any(which.values()):
         return []
-    now = timezone.now()
-    stale = Q(last_used_at=None) | Q(last_used_at__lt=now - _USE_NOTED_EVERY)
-    rows.filter(stale).update(last_used_at=now)
     found: list[T] = list(rows.defer(None).prefetch_related("teams"))
+    _note_use(rows)
     return found
+
+
+def _note_use(rows: Any) -> None:
+    """Note that secrets are used; a database that is busy keeps no call from being made."""
+    now = timezone.now()
+    stale = rows.filter(Q(last_used_at=None) | Q(last_used_at__lt=now - _USE_NOTED_EVERY))
+    try:
+        if stale.exists():
+            stale.update(last_used_at=now)
+    except DatabaseError as exc:
+        log.warning("the use of a secret could not be noted: %s", exc)
 
 
 def rights_of(row: SentSecret) -> Rights:

@@ -39,6 +39,9 @@ _WITHOUT_BODY = frozenset([Method.GET.value, Method.HEAD.value])
 _CREDENTIAL_HEADERS = frozenset(["authorization", "cookie"])
 # Header names that `executions.http.client` writes itself, unless they are there in this spelling.
 _CANONICAL = {name.lower(): name for name in ("Accept", "Accept-Encoding", "Authorization", "User-Agent")}
+_MOST_LOOK_UPS = 10_000
+_LookUps = dict[tuple[str | UUID, ...], asyncio.Lock]
+_look_ups: WeakKeyDictionary[asyncio.AbstractEventLoop, _LookUps] = WeakKeyDictionary()
 _tokens: WeakKeyDictionary[asyncio.AbstractEventLoop, Tokens] = WeakKeyDictionary()
 
 
@@ -124,9 +127,7 @@ class Webhook(NamedTuple):
             keys.append(self.plan.credential_id)
         if not keys:
             return UNSEALED
-        found = sent_secrets.known(keys)
-        if found is None:
-            found = await looked_up(partial(sent_secrets.read, keys), "a secret of the request")
+        found = sent_secrets.known(keys) or await _read(tuple(keys))
         url = URL(self.url)
         for one in found.values():
             refusal = one.rights.refusal(url.raw_host or "", url.port or 0, self.team_id)
@@ -238,6 +239,20 @@ class Webhook(NamedTuple):
             error = f"Webhook returned status {reply.status}, but {broken}"
             return Outcome(False, reply.status, reply.output, error, failure="criteria")
         return Outcome(True, reply.status, reply.output)
+
+
+async def _read(keys: tuple[str | UUID, ...]) -> dict[Any, Any]:
+    """The secrets from the database. Calls that need the same ones wait for one look-up. Raises `Refused`, and
+    `DeliveryError` if the database does not answer.
+    """
+    waiting = _look_ups.setdefault(asyncio.get_running_loop(), {})
+    async with waiting.setdefault(keys, asyncio.Lock()):
+        found = sent_secrets.known(keys)
+        if found is None:
+            found = await looked_up(partial(sent_secrets.read, keys), "a secret of the request")
+        if len(waiting) > _MOST_LOOK_UPS:
+            waiting.clear()
+        return found
 
 
 def redirected(request: Request, reply: Reply) -> Request:
