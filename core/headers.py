@@ -1,4 +1,4 @@
-"""Headers of requests that nobody but Cronsched writes."""
+"""Headers of requests: what a value may hold, and which nobody but Cronsched writes."""
 
 from __future__ import annotations
 
@@ -25,6 +25,11 @@ _OURS = frozenset(
         "webhook-timestamp",
     ]
 )
+
+
+def is_value(text: str) -> bool:
+    """Whether a text can be the value of a header: printable ASCII and tabs (RFC 9110 section 5.5)."""
+    return text.isascii() and all(char == "\t" or char.isprintable() for char in text)
 
 
 def is_ours(name: str) -> bool:

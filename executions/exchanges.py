@@ -5,7 +5,7 @@ replaced by their placeholders before anything is stored.
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable
 from typing import Any, NamedTuple
 from uuid import UUID
 
@@ -32,9 +32,9 @@ class Exchanged(NamedTuple):
     reply: Reply | None = None
 
 
-def store(exchanged: Sequence[tuple[UUID, Exchanged]]) -> None:
-    """Store the calls of executions, in the caller's transaction; one that is stored already stays."""
-    rows = [(execution_id, orjson.dumps(shown(one)).decode()) for execution_id, one in exchanged]
+def store(exchanged: Iterable[tuple[UUID, Exchanged | None]]) -> None:
+    """Store the calls of executions that made one, in the caller's transaction; one that is stored already stays."""
+    rows = [(execution_id, orjson.dumps(shown(one)).decode()) for execution_id, one in exchanged if one]
     insert_new(Exchange, ("execution", "content"), rows)
 
 

@@ -456,7 +456,7 @@ def store(batch: list[Finished]) -> None:
         "attempts",
     )
     update_many(Execution, columns, ("id",), [_row(finished) for finished in batch])
-    exchanges.store([(one.execution_id, one.exchanged) for one in batch if one.exchanged])
+    exchanges.store((one.execution_id, one.exchanged) for one in batch)
     by_outcome: defaultdict[tuple[str, datetime], list[UUID]] = defaultdict(list)
     for finished in batch:
         by_outcome[finished.status.value, finished.started_at].append(finished.job_id)
@@ -549,7 +549,7 @@ def store_followed(batch: list[Followed]) -> None:
         for one in batch
     ]
     update_many(Execution, columns, ("id", "worker_id"), rows, condition=f"AND status IN {OPEN_SQL}")
-    exchanges.store([(one.execution_id, one.exchanged) for one in batch if one.exchanged])
+    exchanges.store((one.execution_id, one.exchanged) for one in batch)
 
 
 OPEN_SQL = "({})".format(", ".join(f"'{status.value}'" for status in OPEN))

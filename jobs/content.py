@@ -18,7 +18,8 @@ from jobs.templating import language
 from jobs.templating.language import Expression, Values
 from jobs.templating.times import Setting
 
-_LARGEST = 64 * 1024
+# Of a body, in bytes; GitHub takes at most 65,535 characters of inputs.
+LARGEST = 64 * 1024
 # The column of an execution's target, in characters.
 _LONGEST_TARGET = 2048
 
@@ -51,6 +52,16 @@ class Content(NamedTuple):
             return cls.of(job, overrides.get("metadata"))
         return cls(**{name: rendered[name] for name in cls._fields if name in rendered}, is_rendered=True)
 
+    def parts(self) -> dict[str, Any]:
+        """The parts that may hold variables, by the name of the job's field."""
+        return {
+            "headers": self.headers,
+            "query": self.query,
+            "metadata": self.metadata,
+            "body_text": self.body_text,
+            "github_ref": self.ref,
+        }
+
     def stored(self) -> dict[str, Any]:
         """The content as it is stored with an execution."""
         return {name: value for name, value in self._asdict().items() if name != "is_rendered"}
@@ -74,9 +85,9 @@ class Content(NamedTuple):
 
     def too_large(self) -> str:
         """The name of a part that is too large; '' if none is."""
-        if len(orjson.dumps(self.metadata)) > _LARGEST:
+        if len(orjson.dumps(self.metadata)) > LARGEST:
             return "metadata"
-        return "body_text" if len(self.body_text.encode()) > _LARGEST else ""
+        return "body_text" if len(self.body_text.encode()) > LARGEST else ""
 
 
 class Rendered(NamedTuple):
@@ -126,8 +137,7 @@ def asks_for_success(job: Job) -> bool:
 
 def _expressions(job: Job) -> list[Expression]:
     try:
-        own = language.expressions([job.metadata, job.headers or {}, job.query or {}, job.body_text, job.github_ref])
-        return own + language.expressions(list(job.target.rendered_texts().values()))
+        return language.expressions({**Content.of(job).parts(), **job.target.rendered_texts()})
     except ValueError:
         # The job is put aside with this reason when it is rendered.
         return []

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
 from typing import Any
 
 from django.utils import timezone
 
 from core.api import payload
 from core.api.errors import Checks, invalid_field
-from core.headers import is_ours
+from core.headers import is_ours, is_value
 from jobs import content, success_rules
 from jobs.models import Job
 from jobs.request_fields import MOST_HEADERS, Body, Method
@@ -20,7 +19,6 @@ from jobs.templating.language import Expression, TemplateError
 from settings_app import sent_secrets
 from settings_app.models import Secret, WebhookCredential
 
-_LONGEST_TEXT = 64 * 1024
 _LONGEST_VALUE = 4096
 _MOST_PARAMETERS = 64
 # RFC 9110 section 5.6.2: a token.
@@ -42,7 +40,7 @@ def headers(value: Any) -> dict[str, str] | None:
         if low in seen:
             raise invalid_field("headers", f"The header '{name}' is there twice.")
         seen.add(low)
-        if not (text.isascii() and all(char == "\t" or char.isprintable() for char in text)):
+        if not is_value(text):
             raise invalid_field(
                 "headers",
                 f"The value of '{name}' holds characters that no header can: encode it, such as by %E3%81%82.",
@@ -68,7 +66,7 @@ def body_text(value: Any) -> str:
         size = len(value.encode())
     except UnicodeEncodeError:
         raise invalid_field("body_text", "'body_text' holds single surrogates, which cannot be sent.") from None
-    if size > _LONGEST_TEXT:
+    if size > content.LARGEST:
         raise invalid_field("body_text", f"The text is too large: {size:,} bytes; 64 KiB are allowed.")
     return value
 
@@ -156,7 +154,7 @@ def secret_names(job: Job) -> set[str]:
     if not job.templated:
         return set()
     found: set[str] = set()
-    for _, value in _rendered_fields(job, None):
+    for value in content.Content.of(job).parts().values():
         try:
             expressions = language.expressions(value)
         except TemplateError:
@@ -165,17 +163,6 @@ def secret_names(job: Job) -> set[str]:
             one.name.removeprefix(language.SECRETS) for one in expressions if one.name.startswith(language.SECRETS)
         }
     return found
-
-
-def _rendered_fields(job: Job, target: Target | None) -> Iterable[tuple[str, Any]]:
-    yield from (
-        ("headers", job.headers),
-        ("query", job.query),
-        ("metadata", job.metadata),
-        ("body_text", job.body_text),
-    )
-    yield "github_ref", job.github_ref
-    yield from (target.rendered_texts().items() if target else ())
 
 
 def _refuse_unrendered(job: Job, target: Target) -> None:
@@ -196,7 +183,7 @@ def _variables(job: Job, target: Target) -> list[tuple[str, Expression]]:
     """The placeholders of a request with their fields. Raises `Invalid` for one that may not be there."""
     found: list[tuple[str, Expression]] = []
     checks = Checks()
-    for field, value in _rendered_fields(job, target):
+    for field, value in {**content.Content.of(job).parts(), **target.rendered_texts()}.items():
         with checks.check():
             try:
                 expressions = language.expressions(value)

@@ -14,9 +14,9 @@ def record(jobs: Sequence[Job]) -> None:
     """Store which secrets these jobs name now, in the caller's transaction."""
     named = {job.pk: request_rules.secret_names(job) for job in jobs}
     wanted = set().union(*named.values())
-    if not wanted and not SecretUse.objects.filter(job__in=list(named)[:500]).exists():
-        return
     forget(named)
+    if not wanted:
+        return
     secrets = dict(Secret.objects.filter(name__in=wanted).values_list("name", "pk"))
     SecretUse.objects.bulk_create(
         [

@@ -21,6 +21,7 @@ from calendars.models import Calendar
 from core.api import payload
 from core.api.errors import Checks, Invalid, invalid_field
 from jobs import request_rules
+from jobs.content import LARGEST
 from jobs.field_traits import JobField, Section, job_fields
 from jobs.models import Job, today, zone_named
 from jobs.schedules import crontab
@@ -31,8 +32,6 @@ from taxonomy.models import GENERAL, Category, PicTeam
 L = TypeVar("L", Category, PicTeam)
 # Characters that change the direction of text (Unicode, UAX 9), with which a name can read otherwise than it is.
 _TURNS = frozenset("\u200e\u200f\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069")
-# GitHub takes at most 65,535 characters of inputs.
-_LARGEST_METADATA = 64 * 1024
 _MOST_ADDRESSES = 20
 _BAD_CRON = "Invalid cron expression"
 _MIDNIGHT = re.compile(r"[ T]0?0:00(:00)?$")
@@ -169,10 +168,10 @@ def metadata(value: Any, *, error: str = "Invalid metadata") -> dict[str, Any]:
         text = orjson.dumps(data)
     except (TypeError, ValueError) as exc:
         raise invalid_field("metadata", f"'metadata' cannot be sent as JSON: {exc}.", error=error) from exc
-    if len(text) > _LARGEST_METADATA:
+    if len(text) > LARGEST:
         raise invalid_field(
             "metadata",
-            f"'metadata' is too large: {len(text):,} bytes as JSON; {_LARGEST_METADATA // 1024} KiB are allowed.",
+            f"'metadata' is too large: {len(text):,} bytes as JSON; {LARGEST // 1024} KiB are allowed.",
             error=error,
         )
     if b"\\u0000" in text or orjson.loads(text) != data:

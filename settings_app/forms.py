@@ -28,13 +28,20 @@ _SHORTEST_SECRET = 8
 _SIGNING_BYTES = (24, 64)
 
 
+class NewSecretField(forms.CharField):
+    """A secret that takes the place of the stored one; left empty, it keeps that."""
+
+    widget = UnfoldAdminPasswordWidget(attrs={"autocomplete": "off"})
+
+    def __init__(self, **kwargs: Any) -> None:
+        super().__init__(required=False, **kwargs)
+
+
 class SlackSettingsForm(forms.ModelForm[SlackSettings]):
     """The URL is not shown again; an empty field keeps the stored one."""
 
-    new_webhook_url = forms.CharField(
+    new_webhook_url = NewSecretField(
         label=_("Webhook URL"),
-        required=False,
-        widget=UnfoldAdminPasswordWidget(attrs={"autocomplete": "off"}),
         help_text=_("https only; stored encrypted and not shown again. Leave it empty to keep the one that is stored."),
     )
 
@@ -69,10 +76,8 @@ class RightsForm(forms.ModelForm[Any]):
 class GitHubCredentialForm(RightsForm, forms.ModelForm[GitHubCredential]):
     """Secrets are not shown again; an empty field keeps the stored one."""
 
-    new_token = forms.CharField(
+    new_token = NewSecretField(
         label=_("Token"),
-        required=False,
-        widget=UnfoldAdminPasswordWidget(attrs={"autocomplete": "off"}),
         help_text=_(
             "With the permission Actions: read and write. Stored encrypted and not shown again; "
             "leave it empty to keep it."
@@ -129,10 +134,8 @@ class SentSecretForm(forms.ModelForm[Any]):
 class SecretForm(SentSecretForm, forms.ModelForm[Secret]):
     """The value is not shown again; an empty field keeps the stored one."""
 
-    new_value = forms.CharField(
+    new_value = NewSecretField(
         label=_("Value"),
-        required=False,
-        widget=UnfoldAdminPasswordWidget(attrs={"autocomplete": "off"}),
         help_text=_(
             "At least 8 characters. Stored encrypted and not shown again; leave it empty to keep the one that is "
             "stored."
@@ -172,10 +175,8 @@ _OF_KIND = {
 class WebhookCredentialForm(SentSecretForm, forms.ModelForm[WebhookCredential]):
     """Secrets are not shown again; an empty field keeps the stored one."""
 
-    new_secret = forms.CharField(
+    new_secret = NewSecretField(
         label=_("Password, token, key or secret"),
-        required=False,
-        widget=UnfoldAdminPasswordWidget(attrs={"autocomplete": "off"}),
         help_text=_(
             "Stored encrypted and not shown again; leave it empty to keep it. A signing secret is whsec_ and 24 to 64 "
             "bytes in base64."

@@ -55,6 +55,14 @@ class SlackSettings(models.Model):
         return cls.objects.get_or_create(pk=cls.SINGLETON)[0]
 
 
+class WithoutSecrets(models.Manager[Any]):
+    """Defers the encrypted columns, so that a lost key does not break every page that names a credential."""
+
+    def get_queryset(self) -> models.QuerySet[Any]:
+        columns = self.model._meta.concrete_fields
+        return super().get_queryset().defer(*[one.name for one in columns if isinstance(one, EncryptedTextField)])
+
+
 class CredentialRights(models.Model):
     """Who may use a GitHub token, and for which workflows.
 
@@ -116,13 +124,6 @@ class EnvironmentToken(CredentialRights):
         return cls.objects.get_or_create(pk=cls.SINGLETON)[0]
 
 
-class GitHubCredentialManager(models.Manager["GitHubCredential"]):
-    """Defers the encrypted columns, so that a lost key does not break every page that names a credential."""
-
-    def get_queryset(self) -> models.QuerySet[GitHubCredential]:
-        return super().get_queryset().defer("token", "private_key")
-
-
 class GitHubCredential(CredentialRights):
     """A token, or an installation of a GitHub App, with which jobs dispatch and follow workflows. Its secrets are not
     shown again.
@@ -155,7 +156,7 @@ class GitHubCredential(CredentialRights):
     created_at = models.DateTimeField(_("created at"), default=timezone.now, editable=False)
     updated_at = models.DateTimeField(_("updated at"), auto_now=True)
 
-    objects: ClassVar[GitHubCredentialManager] = GitHubCredentialManager()
+    objects: ClassVar[models.Manager[GitHubCredential]] = WithoutSecrets()
 
     class Meta:
         base_manager_name = "objects"
@@ -209,13 +210,6 @@ class SentSecret(models.Model):
         abstract = True
 
 
-class SecretManager(models.Manager["Secret"]):
-    """Defers the encrypted column, so that a lost key does not break every page that names a secret."""
-
-    def get_queryset(self) -> models.QuerySet[Secret]:
-        return super().get_queryset().defer("value")
-
-
 class Secret(SentSecret):
     """A value that requests name as `{{ secret.NAME }}`. It is not shown again."""
 
@@ -228,7 +222,7 @@ class Secret(SentSecret):
     )
     value = EncryptedTextField(_("value"))
 
-    objects: ClassVar[SecretManager] = SecretManager()
+    objects: ClassVar[models.Manager[Secret]] = WithoutSecrets()
 
     class Meta:
         base_manager_name = "objects"
@@ -239,13 +233,6 @@ class Secret(SentSecret):
 
     def __str__(self) -> str:
         return self.name
-
-
-class WebhookCredentialManager(models.Manager["WebhookCredential"]):
-    """Defers the encrypted columns, so that a lost key does not break every page that names a credential."""
-
-    def get_queryset(self) -> models.QuerySet[WebhookCredential]:
-        return super().get_queryset().defer("secret", "previous_secret", "client_key")
 
 
 class WebhookCredential(SentSecret):
@@ -284,7 +271,7 @@ class WebhookCredential(SentSecret):
         _("CA certificates (PEM)"), blank=True, help_text=_("Accepted beside the public ones, for an internal CA.")
     )
 
-    objects: ClassVar[WebhookCredentialManager] = WebhookCredentialManager()
+    objects: ClassVar[models.Manager[WebhookCredential]] = WithoutSecrets()
 
     class Meta:
         base_manager_name = "objects"

@@ -49,9 +49,14 @@ def pretty(text: str) -> str:
     if not text.lstrip().startswith(("{", "[")):
         return text
     try:
-        return json.dumps(json.loads(text), ensure_ascii=False, indent=2).encode("utf-8", "replace").decode()
+        return indented(json.loads(text))
     except (ValueError, RecursionError):
         return text
+
+
+def indented(value: Any) -> str:
+    """A JSON value with indents; single surrogates, which JSON can contain, are shown as question marks."""
+    return json.dumps(value, ensure_ascii=False, indent=2).encode("utf-8", "replace").decode()
 
 
 def curl(request: dict[str, Any]) -> str:

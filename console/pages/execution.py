@@ -91,7 +91,7 @@ def _since_success(execution: Execution) -> dict[str, Any] | None:
 
 def _shown_metadata(metadata: Any) -> str:
     try:
-        return pretty(masked(metadata)) if metadata else ""
+        return exchange.indented(masked(metadata)) if metadata else ""
     except RecursionError:
         return "…"
 
@@ -135,15 +135,10 @@ def timeline(execution: Execution) -> dict[str, Any]:
     return {"rows": rows, "width": _WIDTH, "height": _ROW * len(rows)}
 
 
-def pretty(value: Any) -> str:
-    """Indented JSON; single surrogates, which JSON can contain, are shown as question marks."""
-    return json.dumps(value, indent=2, ensure_ascii=False).encode("utf-8", "replace").decode()
-
-
 def _received(output: str) -> str:
     """The reply, indented if it is JSON."""
     try:
-        return pretty(masked(json.loads(output)))
+        return exchange.indented(masked(json.loads(output)))
     except (ValueError, RecursionError):
         return masked_text(output)
 

@@ -18,7 +18,6 @@ from django.utils.translation import ngettext
 from accounts.models import User
 from audit import events
 from audit.events import Event
-from calendars.models import Calendar
 from console import forecast, outlook, pairs
 from console.pages import exchange, windows
 from core.api.errors import DomainError
@@ -28,7 +27,7 @@ from executions.exchanges import Exchanged
 from executions.services import example, try_target
 from executions.targets import DeliverableTarget
 from jobs import services, validation
-from jobs.field_traits import Section, job_fields, names
+from jobs.field_traits import JobField, Section, job_fields, names
 from jobs.models import Job, today
 from jobs.schedules.schedule import Outlook, Schedule
 from jobs.services import may_read_secrets
@@ -61,21 +60,26 @@ def preview(request: HttpRequest) -> JsonResponse:
 
 
 def _times(asked: Mapping[str, str]) -> dict[str, Any]:
-    """The form's fields about closed days as in an API request body; a number that is none is left to the form."""
-    found: dict[str, Any] = {}
-    for name in names(having="times"):
-        value = asked.get(name, "")
-        column = Job._meta.get_field(name)
-        if isinstance(column, models.BooleanField):
-            found[name] = value in {"on", "true", "True"}
-        elif isinstance(column, models.IntegerField):
-            found[name] = int(value) if value.removeprefix("-").isdecimal() and len(value) < 5 else None
-        elif isinstance(column, models.ForeignKey):
-            pk = _uuid(value)
-            found[name] = Calendar.objects.filter(pk=pk).values_list("slug", flat=True).first() if pk else ""
-        else:
-            found[name] = value or None
-    return found
+    """The form's fields of the schedule as in an API request body."""
+    return {field.name: _value(field, asked) for field in job_fields() if field.traits.times}
+
+
+def _value(field: JobField, form: Mapping[str, str]) -> Any:
+    """A field of the form as in an API request body; a number that is none is left to the form. Raises `ValueError` for
+    lines that are no pairs.
+    """
+    text, column = form.get(field.name, ""), field.column
+    if isinstance(column, models.BooleanField):
+        return text in {"on", "true", "True"}
+    if isinstance(column, models.IntegerField):
+        return int(text) if text.removeprefix("-").isdecimal() and len(text) < 5 else None
+    if isinstance(column, models.JSONField):
+        return pairs.read(text)
+    if isinstance(column, models.ForeignKey):
+        related: Any = column.related_model
+        pk, shown = _uuid(text), field.traits.lookup.partition("__")[2]
+        return (related.objects.filter(pk=pk).values_list(shown, flat=True).first() or "") if pk else ""
+    return text or None
 
 
 def _known(text: str) -> Job:
@@ -152,38 +156,9 @@ def test_body(form: Mapping[str, str]) -> dict[str, Any]:
     chosen = form.get("target_kind") or kinds.registered()[0].short_name
     fields = [one for kind in kinds.registered() if kind.short_name == chosen for one in kind.fields]
     target = {one.name: form.get(one.name, "") for one in fields}
-    zone = {name: value for name, value in _times(form).items() if name in {"time_zone", "calendar"}}
-    more = {**zone, "github_ref": form.get("github_ref", ""), "pic_team": _slug(form.get("pic_team", ""))}
-    return {**body, **target, **_request(form), **more}
-
-
-def _request(form: Mapping[str, str]) -> dict[str, Any]:
-    """The form's settings of the request as in an API request body. Raises `ValueError`."""
-    found: dict[str, Any] = {}
-    for field in job_fields():
-        name, column = field.name, field.column
-        if field.traits.section is not Section.REQUEST:
-            continue
-        text = form.get(name, "")
-        if isinstance(column, models.BooleanField):
-            found[name] = text == "on"
-        elif isinstance(column, models.ForeignKey):
-            found[name] = _name(column, _uuid(text))
-        elif isinstance(column, models.JSONField):
-            found[name] = pairs.read(text)
-        else:
-            found[name] = text or None
-    return found
-
-
-def _name(column: models.ForeignKey[Any, Any], pk: Any) -> str | None:
-    related: Any = column.related_model
-    return related.objects.filter(pk=pk).values_list("name", flat=True).first() if pk else None
-
-
-def _slug(team: str) -> str:
-    pk = _uuid(team)
-    return (PicTeam.objects.filter(pk=pk).values_list("slug", flat=True).first() or "") if pk else ""
+    also = {"time_zone", "calendar", "github_ref", "pic_team"}
+    more = [one for one in job_fields() if one.traits.section is Section.REQUEST or one.name in also]
+    return {**body, **target, **{one.name: _value(one, form) for one in more}}
 
 
 def tried(form: Mapping[str, str], *, by: User) -> dict[str, Any]:

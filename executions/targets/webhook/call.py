@@ -14,6 +14,7 @@ import orjson
 from django.conf import settings
 from yarl import URL
 
+from core.headers import is_value
 from core.masking import secret_texts
 from core.runtime import tracing
 from executions.http.client import Request
@@ -34,7 +35,8 @@ from settings_app.sent_secrets import Refused, StoredCredential, StoredSecret
 
 _MOST_REDIRECTS = 5
 # Members of enumerations are slow to look up, and each call asks for them.
-_AUTO, _NONE = Method.AUTO.value, Body.NONE.value
+_AUTO = Method.AUTO.value
+_NONE, _TEXT, _FORM = Body.NONE.value, Body.TEXT.value, Body.FORM.value
 _WITHOUT_BODY = frozenset([Method.GET.value, Method.HEAD.value])
 _CREDENTIAL_HEADERS = frozenset(["authorization", "cookie"])
 # Header names that `executions.http.client` writes itself, unless they are there in this spelling.
@@ -76,8 +78,6 @@ class Sealed(NamedTuple):
 
 
 UNSEALED = Sealed({})
-
-
 KIND = "webhook"
 
 
@@ -209,11 +209,11 @@ class Webhook(NamedTuple):
         method, kind, metadata = self.content.method, self.content.body, content.metadata
         if kind == _NONE or method in _WITHOUT_BODY:
             return None, ""
-        if kind == Body.TEXT:
+        if kind == _TEXT:
             return content.body_text.encode(), "text/plain; charset=utf-8"
         if method == _AUTO and not metadata and not self.always_post:
             return None, ""
-        if kind == Body.FORM:
+        if kind == _FORM:
             return urlencode(_form_fields(metadata), doseq=True).encode(), "application/x-www-form-urlencoded"
         return orjson.dumps(metadata), "application/json"
 
@@ -300,7 +300,7 @@ def _add(headers: dict[str, str], more: Mapping[str, str]) -> None:
     """Add headers, which replace those of the same name. Raises `Refused` for a value that no header can hold."""
     names = {name.lower(): name for name in headers}
     for name, value in more.items():
-        if not (value.isascii() and all(char == "\t" or char.isprintable() for char in value)):
+        if not is_value(value):
             raise Refused(f"the value of the header {name} holds characters that no header can")
         headers.pop(names.get(name.lower(), name), None)
         headers[_CANONICAL.get(name.lower(), name)] = value
