@@ -406,6 +406,21 @@ SENTENCES = (
     _("It could not be started: {why}"),
     _("what is stored cannot be read: {why}"),
     _("It has no fire time before: its days are counted from {date}."),
+    _("Its receiver says that it failed."),
+    _("Its receiver says that it failed: {why}"),
+    _("Its receiver says that it failed. {url}"),
+    _("It was not over after {minutes} minutes; it is no longer waited for."),
+    _("It was not over after {minutes} minutes; it is no longer waited for. The last that it told: {text}"),
+    _("It was not over after {minutes} minutes; it is no longer waited for. Its status address: {why}."),
+    _("Its receiver told nothing for {minutes} minutes; it is no longer waited for."),
+    _("Its receiver told nothing for {minutes} minutes; it is no longer waited for. The last that it told: {text}"),
+    _("Webhook returned status 202 without a Location at which its status can be asked"),
+    _("This address is none that Cronsched has sent in X-Cronsched-Callback."),
+    _("'status' must be 'success', 'failed' or 'progress'."),
+    _("At most {most} counts are kept; these are {number}."),
+    _("A name of 'counts' must have 1 to {most} characters."),
+    _("'url' must be an address of http or https."),
+    _("'message' must be text."),
 )
 # Values that are words themselves.
 WORDS = (

@@ -13,10 +13,14 @@ from core.api.errors import Invalid, TooLarge
 from core.runtime import request_context
 
 _UPLOADS = ("/bulk-upload", "/admin/import/")
+# Callbacks of receivers, which do not log in: `executions.targets.webhook.callback`.
+_CALLBACKS, _LARGEST_CALLBACK = "/api/v2/callbacks/", 64 * 1024
 
 
 def largest_body(path: str) -> int:
     """The largest body, in bytes, that an address takes."""
+    if path.startswith(_CALLBACKS):
+        return _LARGEST_CALLBACK
     return settings.MAX_UPLOAD_BYTES if path.endswith(_UPLOADS) else settings.DATA_UPLOAD_MAX_MEMORY_SIZE
 
 

@@ -336,6 +336,7 @@ SPECTACULAR_SETTINGS = {
     "ENUM_NAME_OVERRIDES": {
         "RoleEnum": "accounts.models.Role",
         "ExecutionStatusEnum": "executions.models.Status",
+        "ReportStatusEnum": "executions.models.Report.State",
         "WebhookCredentialKindEnum": "settings_app.models.WebhookCredential.Kind",
     },
 }

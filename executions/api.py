@@ -19,6 +19,7 @@ from core.api.pagination import Page
 from core.api.payload import query_int
 from core.api.timestamps import DateRange
 from executions import exchanges, services
+from executions.completion import reports
 from executions.filters import filtered
 from executions.models import Execution, ExecutionQuerySet
 from executions.serializers import (
@@ -26,6 +27,7 @@ from executions.serializers import (
     ExecuteBody,
     ExecutionSerializer,
     NamedExecutionSerializer,
+    ReportSerializer,
     TestRunBody,
 )
 from executions.statistics import rollups, total_count
@@ -107,10 +109,23 @@ class ExecutionView(APIView):
 
     permission_classes = (IsAuthenticated,)
 
-    @endpoint(shape("ExecutionDetail", execution=NamedExecutionSerializer()), 404)
+    @endpoint(
+        shape(
+            "ExecutionDetail",
+            execution=NamedExecutionSerializer(),
+            report=ReportSerializer(allow_null=True, help_text="Null if nothing was told."),
+        ),
+        404,
+    )
     def get(self, request: Request, execution_id: str) -> Response:
         execution = services.get_execution(execution_id)
-        return Response({"execution": NamedExecutionSerializer.of(execution, reader=require_login(request))})
+        report = reports.of(execution.pk)
+        return Response(
+            {
+                "execution": NamedExecutionSerializer.of(execution, reader=require_login(request)),
+                "report": ReportSerializer.of(report) if report else None,
+            }
+        )
 
 
 class ExchangeView(APIView):

@@ -14,6 +14,7 @@ from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 from uuid_utils.compat import uuid7
 
+from core.db.encryption import EncryptedTextField
 from jobs.models import Job
 
 
@@ -35,6 +36,8 @@ class TriggerType(models.TextChoices):
 
 
 OPEN = (Status.QUEUED, Status.RUNNING)
+# The `run_id` of work that a webhook began.
+WITHOUT_NUMBER = 0
 
 
 class ExecutionQuerySet(models.QuerySet["Execution"]):
@@ -47,6 +50,10 @@ class ExecutionQuerySet(models.QuerySet["Execution"]):
         """Without executions of deleted jobs whose history is still being deleted."""
         deleted = list(Job.with_deleted.filter(deleted_at__isnull=False).values_list("pk", flat=True))
         return self.exclude(job__in=deleted) if deleted else self
+
+    def awaited(self) -> Self:
+        """Running executions whose webhook answered 202: their receiver, or its status address, says how they end."""
+        return self.filter(status=Status.RUNNING, run_id=WITHOUT_NUMBER)
 
     def unclaimed(self) -> Self:
         """Running executions without a worker: new ones for Celery workers, and those that a worker released when it
@@ -92,7 +99,11 @@ class Execution(models.Model):
     error_message = models.TextField(_("reason"), blank=True)
     output = models.TextField(_("output"), blank=True, help_text=_("The first 1,000 characters of the answer."))
     attempts = models.JSONField(_("attempts"), default=list)
-    run_id = models.BigIntegerField(_("run"), null=True, help_text=_("The GitHub run that is, or was, followed."))
+    run_id = models.BigIntegerField(
+        _("run"),
+        null=True,
+        help_text=_("The run elsewhere that is, or was, followed: GitHub's number; 0 for the work of a webhook."),
+    )
     run_url = models.CharField(_("run's page"), max_length=500, blank=True, db_default="")
     run_attempt = models.PositiveIntegerField(_("run's attempt"), null=True)
     run_conclusion = models.CharField(_("run's conclusion"), max_length=40, blank=True, db_default="")
@@ -168,6 +179,71 @@ class Exchange(models.Model):
     class Meta:
         verbose_name = _("request and answer")
         verbose_name_plural = _("requests and answers")
+
+    def __str__(self) -> str:
+        return str(self.execution_id)
+
+
+class Report(models.Model):
+    """What the receiver of a webhook told last about its work: progress or the end. `counts` are numbers by name, such
+    as of tests passed and failed. Deleted with its execution like `Exchange`.
+    """
+
+    class State(models.TextChoices):
+        PROGRESS = "progress", _("Progress")
+        SUCCESS = "success", _("Success")
+        FAILED = "failed", _("Failed")
+
+    execution = models.OneToOneField(
+        Execution,
+        on_delete=models.CASCADE,
+        primary_key=True,
+        db_constraint=False,
+        related_name="report",
+        verbose_name=_("execution"),
+    )
+    status = models.CharField(_("status"), max_length=10, choices=State.choices)
+    told_at = models.DateTimeField(_("told at"))
+    message = models.CharField(_("message"), max_length=1000, blank=True)
+    counts = models.JSONField(_("counts"), default=dict, blank=True)
+    url = models.CharField(_("link"), max_length=2048, blank=True)
+
+    class Meta:
+        verbose_name = _("report")
+        verbose_name_plural = _("reports")
+        constraints = [
+            models.CheckConstraint(
+                condition=Q(status__in=["progress", "success", "failed"]), name="report_status_known"
+            )
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.status} of {self.execution_id}"
+
+
+class Poll(models.Model):
+    """The status address that is asked how the work of an execution goes on: next at `next_at`, and then after
+    `wait_seconds` unless it asks for another time. It goes when the execution has ended.
+    """
+
+    execution = models.OneToOneField(
+        Execution,
+        on_delete=models.CASCADE,
+        primary_key=True,
+        db_constraint=False,
+        related_name="poll",
+        verbose_name=_("execution"),
+    )
+    # It may hold what the request's secrets are.
+    url = EncryptedTextField(_("status address"))
+    next_at = models.DateTimeField(_("next at"))
+    wait_seconds = models.FloatField(_("wait (seconds)"))
+    problem = models.CharField(_("problem"), max_length=300, blank=True, db_default="")
+
+    class Meta:
+        verbose_name = _("poll")
+        verbose_name_plural = _("polls")
+        indexes = [models.Index(fields=["next_at"], name="poll_next")]
 
     def __str__(self) -> str:
         return str(self.execution_id)

@@ -22,7 +22,7 @@ from core.db.executemany import insert_new, update_many
 from core.runtime import heartbeat
 from executions import exchanges
 from executions.exchanges import Exchanged
-from executions.models import OPEN, Execution, PendingOutcome, Status, Worker
+from executions.models import OPEN, Execution, PendingOutcome, Poll, Status, Worker
 from executions.signals import outcomes_queued
 from executions.statistics import rollups
 from executions.statistics.rollups import Ended
@@ -41,6 +41,8 @@ SWEEP_SECONDS = 10.0
 # Seconds without a heartbeat after which a worker is considered dead.
 STALE_SECONDS = 15.0
 _LONGEST_BACKOFF_SECONDS = 5.0
+# The first interval at which a status address is asked that names none, and the longest that one may name.
+FIRST_POLL_SECONDS, LONGEST_POLL_SECONDS = 5.0, 24 * 3600.0
 # In a burst, while more than a few executions are open here, storing outcomes comes before notifying about them: until
 # none came for this long, or for the longest burst.
 _FEW = 20
@@ -175,7 +177,9 @@ class Progress(NamedTuple):
 
 
 class Followed(NamedTuple):
-    """An execution whose call has ended while the run that it started continues: from here on no worker owns it."""
+    """An execution whose call has ended while the run that it started continues: from here on no worker owns it.
+    `ask_after`: the seconds for which the run's status address asks to be left alone; 0 if it does not say.
+    """
 
     execution_id: UUID
     worker_id: UUID | None
@@ -185,11 +189,12 @@ class Followed(NamedTuple):
     target: str
     attempts: list[dict[str, Any]]
     exchanged: Exchanged | None = None
+    ask_after: float = 0
 
 
 class CallBegins(NamedTuple):
-    """A call that must not be made twice is about to begin. `told` is called once that is stored, with whether the
-    execution still belongs to its worker.
+    """A call before which the database is asked is about to begin. `told` is called once that is stored, with whether
+    the execution has not ended and still belongs to its worker.
     """
 
     execution_id: UUID
@@ -428,7 +433,7 @@ def _write_or_end(item: Item) -> None:
             )
             _write([item._replace(outcome=outcome, target="", attempts=[], exchanged=None)])
         elif isinstance(item, Followed):
-            _write([item._replace(run=Run(item.run.id, ""), output="", target="", exchanged=None)])
+            _write([item._replace(run=item.run._replace(url=""), output="", target="", exchanged=None)])
         elif isinstance(item, CallBegins):
             item.told(False)
 
@@ -439,8 +444,10 @@ def store(batch: list[Finished]) -> None:
     for notification.
     """
     held = _held(batch)
+    ours = [one for one in batch if one.execution_id in held and held[one.execution_id].worker_id == one.worker_id]
     # The others belong to another worker, or have ended already.
-    batch = [one for one in batch if one.execution_id in held and held[one.execution_id].worker_id == one.worker_id]
+    _note_calls([one for one in batch if one.execution_id not in held])
+    batch = ours
     if not batch:
         return
     if connection.features.has_select_for_update:
@@ -550,6 +557,30 @@ def store_followed(batch: list[Followed]) -> None:
     ]
     update_many(Execution, columns, ("id", "worker_id"), rows, condition=f"AND status IN {OPEN_SQL}")
     exchanges.store((one.execution_id, one.exchanged) for one in batch)
+    _note_calls(batch)
+    now = timezone.now()
+    polls = [
+        (
+            one.execution_id,
+            one.run.poll_url,
+            now + timedelta(seconds=min(one.ask_after or FIRST_POLL_SECONDS, LONGEST_POLL_SECONDS)),
+            FIRST_POLL_SECONDS,
+        )
+        for one in batch
+        if one.run.poll_url
+    ]
+    insert_new(Poll, ("execution", "url", "next_at", "wait_seconds"), polls)
+
+
+def _note_calls(batch: Sequence[Finished | Followed]) -> None:
+    """Write the calls of executions that ended otherwise while they were made, such as by a callback of their
+    receiver.
+    """
+    made = {(one.execution_id, one.worker_id): one for one in batch if one.exchanged}
+    ended = Execution.objects.filter(pk__in=[pk for pk, _ in made]).exclude(status__in=OPEN).order_by()
+    late = [made[key] for key in ended.values_list("pk", "worker_id") if key in made] if made else []
+    update_many(Execution, ("attempts",), ("id",), [(one.attempts, one.execution_id) for one in late])
+    exchanges.store((one.execution_id, one.exchanged) for one in late)
 
 
 OPEN_SQL = "({})".format(", ".join(f"'{status.value}'" for status in OPEN))

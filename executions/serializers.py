@@ -9,7 +9,7 @@ from rest_framework import serializers
 from core.api import openapi
 from core.api.timestamps import utc_ms
 from core.masking import masked_text
-from executions.models import Execution, Status, TriggerType
+from executions.models import Execution, Report, Status, TriggerType
 from executions.targets import shown_target
 from jobs.serializers import request_fields
 from jobs.services import may_read_secrets
@@ -73,7 +73,7 @@ class ExecutionSerializer(openapi.Representation[Execution]):
             "error_message": execution.error_message or None,
             "output": execution.output or None,
             "attempts": execution.attempts,
-            "run_id": execution.run_id,
+            "run_id": execution.run_id or None,
             "run_url": execution.run_url or None,
             "run_attempt": execution.run_attempt,
             "run_conclusion": execution.run_conclusion or None,
@@ -123,6 +123,25 @@ class NamedExecutionSerializer(ExecutionSerializer):
             **super().to_representation(execution),
             "job_name": execution.job.name,
             "github_repo": execution.job.github_repo or None,
+        }
+
+
+class ReportSerializer(openapi.Representation[Report]):
+    """What the receiver of a webhook told last about work that ends later."""
+
+    status = serializers.ChoiceField(Report.State.choices)
+    told_at = openapi.timestamp(help_text="When it was told.")
+    message = serializers.CharField(help_text="Its first 1,000 characters; blank if none was told.")
+    counts = serializers.DictField(child=serializers.IntegerField(), help_text="Such as of tests passed and failed.")
+    url = serializers.CharField(allow_null=True, help_text="Where people read more.")
+
+    def to_representation(self, report: Report) -> dict[str, Any]:
+        return {
+            "status": report.status,
+            "told_at": utc_ms(report.told_at),
+            "message": masked_text(report.message),
+            "counts": report.counts,
+            "url": report.url or None,
         }
 
 

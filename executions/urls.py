@@ -1,6 +1,6 @@
 from django.urls import path
 
-from executions import api, batch_api
+from executions import api, batch_api, callback_api
 
 urlpatterns = [
     path("executions", api.ExecutionsView.as_view()),
@@ -8,6 +8,7 @@ urlpatterns = [
     path("executions/<str:execution_id>/exchange", api.ExchangeView.as_view()),
     path("executions/<str:execution_id>/cancel", api.CancelView.as_view()),
     path("executions/<str:execution_id>", api.ExecutionView.as_view()),
+    path("callbacks/<str:token>", callback_api.CallbackView.as_view()),
     path("batches", batch_api.BatchesView.as_view()),
     path("batches/<str:batch_id>", batch_api.BatchView.as_view()),
     path("batches/<str:batch_id>/cancel", batch_api.CancelBatchView.as_view()),

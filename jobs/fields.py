@@ -326,19 +326,7 @@ class JobSettings(models.Model):
         ),
         section=Section.TARGET,
         target="github_actions",
-        row="run",
         fired=True,
-    )
-    run_limit_minutes = declare(
-        models.PositiveIntegerField(
-            _("longest run (minutes)"),
-            default=360,
-            help_text=_("The execution fails if the run takes longer. 1 to 50400 minutes."),
-        ),
-        section=Section.TARGET,
-        target="github_actions",
-        row="run",
-        bounds=(1, 50_400),
     )
     metadata = declare(
         models.JSONField(
@@ -486,6 +474,19 @@ class JobSettings(models.Model):
         row="timeouts",
         bounds=(1, 3600),
         fired=True,
+    )
+    run_limit_minutes = declare(
+        models.PositiveIntegerField(
+            _("longest run (minutes)"),
+            default=360,
+            help_text=_(
+                "It fails if a workflow run, or work that ends after its webhook's answer, takes longer. "
+                "1 to 50400 minutes."
+            ),
+        ),
+        section=Section.FAILURE,
+        row="timeouts",
+        bounds=(1, 50_400),
     )
     max_attempts = declare(
         models.PositiveSmallIntegerField(

@@ -45,6 +45,14 @@ class Redirects(models.TextChoices):
     FOLLOW = "follow", _("Follow them, at most 5")
 
 
+class Completion(models.TextChoices):
+    """When an execution ends."""
+
+    RESPONSE = "response", _("with its answer")
+    CALLBACK = "callback", _("when the receiver calls back")
+    POLL = "poll", _("when its status address says so")
+
+
 def _all_masked(value: dict[str, Any] | None) -> dict[str, str] | None:
     return dict.fromkeys(value, MASK) if value else value
 
@@ -208,6 +216,36 @@ class RequestSettings(JobSettings):
         fired=True,
         beyond=True,
         help='contains TEXT, lacks TEXT, matches REGEX (RE2), or POINTER OPERATOR VALUE such as /status = "ok".',
+    )
+
+    completion = declare(
+        models.CharField(
+            _("the run ends"),
+            max_length=8,
+            choices=Completion.choices,
+            default=Completion.RESPONSE,
+            db_default=Completion.RESPONSE.value,
+            help_text=_("For work that takes longer than a call: the receiver answers 202, and tells its end later."),
+        ),
+        section=Section.REQUEST,
+        target="webhook",
+        row="completion",
+        fired=True,
+        beyond=True,
+        help="response; or callback or poll, for work that goes on after the answer 202.",
+    )
+    stall_minutes = declare(
+        models.PositiveIntegerField(
+            _("longest silence (minutes)"),
+            default=0,
+            db_default=0,
+            help_text=_("It fails if a receiver that calls back tells nothing for longer. 0: no limit. At most 50400."),
+        ),
+        section=Section.REQUEST,
+        target="webhook",
+        row="completion",
+        bounds=(0, 50_400),
+        beyond=True,
     )
 
     class Meta:

@@ -19,6 +19,8 @@ from executions import holds
 from executions.backends import new_worker_id, shut_down
 from executions.batches.start import seconds_to_next, start_due
 from executions.celery_backend.dispatch import Unclaimed
+from executions.completion.limits import end_overdue
+from executions.completion.polls import Poller
 from executions.recovery import end_missed, recover, rescue
 from executions.run_follower import RunFollower
 from jobs.models import Revision
@@ -248,6 +250,7 @@ class Term:
                     next_look = time.monotonic() + _DEADLINE_SECONDS
                     rescue()
                     end_missed()
+                    end_overdue()
             except Exception as exc:
                 log.warning("executions could not be recovered, trying again: %s", exc, exc_info=not _is_database(exc))
                 connection.close()
@@ -294,13 +297,14 @@ class Term:
         connection.close()
 
     def _follow_runs(self) -> None:
-        follower = RunFollower()
+        follower, poller = RunFollower(), Poller()
         while not self._over.wait(_FOLLOWING_SECONDS):
             try:
                 close_old_connections()
+                poller.poll()
                 follower.poll()
             except Exception:
-                log.exception("polling workflow runs failed, trying again")
+                log.exception("polling runs failed, trying again")
                 connection.close()
                 self._over.wait(_LONGEST_BACKOFF_SECONDS)
         connection.close()

@@ -177,6 +177,13 @@ def _credential(row: WebhookCredential) -> StoredCredential:
     )
 
 
+def texts_of(one: StoredSecret | StoredCredential) -> tuple[str, ...]:
+    """The secret texts, which nothing may show."""
+    if isinstance(one, StoredSecret):
+        return (one.value,)
+    return tuple(text for text in (one.secret, one.previous_secret) if text)
+
+
 def check(row: SentSecret, host: str, port: int, team: UUID | None, by: Any, *, field: str) -> None:
     """Raise `Insufficient permissions` if `by` may not use it, and `Invalid payload` naming the field if it is not for
     this host or team. `by`: None for an operator's command.

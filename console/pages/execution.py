@@ -13,11 +13,11 @@ from django.utils import timezone
 from accounts.models import User
 from audit.models import ChangeRecord
 from console import records
-from console.pages import exchange
+from console.pages import exchange, report
 from core.masking import masked, masked_text
 from executions import exchanges
 from executions.delivery.carry_out import target_of
-from executions.models import OPEN, BatchRun, Execution, Status
+from executions.models import OPEN, WITHOUT_NUMBER, BatchRun, Execution, Status
 from executions.targets import DeliverableTarget
 from jobs.content import Content
 from jobs.services import may_read_secrets, may_touch
@@ -28,7 +28,7 @@ _WIDTH, _ROW = 600, 26
 
 
 def context(execution: Execution, user: User) -> dict[str, Any]:
-    """The values of the page. Up to thirteen queries."""
+    """The values of the page. Up to fifteen queries."""
     job = execution.job
     is_owner = may_read_secrets(job.created_by_id, user)
     target = _target(execution)
@@ -48,6 +48,7 @@ def context(execution: Execution, user: User) -> dict[str, Any]:
         "makes_up_for": execution.nominal_for if execution.scheduled_for is None else None,
         "since_success": _since_success(execution),
         "timeline": timeline(execution),
+        "work": report.context(execution, is_owner=is_owner),
         "exchange": exchange.context(exchanges.of(execution.pk), is_owner=is_owner),
         "sent": _shown_metadata(Content.of_stored(job, _overrides(execution)).readable().metadata),
         "target": target.shown() if target else execution.target,
@@ -59,7 +60,7 @@ def context(execution: Execution, user: User) -> dict[str, Any]:
 def summary(execution: Execution) -> str:
     """The page's title, such as "Nightly invoices: Failed, HTTP 500, 16:21"."""
     parts = [str(Status(execution.status).label)]
-    if execution.response_status:
+    if execution.response_status and execution.run_id != WITHOUT_NUMBER:
         parts.append(f"HTTP {execution.response_status}")
     if execution.run_conclusion:
         parts.append(execution.run_conclusion)

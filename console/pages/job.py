@@ -12,7 +12,7 @@ from django.utils.translation import gettext as _
 from accounts.models import User
 from audit.models import ChangeRecord
 from console import charts, outlook, records
-from console.pages import feed, windows
+from console.pages import feed, report, windows
 from console.situations import situation, state_of
 from core.api.timestamps import DateRange
 from core.sentences import said
@@ -35,7 +35,7 @@ _CHANGES = 10
 
 
 def context(job: Job, user: User) -> dict[str, Any]:
-    """The values of the page. Thirteen queries, whatever the history."""
+    """The values of the page. Thirteen queries, whatever the history; one more if its runs end by a callback."""
     now = timezone.now()
     runs = queries.latest_runs([job.pk], _RUNS)[job.pk]
     state = situation(runs, job)
@@ -49,6 +49,7 @@ def context(job: Job, user: User) -> dict[str, Any]:
         "state": state_of(job, state, is_running=bool(runs) and runs[-1].status in OPEN, is_inside=inside is not None),
         "strip": charts.strip(runs),
         "durations": charts.durations(runs),
+        "trend": report.trend(job, runs),
         "success": [(days, _rate(job, now, days)) for days in (7, 30)],
         "last_error": _last_error(job, state.is_failing or state.is_flapping),
         "words": _words(job),

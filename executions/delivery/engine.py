@@ -9,11 +9,11 @@ import os
 import threading
 import time
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from datetime import datetime
 from functools import partial
-from typing import Any
+from typing import Any, NamedTuple
 from uuid import UUID
 
 import uvloop
@@ -25,6 +25,7 @@ from core.runtime import logs, tracing
 from core.runtime.garbage import tune_garbage_collector
 from executions.delivery.clock import Clock, SystemClock
 from executions.delivery.concurrency import Limiter
+from executions.delivery.retry import retry_after
 from executions.delivery.shared_limits import SharedLimits
 from executions.delivery.state import Calls, Delivery, DeliveryState, Phase
 from executions.exchanges import Exchanged
@@ -39,12 +40,19 @@ log = logging.getLogger("cronsched.engine")
 _RESOLVER_THREADS = 256
 # A loop that has not turned for this long hangs, and the process shows no heartbeat.
 _HUNG_SECONDS = 10.0
-# A call's own time-out names the call; this much later the whole test run ends.
-_TRIAL_GRACE = 0.5
+# A call's own time-out names the call; this much later the whole of what was asked ends.
+_ASKED_GRACE = 0.5
 # A process holds at most this many times ENGINE_CONCURRENCY deliveries before it leaves messages to other workers.
 _BACKLOG_FACTOR = 20
 _STOPPED = Outcome(False, error="the process that made the call was stopped before an answer came", repeatable=False)
 _INTERNAL_ERROR = "internal error: see the log of the process that made the call"
+
+
+class Asked(NamedTuple):
+    """The outcome of calls that belong to no delivery, and the last of them; None if none was made."""
+
+    outcome: Outcome
+    exchanged: Exchanged | None
 
 
 class Engine:
@@ -71,7 +79,7 @@ class Engine:
         self._looped_at = time.monotonic()
         self._lock = threading.Lock()
         self._closing = False
-        self._tasks: set[asyncio.Task[None]] = set()
+        self._tasks: set[asyncio.Task[Any]] = set()
         self._client: HttpClient | None = None
         self._ready = threading.Event()
         self._thread = threading.Thread(target=self._run, name="engine", daemon=True)
@@ -101,23 +109,33 @@ class Engine:
         """Stop executions that were cancelled: no further call of them begins, and a call under way is broken off."""
         self._loop.call_soon_threadsafe(self._cancel, list(ids))
 
-    def try_once(
-        self, deliverable: Deliverable, execution_id: UUID, timeout: float
-    ) -> tuple[Outcome, Exchanged | None]:
-        """Make one delivery that is not recorded; returns its outcome and its last call. Raises `DeliveryError`."""
+    def try_once(self, deliverable: Deliverable, execution_id: UUID, timeout: float) -> Asked:
+        """Make one delivery that is not recorded. Raises `DeliveryError`."""
+        call = Call(execution_id, trigger="test")
+        return self.ask(lambda send: deliverable.deliver(send, call), timeout).result()
+
+    def ask(self, make: Callable[[Send], Awaitable[Outcome]], timeout: float) -> concurrent.futures.Future[Asked]:
+        """Make the calls of `make` within `timeout` seconds, beside all deliveries. The future raises
+        `DeliveryError`.
+        """
         calls = Calls([])
         send = self._sender(timeout, None, calls)
 
-        async def attempt() -> tuple[Outcome, Exchanged | None]:
+        async def attempt() -> Asked:
+            task = asyncio.current_task()
+            assert task is not None
+            self._tasks.add(task)
+            task.add_done_callback(self._tasks.discard)
             try:
-                # A deliverable may make several calls; the time is for all of them.
-                async with Timeout(timeout + _TRIAL_GRACE):
-                    outcome = await deliverable.deliver(send, Call(execution_id, trigger="test"))
-                    return calls.without_secrets(outcome), calls.last
+                # There may be several calls; the time is for all of them.
+                async with Timeout(timeout + _ASKED_GRACE):
+                    return Asked(calls.without_secrets(await make(send)), calls.last)
             except TimeoutError:
                 raise DeliveryError(f"timed out: no answer within {timeout:g} s", "timeout") from None
+            except asyncio.CancelledError:
+                raise DeliveryError(_STOPPED.error) from None
 
-        return asyncio.run_coroutine_threadsafe(attempt(), self._loop).result()
+        return asyncio.run_coroutine_threadsafe(attempt(), self._loop)
 
     @property
     def worker_id(self) -> UUID:
@@ -249,7 +267,7 @@ class Engine:
 
     async def _may_begin(self, state: DeliveryState) -> bool:
         """Whether the next attempt may begin: the execution is still this worker's, and its start deadline has not
-        passed. A call that must not be made twice begins after that is stored.
+        passed. Where `asks_first`, a call begins after that is stored.
         """
         delivery = state.delivery
         if not self._is_known(state):
@@ -263,7 +281,7 @@ class Engine:
             if reason:
                 self._finish(state, Outcome(False, error=reason), Status.MISSED)
                 return False
-        if not delivery.deliverable.repeatable and not await self._mark_call(delivery):
+        if delivery.deliverable.asks_first and not await self._mark_call(delivery):
             log.info("the execution belongs to another worker, or has ended")
             self._forget(state)
             return False
@@ -397,6 +415,7 @@ def _followed(state: DeliveryState, outcome: Outcome) -> Followed:
         execution_id=delivery.execution_id,
         worker_id=delivery.worker_id,
         run=outcome.run,
+        ask_after=retry_after(outcome.retry_after),
         response_status=outcome.response_status,
         output=outcome.output,
         target=outcome.target or delivery.target,

@@ -20,10 +20,13 @@ Send = Callable[[Request], Awaitable[Reply]]
 
 
 class Run(NamedTuple):
-    """A run that a call started elsewhere and that is followed to its end, such as a GitHub workflow run."""
+    """A run that a call started elsewhere and that is followed to its end, such as a GitHub workflow run. `poll_url`:
+    the address that tells its status; without one it is followed by its id, or its receiver calls back.
+    """
 
     id: int
     url: str
+    poll_url: str = ""
 
 
 class Call(NamedTuple):
@@ -61,11 +64,15 @@ class Deliverable(Protocol):
     """One delivery: a target with everything that its calls need.
 
     `repeatable`: whether a call that may have arrived may be made again (webhooks, by their Idempotency-Key) or not
-    (dispatches).
+    (dispatches). `asks_first`: whether a call begins only after it is stored that it does, and that its execution has
+    not ended.
     """
 
     @property
     def repeatable(self) -> bool: ...
+
+    @property
+    def asks_first(self) -> bool: ...
 
     @property
     def kind(self) -> str: ...

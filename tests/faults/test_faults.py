@@ -13,6 +13,7 @@ import signal
 import time
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import psutil
 import pytest
@@ -150,6 +151,40 @@ def test_a_manual_run_survives_its_web_process(tmp_path: Path, target: Target) -
         target.forget()
         arrival = target.wait_for(1, 30)[0]
         assert arrival.headers["Idempotency-Key"] == asked
+
+
+def test_work_that_ends_later_outlives_every_process(tmp_path: Path, database: dict[str, str], target: Target) -> None:
+    """Scheduler and web process are killed between the answer 202 and the callback."""
+    with Installation(tmp_path, schedulers=1, env=database) as installation:
+        team(installation.admin)
+        target.answers["/work"] = lambda _: (202, {}, b"")
+        target.answers["/polled"] = lambda _: (202, {"Location": "/status"}, b"")
+        target.answers["/status"] = lambda _: (202, {}, b"")
+        asked = {}
+        for completion, path in (("callback", "/work"), ("poll", "/polled")):
+            job = make_job(installation.admin, name=completion, target_url=target.url + path, completion=completion)
+            asked[completion] = installation.admin.post(f"/jobs/{job['id']}/execute").json()["execution_id"]
+
+        def shown(completion: str) -> Any:
+            return installation.admin.get(f"/executions/{asked[completion]}").json()["execution"]
+
+        wait_until(lambda: all(shown(one)["response_status"] == 202 for one in asked))
+        for name in ("scheduler0", "web"):
+            process = installation.processes[name]
+            for one in [*psutil.Process(process.pid).children(recursive=True), psutil.Process(process.pid)]:
+                one.kill()
+            process.wait(10)
+        installation.start_web()
+        installation.start_scheduler()
+        wait_until(installation.is_healthy, 30)
+        target.answers["/status"] = lambda _: (200, {}, b"done")
+        address = next(one for one in target.arrivals if one.path == "/work").headers["X-Cronsched-Callback"]
+        token = address.rpartition("/")[2]
+        told = installation.anyone.post(f"/callbacks/{token}", json={"status": "success", "message": "done"})
+        assert told.status_code == 200
+        wait_until(lambda: shown("poll")["status"] == "success", 30)
+        assert [shown(one)["output"] for one in asked] == ["done", "done"]
+        assert [target.paths().count(path) for path in ("/work", "/polled")] == [1, 1]
 
 
 def test_executions_under_way_end_with_the_target(tmp_path: Path, target: Target) -> None:

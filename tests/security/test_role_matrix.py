@@ -19,6 +19,7 @@ from accounts.auth import api_tokens
 from accounts.models import User
 from cronsched.openapi_views import openapi_document
 from executions.models import Batch, BatchRun, Execution
+from executions.targets.webhook import callback
 from jobs.models import Job
 from tests.security.inventory import NOBODY, operations
 
@@ -32,6 +33,8 @@ OWN_LOGIN, ADMIN_LOGIN = "own login", "admin login"
 RULES: dict[str, str] = {
     f"GET {V2}/health": EVERYBODY,
     f"POST {V2}/auth/login": EVERYBODY,
+    # Its address is signed.
+    f"POST {V2}/callbacks/{{token}}": EVERYBODY,
     f"POST {V2}/auth/login/form": EVERYBODY,
     f"POST {V2}/auth/refresh": "refresh token",
     f"POST {V2}/auth/logout": OWN_LOGIN,
@@ -162,6 +165,7 @@ def test_the_api(method: str, path: str, world: dict[str, Any], handed: Any, set
         job_id=world["job"].pk, execution_id=world["execution"].pk, user_id=world["owner"].pk, token_id=NOBODY,
         session_id="x", slug="x", category_id=NOBODY, team_id=NOBODY, notification_id=NOBODY, label_id=NOBODY,
         name="x", window_id=NOBODY, run_id=world["run"].pk, batch_id=world["run"].batch_id,
+        token=callback.token_of(world["execution"].pk),
     )  # fmt: skip
     wrong = []
     # Callers who may not come first: what an admin deletes is there for all others.

@@ -94,7 +94,7 @@ class Installation:
         for number in range(self._workers):
             self.start_worker(f"worker{number}")
         if web:
-            wait_until(self._healthy, 30)
+            wait_until(self.is_healthy, 30)
         return self
 
     def __exit__(self, *_: object) -> None:
@@ -186,7 +186,7 @@ class Installation:
             self._clients[name] = Client(self.base + "/api/v2", answer.json()["access_token"])
         return self._clients[name]
 
-    def _healthy(self) -> bool:
+    def is_healthy(self) -> bool:
         for name, process in self.processes.items():
             assert process.poll() is None, f"{name} ended:\n{self.log(name)}"
         try:

@@ -37,6 +37,7 @@ class GitHubDispatch:
     """
 
     repeatable: ClassVar[bool] = False
+    asks_first: ClassVar[bool] = True
     kind: ClassVar[str] = "github_actions"
 
     owner: str

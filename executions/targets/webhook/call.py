@@ -19,14 +19,15 @@ from core.masking import secret_texts
 from core.runtime import tracing
 from executions.http.client import Request
 from executions.http.connection import KEPT_BYTES, Reply
-from executions.targets.base import Call, Outcome, Send
+from executions.models import WITHOUT_NUMBER
+from executions.targets.base import Call, Outcome, Run, Send
 from executions.targets.lookup import looked_up
-from executions.targets.webhook import authentication
+from executions.targets.webhook import authentication, callback
 from executions.targets.webhook.authentication import Proof, TokenRefused, Tokens
 from jobs import success_rules
 from jobs.content import Content
 from jobs.models import Job
-from jobs.request_fields import Body, Method, Redirects
+from jobs.request_fields import Body, Completion, Method, Redirects
 from jobs.success_rules import ANY_2XX, Criteria
 from jobs.templating import language
 from jobs.templating.times import rfc3339
@@ -34,9 +35,12 @@ from settings_app import sent_secrets
 from settings_app.sent_secrets import Refused, StoredCredential, StoredSecret
 
 _MOST_REDIRECTS = 5
+# RFC 9110 section 15.3.3, and RFC 7240 section 4.1 for the Location of the status.
+_ACCEPTED = 202
 # Members of enumerations are slow to look up, and each call asks for them.
 _AUTO = Method.AUTO.value
 _NONE, _TEXT, _FORM = Body.NONE.value, Body.TEXT.value, Body.FORM.value
+_AT_ONCE, _BY_CALLBACK, _BY_POLL = Completion.RESPONSE.value, Completion.CALLBACK.value, Completion.POLL.value
 _WITHOUT_BODY = frozenset([Method.GET.value, Method.HEAD.value])
 _CREDENTIAL_HEADERS = frozenset(["authorization", "cookie"])
 # Header names that `executions.http.client` writes itself, unless they are there in this spelling.
@@ -53,6 +57,7 @@ class Plan(NamedTuple):
     follows: bool = False
     criteria: Criteria = ANY_2XX
     credential_id: UUID | None = None
+    completion: str = _AT_ONCE
 
 
 PLAIN = Plan()
@@ -60,14 +65,14 @@ PLAIN = Plan()
 
 def plan_of(job: Job) -> Plan:
     """What a job says about its request. Raises `ValueError` for rules that cannot be read."""
-    return _plan(job.redirects, job.success_status, job.success_body, job.webhook_credential_id)
+    return _plan(job.redirects, job.success_status, job.success_body, job.webhook_credential_id, job.completion)
 
 
 @lru_cache(maxsize=2_000)
-def _plan(redirects: str, success_status: str, success_body: str, credential_id: UUID | None) -> Plan:
+def _plan(redirects: str, success_status: str, success_body: str, credential_id: UUID | None, completion: str) -> Plan:
     # Thousands of jobs have the same.
     criteria = success_rules.criteria(success_status, success_body)
-    return Plan(redirects == Redirects.FOLLOW, criteria, credential_id)
+    return Plan(redirects == Redirects.FOLLOW, criteria, credential_id, completion)
 
 
 class Sealed(NamedTuple):
@@ -99,32 +104,64 @@ class Webhook(NamedTuple):
         return True
 
     @property
+    def asks_first(self) -> bool:
+        # The receiver may have told the end before the call that began the work was answered.
+        return self.plan.completion != _AT_ONCE
+
+    @property
     def kind(self) -> str:
         return KIND
 
     async def deliver(self, send: Send, call: Call) -> Outcome:
         try:
             sealed = await self._sealed()
-            request = self.request(call, sealed)
-            proof = await self._proof(call, request, sealed, send)
-            whole = _with(request, proof)
-            reply = await self._answer(send, whole)
-            if reply.status == 401 and sealed.credential and sealed.credential.kind == authentication.Kind.OAUTH2:
-                proof = await self._proof(call, request, sealed, send, instead_of=proof)
-                whole = _with(request, proof)
-                reply = await self._answer(send, whole)
+            whole, reply = await self._authenticated(send, call, self.request(call, sealed), sealed)
         except (Refused, TokenRefused) as exc:
             return Outcome(False, error=str(exc), repeatable=False)
         return self._outcome(reply, whole)
 
+    async def poll(self, send: Send, call: Call, address: str) -> Outcome:
+        """Ask the status address of the work that a call began; the outcome has a run as long as the work goes on. As
+        after a redirect, another origin gets neither credentials nor secrets. Raises `DeliveryError`.
+        """
+        try:
+            sealed = await self._sealed()
+            asked = redirected(self.request(call, sealed), Reply(303, "", location=address))._replace(method="GET")
+            if URL(asked.url).origin() == URL(self.url).origin():
+                asked, reply = await self._authenticated(send, call, asked, sealed)
+            else:
+                reply = await self._answer(send, asked)
+        except (Refused, TokenRefused) as exc:
+            return Outcome(False, error=str(exc), repeatable=False)
+        if reply.status == _ACCEPTED and not reply.location:
+            reply = reply._replace(location=address)
+        return self._outcome(reply, asked)
+
+    async def _authenticated(self, send: Send, call: Call, request: Request, sealed: Sealed) -> tuple[Request, Reply]:
+        """The request with its proof, and the reply. Raises `Refused`, `TokenRefused`."""
+        proof = await self._proof(call, request, sealed, send)
+        whole = _with(request, proof)
+        reply = await self._answer(send, whole)
+        if reply.status == 401 and sealed.credential and sealed.credential.kind == authentication.Kind.OAUTH2:
+            proof = await self._proof(call, request, sealed, send, instead_of=proof)
+            whole = _with(request, proof)
+            reply = await self._answer(send, whole)
+        return whole, reply
+
     def example(self, call: Call) -> Request:
         return self.request(call)
 
-    async def _sealed(self) -> Sealed:
-        """The secrets of the request, if they may be sent to its host. Raises `Refused`."""
+    @property
+    def secret_keys(self) -> list[str | UUID]:
+        """The names of its secrets, and the id of its credential."""
         keys: list[str | UUID] = [*self.names]
         if self.plan.credential_id is not None:
             keys.append(self.plan.credential_id)
+        return keys
+
+    async def _sealed(self) -> Sealed:
+        """The secrets of the request, if they may be sent to its host. Raises `Refused`."""
+        keys = self.secret_keys
         if not keys:
             return UNSEALED
         found = sent_secrets.known(keys) or await _read(tuple(keys))
@@ -173,6 +210,11 @@ class Webhook(NamedTuple):
             headers["Content-Type"] = content_type
         if content.headers:
             _add(headers, content.headers)
+        secrets = [(one.value, language.placeholder(f"secret.{name}")) for name, one in sealed.secrets.items()]
+        if self.plan.completion == _BY_CALLBACK:
+            token = callback.token_of(call.execution_id)
+            headers[callback.HEADER] = callback.address_of(token)
+            secrets.append((token, language.placeholder("callback")))
         judged = self.plan.criteria.body is not None
         return Request(
             self._method(body),
@@ -180,9 +222,7 @@ class Webhook(NamedTuple):
             headers,
             body,
             trusted=self.url == settings.ECHO_URL,
-            secrets=tuple(
-                [(one.value, language.placeholder(f"secret.{name}")) for name, one in sealed.secrets.items()]
-            ),
+            secrets=tuple(secrets),
             certificates=authentication.certificates_of(sealed.credential) if sealed.credential else None,
             kept_bytes=success_rules.JUDGED_BYTES if judged else KEPT_BYTES,
         )
@@ -228,6 +268,8 @@ class Webhook(NamedTuple):
         return reply
 
     def _outcome(self, reply: Reply, request: Request) -> Outcome:
+        if reply.status == _ACCEPTED and self.plan.completion != _AT_ONCE:
+            return self._begun(reply, request)
         criteria = self.plan.criteria
         if not criteria.allows_status(reply.status):
             wanted = f", not {', '.join(_range(one) for one in criteria.statuses)}" if criteria.statuses else ""
@@ -239,6 +281,20 @@ class Webhook(NamedTuple):
             error = f"Webhook returned status {reply.status}, but {broken}"
             return Outcome(False, reply.status, reply.output, error, failure="criteria")
         return Outcome(True, reply.status, reply.output)
+
+    def _begun(self, reply: Reply, request: Request) -> Outcome:
+        """Work has begun that ends later."""
+        if self.plan.completion == _BY_CALLBACK:
+            return Outcome(True, reply.status, reply.output, run=Run(WITHOUT_NUMBER, ""))
+        try:
+            address = urljoin(request.url, reply.location) if reply.location else ""
+        except ValueError:
+            address = ""
+        if not address.startswith(("http://", "https://")):
+            error = f"Webhook returned status {_ACCEPTED} without a Location at which its status can be asked"
+            return Outcome(False, reply.status, reply.output, error, failure="criteria")
+        run = Run(WITHOUT_NUMBER, "", address)
+        return Outcome(True, reply.status, reply.output, retry_after=reply.retry_after, run=run)
 
 
 async def _read(keys: tuple[str | UUID, ...]) -> dict[Any, Any]:
@@ -282,7 +338,7 @@ def redirected(request: Request, reply: Reply) -> Request:
     kept = {
         name: value
         for name, value in changed.headers.items()
-        if name.lower() not in _CREDENTIAL_HEADERS and hide(value) == value
+        if name.lower() not in _CREDENTIAL_HEADERS and (hide(value) == value or name == callback.HEADER)
     }
     return changed._replace(headers=kept, certificates=None)
 

@@ -9,6 +9,7 @@ from typing import Any, ClassVar, Self
 from urllib.parse import quote, urlsplit
 from uuid import UUID
 
+from django.conf import settings
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 from yarl import URL
@@ -22,6 +23,7 @@ from executions.targets.webhook.call import KIND, Webhook, plan_of
 from jobs.content import Content
 from jobs.field_traits import Column
 from jobs.models import Job
+from jobs.request_fields import Completion
 from jobs.targets import address_policy, parsing
 from jobs.targets.kinds import Target, TargetField
 from jobs.templating import language
@@ -115,9 +117,10 @@ class WebhookTarget(DeliverableTarget):
 
     @classmethod
     def findings(cls) -> Iterator[Finding]:
-        """Hosts of active jobs that the target policy refuses."""
+        """Hosts of active jobs that the target policy refuses, and callbacks that would lead to the receivers."""
         policy, refused = address_policy.current(), set()
-        urls = Job.objects.active().filter(target_kind=cls.kind).order_by().values_list("target_url", flat=True)
+        jobs = Job.objects.active().filter(target_kind=cls.kind).order_by()
+        urls = jobs.values_list("target_url", flat=True)
         for url in urls.distinct().iterator():
             host = urlsplit(url).hostname or ""
             if not policy.allows(host):
@@ -129,4 +132,12 @@ class WebhookTarget(DeliverableTarget):
                 "bad",
                 f"{len(refused)} hosts of active jobs may not be called: {shown}",
                 "List them in CRONSCHED_ALLOWED_TARGETS, or change the jobs.",
+            )
+        called_back = jobs.filter(completion=Completion.CALLBACK).count()
+        if called_back and URL(settings.PUBLIC_URL).host in {"localhost", "127.0.0.1", "::1"}:
+            yield Finding(
+                "targets",
+                "note",
+                f"Receivers of {called_back} jobs are to call back at {settings.PUBLIC_URL}.",
+                "Set PUBLIC_URL to an address that they reach.",
             )

@@ -47,6 +47,17 @@ class TestDoctor:
         findings = json.loads(capsys.readouterr().out)
         assert {finding["level"] for finding in findings} <= {"ok", "note"}
 
+    def test_callbacks_that_lead_to_their_receivers_are_noted(
+        self, make_job: Callable[..., Job], settings: Any
+    ) -> None:
+        make_job(target_url="http://127.0.0.1:1/", completion="callback")
+        settings.PUBLIC_URL = "http://localhost:5000"
+        assert [one.remedy for one in examine() if "call back" in one.words] == [
+            "Set PUBLIC_URL to an address that they reach."
+        ]
+        settings.PUBLIC_URL = "https://cron.example.com"
+        assert not [one for one in examine() if "call back" in one.words]
+
     def test_the_command_ends_with_1_where_something_is_bad(self, capsys: Any) -> None:
         with pytest.raises(SystemExit) as ended:
             call_command("doctor")
