@@ -132,6 +132,16 @@ def _pattern(needle: str) -> str:
     return "".join([*parts, re.escape(needle[at:])])
 
 
+# The token of a callback, also its beginning: the id of an execution and a signature.
+_CALLBACK_TOKEN = re.compile(r"[0-9a-f]{8}-(?:[0-9a-f]{4}-){3}[0-9a-f]{12}\.[A-Za-z0-9_-]{8,43}", re.ASCII)
+CALLBACK_SHOWN = "{{ callback }}"
+
+
+def without_callbacks(text: str) -> str:
+    """A text without the tokens of callbacks, which are the proof of who calls."""
+    return _CALLBACK_TOKEN.sub(CALLBACK_SHOWN, text)
+
+
 @lru_cache(maxsize=1_000)
 def secret_texts(secrets: tuple[tuple[str, str], ...]) -> SecretTexts:
     """What hides these secrets; many jobs share a credential."""

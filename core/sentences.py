@@ -408,7 +408,6 @@ SENTENCES = (
     _("It has no fire time before: its days are counted from {date}."),
     _("Its receiver says that it failed."),
     _("Its receiver says that it failed: {why}"),
-    _("Its receiver says that it failed. {url}"),
     _("It was not over after {minutes} minutes; it is no longer waited for."),
     _("It was not over after {minutes} minutes; it is no longer waited for. The last that it told: {text}"),
     _("It was not over after {minutes} minutes; it is no longer waited for. Its status address: {why}."),
@@ -421,6 +420,8 @@ SENTENCES = (
     _("A name of 'counts' must have 1 to {most} characters."),
     _("'url' must be an address of http or https."),
     _("'message' must be text."),
+    _("The workflow run failed: {what}. {url}"),
+    _("The workflow run ran out of GitHub's time limit: {what}. {url}"),
 )
 # Values that are words themselves.
 WORDS = (

@@ -363,4 +363,6 @@ if SENTRY_DSN:
         send_default_pii=False,
         include_local_variables=False,
         max_request_body_size="never",
+        before_send=logs.scrubbed,
+        before_send_transaction=logs.scrubbed,
     )

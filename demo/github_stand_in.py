@@ -27,6 +27,8 @@ CONCLUSIONS = {"success", "failure", "cancelled", "timed_out", "action_required"
 _FILE = re.compile(r"([a-z_]+)(?:-(\d+))?\.ya?ml")
 _DISPATCH = re.compile(r"/repos/([^/]+)/([^/]+)/actions/workflows/([^/]+)/dispatches")
 _RUNS = re.compile(r"/repos/([^/]+)/([^/]+)/actions/runs(?:/(\d+))?")
+_JOBS = re.compile(r"/repos/([^/]+/[^/]+)/actions/runs/(\d+)/jobs")
+_ANNOTATIONS = re.compile(r"/repos/[^/]+/[^/]+/check-runs/(\d+)/annotations")
 _CANCEL = re.compile(r"/repos/([^/]+/[^/]+)/actions/runs/(\d+)/cancel")
 _CONTENTS = re.compile(r"/repos/[^/]+/[^/]+/contents/\.github/workflows/([^/]+)")
 _DEFAULT_SECONDS = 3.0
@@ -66,6 +68,11 @@ class Run:
         }
 
 
+def _annotation(path: str, line: int, message: str) -> dict[str, Any]:
+    """GitHub REST, "List check run annotations"."""
+    return {"path": path, "start_line": line, "annotation_level": "failure", "title": "", "message": message}
+
+
 class GitHub:
     """The server. `knows_run_details` is False for an older Enterprise server; `fail_next` holds the next answers;
     `files` holds workflow files by name. `now` gives Unix time.
@@ -79,6 +86,12 @@ class GitHub:
         self.calls: list[tuple[str, str, int]] = []
         self.runs: dict[int, Run] = {}
         self.files: dict[str, str] = {}
+        # The names of the jobs that fail in a run that fails, and what is annotated in each of them.
+        self.failing_jobs = ["e2e (chrome)"]
+        self.annotations: Any = [
+            _annotation("tests/e2e/login.spec.ts", 41, "Timed out 5000ms waiting for expect(locator).toBeVisible()"),
+            _annotation(".github", 1, "Process completed with exit code 1."),
+        ]
         self._ids = itertools.count(1_000_000_001)
         self._server = ThreadingHTTPServer(("127.0.0.1", port), _Handler)
         self._server.daemon_threads = True
@@ -113,6 +126,10 @@ class GitHub:
             return self._dispatch(found[1], found[2], found[3], body) if method == "POST" else (405, {}, {})
         if found := _RUNS.fullmatch(route):
             return self._listed(f"{found[1]}/{found[2]}", int(found[3]) if found[3] else None)
+        if found := _JOBS.fullmatch(route):
+            return self._jobs(found[1], int(found[2]))
+        if _ANNOTATIONS.fullmatch(route):
+            return 200, self.annotations, {}
         if (found := _CANCEL.fullmatch(route)) and method == "POST":
             return self._cancel(found[1], int(found[2]))
         if found := _CONTENTS.fullmatch(route):
@@ -158,6 +175,30 @@ class GitHub:
             return 409, {"message": "Cannot cancel a workflow run that is completed."}, {}
         run.conclusion, run.seconds = "cancelled", self._now() - run.began
         return 202, {}, {}
+
+    def _jobs(self, repository: str, run_id: int) -> tuple[int, Any, dict[str, str]]:
+        """GitHub REST, "List jobs for a workflow run"."""
+        run = self.runs.get(run_id)
+        if run is None or run.repository != repository:
+            return 404, {"message": "Not Found"}, {}
+        bad = self.failing_jobs if run.conclusion in {"failure", "timed_out"} else []
+        told = [("build", "success"), *((name, run.conclusion) for name in bad)]
+        jobs = [
+            {
+                "id": 10 * run_id + number,
+                "run_id": run_id,
+                "name": name,
+                "status": "completed",
+                "conclusion": conclusion,
+                "html_url": f"https://github.com/{repository}/actions/runs/{run_id}/job/{10 * run_id + number}",
+                "steps": [
+                    {"name": "Set up job", "number": 1, "status": "completed", "conclusion": "success"},
+                    {"name": "Run Playwright", "number": 2, "status": "completed", "conclusion": conclusion},
+                ],
+            }
+            for number, (name, conclusion) in enumerate(told)
+        ]
+        return 200, {"total_count": len(jobs), "jobs": jobs}, {}
 
     def _listed(self, repository: str, run_id: int | None) -> tuple[int, Any, dict[str, str]]:
         if run_id is not None:

@@ -119,11 +119,12 @@ class ExecutionView(APIView):
     )
     def get(self, request: Request, execution_id: str) -> Response:
         execution = services.get_execution(execution_id)
-        report = reports.of(execution.pk)
+        report, reader = reports.of(execution.pk), require_login(request)
+        is_owner = may_read_secrets(execution.job.created_by_id, reader)
         return Response(
             {
-                "execution": NamedExecutionSerializer.of(execution, reader=require_login(request)),
-                "report": ReportSerializer.of(report) if report else None,
+                "execution": NamedExecutionSerializer.of(execution, reader=reader),
+                "report": ReportSerializer.of(report, is_owner=is_owner) if report else None,
             }
         )
 

@@ -11,7 +11,7 @@ from django.conf import settings
 from django.db import DatabaseError, InterfaceError
 
 from executions.celery_backend import dispatch
-from executions.delivery import engine
+from executions.delivery import caller, engine
 from executions.delivery.carry_out import Teams, carry_out
 from executions.delivery.state import Delivery
 from executions.models import OPEN, Execution
@@ -46,6 +46,7 @@ def start(executions: Sequence[Execution], teams: Teams) -> None:
 def shut_down() -> None:
     """Stop this process's engine, store all outcomes, and release the deliveries that it did not start."""
     mine: defaultdict[UUID | None, list[UUID]] = defaultdict(list)
+    caller.shut_down_local_caller()
     for delivery in engine.shutdown_local_engine(settings.ENGINE_DRAIN_SECONDS):
         mine[delivery.worker_id].append(delivery.execution_id)
     for worker_id, ids in mine.items():

@@ -12,7 +12,7 @@ from uuid import UUID
 import orjson
 
 from core.db.executemany import insert_new
-from core.masking import MASK, is_secret_name, masked_body, masked_text, masked_url, secret_texts, without_user
+from core.masking import MASK, is_secret_name, masked_body, masked_text, masked_url, without_user
 from executions.http.client import Request
 from executions.http.connection import Reply
 from executions.models import Exchange
@@ -43,7 +43,7 @@ def shown(exchanged: Exchanged) -> dict[str, Any]:
     {"status", "headers", "body", "timings", "address"}}`. Headers are lists of pairs, times are seconds.
     """
     request, reply = exchanged
-    hide = secret_texts(request.secrets).hide if request.secrets else _unchanged
+    hide = request.hide
     found: dict[str, Any] = {
         "request": {
             "method": request.method,
@@ -76,10 +76,6 @@ def _kept(body: bytes, hide: Hide) -> str:
 
 def _answered(reply: Reply, hide: Hide) -> str:
     return hide(reply.text, is_cut=reply.is_cut)[:KEPT_CHARACTERS] if reply.is_kept else ""
-
-
-def _unchanged(text: str, *, is_cut: bool = False) -> str:
-    return text
 
 
 _COOKIES = frozenset(["cookie", "set-cookie"])

@@ -185,8 +185,9 @@ class Exchange(models.Model):
 
 
 class Report(models.Model):
-    """What the receiver of a webhook told last about its work: progress or the end. `counts` are numbers by name, such
-    as of tests passed and failed. Deleted with its execution like `Exchange`.
+    """What is known of work elsewhere: what the receiver of a webhook told last, or what failed in a workflow run.
+    `counts` are numbers by name, such as of tests passed and failed. `failures`: the failed jobs of a run, as
+    `executions.targets.github.failures` reads them. Deleted with its execution like `Exchange`.
     """
 
     class State(models.TextChoices):
@@ -207,6 +208,7 @@ class Report(models.Model):
     message = models.CharField(_("message"), max_length=1000, blank=True)
     counts = models.JSONField(_("counts"), default=dict, blank=True)
     url = models.CharField(_("link"), max_length=2048, blank=True)
+    failures = models.JSONField(_("failures"), default=list, blank=True, db_default=Value([], JSONField()))
 
     class Meta:
         verbose_name = _("report")

@@ -537,8 +537,9 @@ def mark_calls(batch: list[CallBegins]) -> None:
             item.told(item.execution_id in kept)
 
 
+@transaction.atomic
 def store_followed(batch: list[Followed]) -> None:
-    """Write the runs that are followed from here on."""
+    """Write the runs that are followed from here on, and the status addresses of those that are polled."""
     columns = ("run_id", "run_url", "response_status", "output", "target", "attempts", "worker_id", "call_began_at")
     rows = [
         (
@@ -558,8 +559,16 @@ def store_followed(batch: list[Followed]) -> None:
     update_many(Execution, columns, ("id", "worker_id"), rows, condition=f"AND status IN {OPEN_SQL}")
     exchanges.store((one.execution_id, one.exchanged) for one in batch)
     _note_calls(batch)
-    now = timezone.now()
-    polls = [
+    _add_polls([one for one in batch if one.run.poll_url])
+
+
+def _add_polls(batch: list[Followed]) -> None:
+    if not batch:
+        return
+    # The others belong to another worker by now, or have ended.
+    awaited = Execution.objects.awaited().filter(pk__in=[one.execution_id for one in batch], worker_id=None)
+    ours, now = set(awaited.values_list("pk", flat=True)), timezone.now()
+    rows = [
         (
             one.execution_id,
             one.run.poll_url,
@@ -567,9 +576,9 @@ def store_followed(batch: list[Followed]) -> None:
             FIRST_POLL_SECONDS,
         )
         for one in batch
-        if one.run.poll_url
+        if one.execution_id in ours
     ]
-    insert_new(Poll, ("execution", "url", "next_at", "wait_seconds"), polls)
+    insert_new(Poll, ("execution", "url", "next_at", "wait_seconds"), rows)
 
 
 def _note_calls(batch: Sequence[Finished | Followed]) -> None:

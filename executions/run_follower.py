@@ -22,10 +22,12 @@ from django.db import connection, transaction
 from django.utils import timezone
 
 from executions.delivery.retry import retry_after
-from executions.models import Execution, Status
+from executions.models import Execution, Report, Status
 from executions.recording import Finished, store
 from executions.targets.base import Outcome
 from executions.targets.github import api as github_api
+from executions.targets.github import failures
+from executions.targets.github.failures import FailedJob
 from executions.targets.github.target import GitHubTarget
 
 log = logging.getLogger("cronsched.following")
@@ -38,7 +40,7 @@ MISSING_AFTER = dt.timedelta(minutes=2)
 _KEPT = ("id", "status", "conclusion", "html_url", "run_attempt", "run_started_at", "updated_at")
 # GitHub's largest page.
 _PAGE = 100
-_AT_ONCE = 8
+_AT_ONCE, _MOST_AT_ONCE = 8, 40
 # Our own conclusion of a run that GitHub no longer knows.
 _GONE = "gone"
 _MOST = 20_000
@@ -144,8 +146,10 @@ class RunFollower:
             github_api.note_success(credential_id, answer)
         over = [one for one in executions if _is_over(runs.get(one.run_id))]
         if over:
+            # The others wait for the next look.
+            failed = _failed_jobs(over[:_MOST_AT_ONCE], runs, key, token)
             with transaction.atomic():
-                store([_finished(execution, runs[execution.run_id]) for execution in over])
+                store([_finished(one, runs[one.run_id], failed.get(one.pk, [])) for one in over[:_MOST_AT_ONCE]])
             polled.wait = SOONEST_SECONDS
         asked = _asked_to_wait(answer)
         if asked:
@@ -224,7 +228,19 @@ def _is_over(run: dict[str, Any] | None) -> bool:
     return run is not None and run.get("status") == "completed"
 
 
-def _finished(execution: Execution, run: dict[str, Any]) -> Finished:
+def _failed_jobs(
+    over: list[Execution], runs: dict[int | None, dict[str, Any]], key: Key, token: str
+) -> dict[UUID, list[FailedJob]]:
+    """What failed in the runs that ended badly. No transaction waits for GitHub."""
+    bad = [one for one in over if one.run_id and runs[one.run_id].get("conclusion") in failures.FAILED]
+    if not bad:
+        return {}
+    with ThreadPoolExecutor(_AT_ONCE, thread_name_prefix="failures") as threads:
+        found = threads.map(lambda one: failures.of_run(key[0], key[1], one.run_id or 0, token), bad)
+        return dict(zip([one.pk for one in bad], found, strict=True))
+
+
+def _finished(execution: Execution, run: dict[str, Any], failed: list[FailedJob]) -> Finished:
     conclusion = str(run.get("conclusion") or "")[:40]
     url = github_api.page_of_run(run.get("html_url")) or execution.run_url
     seconds = _seconds(run)
@@ -236,7 +252,17 @@ def _finished(execution: Execution, run: dict[str, Any]) -> Finished:
             execution, Outcome(True, execution.response_status, f"The workflow run ended: {conclusion}. {url}")
         )
     reason = FAILURES.get(conclusion, f"ended as {conclusion or 'unknown'}")
-    error = f"The workflow run {reason}. {url}"
+    what = failures.summary(failed)
+    if failed:
+        Report.objects.update_or_create(
+            pk=execution.pk,
+            defaults={
+                "status": Report.State.FAILED,
+                "told_at": timezone.now(),
+                "failures": [one._asdict() for one in failed],
+            },
+        )
+    error = f"The workflow run {reason}: {what}. {url}" if what else f"The workflow run {reason}. {url}"
     return _ended(execution, Outcome(False, execution.response_status, execution.output, error))
 
 

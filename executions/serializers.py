@@ -9,6 +9,7 @@ from rest_framework import serializers
 from core.api import openapi
 from core.api.timestamps import utc_ms
 from core.masking import masked_text
+from executions.completion import reports
 from executions.models import Execution, Report, Status, TriggerType
 from executions.targets import shown_target
 from jobs.serializers import request_fields
@@ -126,14 +127,22 @@ class NamedExecutionSerializer(ExecutionSerializer):
         }
 
 
+class FailedJobSerializer(serializers.Serializer[Any]):
+    name = serializers.CharField()
+    step = serializers.CharField(help_text="Its first failed step; blank if GitHub names none.")
+    url = serializers.CharField(help_text="Its page on GitHub; blank if GitHub names none.")
+    annotations = serializers.ListField(child=serializers.CharField(), help_text="At most 5 in all jobs.")
+
+
 class ReportSerializer(openapi.Representation[Report]):
-    """What the receiver of a webhook told last about work that ends later."""
+    """What the receiver of a webhook told last about work that ends later, or what failed in a workflow run."""
 
     status = serializers.ChoiceField(Report.State.choices)
     told_at = openapi.timestamp(help_text="When it was told.")
     message = serializers.CharField(help_text="Its first 1,000 characters; blank if none was told.")
     counts = serializers.DictField(child=serializers.IntegerField(), help_text="Such as of tests passed and failed.")
     url = serializers.CharField(allow_null=True, help_text="Where people read more.")
+    failures = FailedJobSerializer(many=True, help_text="The failed jobs of a workflow run, at most 10.")
 
     def to_representation(self, report: Report) -> dict[str, Any]:
         return {
@@ -141,7 +150,10 @@ class ReportSerializer(openapi.Representation[Report]):
             "told_at": utc_ms(report.told_at),
             "message": masked_text(report.message),
             "counts": report.counts,
-            "url": report.url or None,
+            "url": reports.shown_url(report, is_owner=self.context["is_owner"]) or None,
+            "failures": [
+                {**one, "annotations": [masked_text(note) for note in one["annotations"]]} for one in report.failures
+            ],
         }
 
 

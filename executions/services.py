@@ -7,6 +7,7 @@ import threading
 import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from functools import partial
 from typing import Any, NamedTuple
 from uuid import UUID, uuid4
 
@@ -22,6 +23,7 @@ from core.api import payload
 from core.api.errors import Conflict, NotFound, TooManyRequests, invalid_field
 from executions import backends
 from executions.delivery import engine
+from executions.delivery.caller import local_caller
 from executions.delivery.carry_out import delivery_of, read_teams, target_of
 from executions.exchanges import Exchanged
 from executions.http.client import Request
@@ -321,7 +323,8 @@ def try_target(data: Mapping[str, Any], *, by: User) -> Trial:
         events.note(Event.TEST_RUN, tried.shown(), by=by, kind=tried.kind)
         began = time.perf_counter()
         try:
-            outcome, exchanged = engine.local_engine().try_once(tried.trial(sent, job), execution_id, timeout)
+            deliver = partial(tried.trial(sent, job).deliver, call=Call(execution_id, trigger="test"))
+            outcome, exchanged = local_caller().ask(deliver, timeout).result()
         except DeliveryError as exc:
             refused = {**answer, "error": "Request failed", "message": str(exc)}
             return Trial(refused, None, time.perf_counter() - began)

@@ -160,6 +160,7 @@ class Term:
             ("windows", partial(self._repeat, self._follow_windows, _HELD_SECONDS, "windows could not be followed")),
             ("time zones", self._follow_time_zones),
             ("follow runs", self._follow_runs),
+            ("polls", partial(self._repeat, Poller().poll, _FOLLOWING_SECONDS, "status addresses could not be asked")),
             ("chores", self._keep_chores),
         ]
 
@@ -297,14 +298,13 @@ class Term:
         connection.close()
 
     def _follow_runs(self) -> None:
-        follower, poller = RunFollower(), Poller()
+        follower = RunFollower()
         while not self._over.wait(_FOLLOWING_SECONDS):
             try:
                 close_old_connections()
-                poller.poll()
                 follower.poll()
             except Exception:
-                log.exception("polling runs failed, trying again")
+                log.exception("polling workflow runs failed, trying again")
                 connection.close()
                 self._over.wait(_LONGEST_BACKOFF_SECONDS)
         connection.close()

@@ -108,16 +108,16 @@ def known(keys: Iterable[str | UUID]) -> dict[Any, Any] | None:
     return found
 
 
-def read(keys: Iterable[str | UUID]) -> dict[Any, Any]:
-    """The secrets (by name) and credentials (by id), from the database; notes that they are used. Raises `Refused` for
-    one that is gone or cannot be opened.
+def read(keys: Iterable[str | UUID], *, note_use: bool = True) -> dict[Any, Any]:
+    """The secrets (by name) and credentials (by id), from the database; `note_use`: they are about to be sent. Raises
+    `Refused` for one that is gone or cannot be opened.
     """
     keys = list(keys)
     found: dict[Any, Any] = {}
     try:
-        for secret in _rows(Secret, name__in=[key for key in keys if isinstance(key, str)]):
+        for secret in _rows(Secret, note_use, name__in=[key for key in keys if isinstance(key, str)]):
             found[secret.name] = StoredSecret(secret.value, rights_of(secret))
-        for row in _rows(WebhookCredential, pk__in=[key for key in keys if isinstance(key, UUID)]):
+        for row in _rows(WebhookCredential, note_use, pk__in=[key for key in keys if isinstance(key, UUID)]):
             found[row.pk] = _credential(row)
     except DomainError as exc:
         raise Refused(exc.message) from exc
@@ -131,12 +131,13 @@ def read(keys: Iterable[str | UUID]) -> dict[Any, Any]:
     return found
 
 
-def _rows(model: type[T], **which: Any) -> list[T]:
+def _rows(model: type[T], note_use: bool, **which: Any) -> list[T]:
     rows: Any = model._default_manager.filter(**which)  # type: ignore[attr-defined]
     if not any(which.values()):
         return []
     found: list[T] = list(rows.defer(None).prefetch_related("teams"))
-    _note_use(rows)
+    if note_use:
+        _note_use(rows)
     return found
 
 

@@ -16,7 +16,7 @@ from rest_framework.test import APIClient
 from accounts.auth import jwt
 from accounts.models import LoginSession, Role, User
 from console import kept
-from executions.delivery import engine
+from executions.delivery import caller, engine
 from executions.delivery.state import Delivery
 from jobs.models import Job
 from jobs.services import create_job
@@ -41,6 +41,7 @@ def _stop_engine() -> Iterator[None]:
     # What a transaction that is rolled back has said.
     credential_rights.forget()
     kept.forget()
+    caller.shut_down_local_caller()
     engine.shutdown_local_engine(0)
 
 

@@ -17,7 +17,7 @@ from console.pages import exchange, report
 from core.masking import masked, masked_text
 from executions import exchanges
 from executions.delivery.carry_out import target_of
-from executions.models import OPEN, WITHOUT_NUMBER, BatchRun, Execution, Status
+from executions.models import OPEN, BatchRun, Execution, Status
 from executions.targets import DeliverableTarget
 from jobs.content import Content
 from jobs.services import may_read_secrets, may_touch
@@ -60,7 +60,7 @@ def context(execution: Execution, user: User) -> dict[str, Any]:
 def summary(execution: Execution) -> str:
     """The page's title, such as "Nightly invoices: Failed, HTTP 500, 16:21"."""
     parts = [str(Status(execution.status).label)]
-    if execution.response_status and execution.run_id != WITHOUT_NUMBER:
+    if execution.response_status and execution.run_id is None:
         parts.append(f"HTTP {execution.response_status}")
     if execution.run_conclusion:
         parts.append(execution.run_conclusion)

@@ -9,6 +9,8 @@ from uuid import UUID
 
 from console import charts
 from core.masking import masked_text
+from executions.completion import reports
+from executions.completion.limits import silent_until_of
 from executions.models import WITHOUT_NUMBER, Execution, Poll, Report, Status
 from executions.statistics.queries import Run
 from jobs.models import Job
@@ -18,8 +20,10 @@ PASSED, FAILED = "passed", "failed"
 
 
 def context(execution: Execution, *, is_owner: bool) -> dict[str, Any]:
-    """The report of an execution, and what it is still waited for; {} if it ended with the answer of its call."""
-    report = Report.objects.filter(pk=execution.pk).first()
+    """The report of an execution, and what it is still waited for; of a workflow run what failed. {} without either."""
+    report = reports.of(execution.pk)
+    if report and report.failures:
+        return {"failures": [_failure(one) for one in report.failures if isinstance(one, dict)]}
     if report is None and execution.run_id != WITHOUT_NUMBER:
         return {}
     found: dict[str, Any] = {"report": None}
@@ -30,29 +34,32 @@ def context(execution: Execution, *, is_owner: bool) -> dict[str, Any]:
             "message": masked_text(report.message),
             "counts": report.counts,
             "rate": _rate(report.counts),
-            # Its query may be a key.
-            "url": report.url if is_owner else report.url.partition("?")[0],
+            "url": reports.shown_url(report, is_owner=is_owner),
         }
     if execution.status == Status.RUNNING and execution.run_id == WITHOUT_NUMBER:
-        job = execution.job
+        poll = Poll.objects.defer("url").filter(pk=execution.pk).first()
         found |= {
-            "until": execution.started_at + dt.timedelta(minutes=job.run_limit_minutes),
-            "poll": Poll.objects.filter(pk=execution.pk).first(),
-            "silent_until": _silent_until(job, report),
+            "until": execution.started_at + dt.timedelta(minutes=execution.job.run_limit_minutes),
+            "poll": poll,
+            "silent_until": None if poll else silent_until_of(execution, report),
         }
     return found
 
 
-def _silent_until(job: Job, report: Report | None) -> dt.datetime | None:
-    if not (job.stall_minutes and report):
-        return None
-    return report.told_at + dt.timedelta(minutes=job.stall_minutes)
+def _failure(job: dict[str, Any]) -> dict[str, Any]:
+    """A failed job of a workflow run."""
+    return {
+        "name": masked_text(str(job.get("name", ""))),
+        "step": masked_text(str(job.get("step", ""))),
+        "url": str(job.get("url", "")),
+        "annotations": [masked_text(str(one)) for one in job.get("annotations") or ()],
+    }
 
 
 def _rate(counts: Mapping[str, int]) -> float | None:
     """The pass rate in percent; None if no such counts were told."""
     whole = counts.get(PASSED, 0) + counts.get(FAILED, 0)
-    return round(100 * counts.get(PASSED, 0) / whole, 1) if PASSED in counts and whole else None
+    return round(100 * counts.get(PASSED, 0) / whole, 1) if whole else None
 
 
 def trend(job: Job, runs: Sequence[Run]) -> dict[str, Any]:
@@ -61,7 +68,8 @@ def trend(job: Job, runs: Sequence[Run]) -> dict[str, Any]:
     """
     if job.completion != Completion.CALLBACK:
         return {}
-    rows = Report.objects.filter(pk__in=[run.id for run in runs]).values_list("pk", "counts")
+    ended = Report.objects.filter(pk__in=[run.id for run in runs]).exclude(status=Report.State.PROGRESS)
+    rows = ended.values_list("pk", "counts")
     counts: dict[UUID, dict[str, int]] = {pk: found for pk, found in rows if found}
     told = [(run, counts[run.id]) for run in runs if run.id in counts]
     rates = [rate for _, found in told if (rate := _rate(found)) is not None]

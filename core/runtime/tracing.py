@@ -11,7 +11,7 @@ from typing import Any
 from django.conf import settings
 
 # These paths contain signed tokens.
-_LEFT_OUT = "extend/.*,unsubscribe/.*"
+_LEFT_OUT = "extend/.*,unsubscribe/.*,calendar/.*,set-password/.*,callbacks/.*"
 _tracer: Any = None
 
 

@@ -5,7 +5,8 @@ The first end wins. The same end again changes nothing, so that a receiver may r
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from contextlib import suppress
 from typing import Any, NamedTuple
 from uuid import UUID
 
@@ -14,8 +15,8 @@ from django.utils import timezone
 
 from core.api import payload
 from core.api.errors import Conflict, Forbidden, NotFound, invalid_field
-from core.masking import secret_texts
-from executions.delivery.carry_out import target_of
+from core.masking import secret_texts, without_callbacks
+from executions.delivery.carry_out import UNREADABLE, target_of
 from executions.models import OPEN, Execution, Report
 from executions.recording import Finished, store
 from executions.targets import Outcome, Webhook
@@ -49,20 +50,28 @@ def take(token: str, data: Mapping[str, Any]) -> Execution:
         raise Forbidden(
             "Invalid callback", f"This address is none that Cronsched has sent in {callback.HEADER}."
         ) from None
-    told = _read(data)
+    told = _read(data, _hiding(_found(execution_id)))
     with transaction.atomic():
-        locked = Execution.objects.select_for_update(of=("self",)).select_related("job")
-        execution = locked.filter(pk=execution_id, job__deleted_at=None).first()
-        if execution is None:
-            raise NotFound("Execution not found", f"There is no execution with the id '{execution_id}'.")
-        told = _without_secrets(told, execution)
+        execution = _found(execution_id, lock=True)
+        kept = of(execution_id)
+        if kept:
+            # A link and counts that were told before hold until others are told.
+            told = told._replace(counts=told.counts or kept.counts, url=told.url or kept.url)
         if execution.status not in OPEN:
-            _refuse_unless_same(told, execution)
+            _refuse_unless_same(told, kept, execution)
             return execution
-        _keep(told, execution_id)
+        Report.objects.update_or_create(pk=execution_id, defaults={**told._asdict(), "told_at": timezone.now()})
         if told.status != PROGRESS:
             store([Finished.of(execution, _outcome(told, execution), execution.worker_id)])
             execution.refresh_from_db()
+    return execution
+
+
+def _found(execution_id: UUID, *, lock: bool = False) -> Execution:
+    rows = Execution.objects.select_related("job").filter(pk=execution_id, job__deleted_at=None)
+    execution = (rows.select_for_update(of=("self",)) if lock else rows).first()
+    if execution is None:
+        raise NotFound("Execution not found", f"There is no execution with the id '{execution_id}'.")
     return execution
 
 
@@ -71,18 +80,29 @@ def of(execution_id: UUID) -> Report | None:
     return Report.objects.filter(pk=execution_id).first()
 
 
-def _read(data: Mapping[str, Any]) -> Told:
+def shown_url(report: Report, *, is_owner: bool) -> str:
+    """The link for a reader; who may not read the job's secrets sees no query, which may be a key."""
+    return report.url if is_owner else report.url.partition("?")[0].partition("#")[0]
+
+
+def _read(data: Mapping[str, Any], hide: Callable[[str], str]) -> Told:
+    """What was told, checked and without secrets."""
     status = data.get("status")
     if status not in Report.State.values:
         raise invalid_field("status", "'status' must be 'success', 'failed' or 'progress'.")
-    return Told(status, _message(data.get("message")), _counts(data.get("counts")), _url(data.get("url")))
+    counts = {hide(name)[:_LONGEST_NAME]: number for name, number in _counts(data.get("counts")).items()}
+    url = hide(_url(data.get("url")))[:_LONGEST_URL]
+    return Told(status, _cut(hide(_message(data.get("message")))), counts, url)
 
 
 def _message(value: Any) -> str:
-    """The message; a longer one is cut, because the end that it tells must not be lost."""
     if value is not None and not isinstance(value, str):
         raise invalid_field("message", "'message' must be text.")
-    text = (value or "").replace("\x00", "").encode(errors="replace").decode().strip()
+    return (value or "").strip()
+
+
+def _cut(text: str) -> str:
+    """A longer message is cut, because the end that it tells must not be lost."""
     return text if len(text) <= _LONGEST_MESSAGE else f"{text[: _LONGEST_MESSAGE - 1]}…"
 
 
@@ -104,44 +124,35 @@ def _url(value: Any) -> str:
     return text
 
 
-def _without_secrets(told: Told, execution: Execution) -> Told:
-    """What was told without the secrets of the execution's request, which its receiver knows."""
+def _hiding(execution: Execution) -> Callable[[str], str]:
+    """What replaces the secrets of an execution's request, which its receiver knows, and the token itself."""
+    texts: list[tuple[str, str]] = []
+    for key in _secret_keys(execution):
+        # One that is gone, or was changed since, can no longer be compared.
+        with suppress(sent_secrets.Refused):
+            for one in sent_secrets.read([key], note_use=False).values():
+                texts += [(text, "{{ secret }}") for text in sent_secrets.texts_of(one)]
+    known = secret_texts(tuple(texts))
+    return lambda text: without_callbacks(known.hide(text))
+
+
+def _secret_keys(execution: Execution) -> list[str | UUID]:
     try:
-        deliverable = target_of(execution).delivery(
-            Content.of_stored(execution.job, execution.overrides or {}), execution.job
-        )
-        keys = deliverable.secret_keys if isinstance(deliverable, Webhook) else []
-        found = sent_secrets.read(keys) if keys else {}
-    except (ValueError, sent_secrets.Refused):
-        # One that is gone can no longer be compared.
-        return told
-    texts = [text for one in found.values() for text in sent_secrets.texts_of(one)]
-    hide = secret_texts(tuple((text, "{{ secret }}") for text in texts)).hide
-    names = {hide(name)[:_LONGEST_NAME]: number for name, number in told.counts.items()}
-    return Told(told.status, hide(told.message)[:_LONGEST_MESSAGE], names, hide(told.url)[:_LONGEST_URL])
+        content = Content.of_stored(execution.job, execution.overrides or {})
+        deliverable = target_of(execution).delivery(content, execution.job)
+    except UNREADABLE:
+        return []
+    return deliverable.secret_keys if isinstance(deliverable, Webhook) else []
 
 
-def _refuse_unless_same(told: Told, execution: Execution) -> None:
-    kept = of(execution.pk)
-    if kept and told.status != PROGRESS:
-        told = told._replace(counts=told.counts or kept.counts)
-        if told == Told(kept.status, kept.message, kept.counts, kept.url):
-            return
-    raise Conflict("Execution already ended", f"It has ended with the status '{execution.status}'.")
-
-
-def _keep(told: Told, execution_id: UUID) -> None:
-    kept = {"status": told.status, "message": told.message, "url": told.url, "told_at": timezone.now()}
-    # Counts that were told before hold until others are told.
-    if told.counts:
-        kept["counts"] = told.counts
-    Report.objects.update_or_create(pk=execution_id, defaults=kept)
+def _refuse_unless_same(told: Told, kept: Report | None, execution: Execution) -> None:
+    is_end = kept is not None and kept.status != PROGRESS
+    if not (kept and is_end and told == Told(kept.status, kept.message, kept.counts, kept.url)):
+        raise Conflict("Execution already ended", f"It has ended with the status '{execution.status}'.")
 
 
 def _outcome(told: Told, execution: Execution) -> Outcome:
     if told.status == SUCCESS:
         return Outcome(True, execution.response_status, told.message or execution.output)
-    reason = (
-        f"Its receiver says that it failed: {told.message}" if told.message else "Its receiver says that it failed."
-    )
-    return Outcome(False, execution.response_status, execution.output, f"{reason} {told.url}".strip())
+    reason = "Its receiver says that it failed" + (f": {told.message}" if told.message else ".")
+    return Outcome(False, execution.response_status, execution.output, reason)

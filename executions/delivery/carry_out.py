@@ -27,6 +27,8 @@ from taxonomy.models import PicTeam
 
 log = logging.getLogger("cronsched.carry_out")
 MOST_TAKEOVERS = 3
+# What a row raises that was edited by hand.
+UNREADABLE = (ValueError, TypeError, IndexError, KeyError, AttributeError)
 
 
 class Team(NamedTuple):
@@ -102,8 +104,8 @@ def carry_out(executions: Sequence[Execution], teams: Teams) -> int:
                 ended.append(Finished.missed(execution, late[execution.pk], engine.worker_id()))
                 continue
             deliveries += [] if reason else [_stored_delivery(execution, teams)]
-        except (ValueError, TypeError, IndexError, AttributeError) as exc:
-            reason = _unreadable(exc)
+        except UNREADABLE as exc:
+            reason = unreadable(exc)
         if reason:
             ended.append(Finished.of(execution, Outcome(False, error=reason), engine.worker_id()))
     store(ended)
@@ -122,11 +124,12 @@ def why_not(execution: Execution) -> str:
     try:
         kind = target_kind(execution.execution_type)
     except ValueError as exc:
-        return _unreadable(exc)
+        return unreadable(exc)
     return kind.not_repeated if execution.call_began_at is not None and not kind.repeatable else ""
 
 
-def _unreadable(exc: Exception) -> str:
+def unreadable(exc: Exception) -> str:
+    """The reason of an execution that ends because its row cannot be read."""
     return f"what is stored of the job cannot be carried out: {exc}"
 
 

@@ -9,11 +9,11 @@ import os
 import threading
 import time
 from collections import Counter
-from collections.abc import Awaitable, Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from datetime import datetime
 from functools import partial
-from typing import Any, NamedTuple
+from typing import Any
 from uuid import UUID
 
 import uvloop
@@ -23,36 +23,26 @@ from django.utils import timezone
 from core.api.timestamps import utc_ms
 from core.runtime import logs, tracing
 from core.runtime.garbage import tune_garbage_collector
+from executions.delivery.caller import STOPPED, sender
 from executions.delivery.clock import Clock, SystemClock
 from executions.delivery.concurrency import Limiter
 from executions.delivery.retry import retry_after
 from executions.delivery.shared_limits import SharedLimits
-from executions.delivery.state import Calls, Delivery, DeliveryState, Phase
-from executions.exchanges import Exchanged
-from executions.http.client import HttpClient, Request
-from executions.http.connection import DeliveryError, Reply
-from executions.http.deadline import Timeout
+from executions.delivery.state import Delivery, DeliveryState, Phase
+from executions.http.client import HttpClient
+from executions.http.connection import DeliveryError
 from executions.models import Status
 from executions.recording import CallBegins, Finished, Followed, Progress, Recorder
-from executions.targets import Call, Deliverable, Outcome, Send
+from executions.targets import Call, Outcome
 
 log = logging.getLogger("cronsched.engine")
 _RESOLVER_THREADS = 256
 # A loop that has not turned for this long hangs, and the process shows no heartbeat.
 _HUNG_SECONDS = 10.0
-# A call's own time-out names the call; this much later the whole of what was asked ends.
-_ASKED_GRACE = 0.5
 # A process holds at most this many times ENGINE_CONCURRENCY deliveries before it leaves messages to other workers.
 _BACKLOG_FACTOR = 20
-_STOPPED = Outcome(False, error="the process that made the call was stopped before an answer came", repeatable=False)
+_STOPPED = Outcome(False, error=STOPPED, repeatable=False)
 _INTERNAL_ERROR = "internal error: see the log of the process that made the call"
-
-
-class Asked(NamedTuple):
-    """The outcome of calls that belong to no delivery, and the last of them; None if none was made."""
-
-    outcome: Outcome
-    exchanged: Exchanged | None
 
 
 class Engine:
@@ -79,7 +69,7 @@ class Engine:
         self._looped_at = time.monotonic()
         self._lock = threading.Lock()
         self._closing = False
-        self._tasks: set[asyncio.Task[Any]] = set()
+        self._tasks: set[asyncio.Task[None]] = set()
         self._client: HttpClient | None = None
         self._ready = threading.Event()
         self._thread = threading.Thread(target=self._run, name="engine", daemon=True)
@@ -108,34 +98,6 @@ class Engine:
     def cancel(self, ids: Iterable[UUID]) -> None:
         """Stop executions that were cancelled: no further call of them begins, and a call under way is broken off."""
         self._loop.call_soon_threadsafe(self._cancel, list(ids))
-
-    def try_once(self, deliverable: Deliverable, execution_id: UUID, timeout: float) -> Asked:
-        """Make one delivery that is not recorded. Raises `DeliveryError`."""
-        call = Call(execution_id, trigger="test")
-        return self.ask(lambda send: deliverable.deliver(send, call), timeout).result()
-
-    def ask(self, make: Callable[[Send], Awaitable[Outcome]], timeout: float) -> concurrent.futures.Future[Asked]:
-        """Make the calls of `make` within `timeout` seconds, beside all deliveries. The future raises
-        `DeliveryError`.
-        """
-        calls = Calls([])
-        send = self._sender(timeout, None, calls)
-
-        async def attempt() -> Asked:
-            task = asyncio.current_task()
-            assert task is not None
-            self._tasks.add(task)
-            task.add_done_callback(self._tasks.discard)
-            try:
-                # There may be several calls; the time is for all of them.
-                async with Timeout(timeout + _ASKED_GRACE):
-                    return Asked(calls.without_secrets(await make(send)), calls.last)
-            except TimeoutError:
-                raise DeliveryError(f"timed out: no answer within {timeout:g} s", "timeout") from None
-            except asyncio.CancelledError:
-                raise DeliveryError(_STOPPED.error) from None
-
-        return asyncio.run_coroutine_threadsafe(attempt(), self._loop)
 
     @property
     def worker_id(self) -> UUID:
@@ -372,7 +334,8 @@ class Engine:
 
     async def _deliver(self, state: DeliveryState) -> Outcome:
         delivery = state.delivery
-        send = self._sender(delivery.timeout, delivery.connect_timeout, state.calls)
+        assert self._client is not None
+        send = sender(self._client, delivery.timeout, delivery.connect_timeout, state.calls)
         call = Call(delivery.execution_id, state.tries + 1, delivery.scheduled_for, delivery.trigger)
         try:
             with tracing.span("delivery", execution=str(delivery.execution_id), job=str(delivery.job_id)):
@@ -386,26 +349,6 @@ class Engine:
         except Exception:
             log.exception("the delivery failed with an unexpected error")
             return Outcome(False, error=_INTERNAL_ERROR, repeatable=False)
-
-    def _sender(self, timeout: float, connect_timeout: float | None, calls: Calls) -> Send:
-        async def send(request: Request) -> Reply:
-            assert self._client is not None
-            clock = time.perf_counter()
-            entry: dict[str, Any] = {"started_at": utc_ms(timezone.now()), "status": None, "error": ""}
-            calls.attempts.append(entry)
-            reply = None
-            try:
-                reply = await self._client.send(request, timeout, connect_timeout)
-                entry["status"] = reply.status
-                return reply
-            except DeliveryError as exc:
-                entry["error"] = str(exc)
-                raise
-            finally:
-                entry["duration_seconds"] = round(time.perf_counter() - clock, 3)
-                calls.last = Exchanged(request, reply)
-
-        return send
 
 
 def _followed(state: DeliveryState, outcome: Outcome) -> Followed:

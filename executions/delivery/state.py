@@ -10,7 +10,6 @@ from uuid import UUID
 
 from django.utils import timezone
 
-from core.masking import secret_texts
 from executions.delivery.concurrency import Limits
 from executions.delivery.retry import NO_RETRY, RetryPolicy
 from executions.delivery.start_deadline import StartDeadline
@@ -71,9 +70,9 @@ class Calls:
 
     def without_secrets(self, outcome: Outcome) -> Outcome:
         """The outcome without the secrets of the last call, which its answer may hold."""
-        if self.last is None or not self.last.request.secrets:
+        if self.last is None:
             return outcome
-        hide = secret_texts(self.last.request.secrets).hide
+        hide = self.last.request.hide
         return outcome._replace(
             output=hide(outcome.output, is_cut=len(outcome.output) >= KEPT_CHARACTERS),
             error=hide(outcome.error, is_cut=True),

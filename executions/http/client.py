@@ -16,6 +16,7 @@ from urllib.parse import quote, unquote
 
 from yarl import URL
 
+from core.masking import secret_texts, without_callbacks
 from core.runtime import outbound
 from core.runtime.outbound import Proxy
 from executions.http.connect import Certificates, Connector, Origin, Resolve, resolve_by_system
@@ -31,7 +32,8 @@ _URL_CHARACTERS = "!#$%&'()*+,-./:;=?@[]_~"
 class Request(NamedTuple):
     """One request. `trusted` requests go to a server that the operator configured (GitHub's API) and skip the target
     policy. `secrets`: the secret texts in it, each with what is shown in its place. `kept_bytes`: how much of the
-    answer's body is kept. `keeps_answer`: whether it may be stored; not if it is a secret.
+    answer's body is kept. `keeps_answer`: whether it may be stored; not if it is a secret. `has_callback`: whether it
+    carries the token of a callback.
     """
 
     method: str
@@ -43,6 +45,12 @@ class Request(NamedTuple):
     certificates: Certificates | None = None
     kept_bytes: int = KEPT_BYTES
     keeps_answer: bool = True
+    has_callback: bool = False
+
+    def hide(self, text: str, *, is_cut: bool = False) -> str:
+        """A text of the request or its answer without what nobody may read; `is_cut`: see `SecretTexts.hide`."""
+        hidden = secret_texts(self.secrets).hide(text, is_cut=is_cut) if self.secrets else text
+        return without_callbacks(hidden) if self.has_callback else hidden
 
 
 class HttpClient:

@@ -11,6 +11,7 @@ from uuid import uuid4
 import pytest
 from django.db import OperationalError
 from django.utils import timezone
+from rest_framework.test import APIClient
 
 from accounts.models import User
 from core.db.encryption import encrypt
@@ -122,6 +123,45 @@ def test_the_conclusion_decides(
     notify_pending()
     titles = list(Event.objects.filter(execution_id=execution.pk).values_list("title", flat=True))
     assert titles == ["Job Failed" if words else "Job Completed"]
+
+
+def test_a_failed_run_tells_what_failed(
+    dispatch: Callable[..., Execution], followed: Callable[..., Execution], github: GitHub, api: APIClient, browser: Any
+) -> None:
+    github.failing_jobs = ["e2e (chrome)", "e2e (firefox)"]
+    execution = followed(dispatch("failure-0.yml"))
+    what = "e2e (chrome) > Run Playwright: login.spec.ts:41: Timed out 5000ms waiting for expect(locator).toBeVisible()"
+    assert execution.error_message == f"The workflow run failed: {what}; and 1 more job. {execution.run_url}"
+    notify_pending()
+    assert what in Event.objects.get(execution_id=execution.pk).message
+    report = api.get(f"/api/v2/executions/{execution.pk}").json()["report"]
+    assert [job["name"] for job in report["failures"]] == ["e2e (chrome)", "e2e (firefox)"]
+    page = browser.get(f"/admin/executions/execution/{execution.pk}/change/").content.decode()
+    assert f'href="{execution.run_url}/job/{10 * (execution.run_id or 0) + 1}"' in page
+    assert "expect(locator).toBeVisible()" in page
+
+
+def test_a_run_that_ends_well_is_asked_nothing_more(
+    dispatch: Callable[..., Execution], followed: Callable[..., Execution], github: GitHub
+) -> None:
+    followed(dispatch("success-0.yml"))
+    assert not [path for _, path, _ in github.calls if path.endswith(("/jobs", "/annotations"))]
+
+
+def test_many_runs_that_fail_at_once_all_tell(
+    dispatch: Callable[..., Execution], followed: Callable[..., Execution], monkeypatch: Any
+) -> None:
+    monkeypatch.setattr(run_follower, "_MOST_AT_ONCE", 2)
+    executions = [dispatch("failure-0.yml") for _ in range(5)]
+    assert ["Run Playwright" in followed(one).error_message for one in executions] == [True] * 5
+
+
+def test_an_end_does_not_wait_for_what_failed(
+    dispatch: Callable[..., Execution], followed: Callable[..., Execution], monkeypatch: Any
+) -> None:
+    execution = dispatch("failure-0.yml")
+    monkeypatch.setattr("executions.targets.github.failures._told", lambda *_: None)
+    assert followed(execution).error_message == f"The workflow run failed. {execution.run_url}"
 
 
 def test_an_older_server_is_asked_again_without_details_once(

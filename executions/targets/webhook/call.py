@@ -15,7 +15,6 @@ from django.conf import settings
 from yarl import URL
 
 from core.headers import is_value
-from core.masking import secret_texts
 from core.runtime import tracing
 from executions.http.client import Request
 from executions.http.connection import KEPT_BYTES, Reply
@@ -130,23 +129,22 @@ class Webhook(NamedTuple):
             if URL(asked.url).origin() == URL(self.url).origin():
                 asked, reply = await self._authenticated(send, call, asked, sealed)
             else:
-                reply = await self._answer(send, asked)
+                asked, reply = await self._answer(send, asked)
         except (Refused, TokenRefused) as exc:
             return Outcome(False, error=str(exc), repeatable=False)
-        if reply.status == _ACCEPTED and not reply.location:
-            reply = reply._replace(location=address)
+        if reply.status == _ACCEPTED:
+            # Whatever the job says by now: this work is polled.
+            return _polled_further(reply._replace(location=reply.location or asked.url), asked)
         return self._outcome(reply, asked)
 
     async def _authenticated(self, send: Send, call: Call, request: Request, sealed: Sealed) -> tuple[Request, Reply]:
-        """The request with its proof, and the reply. Raises `Refused`, `TokenRefused`."""
+        """The request that was made last, with its proof, and the reply. Raises `Refused`, `TokenRefused`."""
         proof = await self._proof(call, request, sealed, send)
-        whole = _with(request, proof)
-        reply = await self._answer(send, whole)
+        last, reply = await self._answer(send, _with(request, proof))
         if reply.status == 401 and sealed.credential and sealed.credential.kind == authentication.Kind.OAUTH2:
             proof = await self._proof(call, request, sealed, send, instead_of=proof)
-            whole = _with(request, proof)
-            reply = await self._answer(send, whole)
-        return whole, reply
+            last, reply = await self._answer(send, _with(request, proof))
+        return last, reply
 
     def example(self, call: Call) -> Request:
         return self.request(call)
@@ -210,11 +208,9 @@ class Webhook(NamedTuple):
             headers["Content-Type"] = content_type
         if content.headers:
             _add(headers, content.headers)
-        secrets = [(one.value, language.placeholder(f"secret.{name}")) for name, one in sealed.secrets.items()]
-        if self.plan.completion == _BY_CALLBACK:
-            token = callback.token_of(call.execution_id)
-            headers[callback.HEADER] = callback.address_of(token)
-            secrets.append((token, language.placeholder("callback")))
+        has_callback = self.plan.completion == _BY_CALLBACK
+        if has_callback:
+            headers[callback.HEADER] = callback.address_of(call.execution_id)
         judged = self.plan.criteria.body is not None
         return Request(
             self._method(body),
@@ -222,7 +218,10 @@ class Webhook(NamedTuple):
             headers,
             body,
             trusted=self.url == settings.ECHO_URL,
-            secrets=tuple(secrets),
+            secrets=tuple(
+                [(one.value, language.placeholder(f"secret.{name}")) for name, one in sealed.secrets.items()]
+            ),
+            has_callback=has_callback,
             certificates=authentication.certificates_of(sealed.credential) if sealed.credential else None,
             kept_bytes=success_rules.JUDGED_BYTES if judged else KEPT_BYTES,
         )
@@ -257,15 +256,15 @@ class Webhook(NamedTuple):
             return urlencode(_form_fields(metadata), doseq=True).encode(), "application/x-www-form-urlencoded"
         return orjson.dumps(metadata), "application/json"
 
-    async def _answer(self, send: Send, request: Request) -> Reply:
-        """The reply; with redirects, the last one (RFC 9110 section 15.4). Raises `Refused`."""
+    async def _answer(self, send: Send, request: Request) -> tuple[Request, Reply]:
+        """The request and its reply; with redirects, the last ones (RFC 9110 section 15.4). Raises `Refused`."""
         reply = await send(request)
         for _ in range(_MOST_REDIRECTS if self.plan.follows else 0):
             if reply.status not in {301, 302, 303, 307, 308} or not reply.location:
                 break
             request = redirected(request, reply)
             reply = await send(request)
-        return reply
+        return request, reply
 
     def _outcome(self, reply: Reply, request: Request) -> Outcome:
         if reply.status == _ACCEPTED and self.plan.completion != _AT_ONCE:
@@ -276,7 +275,7 @@ class Webhook(NamedTuple):
             error = f"Webhook returned status {reply.status}{wanted}"
             failure = "criteria" if criteria.statuses else ""
             return Outcome(False, reply.status, reply.output, error, failure=failure, retry_after=reply.retry_after)
-        broken = criteria.body.failure(reply.text, secret_texts(request.secrets).hide) if criteria.body else ""
+        broken = criteria.body.failure(reply.text, request.hide) if criteria.body else ""
         if broken:
             error = f"Webhook returned status {reply.status}, but {broken}"
             return Outcome(False, reply.status, reply.output, error, failure="criteria")
@@ -286,15 +285,20 @@ class Webhook(NamedTuple):
         """Work has begun that ends later."""
         if self.plan.completion == _BY_CALLBACK:
             return Outcome(True, reply.status, reply.output, run=Run(WITHOUT_NUMBER, ""))
-        try:
-            address = urljoin(request.url, reply.location) if reply.location else ""
-        except ValueError:
-            address = ""
-        if not address.startswith(("http://", "https://")):
-            error = f"Webhook returned status {_ACCEPTED} without a Location at which its status can be asked"
-            return Outcome(False, reply.status, reply.output, error, failure="criteria")
-        run = Run(WITHOUT_NUMBER, "", address)
-        return Outcome(True, reply.status, reply.output, retry_after=reply.retry_after, run=run)
+        return _polled_further(reply, request)
+
+
+def _polled_further(reply: Reply, request: Request) -> Outcome:
+    """Work goes on, and its `Location` tells how."""
+    try:
+        address = urljoin(request.url, reply.location) if reply.location else ""
+    except ValueError:
+        address = ""
+    if not address.startswith(("http://", "https://")):
+        error = f"Webhook returned status {_ACCEPTED} without a Location at which its status can be asked"
+        return Outcome(False, reply.status, reply.output, error, failure="criteria")
+    run = Run(WITHOUT_NUMBER, "", address)
+    return Outcome(True, reply.status, reply.output, retry_after=reply.retry_after, run=run)
 
 
 async def _read(keys: tuple[str | UUID, ...]) -> dict[Any, Any]:
@@ -331,14 +335,14 @@ def redirected(request: Request, reply: Reply) -> Request:
         changed = changed._replace(method="GET", body=None, headers=kept)
     if there.origin() == here.origin():
         return changed
-    hide = secret_texts(request.secrets).hide
+    hide = request.hide
     body = (changed.body or b"").decode(errors="replace")
     if hide(body) != body:
         raise Refused(f"the answer {reply.status} redirects to {there.host}, which would get a secret of the body")
     kept = {
         name: value
         for name, value in changed.headers.items()
-        if name.lower() not in _CREDENTIAL_HEADERS and (hide(value) == value or name == callback.HEADER)
+        if name.lower() not in _CREDENTIAL_HEADERS and (name == callback.HEADER or hide(value) == value)
     }
     return changed._replace(headers=kept, certificates=None)
 

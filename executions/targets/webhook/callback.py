@@ -17,9 +17,9 @@ def token_of(execution_id: UUID) -> str:
     return signing.Signer(salt=_SALT, sep=".").sign(str(execution_id))
 
 
-def address_of(token: str) -> str:
-    """The address with this token."""
-    return f"{settings.PUBLIC_URL}{PATH}{token}"
+def address_of(execution_id: UUID) -> str:
+    """The whole address."""
+    return f"{settings.PUBLIC_URL}{PATH}{token_of(execution_id)}"
 
 
 def execution_of(token: str) -> UUID:

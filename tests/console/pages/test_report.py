@@ -72,6 +72,7 @@ def test_counts_become_a_trend(browser: Client, job: Job, django_assert_max_num_
     for ago, passed in ((300, 5), (200, 8), (100, 9)):
         tell(ran(job, "success", ago=ago, run_id=0), counts={"passed": passed, "failed": 10 - passed, "skipped": 1})
     tell(ran(job, "success", ago=50, run_id=0), message="without counts")
+    tell(left(job, run_id=0), "progress", counts={"passed": 1})
     with django_assert_max_num_queries(30):
         shown = browser.get(address).content.decode()
     assert "90.0 %" in shown

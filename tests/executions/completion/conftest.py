@@ -21,9 +21,11 @@ Begin = Callable[..., Execution]
 def begin(make_job: Callable[..., Job], target: Target, admin: User) -> Begin:
     """Run a job whose receiver answers 202; returns its execution once no worker owns it."""
 
-    def make(completion: str = "callback", answered: dict[str, str] | None = None, **fields: Any) -> Execution:
+    def make(
+        completion: str = "callback", answered: dict[str, str] | None = None, *, status: int = 202, **fields: Any
+    ) -> Execution:
         def accept(arrival: Arrival) -> tuple[int, dict[str, str], bytes]:
-            return 202, answered or {}, b"begun"
+            return status, answered or {}, b"begun"
 
         target.answers["/work"] = accept
         job = make_job(name=f"work {uuid4()}", target_url=f"{target.url}/work", completion=completion, **fields)

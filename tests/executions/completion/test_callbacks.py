@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import io
 import json
+import logging
 import threading
 from collections.abc import Callable
 from typing import Any
@@ -11,12 +13,13 @@ from uuid import uuid4
 import pytest
 import requests
 from django.core import signing
-from django.db import connection
+from django.db import OperationalError, connection
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from rest_framework.test import APIClient
 
 from accounts.models import User
+from core.runtime.logs import Human
 from executions import exchanges
 from executions.delivery import engine
 from executions.models import Execution, Report, Status
@@ -24,7 +27,7 @@ from executions.recovery import recover, rescue
 from executions.retention import delete_long_histories, prune
 from executions.services import cancel, trigger_now
 from executions.targets.webhook import callback
-from jobs.models import Job
+from jobs.models import Job, SecretUse
 from notifications.models import Event
 from notifications.outcomes import notify_pending
 from settings_app.models import Secret
@@ -72,7 +75,7 @@ def test_progress_and_failure(begin: Begin, tell: Tell, api: APIClient) -> None:
     end = {"status": "failed", "message": "login broke", "url": "https://ci.example/7"}
     assert tell(execution, **end).json()["status"] == "failed"
     execution.refresh_from_db()
-    assert execution.error_message == "Its receiver says that it failed: login broke https://ci.example/7"
+    assert execution.error_message == "Its receiver says that it failed: login broke"
     assert execution.output == "begun"
     report = Report.objects.get(pk=execution.pk)
     assert (report.counts, report.url) == ({"passed": 3}, "https://ci.example/7")
@@ -294,3 +297,75 @@ def begin_again(job: Job) -> Execution:
 def ended_by(tell: Tell, execution: Execution) -> Execution:
     assert tell(execution, status="success", counts={"passed": 1}).status_code == 200
     return execution
+
+
+def test_a_secret_is_hidden_before_a_message_is_cut(begin: Begin, tell: Tell) -> None:
+    Secret.objects.create(name="KEY", value="s3cr3t-value", allowed_hosts="127.0.0.1")
+    execution = begin(templated=True, query={"key": "{{ secret.KEY }}"})
+    tell(execution, status="failed", message="x" * 993 + "s3cr3t-value")
+    report = Report.objects.get(pk=execution.pk)
+    assert "s3cr" not in report.message
+    assert len(report.message) == 1000
+
+
+def test_a_secret_that_is_gone_leaves_the_others_hidden(begin: Begin, tell: Tell) -> None:
+    for name, value in (("KEY", "s3cr3t-value"), ("GONE", "g0ne-value")):
+        Secret.objects.create(name=name, value=value, allowed_hosts="127.0.0.1")
+    execution = begin(templated=True, query={"key": "{{ secret.KEY }}", "gone": "{{ secret.GONE }}"})
+    SecretUse.objects.all().delete()
+    Secret.objects.filter(name="GONE").delete()
+    tell(execution, status="failed", message="bad s3cr3t-value")
+    assert "s3cr3t-value" not in Report.objects.get(pk=execution.pk).message
+
+
+def test_an_address_that_is_told_is_hidden(begin: Begin, tell: Tell, target: Target) -> None:
+    execution = begin()
+    address = target.arrivals[0].headers[callback.HEADER]
+    tell(execution, status="progress", message=f"see {address}", url=address)
+    report = Report.objects.get(pk=execution.pk)
+    assert callback.token_of(execution.pk) not in report.message + report.url
+
+
+def test_no_log_line_holds_an_address(begin: Begin, tell: Tell, capsys: Any, monkeypatch: Any) -> None:
+    execution = begin()
+
+    def fail(*_: Any) -> None:
+        raise OperationalError("the database is away")
+
+    monkeypatch.setattr("executions.completion.reports._read", fail)
+    handler = logging.StreamHandler(lines := io.StringIO())
+    handler.setFormatter(Human("{message}", style="{"))
+    logging.getLogger("django.request").addHandler(handler)
+    try:
+        assert APIClient(raise_request_exception=False).post(
+            f"{callback.PATH}{callback.token_of(execution.pk)}", {"status": "success"}, format="json"
+        ).status_code in {500, 503}
+    finally:
+        logging.getLogger("django.request").removeHandler(handler)
+    assert callback.PATH in lines.getvalue()
+    assert callback.token_of(execution.pk) not in lines.getvalue()
+
+
+def test_a_viewer_reads_no_query_of_a_link(
+    begin: Begin, tell: Tell, api: APIClient, client_of: Callable[..., APIClient], viewer: User
+) -> None:
+    execution = begin()
+    tell(execution, status="failed", url="https://ci.example/7?key=k3y")
+    path = f"/api/v2/executions/{execution.pk}"
+    assert api.get(path).json()["report"]["url"] == "https://ci.example/7?key=k3y"
+    assert "k3y" not in client_of(viewer).get(path).content.decode()
+
+
+def test_a_link_and_counts_hold_until_others_are_told(begin: Begin, tell: Tell) -> None:
+    execution = begin()
+    tell(execution, status="progress", message="half", counts={"passed": 1}, url="https://ci.example/7")
+    for _ in range(2):
+        assert tell(execution, status="success").status_code == 200
+    report = Report.objects.get(pk=execution.pk)
+    assert (report.message, report.counts, report.url) == ("", {"passed": 1}, "https://ci.example/7")
+
+
+def test_what_is_stored_by_hand_does_not_keep_the_end_away(begin: Begin, tell: Tell) -> None:
+    execution = begin()
+    Execution.objects.filter(pk=execution.pk).update(overrides=[1], target="no url")
+    assert tell(execution, status="success").status_code == 200

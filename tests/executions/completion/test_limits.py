@@ -73,3 +73,18 @@ def test_a_workflow_run_is_none_of_its_business(begin: Begin) -> None:
     began(execution, 2)
     Execution.objects.update(run_id=7)
     assert end_overdue() == 0
+
+
+def test_silence_is_counted_from_the_answer(begin: Begin) -> None:
+    execution = begin(stall_minutes=5)
+    began(execution, 6)
+    execution.refresh_from_db()
+    attempts = [{**execution.attempts[0], "duration_seconds": 120}]
+    Execution.objects.filter(pk=execution.pk).update(attempts=attempts)
+    assert end_overdue() == 0
+
+
+def test_a_status_address_is_never_silent(begin: Begin) -> None:
+    execution = begin("poll", {"Location": "/status"}, stall_minutes=5)
+    began(execution, 6)
+    assert end_overdue() == 0

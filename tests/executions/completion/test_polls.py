@@ -4,16 +4,22 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from typing import Any
+from uuid import uuid4
 
 import pytest
 from django.db import connection
 from django.utils import timezone
 
+from executions import backends, exchanges
 from executions.completion.polls import Poller
-from executions.models import Execution, Poll, Status
+from executions.delivery import engine
+from executions.models import Execution, Poll, Status, Worker
+from executions.recording import Followed, store_followed
 from executions.services import cancel
+from executions.targets.base import Run
 from settings_app.models import Secret, WebhookCredential
 from tests.executions.completion.conftest import Begin
+from tests.support.executions import left
 from tests.support.target import Target, wait_until
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -39,7 +45,7 @@ def polled(poller: Poller) -> Callable[..., Execution]:
         for _ in range(times):
             Poll.objects.filter(pk=execution.pk).update(next_at=timezone.now())
             poller.poll()
-            wait_until(lambda: all(answer.done() for _, answer in poller._asked.values()))
+            wait_until(lambda: all(asked.answer.done() for asked in poller._asked.values()))
             poller.poll()
         return Execution.objects.get(pk=execution.pk)
 
@@ -177,3 +183,88 @@ def test_a_cancelled_one_is_no_longer_asked(
     cancel(execution.pk, by=admin)
     assert polled(execution).status == Status.CANCELLED
     assert (target.paths(), Poll.objects.count()) == (["/work"], 0)
+
+
+def test_the_record_is_of_the_last_call(begin: Begin, target: Target, polled: Callable[..., Execution]) -> None:
+    execution = begin("poll", {"Location": "/status"})
+    answers(target, (500, {}, b"boom"))
+    execution = polled(execution)
+    record = exchanges.of(execution.pk)
+    assert record is not None
+    assert (record["request"]["method"], record["answer"]["status"], record["answer"]["body"]) == ("GET", 500, "boom")
+
+
+def test_an_edit_of_the_job_ends_no_poll(begin: Begin, target: Target, polled: Callable[..., Execution]) -> None:
+    execution = begin("poll", {"Location": "/status"})
+    execution.job.__class__.objects.filter(pk=execution.job_id).update(completion="response")
+    answers(target, (202, {}, b"goes on"), (200, {}, b""))
+    assert polled(execution).status == "running"
+    assert polled(execution).status == "success"
+
+
+def test_a_relative_location_is_of_whom_the_redirect_led_to(
+    begin: Begin, target: Target, polled: Callable[..., Execution], other_target: Target
+) -> None:
+    other_target.answers["/v2/jobs/"] = lambda _: (202, {"Location": "7"}, b"")
+    other_target.answers["/v2/jobs/7"] = lambda _: (200, {}, b"")
+    execution = begin("poll", {"Location": f"{other_target.url}/v2/jobs/"}, status=307, redirects="follow")
+    assert polled(execution).status == "success"
+    assert other_target.paths() == ["/v2/jobs/", "/v2/jobs/7"]
+
+
+def test_a_row_that_cannot_be_read_stops_no_other(
+    begin: Begin, target: Target, polled: Callable[..., Execution]
+) -> None:
+    broken, unreadable, good = (begin("poll", {"Location": "/ok"}) for _ in range(3))
+    Execution.objects.filter(pk=broken.pk).update(overrides={"rendered": 7})
+    with connection.cursor() as cursor:
+        cursor.execute("UPDATE executions_poll SET url = 'not encrypted' WHERE execution_id = %s", [unreadable.pk.hex])
+    Poll.objects.update(next_at=timezone.now())
+    assert polled(good).status == "success"
+    assert [Execution.objects.get(pk=one.pk).status for one in (broken, unreadable)] == ["failed"] * 2
+
+
+def test_a_host_is_asked_ten_at_a_time(begin: Begin, target: Target, poller: Poller) -> None:
+    execution = begin("poll", {"Location": "/hang"})
+    for _ in range(15):
+        again = left(execution.job, run_id=0, target=execution.target)
+        Poll.objects.create(execution=again, url=f"{target.url}/hang", next_at=timezone.now(), wait_seconds=5)
+    target.arrivals.clear()
+    poller.poll()
+    poller.poll()
+    target.wait_for(10)
+    assert len(target.arrivals) == len(poller._asked) == 10
+
+
+def test_a_shutdown_waits_for_no_status_address(begin: Begin, target: Target, poller: Poller) -> None:
+    begin("poll", {"Location": "/hang"})
+    Poll.objects.update(next_at=timezone.now())
+    poller.poll()
+    target.wait_for(2)
+    (asked,) = poller._asked.values()
+    backends.shut_down()
+    assert asked.answer.done()
+
+
+def test_polls_make_no_process_a_worker(begin: Begin, polled: Callable[..., Execution]) -> None:
+    execution = begin("poll", {"Location": "/ok"})
+    engine.shutdown_local_engine(0)
+    assert polled(execution).status == "success"
+    assert not Worker.objects.exists()
+
+
+def test_a_poll_without_its_execution_goes(begin: Begin, poller: Poller) -> None:
+    execution = begin("poll", {"Location": "/ok"})
+    Execution.objects.filter(pk=execution.pk).delete()
+    Poll.objects.create(execution_id=execution.pk, url="http://x/", next_at=timezone.now(), wait_seconds=5)
+    poller.poll()
+    assert not Poll.objects.exists()
+
+
+def test_who_lost_an_execution_adds_no_poll(begin: Begin) -> None:
+    execution = begin("poll", {"Location": "/ok"})
+    Poll.objects.all().delete()
+    Execution.objects.filter(pk=execution.pk).update(worker_id=uuid4(), run_id=None)
+    run = Run(0, "", "http://127.0.0.1:1/")
+    store_followed([Followed(execution.pk, uuid4(), run, 202, "", execution.target, [])])
+    assert not Poll.objects.exists()

@@ -98,6 +98,7 @@ class Publication:
     target: TopicTarget
     metadata: dict[str, Any]
     repeatable: ClassVar[bool] = True
+    asks_first: ClassVar[bool] = False
     kind: ClassVar[str] = TopicTarget.kind
 
     async def deliver(self, send: Send, call: Call) -> Outcome:

@@ -1,0 +1,100 @@
+"""What failed in a workflow run: its failed jobs with their first failed step, and the annotations of the first ones
+(GitHub REST: "List jobs for a workflow run", "List check run annotations").
+
+It is asked once, when a run has ended badly; without an answer the end is told without it.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterable, Iterator
+from typing import Any, NamedTuple
+
+import requests
+
+from executions.targets.github import api
+
+log = logging.getLogger("cronsched.following")
+# Conclusions of jobs that are failures, and of runs that have such jobs.
+FAILED = ("failure", "timed_out")
+_MOST_JOBS, _MOST_ANNOTATIONS, _JOBS_WITH_ANNOTATIONS = 10, 5, 3
+_LONGEST_NAME, _LONGEST_ANNOTATION, _LONGEST_SUMMARY = 120, 300, 300
+# The annotation that GitHub adds to each failed step; it says nothing.
+_NOISE = "Process completed with exit code"
+
+
+class FailedJob(NamedTuple):
+    """A failed job of a run: its name, its first failed step ('' if GitHub names none), its page, its annotations."""
+
+    name: str
+    step: str
+    url: str
+    annotations: tuple[str, ...] = ()
+
+    @property
+    def words(self) -> str:
+        return f"{self.name} > {self.step}" if self.step else self.name
+
+
+def of_run(owner: str, repo: str, run_id: int, token: str) -> list[FailedJob]:
+    """The failed jobs of the run's latest attempt, at most 10, with at most 5 annotations in all."""
+    base = f"/repos/{owner}/{repo}"
+    told = _told(f"{base}/actions/runs/{run_id}/jobs?filter=latest&per_page=100", token)
+    jobs = told.get("jobs") if isinstance(told, dict) else None
+    failed = [one for one in _objects(jobs) if one.get("conclusion") in FAILED][:_MOST_JOBS]
+    left, found = _MOST_ANNOTATIONS, []
+    for place, job in enumerate(failed):
+        notes: tuple[str, ...] = ()
+        if left and place < _JOBS_WITH_ANNOTATIONS and isinstance(job.get("id"), int):
+            path = f"{base}/check-runs/{job['id']}/annotations?per_page=50"
+            notes = tuple(_annotations(_told(path, token)))[:left]
+            left -= len(notes)
+        step = next((one for one in _objects(job.get("steps")) if one.get("conclusion") in FAILED), {})
+        name, url = _line(job.get("name"), _LONGEST_NAME), api.page_of_run(job.get("html_url"))
+        found.append(FailedJob(name, _line(step.get("name"), _LONGEST_NAME), url, notes))
+    return found
+
+
+def summary(failed: list[FailedJob]) -> str:
+    """One line for messages, such as "e2e (chrome) > Run Playwright: login.spec.ts:41: timeout; and 2 more jobs"."""
+    if not failed:
+        return ""
+    first = failed[0]
+    text = f"{first.words}: {first.annotations[0]}" if first.annotations else first.words
+    more = len(failed) - 1
+    rest = f"; and {more} more job{'s' if more > 1 else ''}" if more else ""
+    return f"{_line(text, _LONGEST_SUMMARY - len(rest))}{rest}"
+
+
+def _told(path: str, token: str) -> Any:
+    try:
+        answer = api.get(path, token)
+        if answer.status_code == 200:
+            return answer.json()
+        log.warning("GitHub answered %d about what failed in a run", answer.status_code)
+    except (requests.RequestException, ValueError) as exc:
+        log.warning("what failed in a run could not be asked: %s", type(exc).__name__)
+    return None
+
+
+def _annotations(told: Any) -> Iterator[str]:
+    """The annotations of failures as lines, such as "login.spec.ts:41: timeout"."""
+    notes = [one for one in _objects(told) if one.get("annotation_level") == "failure"]
+    plain = [one for one in notes if not str(one.get("message") or "").startswith(_NOISE)]
+    for one in plain:
+        place = _line(one.get("path"), _LONGEST_NAME).rpartition("/")[2]
+        where = f"{place}:{one['start_line']}: " if place and isinstance(one.get("start_line"), int) else ""
+        text = _line(one.get("title") or one.get("message"), _LONGEST_ANNOTATION)
+        if text:
+            yield f"{where}{text}"[:_LONGEST_ANNOTATION]
+
+
+def _objects(told: Any) -> Iterable[dict[str, Any]]:
+    return [one for one in told if isinstance(one, dict)] if isinstance(told, list) else []
+
+
+def _line(value: Any, longest: int) -> str:
+    """The first line of a text that GitHub told, without control characters."""
+    lines = value.strip().splitlines() if isinstance(value, str) else []
+    text = "".join(char if char.isprintable() else " " for char in lines[0]) if lines else ""
+    return text if len(text) <= longest else f"{text[: longest - 1]}…"
