@@ -99,7 +99,7 @@ class SecretTexts:
 
     def hide(self, text: str, *, is_cut: bool = False) -> str:
         """The text without the secrets; of one that `is_cut` also without the beginning of a secret at its end."""
-        if self._pattern is None:
+        if self._pattern is None or not text:
             return text
         # Most texts hold none, which is faster to see without the regular expression.
         folded = _folded(text) if "%" in text or "\\" in text else text

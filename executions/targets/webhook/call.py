@@ -87,7 +87,7 @@ KIND = "webhook"
 
 class Webhook(NamedTuple):
     """The calls of one execution. `always_post`: use POST even without metadata, as test runs do. `names`: of the
-    secrets in the content.
+    secrets in the content. `is_whole`: nothing is put into the content when a call is made.
     """
 
     url: str
@@ -97,6 +97,7 @@ class Webhook(NamedTuple):
     team_id: UUID | None = None
     always_post: bool = False
     names: frozenset[str] = frozenset()
+    is_whole: bool = False
 
     @property
     def repeatable(self) -> bool:
@@ -228,7 +229,7 @@ class Webhook(NamedTuple):
 
     def _finished(self, call: Call, sealed: Sealed) -> Content:
         """The content with what is only known now."""
-        if not self.content.is_rendered:
+        if self.is_whole or not self.content.is_rendered:
             return self.content
 
         def late(name: str) -> str:

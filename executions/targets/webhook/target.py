@@ -98,11 +98,17 @@ class WebhookTarget(DeliverableTarget):
         return self._webhook(content, job, always_post=True)
 
     def _webhook(self, content: Content, job: Job, *, always_post: bool = False) -> Webhook:
-        names = frozenset[str]()
-        if content.is_rendered:
-            late = language.late_names(list(content[:-1])) - {language.ATTEMPT}
-            names = frozenset(name.removeprefix(language.SECRETS) for name in late)
-        return Webhook(self.target_url, content, plan_of(job), job.pk, job.pic_team_id, always_post, names)
+        late = language.late_names(list(content[:-1])) if content.is_rendered else set()
+        return Webhook(
+            self.target_url,
+            content,
+            plan_of(job),
+            job.pk,
+            job.pic_team_id,
+            always_post,
+            frozenset(name.removeprefix(language.SECRETS) for name in late if name != language.ATTEMPT),
+            is_whole=not late,
+        )
 
     def trial_message(self, outcome: Outcome) -> str:
         if outcome.ok:
