@@ -422,6 +422,17 @@ SENTENCES = (
     _("'message' must be text."),
     _("The workflow run failed: {what}. {url}"),
     _("The workflow run ran out of GitHub's time limit: {what}. {url}"),
+    _("The branch or tag '{ref}' does not exist: correct it in the job."),
+    _("Add 'workflow_dispatch:' under 'on:' in the workflow file on that branch."),
+    _(
+        "The workflow does not declare the inputs {names}: remove them from the job, or declare them in the "
+        "workflow file."
+    ),
+    _("The workflow requires the input '{name}': add it to the job's inputs."),
+    _("An input has a value that the workflow's list of choices does not name: correct it in the job."),
+    _("The workflow is disabled on GitHub: enable it on its page."),
+    _("The repository, the workflow file on its default branch, or the token's right to see them is missing."),
+    _("The token may not start workflows of this repository: it needs 'Actions: write'."),
 )
 # Values that are words themselves.
 WORDS = (

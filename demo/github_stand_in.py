@@ -86,6 +86,8 @@ class GitHub:
         self.calls: list[tuple[str, str, int]] = []
         self.runs: dict[int, Run] = {}
         self.files: dict[str, str] = {}
+        # The message with which dispatches are refused (422), such as "No ref found for: main".
+        self.refusal = ""
         # The names of the jobs that fail in a run that fails, and what is annotated in each of them.
         self.failing_jobs = ["e2e (chrome)"]
         self.annotations: Any = [
@@ -156,6 +158,8 @@ class GitHub:
             return 404, {"message": "Not Found"}, {}
         if not isinstance(body.get("ref"), str):
             return 422, {"message": 'Invalid request. "ref" wasn\'t supplied.'}, {}
+        if self.refusal:
+            return 422, {"message": self.refusal, "documentation_url": "https://docs.github.com/rest"}, {}
         wants = "return_run_details" in body
         if wants and not self.knows_run_details:
             return 422, {"message": 'Invalid request. "return_run_details" is not a permitted key.'}, {}

@@ -114,6 +114,7 @@ class ExecutionView(APIView):
             "ExecutionDetail",
             execution=NamedExecutionSerializer(),
             report=ReportSerializer(allow_null=True, help_text="Null if nothing was told."),
+            remedy=openapi.text(allow_null=True, help_text="What to change after a refusal of GitHub that is known."),
         ),
         404,
     )
@@ -125,6 +126,7 @@ class ExecutionView(APIView):
             {
                 "execution": NamedExecutionSerializer.of(execution, reader=reader),
                 "report": ReportSerializer.of(report, is_owner=is_owner) if report else None,
+                "remedy": services.remedy(execution) or None,
             }
         )
 

@@ -350,6 +350,16 @@ def _trial(by: User) -> Iterator[None]:
             _trying.discard(by.pk)
 
 
+def remedy(execution: Execution) -> str:
+    """What to change after an execution that failed; '' where nothing is known."""
+    if execution.status != Status.FAILED:
+        return ""
+    try:
+        return target_of(execution).remedy(execution.response_status, execution.output)
+    except ValueError:
+        return ""
+
+
 def get_execution(execution_id: Any, *, job: Job | None = None) -> Execution:
     """The execution with this id, and of this job if one is given. Raises `Execution not found`."""
     message = f"There is no execution with the id '{execution_id}'."

@@ -15,9 +15,11 @@ from audit.models import ChangeRecord
 from console import records
 from console.pages import exchange, report
 from core.masking import masked, masked_text
+from core.sentences import said
 from executions import exchanges
 from executions.delivery.carry_out import target_of
 from executions.models import OPEN, BatchRun, Execution, Status
+from executions.services import remedy
 from executions.targets import DeliverableTarget
 from jobs.content import Content
 from jobs.services import may_read_secrets, may_touch
@@ -51,6 +53,7 @@ def context(execution: Execution, user: User) -> dict[str, Any]:
         "work": report.context(execution, is_owner=is_owner),
         "exchange": exchange.context(exchanges.of(execution.pk), is_owner=is_owner),
         "sent": _shown_metadata(Content.of_stored(job, _overrides(execution)).readable().metadata),
+        "remedy": said(remedy(execution)),
         "target": target.shown() if target else execution.target,
         "run_url": execution.run_url or (target.page() if target else ""),
         "received": _received(execution.output),

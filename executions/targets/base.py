@@ -123,6 +123,10 @@ class DeliverableTarget(Target):
         nothing to do.
         """
 
+    def remedy(self, status: int | None, answer: str) -> str:
+        """What to change after a call that ended with this status and answer; '' where nothing is known."""
+        return ""
+
     def shown(self) -> str:
         """The target with secret parts masked."""
         return str(self)

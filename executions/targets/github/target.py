@@ -20,6 +20,7 @@ from core.findings import Finding
 from executions.targets.base import Deliverable, DeliverableTarget, Outcome
 from executions.targets.github import api, workflow_inputs
 from executions.targets.github.dispatch import GitHubDispatch, inputs
+from executions.targets.github.hints import hint
 from jobs.content import Content
 from jobs.field_traits import Column
 from jobs.models import Job
@@ -210,6 +211,9 @@ class GitHubTarget(DeliverableTarget):
             raise _not_cancelled("GitHub says that it has ended already; its outcome will be here within a minute.")
         if status != 202:
             raise _not_cancelled(f"GitHub answered {status}. Cancel it on GitHub.")
+
+    def remedy(self, status: int | None, answer: str) -> str:
+        return hint(status or 0, answer)
 
     def page(self) -> str:
         """The page of the workflow's runs on GitHub."""
