@@ -132,6 +132,10 @@ class Connection(asyncio.Protocol):
         self._transport.write(message)
         try:
             return await answer
+        except asyncio.CancelledError:
+            # The answer may have come in the same moment: nobody else closes the connection then.
+            self.close()
+            raise
         finally:
             timer.cancel()
             if self._answer is not None:

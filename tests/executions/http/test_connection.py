@@ -9,13 +9,14 @@ import time
 from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from unittest.mock import Mock
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from executions.http.client import HttpClient, Request
-from executions.http.connection import DeliveryError, Reply, Timings
+from executions.http.connection import Connection, DeliveryError, Reply, Timings
 from jobs.targets.address_policy import TargetPolicy
 from tests.support.certificates import self_signed
 from tests.support.target import Target
@@ -309,3 +310,19 @@ def test_plain_http_behind_an_https_url() -> None:
 
     with pytest.raises(DeliveryError, match=r"no secure connection|no connection"):
         asyncio.run(run())
+
+
+def test_a_call_that_is_broken_off_as_its_answer_comes_leaves_no_connection_open() -> None:
+    async def run() -> bool:
+        connection, transport = Connection(), Mock()
+        connection.connection_made(transport)
+        loop = asyncio.get_running_loop()
+        task = asyncio.create_task(connection.exchange(b"x", 5, loop.time() + 5))
+        await asyncio.sleep(0)
+        connection.data_received(b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok")
+        task.cancel()
+        with contextlib.suppress(asyncio.CancelledError):
+            await task
+        return bool(transport.abort.called)
+
+    assert asyncio.run(run())
