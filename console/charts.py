@@ -192,24 +192,25 @@ def durations(runs: Sequence[Run]) -> dict[str, Any]:
     return {"bars": bars, "marks": marks, "width": WIDTH, "height": HEIGHT, "longest": longest if values else None}
 
 
+PASSED, FAILED = "passed", "failed"
 # The colour of each count; the others are neutral.
-_COUNTED = {"passed": Status.SUCCESS, "failed": Status.FAILED}
+_COUNTED = {PASSED: Status.SUCCESS, FAILED: Status.FAILED}
 
 
 def counts(told: Sequence[tuple[Run, Mapping[str, int]]]) -> dict[str, Any]:
     """The numbers that runs told, such as of tests passed and failed, as stacked bars, oldest first."""
     most = max((sum(found.values()) for _, found in told), default=0)
     step = WIDTH / max(1, len(told))
+    width = round(max(1.0, min(step - 2, 24)), 1)
     drawn = []
     for number, (run, found) in enumerate(told):
         bars, y = [], float(HEIGHT)
-        for name in sorted(found, key=lambda one: (one not in _COUNTED, one != "passed", one)):
+        for name in sorted(found, key=lambda one: (one not in _COUNTED, one != PASSED, one)):
             if found[name]:
                 # Three failures of a thousand must be seen.
-                height = max(4.0 if name == "failed" else 1.0, HEIGHT * found[name] / most)
+                height = max(4.0 if name == FAILED else 1.0, HEIGHT * found[name] / most)
                 y -= height
                 kind = _COUNTED.get(name, Status.SKIPPED)
-                width = max(1.0, min(step - 2, 24))
-                bars.append(Bar(round(number * step + 1, 1), round(y, 1), round(width, 1), round(height, 1), kind))
+                bars.append(Bar(round(number * step + 1, 1), round(y, 1), width, round(height, 1), kind))
         drawn.append({"run": run, "bars": bars, "words": ", ".join(f"{found[name]} {name}" for name in found)})
     return {"runs": drawn, "most": most, "width": WIDTH, "height": HEIGHT}

@@ -10,16 +10,16 @@ from django.conf import settings
 from django.http import HttpRequest, HttpResponse, HttpResponseBase, JsonResponse
 
 from core.api.errors import Invalid, TooLarge
-from core.runtime import request_context
+from core.runtime import request_context, signed_addresses
 
 _UPLOADS = ("/bulk-upload", "/admin/import/")
-# Callbacks of receivers, which do not log in: `executions.targets.webhook.callback`.
-_CALLBACKS, _LARGEST_CALLBACK = "/api/v2/callbacks/", 64 * 1024
+# Receivers call back without a login.
+_LARGEST_CALLBACK = 64 * 1024
 
 
 def largest_body(path: str) -> int:
     """The largest body, in bytes, that an address takes."""
-    if path.startswith(_CALLBACKS):
+    if path.startswith(signed_addresses.CALLBACKS):
         return _LARGEST_CALLBACK
     return settings.MAX_UPLOAD_BYTES if path.endswith(_UPLOADS) else settings.DATA_UPLOAD_MAX_MEMORY_SIZE
 

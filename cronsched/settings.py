@@ -8,7 +8,7 @@ from pathlib import Path
 
 import django_stubs_ext
 
-from core.runtime import files, logs
+from core.runtime import files, logs, signed_addresses
 from core.version import __version__
 from cronsched.environment import Environment, SettingError
 from cronsched.openapi_texts import INTRODUCTION
@@ -363,6 +363,6 @@ if SENTRY_DSN:
         send_default_pii=False,
         include_local_variables=False,
         max_request_body_size="never",
-        before_send=logs.scrubbed,
-        before_send_transaction=logs.scrubbed,
+        before_send=signed_addresses.scrubbed,
+        before_send_transaction=signed_addresses.scrubbed,
     )

@@ -158,22 +158,27 @@ class Execution(models.Model):
         return f"{self.job_id} at {self.started_at:%Y-%m-%d %H:%M:%S}"
 
 
-class Exchange(models.Model):
-    """The last call of an execution: the request as it was sent, and the answer, as `executions.exchanges` writes them.
-
-    It is a table of its own, so that lists and inserts of executions stay as small as they are. Executions are deleted
-    together with it in the code that deletes them, because a foreign key of the database would lock them at each
-    insert.
+def _part_of_execution(related_name: str) -> models.OneToOneField[Execution, Execution]:
+    """The key of a table beside that of executions. There is no foreign key of the database, which would lock the
+    execution at each insert: the code that deletes executions deletes the parts with them (`executions.retention`).
     """
-
-    execution = models.OneToOneField(
+    return models.OneToOneField(
         Execution,
         on_delete=models.CASCADE,
         primary_key=True,
         db_constraint=False,
-        related_name="exchange",
+        related_name=related_name,
         verbose_name=_("execution"),
     )
+
+
+class Exchange(models.Model):
+    """The last call of an execution: the request as it was sent, and the answer, as `executions.exchanges` writes them.
+
+    It is a table of its own, so that lists and inserts of executions stay as small as they are.
+    """
+
+    execution = _part_of_execution("exchange")
     content = models.TextField(_("content"))
 
     class Meta:
@@ -187,7 +192,7 @@ class Exchange(models.Model):
 class Report(models.Model):
     """What is known of work elsewhere: what the receiver of a webhook told last, or what failed in a workflow run.
     `counts` are numbers by name, such as of tests passed and failed. `failures`: the failed jobs of a run, as
-    `executions.targets.github.failures` reads them. Deleted with its execution like `Exchange`.
+    `executions.targets.github.failures` reads them.
     """
 
     class State(models.TextChoices):
@@ -195,14 +200,7 @@ class Report(models.Model):
         SUCCESS = "success", _("Success")
         FAILED = "failed", _("Failed")
 
-    execution = models.OneToOneField(
-        Execution,
-        on_delete=models.CASCADE,
-        primary_key=True,
-        db_constraint=False,
-        related_name="report",
-        verbose_name=_("execution"),
-    )
+    execution = _part_of_execution("report")
     status = models.CharField(_("status"), max_length=10, choices=State.choices)
     told_at = models.DateTimeField(_("told at"))
     message = models.CharField(_("message"), max_length=1000, blank=True)
@@ -228,14 +226,7 @@ class Poll(models.Model):
     `wait_seconds` unless it asks for another time. It goes when the execution has ended.
     """
 
-    execution = models.OneToOneField(
-        Execution,
-        on_delete=models.CASCADE,
-        primary_key=True,
-        db_constraint=False,
-        related_name="poll",
-        verbose_name=_("execution"),
-    )
+    execution = _part_of_execution("poll")
     # It may hold what the request's secrets are.
     url = EncryptedTextField(_("status address"))
     next_at = models.DateTimeField(_("next at"))

@@ -444,10 +444,9 @@ def store(batch: list[Finished]) -> None:
     for notification.
     """
     held = _held(batch)
-    ours = [one for one in batch if one.execution_id in held and held[one.execution_id].worker_id == one.worker_id]
-    # The others belong to another worker, or have ended already.
     _note_calls([one for one in batch if one.execution_id not in held])
-    batch = ours
+    # The others belong to another worker, or have ended already.
+    batch = [one for one in batch if one.execution_id in held and held[one.execution_id].worker_id == one.worker_id]
     if not batch:
         return
     if connection.features.has_select_for_update:
@@ -586,8 +585,10 @@ def _note_calls(batch: Sequence[Finished | Followed]) -> None:
     receiver.
     """
     made = {(one.execution_id, one.worker_id): one for one in batch if one.exchanged}
+    if not made:
+        return
     ended = Execution.objects.filter(pk__in=[pk for pk, _ in made]).exclude(status__in=OPEN).order_by()
-    late = [made[key] for key in ended.values_list("pk", "worker_id") if key in made] if made else []
+    late = [made[key] for key in ended.values_list("pk", "worker_id") if key in made]
     update_many(Execution, ("attempts",), ("id",), [(one.attempts, one.execution_id) for one in late])
     exchanges.store((one.execution_id, one.exchanged) for one in late)
 

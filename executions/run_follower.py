@@ -144,12 +144,12 @@ class RunFollower:
             log.warning("GitHub answered %d about the runs of %s/%s", answer.status_code, owner, repo)
         elif credential_id:
             github_api.note_success(credential_id, answer)
-        over = [one for one in executions if _is_over(runs.get(one.run_id))]
+        # The others wait for the next look.
+        over = [one for one in executions if _is_over(runs.get(one.run_id))][:_MOST_AT_ONCE]
         if over:
-            # The others wait for the next look.
-            failed = _failed_jobs(over[:_MOST_AT_ONCE], runs, key, token)
+            failed = _failed_jobs(over, runs, key, token)
             with transaction.atomic():
-                store([_finished(one, runs[one.run_id], failed.get(one.pk, [])) for one in over[:_MOST_AT_ONCE]])
+                store([_finished(one, runs[one.run_id], failed.get(one.pk, [])) for one in over])
             polled.wait = SOONEST_SECONDS
         asked = _asked_to_wait(answer)
         if asked:

@@ -145,16 +145,8 @@ class ReportSerializer(openapi.Representation[Report]):
     failures = FailedJobSerializer(many=True, help_text="The failed jobs of a workflow run, at most 10.")
 
     def to_representation(self, report: Report) -> dict[str, Any]:
-        return {
-            "status": report.status,
-            "told_at": utc_ms(report.told_at),
-            "message": masked_text(report.message),
-            "counts": report.counts,
-            "url": reports.shown_url(report, is_owner=self.context["is_owner"]) or None,
-            "failures": [
-                {**one, "annotations": [masked_text(note) for note in one["annotations"]]} for one in report.failures
-            ],
-        }
+        shown = reports.readable(report, is_owner=self.context["is_owner"])
+        return {"status": report.status, "told_at": utc_ms(report.told_at), **shown, "url": shown["url"] or None}
 
 
 def _target_fields() -> dict[str, Any]:

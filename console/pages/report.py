@@ -8,7 +8,6 @@ from typing import Any
 from uuid import UUID
 
 from console import charts
-from core.masking import masked_text
 from executions.completion import reports
 from executions.completion.limits import silent_until_of
 from executions.models import WITHOUT_NUMBER, Execution, Poll, Report, Status
@@ -16,26 +15,19 @@ from executions.statistics.queries import Run
 from jobs.models import Job
 from jobs.request_fields import Completion
 
-PASSED, FAILED = "passed", "failed"
-
 
 def context(execution: Execution, *, is_owner: bool) -> dict[str, Any]:
     """The report of an execution, and what it is still waited for; of a workflow run what failed. {} without either."""
     report = reports.of(execution.pk)
-    if report and report.failures:
-        return {"failures": [_failure(one) for one in report.failures if isinstance(one, dict)]}
     if report is None and execution.run_id != WITHOUT_NUMBER:
         return {}
     found: dict[str, Any] = {"report": None}
     if report:
-        found["report"] = {
-            "told_at": report.told_at,
-            "label": report.get_status_display(),
-            "message": masked_text(report.message),
-            "counts": report.counts,
-            "rate": _rate(report.counts),
-            "url": reports.shown_url(report, is_owner=is_owner),
-        }
+        shown = reports.readable(report, is_owner=is_owner)
+        if shown["failures"]:
+            return {"failures": shown["failures"]}
+        label, rate = report.get_status_display(), _rate(report.counts)
+        found["report"] = {**shown, "told_at": report.told_at, "label": label, "rate": rate}
     if execution.status == Status.RUNNING and execution.run_id == WITHOUT_NUMBER:
         poll = Poll.objects.defer("url").filter(pk=execution.pk).first()
         found |= {
@@ -46,20 +38,11 @@ def context(execution: Execution, *, is_owner: bool) -> dict[str, Any]:
     return found
 
 
-def _failure(job: dict[str, Any]) -> dict[str, Any]:
-    """A failed job of a workflow run."""
-    return {
-        "name": masked_text(str(job.get("name", ""))),
-        "step": masked_text(str(job.get("step", ""))),
-        "url": str(job.get("url", "")),
-        "annotations": [masked_text(str(one)) for one in job.get("annotations") or ()],
-    }
-
-
 def _rate(counts: Mapping[str, int]) -> float | None:
     """The pass rate in percent; None if no such counts were told."""
-    whole = counts.get(PASSED, 0) + counts.get(FAILED, 0)
-    return round(100 * counts.get(PASSED, 0) / whole, 1) if whole else None
+    passed = counts.get(charts.PASSED, 0)
+    whole = passed + counts.get(charts.FAILED, 0)
+    return round(100 * passed / whole, 1) if whole else None
 
 
 def trend(job: Job, runs: Sequence[Run]) -> dict[str, Any]:

@@ -4,35 +4,15 @@ from __future__ import annotations
 
 import datetime as dt
 import logging
-import re
 from contextvars import ContextVar
 from typing import Any
 
 from pythonjsonlogger.json import JsonFormatter
 
-from core.masking import MASK
+from core.runtime.signed_addresses import without_tokens
 
 # The id of the execution that is being carried out; '' outside of one.
 execution: ContextVar[str] = ContextVar("execution", default="")
-
-
-# Addresses of which a part is the proof of who calls.
-_SIGNED = re.compile(r"(/(?:callbacks|extend|unsubscribe|calendar|set-password/[^/\s]+)/)[^/\s?\"']+")
-
-
-def without_tokens(text: str) -> str:
-    """A text without the tokens of signed addresses of this service."""
-    return _SIGNED.sub(rf"\1{MASK}", text)
-
-
-def scrubbed(event: Any, _hint: Any) -> Any:
-    """An event for Sentry without the tokens of signed addresses."""
-    request = event.get("request") or {}
-    if "url" in request:
-        request["url"] = without_tokens(request["url"])
-    if "transaction" in event:
-        event["transaction"] = without_tokens(event["transaction"])
-    return event
 
 
 class ExecutionId(logging.Filter):

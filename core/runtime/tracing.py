@@ -10,8 +10,8 @@ from typing import Any
 
 from django.conf import settings
 
-# These paths contain signed tokens.
-_LEFT_OUT = "extend/.*,unsubscribe/.*,calendar/.*,set-password/.*,callbacks/.*"
+from core.runtime.signed_addresses import NOT_TRACED
+
 _tracer: Any = None
 
 
@@ -29,7 +29,7 @@ def start() -> None:
     provider = TracerProvider()
     provider.add_span_processor(BatchSpanProcessor(OTLPSpanExporter()))
     trace.set_tracer_provider(provider)
-    DjangoInstrumentor().instrument(excluded_urls=_LEFT_OUT)
+    DjangoInstrumentor().instrument(excluded_urls=NOT_TRACED)
     _tracer = trace.get_tracer("cronsched")
 
 

@@ -15,6 +15,7 @@ from executions.recording import Finished, store
 from executions.targets import Outcome
 
 _BATCH = 500
+_LOOKED_AT = ("started_at", "attempts", "job__run_limit_minutes", "job__stall_minutes")
 
 
 def end_overdue() -> int:
@@ -23,7 +24,7 @@ def end_overdue() -> int:
     awaited = Execution.objects.awaited().order_by("pk")
     while ids := list(awaited.filter(pk__gt=last).values_list("pk", flat=True)[:_BATCH]):
         last = ids[-1]
-        if any(_overdue(awaited.filter(pk__in=ids))):
+        if any(_overdue(awaited.filter(pk__in=ids).only(*_LOOKED_AT))):
             ended += _end(ids)
     return ended
 

@@ -20,14 +20,14 @@ from yarl import URL
 
 from core.api.errors import DomainError
 from executions.delivery.caller import Asked, local_caller
-from executions.delivery.carry_out import UNREADABLE, target_of, unreadable
+from executions.delivery.carry_out import UNREADABLE, deliverable_of, unreadable
 from executions.delivery.retry import retry_after
+from executions.delivery.state import tries_in
 from executions.exchanges import Exchanged
 from executions.http.connection import DeliveryError
 from executions.models import Exchange, Execution, Poll, Status
 from executions.recording import LONGEST_POLL_SECONDS, Finished, store
 from executions.targets import Call, Outcome, Webhook
-from jobs.content import Content
 
 log = logging.getLogger("cronsched.polls")
 LATEST_SECONDS = 60.0
@@ -104,15 +104,13 @@ class _Question(NamedTuple):
 
 
 def _asked(poll: Poll, execution: Execution, webhook: Webhook) -> Future[Asked]:
-    attempt = 1 + sum("next_in_seconds" in one for one in execution.attempts)
-    call = Call(execution.pk, attempt, execution.scheduled_for, execution.trigger_type)
+    call = Call(execution.pk, 1 + tries_in(execution.attempts), execution.scheduled_for, execution.trigger_type)
     timeout = min(execution.job.timeout_seconds, _LONGEST_CALL_SECONDS)
     return local_caller().ask(partial(webhook.poll, call=call, address=poll.url), timeout)
 
 
 def _webhook(execution: Execution) -> Webhook:
-    job = execution.job
-    deliverable = target_of(execution).delivery(Content.of_stored(job, execution.overrides or {}), job)
+    deliverable = deliverable_of(execution)
     if not isinstance(deliverable, Webhook):
         raise ValueError("it is no webhook")
     return deliverable

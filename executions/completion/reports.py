@@ -15,13 +15,12 @@ from django.utils import timezone
 
 from core.api import payload
 from core.api.errors import Conflict, Forbidden, NotFound, invalid_field
-from core.masking import secret_texts, without_callbacks
-from executions.delivery.carry_out import UNREADABLE, target_of
+from core.masking import masked_text, secret_texts, without_callbacks
+from executions.delivery.carry_out import UNREADABLE, deliverable_of
 from executions.models import OPEN, Execution, Report
 from executions.recording import Finished, store
 from executions.targets import Outcome, Webhook
 from executions.targets.webhook import callback
-from jobs.content import Content
 from settings_app import sent_secrets
 
 PROGRESS, SUCCESS = Report.State.PROGRESS.value, Report.State.SUCCESS.value
@@ -80,9 +79,26 @@ def of(execution_id: UUID) -> Report | None:
     return Report.objects.filter(pk=execution_id).first()
 
 
-def shown_url(report: Report, *, is_owner: bool) -> str:
-    """The link for a reader; who may not read the job's secrets sees no query, which may be a key."""
-    return report.url if is_owner else report.url.partition("?")[0].partition("#")[0]
+def readable(report: Report, *, is_owner: bool) -> dict[str, Any]:
+    """`message`, `counts`, `url` and `failures` for a reader: the values of secret-sounding names are masked; who may
+    not read the job's secrets sees no query of the link, which may be a key.
+    """
+    return {
+        "message": masked_text(report.message),
+        "counts": report.counts,
+        "url": report.url if is_owner else report.url.partition("?")[0].partition("#")[0],
+        "failures": [_readable(one) for one in report.failures if isinstance(one, dict)],
+    }
+
+
+def _readable(failure: dict[str, Any]) -> dict[str, Any]:
+    """A failed job of a workflow run (`executions.targets.github.failures`)."""
+    return {
+        "name": masked_text(str(failure.get("name", ""))),
+        "step": masked_text(str(failure.get("step", ""))),
+        "url": str(failure.get("url", "")),
+        "annotations": [masked_text(str(one)) for one in failure.get("annotations") or ()],
+    }
 
 
 def _read(data: Mapping[str, Any], hide: Callable[[str], str]) -> Told:
@@ -138,8 +154,7 @@ def _hiding(execution: Execution) -> Callable[[str], str]:
 
 def _secret_keys(execution: Execution) -> list[str | UUID]:
     try:
-        content = Content.of_stored(execution.job, execution.overrides or {})
-        deliverable = target_of(execution).delivery(content, execution.job)
+        deliverable = deliverable_of(execution)
     except UNREADABLE:
         return []
     return deliverable.secret_keys if isinstance(deliverable, Webhook) else []

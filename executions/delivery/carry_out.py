@@ -20,7 +20,7 @@ from executions.delivery.start_deadline import StartDeadline, deadline_of, misse
 from executions.delivery.state import Delivery
 from executions.models import Execution
 from executions.recording import Finished, store
-from executions.targets import DeliverableTarget, Outcome, target_kind
+from executions.targets import Deliverable, DeliverableTarget, Outcome, target_kind
 from jobs.content import Content
 from jobs.models import Job
 from taxonomy.models import PicTeam
@@ -50,6 +50,12 @@ def read_teams() -> dict[UUID, Team]:
 def target_of(execution: Execution) -> DeliverableTarget:
     """The target of a stored execution. Raises `ValueError` for one that cannot be read."""
     return target_kind(execution.execution_type).parse(execution.target)
+
+
+def deliverable_of(execution: Execution) -> Deliverable:
+    """What a stored execution sends. Raises one of `UNREADABLE` for what cannot be read."""
+    content = Content.of_stored(execution.job, execution.overrides or {})
+    return target_of(execution).delivery(content, execution.job)
 
 
 def delivery_of(

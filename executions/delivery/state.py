@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Iterable
 from datetime import datetime
 from enum import StrEnum
 from typing import Any, NamedTuple
@@ -89,8 +90,7 @@ class DeliveryState:
     def __init__(self, delivery: Delivery, now: float) -> None:
         self.delivery = delivery
         self.calls = Calls(list(delivery.attempts))
-        # One attempt may hold several calls; its last one names the wait for the next attempt.
-        self.tries = sum("next_in_seconds" in call for call in self.attempts)
+        self.tries = tries_in(self.attempts)
         self.began_at = now - _seconds_since(self.attempts[0]) if self.attempts else None
         self.task: asyncio.Task[None] | None = None
         self.has_started = self.is_forgotten = False
@@ -100,6 +100,13 @@ class DeliveryState:
     def attempts(self) -> list[dict[str, Any]]:
         """The time of each call, as it is stored."""
         return self.calls.attempts
+
+
+def tries_in(attempts: Iterable[dict[str, Any]]) -> int:
+    """The number of attempts that were followed by another. One attempt may hold several calls; its last one names the
+    wait for the next attempt.
+    """
+    return sum("next_in_seconds" in call for call in attempts)
 
 
 def _seconds_since(attempt: dict[str, Any]) -> float:

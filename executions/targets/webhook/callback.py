@@ -7,8 +7,9 @@ from uuid import UUID
 from django.conf import settings
 from django.core import signing
 
+from core.runtime.signed_addresses import CALLBACKS
+
 HEADER = "X-Cronsched-Callback"
-PATH = "/api/v2/callbacks/"
 _SALT = "executions.callback"
 
 
@@ -19,7 +20,7 @@ def token_of(execution_id: UUID) -> str:
 
 def address_of(execution_id: UUID) -> str:
     """The whole address."""
-    return f"{settings.PUBLIC_URL}{PATH}{token_of(execution_id)}"
+    return f"{settings.PUBLIC_URL}{CALLBACKS}{token_of(execution_id)}"
 
 
 def execution_of(token: str) -> UUID:

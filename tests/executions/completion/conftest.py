@@ -8,6 +8,7 @@ import pytest
 from rest_framework.test import APIClient
 
 from accounts.models import User
+from core.runtime.signed_addresses import CALLBACKS
 from executions.models import Execution, Status
 from executions.services import trigger_now
 from executions.targets.webhook import callback
@@ -47,6 +48,6 @@ def tell() -> Callable[..., Any]:
 
     def post(execution: Execution | str, **body: Any) -> Any:
         token = execution if isinstance(execution, str) else callback.token_of(execution.pk)
-        return APIClient().post(f"{callback.PATH}{token}", body, format="json")
+        return APIClient().post(f"{CALLBACKS}{token}", body, format="json")
 
     return post

@@ -20,6 +20,7 @@ from rest_framework.test import APIClient
 
 from accounts.models import User
 from core.runtime.logs import Human
+from core.runtime.signed_addresses import CALLBACKS
 from executions import exchanges
 from executions.delivery import engine
 from executions.models import Execution, Report, Status
@@ -250,7 +251,7 @@ def test_no_body_breaks_it(make_job: MakeJob, body: dict[str, Any]) -> None:
         target="http://127.0.0.1:1/",
         run_id=0,
     )
-    path = f"{callback.PATH}{callback.token_of(execution.pk)}"
+    path = f"{CALLBACKS}{callback.token_of(execution.pk)}"
     answer = APIClient().generic("POST", path, json.dumps(body), content_type="application/json")
     assert answer.status_code in {200, 400}
     execution.refresh_from_db()
@@ -338,11 +339,11 @@ def test_no_log_line_holds_an_address(begin: Begin, tell: Tell, capsys: Any, mon
     logging.getLogger("django.request").addHandler(handler)
     try:
         assert APIClient(raise_request_exception=False).post(
-            f"{callback.PATH}{callback.token_of(execution.pk)}", {"status": "success"}, format="json"
+            f"{CALLBACKS}{callback.token_of(execution.pk)}", {"status": "success"}, format="json"
         ).status_code in {500, 503}
     finally:
         logging.getLogger("django.request").removeHandler(handler)
-    assert callback.PATH in lines.getvalue()
+    assert CALLBACKS in lines.getvalue()
     assert callback.token_of(execution.pk) not in lines.getvalue()
 
 
