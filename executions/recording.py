@@ -22,10 +22,11 @@ from core.db.executemany import insert_new, update_many
 from core.runtime import heartbeat
 from executions import exchanges
 from executions.exchanges import Exchanged
-from executions.models import OPEN, Execution, PendingOutcome, Poll, Status, Worker
+from executions.models import OPEN, BudgetWait, Execution, PendingOutcome, Poll, Status, Worker
 from executions.signals import outcomes_queued
 from executions.statistics import rollups
 from executions.statistics.rollups import Ended
+from executions.targets import KINDS
 from executions.targets.base import Outcome, Run
 from jobs.models import Job, Revision
 
@@ -468,7 +469,8 @@ def store(batch: list[Finished]) -> None:
         by_outcome[finished.status.value, finished.started_at].append(finished.job_id)
     for (status, started_at), job_ids in sorted(by_outcome.items()):
         Job.objects.filter(pk__in=job_ids, last_execution_at=started_at).update(last_status=status)
-    rollups.count([_ended(one, held[one.execution_id]) for one in batch])
+    waited = _waits_for_budgets(held)
+    rollups.count([_ended(one, held[one.execution_id], waited.get(one.execution_id, 0.0)) for one in batch])
     queue_outcomes(one.execution_id for one in batch if one.status != Status.CANCELLED)
     # Last, because every transaction that changes the job list waits for this row.
     Revision.bump()
@@ -500,20 +502,29 @@ def _held(batch: list[Finished]) -> dict[UUID, _Held]:
     return {pk: _Held(worker_id, due, kind) for pk, worker_id, due, kind in found}
 
 
-def _ended(one: Finished, held: _Held) -> Ended:
-    return Ended(
-        one.job_id, held.kind, one.started_at, one.status, one.duration_seconds, _fire_lag(one, held.scheduled_for)
-    )
+def _waits_for_budgets(held: dict[UUID, _Held]) -> dict[UUID, float]:
+    """The seconds for which the budget of a credential let executions wait."""
+    budgeted = {kind.kind for kind in KINDS if kind.has_budget}
+    dispatched = [pk for pk, one in held.items() if one.kind in budgeted]
+    if not dispatched:
+        return {}
+    waits = BudgetWait.objects.filter(pk__in=dispatched, seconds__isnull=False)
+    return {pk: seconds or 0.0 for pk, seconds in waits.values_list("pk", "seconds")}
 
 
-def _fire_lag(one: Finished, fire_time: datetime | None) -> float | None:
-    """Seconds from the fire time to the first call, without the job's own jitter; None for a manual run or if no call
-    was made.
+def _ended(one: Finished, held: _Held, waited: float) -> Ended:
+    lag = _fire_lag(one, held.scheduled_for, waited)
+    return Ended(one.job_id, held.kind, one.started_at, one.status, one.duration_seconds, lag)
+
+
+def _fire_lag(one: Finished, fire_time: datetime | None, waited: float) -> float | None:
+    """Seconds from the fire time to the first call, without the job's own jitter and what it waited for a budget; None
+    for a manual run or if no call was made.
     """
     if fire_time is None or not one.attempts:
         return None
     first = datetime.fromisoformat(one.attempts[0]["started_at"])
-    return max(0.0, (first - fire_time).total_seconds() - one.jitter)
+    return max(0.0, (first - fire_time).total_seconds() - one.jitter - waited)
 
 
 def note(batch: list[Progress]) -> None:

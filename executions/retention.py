@@ -17,7 +17,7 @@ from django.db import transaction
 from django.db.models import Exists, F, OuterRef, Sum
 from django.utils import timezone
 
-from executions.models import OPEN, Batch, BatchRun, Exchange, Execution, Poll, Report, Rollup, Status
+from executions.models import OPEN, PARTS, Batch, BatchRun, Exchange, Execution, Rollup, Status
 from executions.statistics.total_count import bump_history_version
 from jobs.models import Job
 
@@ -96,8 +96,8 @@ class _Step:
         began = time.perf_counter()
         with transaction.atomic():
             if rows.model is Execution:
-                for part in (Exchange, Report, Poll):
-                    of_rows: Any = part.objects.filter(execution__in=rows.values("pk"))
+                for part in PARTS:
+                    of_rows: Any = part._base_manager.filter(execution__in=rows.values("pk"))
                     of_rows._raw_delete(using=rows.db)
             deleted: int = rows._raw_delete(using=rows.db)
             bump_history_version()

@@ -21,7 +21,7 @@ import requests
 from django.db import connection, transaction
 from django.utils import timezone
 
-from executions.delivery.retry import retry_after
+from executions.http.retry_after import retry_after
 from executions.models import Execution, Report, Status
 from executions.recording import Finished, store
 from executions.targets.base import Outcome

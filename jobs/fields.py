@@ -11,7 +11,6 @@ from yarl import URL
 from calendars.models import Calendar
 from core.masking import masked, masked_url
 from jobs.field_traits import Column, Section, declare
-from settings_app.models import GitHubCredential
 from taxonomy.models import Category, PicTeam
 
 
@@ -289,44 +288,6 @@ class JobSettings(models.Model):
         rule=True,
         fired=True,
         exported=False,
-    )
-    github_ref = declare(
-        models.CharField(
-            _("branch or tag"),
-            max_length=255,
-            blank=True,
-            help_text=_("Empty: branchDetails of the metadata, else master."),
-        ),
-        section=Section.TARGET,
-        target="github_actions",
-        fired=True,
-    )
-    github_credential = declare(
-        models.ForeignKey(
-            GitHubCredential,
-            on_delete=models.PROTECT,
-            null=True,
-            blank=True,
-            related_name="jobs",
-            verbose_name=_("GitHub credential"),
-            help_text=_("Empty: the installation's GITHUB_TOKEN."),
-        ),
-        section=Section.TARGET,
-        target="github_actions",
-        rule=True,
-        lookup="github_credential__name",
-        fired=True,
-        help="Its name; null for the installation's own token.",
-    )
-    wait_for_run = declare(
-        models.BooleanField(
-            _("wait for the run"),
-            default=True,
-            help_text=_("The conclusion of the workflow run decides the outcome."),
-        ),
-        section=Section.TARGET,
-        target="github_actions",
-        fired=True,
     )
     metadata = declare(
         models.JSONField(

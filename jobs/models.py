@@ -17,11 +17,11 @@ from django.utils.translation import gettext_lazy as _
 from calendars.business_days import BusinessDays
 from calendars.models import business_days
 from jobs.field_traits import choice_constraints, names, range_constraints
-from jobs.request_fields import RequestSettings
 from jobs.schedules.crontab import MANUALLY
 from jobs.schedules.schedule import ClosedDayRule, CronError, EveryNth, Schedule, schedule_of
 from jobs.targets import kinds
 from jobs.targets.kinds import Target
+from jobs.workflow_fields import WorkflowSettings
 from settings_app.models import Secret
 
 # A job whose end date is at most this far away ends soon.
@@ -132,10 +132,10 @@ _ONE_TARGET = (
 )
 
 
-class Job(RequestSettings):
+class Job(WorkflowSettings):
     """A unit of work that fires on a schedule until its end date.
 
-    `RequestSettings` holds what users set; Cronsched writes the fields declared here. Times are UTC.
+    `WorkflowSettings` holds what users set; Cronsched writes the fields declared here. Times are UTC.
     """
 
     id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
@@ -189,8 +189,8 @@ class Job(RequestSettings):
         constraints = [
             models.CheckConstraint(name="job_has_exactly_one_target", condition=_ONE_TARGET),
             models.CheckConstraint(name="job_has_name", condition=~Q(name="")),
-            *choice_constraints(RequestSettings),
-            *range_constraints(RequestSettings),
+            *choice_constraints(WorkflowSettings),
+            *range_constraints(WorkflowSettings),
             models.CheckConstraint(
                 name="job_inactive_never_runs", condition=Q(is_active=True) | Q(next_run_at__isnull=True)
             ),

@@ -14,6 +14,7 @@ from unfold.widgets import UnfoldAdminCheckboxSelectMultipleWidget, UnfoldAdminT
 from core import page_links
 from core.admin import ProductAdmin
 from settings_app.forms import (
+    BUDGET,
     RIGHTS,
     SENT_RIGHTS,
     GitHubCredentialForm,
@@ -102,6 +103,8 @@ class GitHubCredentialAdmin(RightsAdmin):
         "installation_id",
         "new_private_key",
         *RIGHTS,
+        *BUDGET,
+        "new_webhook_secret",
         "problem",
         "expires_at",
         "created_at",
@@ -177,7 +180,7 @@ class EnvironmentTokenAdmin(RightsAdmin, SingleRowAdmin):
     form = RightsForm
     list_display = ("__str__", "usable_by", "updated_at")
     readonly_fields = ("updated_at",)
-    fields = (*RIGHTS, "updated_at")
+    fields = (*RIGHTS, *BUDGET, "new_webhook_secret", "updated_at")
 
 
 @admin.register(Preferences)

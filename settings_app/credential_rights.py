@@ -1,4 +1,4 @@
-"""Whether a GitHub token may be used: by whom, for which repository and workflow, for jobs of which team."""
+"""Whether a GitHub token may be used: by whom, for which repository and workflow, for jobs of which team, how often."""
 
 from __future__ import annotations
 
@@ -19,19 +19,23 @@ _lock = threading.Lock()
 
 
 class Rights(NamedTuple):
-    """What a token may be used for; empty means everything."""
+    """What a token may be used for; empty means everything. Its budget: see `executions.budgets`."""
 
+    title: str
     name: str
     usable_by: str
     patterns: tuple[str, ...]
     teams: frozenset[UUID]
+    at_once: int
+    per_minute: int
+    hold_limit_seconds: int
 
     def refusal(self, workflow: str, team: UUID | None) -> str:
         """Why a job of this team may not dispatch `owner/repo/workflow` with the token; '' if it may."""
         if self.patterns and not any(_matches(pattern, workflow.lower()) for pattern in self.patterns):
-            return f"{self.name} may not be used for {workflow}: an admin names its repositories"
+            return f"{self.title} may not be used for {workflow}: an admin names its repositories"
         if self.teams and team is not None and team not in self.teams:
-            return f"{self.name} may not be used by this PIC team: an admin names its teams"
+            return f"{self.title} may not be used by this PIC team: an admin names its teams"
         return ""
 
 
@@ -43,17 +47,25 @@ def rights_of(credential_id: UUID | None) -> Rights:
         at, kept = _kept.get(credential_id, (0.0, None))
     if kept and time.monotonic() - at < _KEPT_SECONDS:
         return kept
-    row: CredentialRights | None
+    row: CredentialRights
     if credential_id is None:
-        name, row = "GITHUB_TOKEN", EnvironmentToken.objects.first()
+        stored = EnvironmentToken.objects.first()
+        title, row = "GITHUB_TOKEN", stored or EnvironmentToken(repositories="")
+        teams = frozenset(row.teams.values_list("pk", flat=True)) if stored else frozenset()
     else:
         row = GitHubCredential.objects.get(pk=credential_id)
-        name = f"The credential '{row}'"
-    if row is None:
-        found = Rights(name, CredentialRights.Roles.ADMINS, (), frozenset())
-    else:
+        title = f"The credential '{row}'"
         teams = frozenset(row.teams.values_list("pk", flat=True))
-        found = Rights(name, row.usable_by, tuple(row.repositories.lower().split()), teams)
+    found = Rights(
+        title,
+        str(row),
+        row.usable_by,
+        tuple(row.repositories.lower().split()),
+        teams,
+        row.at_once,
+        row.per_minute,
+        row.hold_limit_seconds,
+    )
     with _lock:
         _kept[credential_id] = time.monotonic(), found
     return found
@@ -73,8 +85,8 @@ def check(credential_id: UUID | None, workflow: str, team: UUID | None, by: Any)
     if by is not None and not by.is_admin and rights.usable_by == CredentialRights.Roles.ADMINS:
         raise Forbidden(
             "Insufficient permissions",
-            f"{rights.name} is for admins: ask one of them, or choose another GitHub credential.",
-            fields={"github_credential": [f"{rights.name} is for admins."]},
+            f"{rights.title} is for admins: ask one of them, or choose another GitHub credential.",
+            fields={"github_credential": [f"{rights.title} is for admins."]},
         )
     reason = rights.refusal(workflow, team)
     if reason:

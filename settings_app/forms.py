@@ -22,6 +22,9 @@ from settings_app import credential_rights, sent_secrets, services
 from settings_app.models import GitHubCredential, Secret, SlackSettings, WebhookCredential
 
 RIGHTS = ("usable_by", "repositories", "teams")
+BUDGET = ("at_once", "per_minute", "hold_limit_seconds")
+# GitHub recommends a secret with high entropy ("Validating webhook deliveries").
+_SHORTEST_WEBHOOK_SECRET = 16
 SENT_RIGHTS = ("allowed_hosts", "teams", "usable_by")
 # Shorter texts would be found by chance where answers are masked.
 _SHORTEST_SECRET = 8
@@ -64,7 +67,27 @@ class SlackSettingsForm(forms.ModelForm[SlackSettings]):
 
 
 class RightsForm(forms.ModelForm[Any]):
-    """The rights of a token."""
+    """The rights of a token, its budget, and the secret of the webhook that tells of its runs."""
+
+    new_webhook_secret = NewSecretField(
+        label=_("Secret of GitHub's webhook"),
+        help_text=_(
+            "For a webhook of GitHub to /hooks/github with the event 'Workflow runs', by which the ends of runs are "
+            "known at once. At least 16 characters; leave it empty to keep the stored one."
+        ),
+    )
+
+    def clean_new_webhook_secret(self) -> str:
+        secret: str = self.cleaned_data["new_webhook_secret"].strip()
+        if secret and len(secret) < _SHORTEST_WEBHOOK_SECRET:
+            raise ValidationError(_("Use at least %(count)s characters.") % {"count": _SHORTEST_WEBHOOK_SECRET})
+        return secret
+
+    def clean(self) -> dict[str, Any]:
+        data = super().clean() or {}
+        if data.get("new_webhook_secret"):
+            self.instance.webhook_secret = data["new_webhook_secret"]
+        return data
 
     def clean_repositories(self) -> str:
         try:
@@ -94,7 +117,7 @@ class GitHubCredentialForm(RightsForm, forms.ModelForm[GitHubCredential]):
 
     class Meta:
         model = GitHubCredential
-        fields = ("name", "kind", "app_id", "installation_id", *RIGHTS)
+        fields = ("name", "kind", "app_id", "installation_id", *RIGHTS, *BUDGET)
 
     def clean(self) -> dict[str, Any]:
         data = super().clean() or {}

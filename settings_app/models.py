@@ -6,7 +6,7 @@ import uuid
 from typing import Any, ClassVar
 
 from django.conf import settings
-from django.core.validators import RegexValidator
+from django.core.validators import MaxValueValidator, MinValueValidator, RegexValidator
 from django.db import models
 from django.db.models import Q
 from django.utils import timezone
@@ -64,7 +64,7 @@ class WithoutSecrets(models.Manager[Any]):
 
 
 class CredentialRights(models.Model):
-    """Who may use a GitHub token, and for which workflows.
+    """Who may use a GitHub token, for which workflows, and how many dispatches it may make (its budget).
 
     The role counts when somebody saves a job, runs it with other values or tries it; team and repository count at every
     dispatch as well.
@@ -98,6 +98,28 @@ class CredentialRights(models.Model):
         related_name="+",
         help_text=_("The teams whose jobs may use it. Empty: all."),
     )
+    at_once = models.PositiveSmallIntegerField(
+        _("dispatches at once"),
+        default=50,
+        db_default=50,
+        validators=[MinValueValidator(1), MaxValueValidator(1000)],
+        help_text=_("GitHub allows 100 requests at once."),
+    )
+    per_minute = models.PositiveIntegerField(
+        _("dispatches a minute"),
+        default=150,
+        db_default=150,
+        validators=[MinValueValidator(1), MaxValueValidator(100_000)],
+        help_text=_("GitHub allows 180; further dispatches wait. It is halved for a while when GitHub refuses more."),
+    )
+    hold_limit_seconds = models.PositiveIntegerField(
+        _("longest wait (seconds)"),
+        default=900,
+        db_default=900,
+        validators=[MaxValueValidator(86_400)],
+        help_text=_("A dispatch that the budget lets wait for longer fails. At most 86400 seconds."),
+    )
+    webhook_secret = EncryptedTextField(_("secret of GitHub's webhook"), blank=True, default="")
 
     class Meta:
         abstract = True
@@ -111,7 +133,10 @@ class EnvironmentToken(CredentialRights):
     id = models.PositiveSmallIntegerField(primary_key=True, default=SINGLETON, editable=False)
     updated_at = models.DateTimeField(_("updated at"), auto_now=True)
 
+    objects: ClassVar[models.Manager[EnvironmentToken]] = WithoutSecrets()
+
     class Meta:
+        base_manager_name = "objects"
         verbose_name = verbose_name_plural = _("GITHUB_TOKEN of the environment")
         constraints = [models.CheckConstraint(name="environment_token_is_one_row", condition=Q(id=1))]
 

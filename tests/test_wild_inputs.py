@@ -21,7 +21,7 @@ from executions.targets.github.workflow_inputs import declared, differences
 from jobs.schedules.schedule import schedule_of
 from jobs.transfer import csv_reader
 from jobs.transfer.importing import import_jobs
-from tests.support.clock import HandClock
+from tests.support.clock import HandClock, passing_time
 from tests.support.executions import ended
 from tests.support.target import wait_until
 
@@ -159,17 +159,15 @@ class TestGitHub:
     ) -> None:
         from executions.delivery import engine
 
-        clock = HandClock()
-        monkeypatch.setattr(engine, "new_clock", lambda: clock)
-        job = make_job(
-            target_url="acme/shop/success-0.yml", wait_for_run=False, max_attempts=2, retry_backoff_seconds=1
-        )
-        reset = str(int(time.time()) + 40)
-        github.fail_next = [(403, {"X-RateLimit-Remaining": "0", "X-RateLimit-Reset": reset})]
-        execution = trigger_now(job.pk, {}, by=admin)
-        assert 30 < clock.next_timer() < 45
-        clock.advance(50)
-        assert ended(execution).status == "success"
+        with passing_time(dt.datetime(2026, 11, 26, 0, 0, tzinfo=dt.UTC)) as clock:
+            monkeypatch.setattr(engine, "new_clock", lambda: clock)
+            job = make_job(target_url="acme/shop/success-0.yml", wait_for_run=False)
+            reset = str(int(time.time()) + 40)
+            github.fail_next = [(403, {"X-RateLimit-Remaining": "0", "X-RateLimit-Reset": reset})]
+            execution = trigger_now(job.pk, {}, by=admin)
+            assert 30 < clock.next_timer() < 45
+            clock.advance(50)
+            assert ended(execution).status == "success"
 
     def test_a_renamed_repository_is_followed_within_the_api(
         self, github: GitHub, make_job: Any, admin: User, settings: Any

@@ -214,6 +214,7 @@ def _waits() -> list[tuple[str, int]]:
     """What open executions wait for, and how many do."""
     labels = {
         "worker": _("a worker"),
+        "budget": _("the budget of a credential"),
         "limit": _("a concurrency limit"),
         "retry": _("a retry"),
         "jitter": _("their jitter"),

@@ -21,10 +21,10 @@ from yarl import URL
 from core.api.errors import DomainError
 from executions.delivery.caller import Asked, local_caller
 from executions.delivery.carry_out import UNREADABLE, deliverable_of, unreadable
-from executions.delivery.retry import retry_after
 from executions.delivery.state import tries_in
 from executions.exchanges import Exchanged
 from executions.http.connection import DeliveryError
+from executions.http.retry_after import retry_after
 from executions.models import Exchange, Execution, Poll, Status
 from executions.recording import LONGEST_POLL_SECONDS, Finished, store
 from executions.targets import Call, Outcome, Webhook

@@ -13,6 +13,7 @@ from django.conf import settings
 from django.db.models import QuerySet
 from django.utils import timezone
 
+from executions.budgets import Budget
 from executions.delivery import engine
 from executions.delivery.concurrency import Limit, Limits
 from executions.delivery.retry import NO_RETRY, RetryPolicy
@@ -75,6 +76,7 @@ def delivery_of(
     """The delivery of a stored execution under the job's policies. `teams`: see `read_teams`."""
     jitter = job.jitter if scheduled_for else 0
     team = teams.get(job.pic_team_id)
+    budget = None if token else target.budget(job)
     return Delivery(
         execution_id=execution_id,
         worker_id=worker_id,
@@ -88,11 +90,13 @@ def delivery_of(
         connect_timeout=job.connect_timeout_seconds,
         retry=_retry_policy(job),
         delay=_left(jitter, scheduled_for) if scheduled_for and jitter and not attempts else 0,
-        limits=_limits(job, target, team),
+        limits=_limits(job, target, team, budget),
         scheduled_for=scheduled_for,
         jitter=jitter,
         deadline=deadline,
         attempts=attempts,
+        budget=budget,
+        priority=job.priority,
     )
 
 
@@ -160,10 +164,11 @@ def _left(jitter: float, fire_time: datetime) -> float:
     return max(0.0, jitter - (timezone.now() - fire_time).total_seconds())
 
 
-def _limits(job: Job, target: DeliverableTarget, team: Team | None) -> Limits:
-    host = _host_limit(target.host, settings.ENGINE_CONCURRENCY_PER_HOST)
-    size = team.limit if team else None
-    return (*host, Limit(f"team {job.pic_team_id}", size)) if size else host
+def _limits(job: Job, target: DeliverableTarget, team: Team | None, budget: Budget | None) -> Limits:
+    limits = _host_limit(target.host, settings.ENGINE_CONCURRENCY_PER_HOST)
+    if team and team.limit:
+        limits = (*limits, Limit(f"team {job.pic_team_id}", team.limit))
+    return (*limits, Limit(f"credential {budget.key}", budget.at_once)) if budget else limits
 
 
 @lru_cache(maxsize=10_000)

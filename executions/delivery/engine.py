@@ -23,14 +23,16 @@ from django.utils import timezone
 from core.api.timestamps import utc_ms
 from core.runtime import logs, tracing
 from core.runtime.garbage import tune_garbage_collector
+from executions.budgets import Pause
+from executions.delivery.budget_queue import BudgetQueue
 from executions.delivery.caller import STOPPED, sender
 from executions.delivery.clock import Clock, SystemClock
 from executions.delivery.concurrency import Limiter
-from executions.delivery.retry import retry_after
 from executions.delivery.shared_limits import SharedLimits
 from executions.delivery.state import Delivery, DeliveryState, Phase
 from executions.http.client import HttpClient
 from executions.http.connection import DeliveryError
+from executions.http.retry_after import retry_after
 from executions.models import Status
 from executions.recording import CallBegins, Finished, Followed, Progress, Recorder
 from executions.targets import Call, Outcome
@@ -57,6 +59,7 @@ class Engine:
         if settings.EXECUTION_BACKEND == "celery":
             self._shared_limits = SharedLimits(self.limiter, lambda: recorder.worker_id, self.run_in_loop)
             self.limiter.allowed = self._shared_limits.allowed
+        self._budgets = BudgetQueue(self._clock, self._admit, self._expire, self._is_known)
         self._known: dict[UUID, DeliveryState] = {}
         # The latest fire time of each job among the deliveries that have a start deadline, and how many there are.
         self._newest: dict[UUID, tuple[datetime, int]] = {}
@@ -175,6 +178,7 @@ class Engine:
     async def _stop_starting(self) -> None:
         self._closing = True
         self.limiter.clear()
+        self._budgets.clear()
         # Let tasks that were just created take their first step: a task cancelled before it would leave no outcome.
         await asyncio.sleep(0)
 
@@ -202,9 +206,24 @@ class Engine:
                     state.task.cancel()
 
     def _enqueue(self, state: DeliveryState) -> None:
-        if not self._closing and self._is_known(state):
+        if self._closing or not self._is_known(state):
+            return
+        if state.delivery.budget and not state.is_admitted:
+            state.phase = Phase.BUDGET
+            self._budgets.add(state)
+        else:
             state.phase = Phase.LIMIT
             self.limiter.acquire(state.delivery.limits, partial(self._start, state))
+
+    def _admit(self, state: DeliveryState) -> None:
+        state.is_admitted = True
+        self._enqueue(state)
+
+    def _expire(self, state: DeliveryState) -> None:
+        budget = state.delivery.budget
+        assert budget is not None
+        reason = f"not dispatched: the budget of {budget.name} was used up for {budget.hold_limit_seconds} s"
+        self._finish(state, Outcome(False, error=reason, repeatable=False))
 
     def _start(self, state: DeliveryState) -> None:
         state.phase = Phase.CALLING
@@ -238,7 +257,8 @@ class Engine:
             log.warning("this worker's heartbeat was late: the execution is left to another worker")
             self._forget(state)
             return False
-        if delivery.deadline and not state.tries:
+        # How long a dispatch may wait for its budget is that budget's own limit.
+        if delivery.deadline and not state.tries and not delivery.budget:
             reason = delivery.deadline.missed(self._newest[delivery.job_id][0])
             if reason:
                 self._finish(state, Outcome(False, error=reason), Status.MISSED)
@@ -269,6 +289,11 @@ class Engine:
     def _go_on(self, state: DeliveryState, outcome: Outcome) -> None:
         """End the execution, or wait for its next attempt."""
         delivery = state.delivery
+        state.is_admitted = False
+        if outcome.pause and delivery.budget:
+            self._pause(state, outcome.pause)
+            return
+        self._budgets.accepted(state)
         state.tries += 1
         wait = self._wait(state, outcome)
         if wait is None:
@@ -278,6 +303,14 @@ class Engine:
         self._recorder.record(Progress(delivery.execution_id, delivery.worker_id, list(state.attempts)))
         state.phase = Phase.RETRY
         self._clock.call_later(self._loop, wait, self._enqueue, state)
+
+    def _pause(self, state: DeliveryState, pause: Pause) -> None:
+        """Wait for the budget again: the call started nothing, so it is no attempt."""
+        if not state.tries:
+            state.began_at = None
+        self._recorder.record(Progress(state.delivery.execution_id, state.delivery.worker_id, list(state.attempts)))
+        state.phase = Phase.BUDGET
+        self._budgets.refused(state, pause)
 
     def _wait(self, state: DeliveryState, outcome: Outcome) -> float | None:
         """Seconds until the next attempt; None if the outcome is final, or if no attempt can be planned."""

@@ -2,13 +2,10 @@
 
 from __future__ import annotations
 
-import datetime as dt
 import random
-from email.utils import parsedate_to_datetime
 from typing import NamedTuple
 
-from django.utils import timezone
-
+from executions.http.retry_after import retry_after
 from executions.targets.base import Outcome
 
 _JITTER = 0.2
@@ -51,17 +48,3 @@ def reason(outcome: Outcome) -> str:
     if outcome.response_status == 429 or (outcome.response_status == 403 and outcome.retry_after):
         return "429"
     return "5xx" if outcome.response_status >= 500 else outcome.failure
-
-
-def retry_after(value: str) -> float:
-    """Seconds that a `Retry-After` header asks for, given as a number or an HTTP date; 0 if it cannot be read."""
-    value = value.strip()
-    if value.isascii() and value.isdigit() and len(value) < 9:
-        return float(value)
-    try:
-        moment = parsedate_to_datetime(value)
-    except (TypeError, ValueError, OverflowError):
-        return 0.0
-    if moment.tzinfo is None:
-        moment = moment.replace(tzinfo=dt.UTC)
-    return max(0.0, (moment - timezone.now()).total_seconds())

@@ -15,7 +15,7 @@ from uuid import UUID
 from django.db.models import Max
 from django.utils import timezone
 
-from executions.models import Execution, Status
+from executions.models import BudgetWait, Execution, Status
 from jobs.fields import MisfirePolicy
 from jobs.models import Job
 
@@ -65,6 +65,9 @@ def deadline_of(execution: Execution, worker_id: UUID | None) -> StartDeadline |
     """
     deadline = start_deadline(execution.job, execution.started_at, execution.scheduled_for)
     if deadline is None or execution.attempts or execution.call_began_at is not None:
+        return None
+    if BudgetWait.objects.filter(pk=execution.pk).exists():
+        # How long it may wait is the limit of that budget.
         return None
     was_held = execution.takeovers > 0 or execution.worker_id not in {None, worker_id}
     return deadline._replace(at=deadline.at + _TO_BE_FOUND) if was_held else deadline

@@ -11,6 +11,7 @@ from uuid import UUID
 
 from django.utils import timezone
 
+from executions.budgets import Budget
 from executions.delivery.concurrency import Limits
 from executions.delivery.retry import NO_RETRY, RetryPolicy
 from executions.delivery.start_deadline import StartDeadline
@@ -24,7 +25,8 @@ class Delivery(NamedTuple):
     """A stored execution that the worker `worker_id` carries out; None: any Celery worker may claim it.
 
     `timeout` and `connect_timeout` apply to each call, `delay` comes before the first call; all in seconds. Calls
-    wait while a limit of `limits` is reached. `attempts` are those that were made before. `scheduled_for` is None for
+    wait while a limit of `limits` is reached, and for the `budget` of their credential, the lowest `priority` first.
+    `attempts` are those that were made before. `scheduled_for` is None for
     a manual run. `jitter` is the job's own delay after the fire time, in seconds.
     """
 
@@ -45,6 +47,13 @@ class Delivery(NamedTuple):
     jitter: float = 0
     deadline: StartDeadline | None = None
     attempts: tuple[dict[str, Any], ...] = ()
+    budget: Budget | None = None
+    priority: int = 5
+
+    @property
+    def rank(self) -> tuple[int, datetime, UUID]:
+        """The order in which deliveries leave that wait for a budget: priority, fire time, id."""
+        return self.priority, self.scheduled_for or self.started_at, self.execution_id
 
     @property
     def trigger(self) -> str:
@@ -55,6 +64,7 @@ class Phase(StrEnum):
     """What an execution in an engine does, or waits for."""
 
     JITTER = "jitter"
+    BUDGET = "budget"
     LIMIT = "limit"
     CALLING = "calling"
     RETRY = "retry"
@@ -82,10 +92,22 @@ class Calls:
 
 class DeliveryState:
     """The progress of a delivery: its attempts, their number, and when the first one began (monotonic seconds; None
-    before it).
+    before it). `is_admitted`: the budget of its credential allows the next attempt. `ready_at`: since when it needs
+    that.
     """
 
-    __slots__ = ("began_at", "calls", "delivery", "has_started", "is_forgotten", "phase", "task", "tries")
+    __slots__ = (
+        "began_at",
+        "calls",
+        "delivery",
+        "has_started",
+        "is_admitted",
+        "is_forgotten",
+        "phase",
+        "ready_at",
+        "task",
+        "tries",
+    )
 
     def __init__(self, delivery: Delivery, now: float) -> None:
         self.delivery = delivery
@@ -93,8 +115,9 @@ class DeliveryState:
         self.tries = tries_in(self.attempts)
         self.began_at = now - _seconds_since(self.attempts[0]) if self.attempts else None
         self.task: asyncio.Task[None] | None = None
-        self.has_started = self.is_forgotten = False
+        self.has_started = self.is_forgotten = self.is_admitted = False
         self.phase = Phase.JITTER
+        self.ready_at: datetime | None = None
 
     @property
     def attempts(self) -> list[dict[str, Any]]:

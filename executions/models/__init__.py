@@ -11,17 +11,20 @@ from executions.models.execution import (
     Status,
     TriggerType,
 )
-from executions.models.parts import Exchange, Poll, Report
+from executions.models.parts import PARTS, BudgetWait, Exchange, Poll, Report, StepLog, WorkflowRun
 from executions.models.statistics import FireLagBucket, HistoryVersion, HourlyCounts, Rollup, Total
-from executions.models.workers import LimitAllocation, SharedLimit, Worker
+from executions.models.workers import DispatchBudget, LimitAllocation, SharedLimit, Worker
 
 __all__ = [
     "MOST_AT_ONCE",
     "OPEN",
+    "PARTS",
     "WITHOUT_NUMBER",
     "Batch",
     "BatchRun",
     "BatchRunQuerySet",
+    "BudgetWait",
+    "DispatchBudget",
     "Exchange",
     "Execution",
     "ExecutionQuerySet",
@@ -36,7 +39,9 @@ __all__ = [
     "Rollup",
     "SharedLimit",
     "Status",
+    "StepLog",
     "Total",
     "TriggerType",
     "Worker",
+    "WorkflowRun",
 ]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from django.db import models
 from django.db.models import JSONField, Q, Value
+from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 
 from core.db.encryption import EncryptedTextField
@@ -59,6 +60,9 @@ class Report(models.Model):
     counts = models.JSONField(_("counts"), default=dict, blank=True)
     url = models.CharField(_("link"), max_length=2048, blank=True)
     failures = models.JSONField(_("failures"), default=list, blank=True, db_default=Value([], JSONField()))
+    failing_tests = models.JSONField(
+        _("failing tests"), null=True, blank=True, help_text=_("Their names; none if no test report was read.")
+    )
 
     class Meta:
         verbose_name = _("report")
@@ -92,3 +96,74 @@ class Poll(models.Model):
 
     def __str__(self) -> str:
         return str(self.execution_id)
+
+
+class BudgetWait(models.Model):
+    """How long the budget of a credential let a dispatch wait, from `since`; `seconds` is None while it waits."""
+
+    execution = _part_of_execution("budget_wait")
+    credential = models.CharField(_("credential"), max_length=100)
+    since = models.DateTimeField(_("since"))
+    seconds = models.FloatField(_("seconds"), null=True)
+
+    class Meta:
+        verbose_name = _("wait for a budget")
+        verbose_name_plural = _("waits for a budget")
+
+    def __str__(self) -> str:
+        return str(self.execution_id)
+
+
+class WorkflowRun(models.Model):
+    """What is known of a workflow run beyond its execution; most runs have none.
+
+    `attempts`: the attempts of the run that ended, `[{"attempt", "conclusion", "ended_at", "seconds"}]`. `reruns`: how
+    often its failed jobs were run again for the job's `rerun_failed_jobs`; `rerun_at`: when they are next.
+    `watched_until`: until when an ended execution's run is followed, because people may run it again. `look_at`: when
+    GitHub told that there is something new. `waiting_since`: since when it waits for an approval, and `told_waiting`
+    whether that was told.
+    """
+
+    execution = _part_of_execution("workflow_run")
+    attempts = models.JSONField(_("attempts"), default=list, blank=True)
+    reruns = models.PositiveSmallIntegerField(_("re-runs"), default=0)
+    rerun_at = models.DateTimeField(_("run again at"), null=True)
+    watched_until = models.DateTimeField(_("watched until"), null=True)
+    look_at = models.DateTimeField(_("look at"), null=True)
+    waiting_since = models.DateTimeField(_("waits for an approval since"), null=True)
+    told_waiting = models.BooleanField(_("the wait was told"), default=False)
+    is_flaky = models.BooleanField(_("flaky"), default=False)
+
+    class Meta:
+        verbose_name = _("workflow run")
+        verbose_name_plural = _("workflow runs")
+        indexes = [
+            models.Index(
+                fields=["watched_until"], name="workflow_run_watched", condition=Q(watched_until__isnull=False)
+            ),
+            models.Index(fields=["look_at"], name="workflow_run_look", condition=Q(look_at__isnull=False)),
+        ]
+
+    def __str__(self) -> str:
+        return str(self.execution_id)
+
+
+class StepLog(models.Model):
+    """The last lines of the log of the first step that failed in a workflow run, without known secrets."""
+
+    execution = _part_of_execution("step_log")
+    step = models.CharField(_("step"), max_length=300)
+    text = models.TextField(_("text"))
+    kept_at = models.DateTimeField(_("kept at"), default=timezone.now)
+
+    class Meta:
+        verbose_name = _("log of a step")
+        verbose_name_plural = _("logs of steps")
+        indexes = [models.Index(fields=["kept_at"], name="step_log_kept")]
+
+    def __str__(self) -> str:
+        return self.step
+
+
+# Whoever deletes executions deletes their rows in these tables with them.
+PARTS: tuple[type[models.Model], ...] = (Exchange, Report, Poll, BudgetWait, WorkflowRun, StepLog)

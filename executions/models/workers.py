@@ -72,3 +72,26 @@ class LimitAllocation(models.Model):
 
     def __str__(self) -> str:
         return f"{self.count} of {self.limit_id}"
+
+
+class DispatchBudget(models.Model):
+    """What the budget of a GitHub credential allows now. Its row is locked while it is used.
+
+    `recent`: dispatches of the last minute by second, `[[Unix time, count]]`. `per_minute`: the rate to which refusals
+    have reduced it at `reduced_at`; None for the credential's own. `blocked_until`: GitHub asks to be left alone until
+    then. `refusals`: consecutive refusals for a secondary limit.
+    """
+
+    credential = models.CharField(_("credential"), max_length=40, primary_key=True)
+    recent = models.JSONField(_("recent"), default=list)
+    per_minute = models.FloatField(_("dispatches a minute"), null=True)
+    reduced_at = models.DateTimeField(_("reduced at"), null=True)
+    blocked_until = models.DateTimeField(_("blocked until"), null=True)
+    refusals = models.PositiveSmallIntegerField(_("refusals"), default=0)
+
+    class Meta:
+        verbose_name = _("budget of a credential")
+        verbose_name_plural = _("budgets of credentials")
+
+    def __str__(self) -> str:
+        return self.credential

@@ -147,12 +147,12 @@ def total(counts: Iterable[dict[str, int]]) -> dict[str, int]:
 
 
 def waits() -> dict[str, int]:
-    """The number of open executions by what they wait for: `jitter`, `limit` and `retry` within the workers, as of
-    their last heartbeat; `turn`, queued behind another execution of their job; `worker`, not claimed yet.
+    """The number of open executions by what they wait for: `jitter`, `budget`, `limit` and `retry` within the workers,
+    as of their last heartbeat; `turn`, queued behind another execution of their job; `worker`, not claimed yet.
     """
-    found = dict.fromkeys(("jitter", "limit", "retry", "turn", "worker"), 0)
+    found = dict.fromkeys(("jitter", "budget", "limit", "retry", "turn", "worker"), 0)
     for phases in Worker.objects.values_list("phases", flat=True):
-        for reason in ("jitter", "limit", "retry"):
+        for reason in ("jitter", "budget", "limit", "retry"):
             found[reason] += (phases or {}).get(reason, 0)
     found["turn"] = Execution.objects.filter(status=Status.QUEUED).count()
     found["worker"] = Execution.objects.unclaimed().count()

@@ -9,6 +9,7 @@ from typing import Any, ClassVar, NamedTuple, Protocol
 from uuid import UUID
 
 from core.findings import Finding
+from executions.budgets import Budget, Pause
 from executions.http.client import Request
 from executions.http.connection import Reply
 from jobs.content import Content
@@ -46,7 +47,8 @@ class Outcome(NamedTuple):
     `error` is '' on success. `target` is what was called, if it differs from what was asked. `failure`: why there is
     no status code: 'connect', 'timeout' or 'broken'; 'criteria' if the answer broke the job's own rules.
     `repeatable`: whether another attempt can do no harm. `retry_after`: that header. `run`: the run that was started;
-    the outcome is known when it ends.
+    the outcome is known when it ends. `pause`: a rate limit of GitHub refused the call, which therefore started
+    nothing.
     """
 
     ok: bool
@@ -58,6 +60,7 @@ class Outcome(NamedTuple):
     repeatable: bool = True
     retry_after: str = ""
     run: Run | None = None
+    pause: Pause | None = None
 
 
 class Deliverable(Protocol):
@@ -94,6 +97,8 @@ class DeliverableTarget(Target):
     not_repeated: ClassVar[str] = ""
     # Whether a single run may bring its own token.
     accepts_token: ClassVar[bool] = False
+    # Whether its calls are counted to a budget.
+    has_budget: ClassVar[bool] = False
     # The message of a test run that could not be sent, and of one that succeeded.
     unsent: ClassVar[str] = "Request failed"
 
@@ -105,6 +110,10 @@ class DeliverableTarget(Target):
     @abstractmethod
     def delivery(self, content: Content, job: Job, *, token: str = "") -> Deliverable:
         """The delivery of a job's execution; `token` is that of a single run."""
+
+    def budget(self, job: Job) -> Budget | None:
+        """The budget that the job's calls are counted to; None for none."""
+        return None
 
     @abstractmethod
     def trial(self, content: Content, job: Job) -> Deliverable:

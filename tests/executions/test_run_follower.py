@@ -137,7 +137,7 @@ def test_a_failed_run_tells_what_failed(
     report = api.get(f"/api/v2/executions/{execution.pk}").json()["report"]
     assert [job["name"] for job in report["failures"]] == ["e2e (chrome)", "e2e (firefox)"]
     page = browser.get(f"/admin/executions/execution/{execution.pk}/change/").content.decode()
-    assert f'href="{execution.run_url}/job/{10 * (execution.run_id or 0) + 1}"' in page
+    assert f'href="{execution.run_url}/job/{100 * (execution.run_id or 0) + 11}"' in page
     assert "expect(locator).toBeVisible()" in page
 
 

@@ -164,19 +164,26 @@ class TestRepositoriesAndTeams:
         ],
     )  # fmt: skip
     def test_patterns(self, pattern: str, workflow: str, fits: bool) -> None:
-        rights = credential_rights.Rights("x", "users", (pattern.lower(),), frozenset())
+        rights = credential_rights.Rights("x", "x", "users", (pattern.lower(),), frozenset(), 50, 150, 900)
         assert (rights.refusal(workflow, None) == "") is fits
 
     def test_the_form_names_a_line_that_is_no_repository(self, browser: Client, credential: GitHubCredential) -> None:
         page = reverse("admin:settings_app_githubcredential_change", args=[credential.pk])
         form = {"name": "payroll-prod", "kind": "token", "usable_by": "users", "repositories": "corp/a\nnonsense"}
+        form |= {"at_once": "50", "per_minute": "150", "hold_limit_seconds": "900"}
         answer = browser.post(page, form)
         assert "&#x27;nonsense&#x27; is no repository" in answer.content.decode()
         assert browser.post(page, {**form, "repositories": "corp/a\n\ncorp/a"}).status_code == 302
         credential.refresh_from_db()
         assert (credential.repositories, credential.usable_by) == ("corp/a", "users")
         page = reverse("admin:settings_app_environmenttoken_changelist")
-        assert browser.post(browser.get(page).headers["Location"], {"usable_by": "users"}).status_code == 302
+        assert (
+            browser.post(
+                browser.get(page).headers["Location"],
+                {"usable_by": "users", "at_once": "50", "per_minute": "150", "hold_limit_seconds": "900"},
+            ).status_code
+            == 302
+        )
         assert EnvironmentToken.objects.get().usable_by == USERS
 
     def test_the_doctor_names_tokens_that_are_open_to_all(self, credential: GitHubCredential) -> None:

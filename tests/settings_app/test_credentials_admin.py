@@ -26,6 +26,9 @@ def form(**changes: str) -> dict[str, str]:
         "new_token": "",
         "new_private_key": "",
         "usable_by": "admins",
+        "at_once": "50",
+        "per_minute": "150",
+        "hold_limit_seconds": "900",
         **changes,
     }
 

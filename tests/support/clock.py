@@ -3,10 +3,15 @@
 from __future__ import annotations
 
 import asyncio
+import datetime as dt
+import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from threading import Lock
 from typing import Any
+
+import time_machine
 
 from tests.support.target import wait_until
 
@@ -45,4 +50,38 @@ class HandClock:
             due = [timer for timer in self._timers if timer[0] <= self._passed]
             self._timers = [timer for timer in self._timers if timer[0] > self._passed]
         for _, loop, callback, args in sorted(due, key=lambda timer: timer[0]):
-            loop.call_soon_threadsafe(callback, *args)
+            # The loop of an engine that was shut down is closed.
+            if not loop.is_closed():
+                loop.call_soon_threadsafe(callback, *args)
+
+
+class PassingTime(HandClock):
+    """A clock by hand that moves the system's clock with it."""
+
+    def __init__(self, traveller: time_machine.Traveller) -> None:
+        super().__init__()
+        self._traveller = traveller
+
+    def now(self) -> float:
+        return time.time()
+
+    def advance(self, seconds: float) -> None:
+        self._traveller.shift(seconds)
+        super().advance(seconds)
+
+    def advance_until(self, condition: Callable[[], Any], step: float = 1.0, most: float = 3600.0) -> None:
+        """Let time pass from timer to timer until the condition holds; fails after `most` seconds."""
+        passed = 0.0
+        while not condition():
+            assert passed < most, "it did not come about in time"
+            self.advance(step)
+            passed += step
+            # The engine's threads work in real time.
+            threading.Event().wait(0.02)
+
+
+@contextmanager
+def passing_time(moment: dt.datetime) -> Iterator[PassingTime]:
+    """Time that passes by hand from this moment."""
+    with time_machine.travel(moment, tick=False) as traveller:
+        yield PassingTime(traveller)

@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import json
 import re
-import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from functools import partial
@@ -20,6 +19,7 @@ from executions.http.client import Request
 from executions.http.connection import DeliveryError, Reply
 from executions.targets.base import Call, Outcome, Run, Send
 from executions.targets.github import api as github_api
+from executions.targets.github import limits
 from executions.targets.lookup import looked_up
 from settings_app.credential_rights import rights_of
 
@@ -124,6 +124,7 @@ class GitHubDispatch:
         if reply.status in {200, 204}:
             said = f"Workflow triggered successfully on branch {self.ref}"
             return Outcome(True, reply.status, said, target=called, run=_run(reply) if self.follow else None)
+        pause = limits.pause_of(reply.status, reply.retry_after, reply.rate_limit_reset, reply.text)
         error = f"GitHub Actions dispatch failed. Status: {reply.status}, Response: {reply.output}"
         # None of the names was found: the error names the job's own.
         return Outcome(
@@ -134,13 +135,9 @@ class GitHubDispatch:
             f"{self.owner}/{self.repo}/{self.workflow}" if reply.status == 404 else called,
             # A refusal (4xx) means that nothing started; after a server error a run may have started.
             repeatable=reply.status < 500,
-            retry_after=reply.retry_after or _until_reset(reply.rate_limit_reset),
+            retry_after=str(pause.seconds) if pause and pause.seconds else "",
+            pause=pause,
         )
-
-
-def _until_reset(reset: str) -> str:
-    """Seconds until a rate limit is reset, as in a `Retry-After` header; '' without one."""
-    return str(max(1, int(reset) - int(time.time()) + 1)) if reset.isdigit() and len(reset) < 12 else ""
 
 
 def _run(reply: Reply) -> Run | None:

@@ -17,6 +17,8 @@ from yarl import URL
 from core.api import payload
 from core.api.errors import Conflict, DomainError, invalid_field
 from core.findings import Finding
+from executions import budgets
+from executions.budgets import Budget
 from executions.targets.base import Deliverable, DeliverableTarget, Outcome
 from executions.targets.github import api, workflow_inputs
 from executions.targets.github.dispatch import GitHubDispatch, inputs
@@ -67,6 +69,7 @@ class GitHubTarget(DeliverableTarget):
         "have started"
     )
     accepts_token: ClassVar[bool] = True
+    has_budget: ClassVar[bool] = True
     unsent: ClassVar[str] = "GitHub token not configured"
 
     github_owner: str
@@ -185,6 +188,9 @@ class GitHubTarget(DeliverableTarget):
             follow=job.wait_for_run and not token,
             team_id=job.pic_team_id,
         )
+
+    def budget(self, job: Job) -> Budget | None:
+        return budgets.budget_of(job.github_credential_id)
 
     def trial(self, content: Content, job: Job) -> Deliverable:
         return GitHubDispatch(*self._parts, content.metadata, job.name or "test run", follow=True)

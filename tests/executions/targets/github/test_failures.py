@@ -30,7 +30,7 @@ def note(message: str, path: str = "src/a.py", line: int = 3, **changes: Any) ->
 def test_the_failed_jobs_with_step_link_and_annotations(github: GitHub) -> None:
     (job,) = failures.of_run("acme", "shop", 7, TOKEN)
     assert (job.name, job.step) == ("e2e (chrome)", "Run Playwright")
-    assert job.url == "https://github.com/acme/shop/actions/runs/7/job/71"
+    assert job.url == "https://github.com/acme/shop/actions/runs/7/job/711"
     # "Process completed with exit code 1." says nothing.
     assert job.annotations == ("login.spec.ts:41: Timed out 5000ms waiting for expect(locator).toBeVisible()",)
     assert failures.summary([job]) == f"e2e (chrome) > Run Playwright: {job.annotations[0]}"

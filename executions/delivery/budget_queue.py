@@ -1,0 +1,137 @@
+"""Dispatches that wait in this process for the budget of their credential (`executions.budgets`)."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Callable
+from functools import partial
+
+from django.utils import timezone
+
+from executions import budgets
+from executions.budgets import Budget, Grant, Pause
+from executions.delivery.clock import Clock
+from executions.delivery.state import DeliveryState
+from executions.http.connection import DeliveryError
+from executions.targets.lookup import looked_up
+
+log = logging.getLogger("cronsched.budgets")
+_MOST_ASKED_FOR = 5_000
+_AFTER_FAILURE_SECONDS = 1.0
+
+
+class BudgetQueue:
+    """Lives in the engine's event loop. `admit` is called for a delivery that may be made, `expire` for one that has
+    waited for too long; `is_waiting` says whether a delivery still is to be made.
+    """
+
+    def __init__(
+        self,
+        clock: Clock,
+        admit: Callable[[DeliveryState], None],
+        expire: Callable[[DeliveryState], None],
+        is_waiting: Callable[[DeliveryState], bool],
+    ) -> None:
+        self._clock = clock
+        self._admit, self._expire, self._is_waiting = admit, expire, is_waiting
+        self._waiting: dict[str, list[DeliveryState]] = {}
+        self._pauses: dict[str, list[Pause]] = {}
+        self._refused: set[str] = set()
+        self._tasks: dict[str, asyncio.Task[None]] = {}
+
+    def add(self, state: DeliveryState) -> None:
+        """Queue a delivery; of a credential the one with the lowest rank leaves first."""
+        budget = state.delivery.budget
+        assert budget is not None
+        state.ready_at = state.ready_at or timezone.now()
+        self._waiting.setdefault(budget.key, []).append(state)
+        if budget.key not in self._tasks:
+            self._tasks[budget.key] = asyncio.get_running_loop().create_task(self._serve(budget.key))
+
+    def refused(self, state: DeliveryState, pause: Pause) -> None:
+        """GitHub refused a delivery for a rate limit: it waits, with all others of its credential."""
+        assert state.delivery.budget is not None
+        self._pauses.setdefault(state.delivery.budget.key, []).append(pause)
+        self.add(state)
+
+    def accepted(self, state: DeliveryState) -> None:
+        """GitHub accepted a delivery."""
+        budget = state.delivery.budget
+        if budget and budget.key in self._refused:
+            self._refused.discard(budget.key)
+            asyncio.get_running_loop().create_task(self._note_success(budget))
+
+    def clear(self) -> None:
+        """Drop what waits."""
+        for task in self._tasks.values():
+            task.cancel()
+        self._waiting.clear()
+
+    async def _serve(self, key: str) -> None:
+        try:
+            while waiting := self._ranked(key):
+                budget = waiting[0].delivery.budget
+                assert budget is not None
+                try:
+                    grant = await self._take(budget, waiting)
+                except DeliveryError:
+                    log.warning("the budget of %s could not be asked for, trying again", budget.name)
+                    await self._sleep(_AFTER_FAILURE_SECONDS)
+                    continue
+                self._apply(key, grant)
+                if self._waiting.get(key):
+                    await self._sleep(grant.ask_after)
+        finally:
+            self._tasks.pop(key, None)
+
+    async def _take(self, budget: Budget, waiting: list[DeliveryState]) -> Grant:
+        pauses, self._pauses[budget.key] = self._pauses.get(budget.key, []), []
+        ready = {one.delivery.execution_id: one.ready_at or timezone.now() for one in waiting[:_MOST_ASKED_FOR]}
+
+        def work() -> Grant:
+            for one in pauses:
+                budgets.pause(budget, one)
+            return budgets.take(budget, ready)
+
+        try:
+            return await looked_up(work, "the budget of the GitHub credential")
+        except DeliveryError:
+            self._pauses[budget.key] = pauses + self._pauses[budget.key]
+            raise
+
+    def _apply(self, key: str, grant: Grant) -> None:
+        if grant.was_refused:
+            self._refused.add(key)
+        expired = set(grant.expired)
+        waiting, self._waiting[key] = self._waiting[key], []
+        for state in sorted(waiting, key=lambda one: one.delivery.rank):
+            pk = state.delivery.execution_id
+            if pk in expired:
+                self._expire(state)
+            elif pk in grant.waited:
+                self._admit(state)
+            else:
+                self._waiting[key].append(state)
+
+    def _ranked(self, key: str) -> list[DeliveryState]:
+        waiting = [state for state in self._waiting.get(key, []) if self._is_waiting(state)]
+        self._waiting[key] = sorted(waiting, key=lambda one: one.delivery.rank)
+        return self._waiting[key]
+
+    async def _note_success(self, budget: Budget) -> None:
+        try:
+            await looked_up(partial(budgets.note_success, budget), "the budget of the GitHub credential")
+        except DeliveryError:
+            self._refused.add(budget.key)
+
+    async def _sleep(self, seconds: float) -> None:
+        loop = asyncio.get_running_loop()
+        slept: asyncio.Future[None] = loop.create_future()
+        self._clock.call_later(loop, seconds, _wake, slept)
+        await slept
+
+
+def _wake(slept: asyncio.Future[None]) -> None:
+    if not slept.done():
+        slept.set_result(None)

@@ -1,0 +1,163 @@
+"""Dispatches wait for the budget of their credential: all leave, none twice, and each says why it was late."""
+
+from __future__ import annotations
+
+import datetime as dt
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import pytest
+
+from core.db.encryption import encrypt
+from demo.github_stand_in import GitHub
+from executions.delivery import engine
+from executions.delivery.carry_out import carry_out, read_teams
+from executions.models import BudgetWait, Execution, FireLagBucket, Status
+from jobs.models import Job
+from settings_app import credential_rights
+from settings_app.models import GitHubCredential
+from tests.support.clock import PassingTime, passing_time
+from tests.support.executions import ended, left
+from tests.support.target import wait_until
+
+pytestmark = pytest.mark.django_db(transaction=True)
+NINE = dt.datetime(2026, 11, 26, 0, 0, tzinfo=dt.UTC)  # 09:00 JST
+
+
+@pytest.fixture
+def clock(monkeypatch: pytest.MonkeyPatch) -> Iterator[PassingTime]:
+    with passing_time(NINE) as clock:
+        monkeypatch.setattr(engine, "new_clock", lambda: clock)
+        yield clock
+        engine.shutdown_local_engine(0)
+
+
+@pytest.fixture
+def github(settings: Any, clock: PassingTime) -> Iterator[GitHub]:
+    with GitHub(now=clock.now) as server:
+        settings.GITHUB_API_URL = server.url
+        yield server
+
+
+@pytest.fixture
+def credential(db: None) -> GitHubCredential:
+    return GitHubCredential.objects.create(name="qa-app", token=encrypt("ghp_x"), per_minute=100)
+
+
+@pytest.fixture
+def job(make_job: Callable[..., Job], credential: GitHubCredential) -> Job:
+    return make_job(target_url="acme/shop/success-0.yml", github_credential=credential.name, wait_for_run=False)
+
+
+def due(job: Job, count: int, **fields: Any) -> list[Execution]:
+    """Executions of one fire time, on their way."""
+    values = {"execution_type": "github_actions", "target": str(job.target), "started_at": NINE}
+    return [
+        left(job, engine.worker_id(), scheduled_for=NINE + dt.timedelta(microseconds=number), **values, **fields)
+        for number in range(count)
+    ]
+
+
+def allow(**budget: int) -> None:
+    GitHubCredential.objects.update(**budget)
+    credential_rights.forget()
+
+
+def open_count() -> int:
+    return Execution.objects.filter(status=Status.RUNNING).count()
+
+
+def test_150_of_one_fire_time_leave_within_minutes_though_github_allows_80(
+    job: Job, github: GitHub, clock: PassingTime
+) -> None:
+    github.limits.dispatches_per_minute = 80
+    executions = due(job, 150)
+    carry_out(executions, read_teams())
+    clock.advance_until(lambda: not open_count(), most=900)
+    assert Execution.objects.filter(status=Status.SUCCESS).count() == 150
+    # None was dispatched twice.
+    assert len(github.runs) == 150
+    assert github.limits.highest_at_once <= 50
+    # Refusals are no attempts, and those that were late say why.
+    late = list(BudgetWait.objects.values_list("credential", "seconds"))
+    assert {name for name, _ in late} == {"qa-app"}
+    assert 60 <= len(late) <= 90
+    assert {0 < (seconds or 0) <= 600 for _, seconds in late} == {True}
+    # It is no lag of the scheduler.
+    assert list(FireLagBucket.objects.filter(bound__gt=60)) == []
+
+
+def test_a_refusal_stops_the_whole_credential_and_no_other(
+    job: Job, make_job: Callable[..., Job], github: GitHub, clock: PassingTime
+) -> None:
+    other = GitHubCredential.objects.create(name="other", token=encrypt("ghp_y"))
+    beside = make_job(name="Beside", target_url="acme/docs/success-0.yml", github_credential=other.name,
+                      wait_for_run=False)  # fmt: skip
+    github.fail_next = [(403, {"Retry-After": "40"})]
+    (refused,) = due(job, 1)
+    carry_out([refused], read_teams())
+    wait_until(lambda: Execution.objects.get(pk=refused.pk).attempts)
+    assert clock.next_timer() == pytest.approx(40, abs=1)
+    (second,) = [left(job, engine.worker_id(), execution_type="github_actions", target=str(job.target))]
+    third = left(beside, engine.worker_id(), execution_type="github_actions", target=str(beside.target))
+    carry_out([second, third], read_teams())
+    assert ended(third).status == Status.SUCCESS
+    assert open_count() == 2
+    clock.advance_until(lambda: not open_count(), most=60)
+    first = Execution.objects.get(pk=refused.pk)
+    assert (first.status, [one["status"] for one in first.attempts]) == (Status.SUCCESS, [403, 204])
+
+
+def test_the_priority_decides_who_leaves_first(job: Job, credential: GitHubCredential, github: GitHub,
+                                               make_job: Callable[..., Job], clock: PassingTime) -> None:  # fmt: skip
+    allow(per_minute=1)
+    urgent = make_job(name="Urgent", target_url="acme/urgent/success-0.yml", github_credential=credential.name,
+                      wait_for_run=False, priority=1)  # fmt: skip
+    github.fail_next = [(403, {"Retry-After": "5"})]
+    carry_out(due(job, 3), read_teams())
+    wait_until(lambda: github.calls)
+    (first,) = due(urgent, 1)
+    carry_out([first], read_teams())
+    clock.advance_until(lambda: not open_count(), most=600)
+    assert [run.repository for run in github.runs.values()] == ["acme/urgent", *["acme/shop"] * 3]
+
+
+def test_a_wait_beyond_the_limit_fails_with_the_reason(job: Job, github: GitHub, clock: PassingTime) -> None:
+    allow(hold_limit_seconds=120)
+    github.fail_next = [(429, {"Retry-After": "3000"})]
+    (execution,) = due(job, 1)
+    carry_out([execution], read_teams())
+    clock.advance_until(lambda: not open_count(), most=200)
+    done = Execution.objects.get(pk=execution.pk)
+    assert (done.status, done.error_message) == (
+        Status.FAILED,
+        "not dispatched: the budget of qa-app was used up for 120 s",
+    )
+    assert github.runs == {}
+
+
+def test_what_waits_is_made_by_the_next_process(job: Job, github: GitHub, clock: PassingTime) -> None:
+    github.fail_next = [(403, {"Retry-After": "30"})]
+    (execution,) = due(job, 1)
+    carry_out([execution], read_teams())
+    wait_until(lambda: BudgetWait.objects.exists())
+    (kept,) = engine.shutdown_local_engine(0)
+    assert kept.execution_id == execution.pk
+    Execution.objects.update(worker_id=engine.worker_id())
+    # However late it is by its start deadline, it is the budget that decides.
+    clock.advance(100)
+    carry_out(list(Execution.objects.all()), read_teams())
+    assert ended(execution).status == Status.SUCCESS
+    assert len(github.runs) == 1
+
+
+def test_a_cancelled_execution_takes_no_place(job: Job, github: GitHub, clock: PassingTime) -> None:
+    github.fail_next = [(403, {"Retry-After": "30"})]
+    executions = due(job, 2)
+    carry_out(executions[:1], read_teams())
+    wait_until(lambda: Execution.objects.get(pk=executions[0].pk).attempts)
+    carry_out(executions[1:], read_teams())
+    engine.local_engine().cancel([executions[1].pk])
+    Execution.objects.filter(pk=executions[1].pk).update(status=Status.CANCELLED)
+    clock.advance_until(lambda: not open_count(), most=60)
+    assert len(github.runs) == 1

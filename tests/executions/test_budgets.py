@@ -1,0 +1,172 @@
+"""The budget of a credential: how many dispatches leave in a minute, and what refusals change."""
+
+from __future__ import annotations
+
+import datetime as dt
+from collections.abc import Callable
+from uuid import UUID
+
+import pytest
+import time_machine
+from hypothesis import given
+from hypothesis import strategies as st
+from hypothesis.extra.django import TestCase
+from uuid_utils.compat import uuid7
+
+from executions import budgets
+from executions.budgets import Budget, Grant, Pause
+from executions.models import BudgetWait, DispatchBudget
+from executions.targets.github.limits import pause_of
+
+NINE = dt.datetime(2026, 11, 26, 0, 0, tzinfo=dt.UTC)  # 09:00 JST
+BUDGET = Budget("key", "qa-app", 50, 100, 900)
+SECONDARY = '{"message": "You have exceeded a secondary rate limit. Please wait a few minutes before you try again."}'
+
+
+# Since when each execution is ready.
+ready: dict[UUID, dt.datetime] = {}
+
+
+def ids(count: int) -> list[UUID]:
+    return [uuid7() for _ in range(count)]
+
+
+def at(seconds: float, work: Callable[[], Grant | None]) -> Grant:
+    with time_machine.travel(NINE + dt.timedelta(seconds=seconds), tick=False):
+        found = work()
+    return found or Grant({}, [], 0, False)
+
+
+def take(waiting: list[UUID], seconds: float, budget: Budget = BUDGET) -> Grant:
+    moment = NINE + dt.timedelta(seconds=seconds)
+    return at(seconds, lambda: budgets.take(budget, {pk: ready.setdefault(pk, moment) for pk in waiting}))
+
+
+def pause(asked: Pause, seconds: float) -> None:
+    at(seconds, lambda: budgets.pause(BUDGET, asked))
+
+
+@pytest.mark.django_db
+class TestRate:
+    def test_a_minutes_budget_leaves_at_once_and_the_others_a_minute_later(self) -> None:
+        waiting = ids(250)
+        first = take(waiting, 0)
+        assert list(first.waited) == waiting[:100]
+        assert set(first.waited.values()) == {0.0}
+        assert first.ask_after == 61
+        assert take(waiting[100:], 60).waited == {}
+        second = take(waiting[100:], 61)
+        assert list(second.waited) == waiting[100:200]
+        assert set(second.waited.values()) == {61.0}
+        assert len(take(waiting[200:], 122).waited) == 50
+
+    def test_what_waits_is_stored_with_its_reason(self) -> None:
+        waiting = ids(101)
+        take(waiting, 0)
+        wait = BudgetWait.objects.get()
+        assert (wait.execution_id, wait.credential, wait.since, wait.seconds) == (waiting[-1], "qa-app", NINE, None)
+        take(waiting[100:], 61)
+        assert BudgetWait.objects.get().seconds == 61
+
+    def test_a_wait_goes_on_after_a_restart_and_ends_at_the_limit(self) -> None:
+        waiting = ids(200)
+        take(waiting[:100], 0)
+        take(waiting[100:], 1)
+        pause(Pause(3000, is_secondary=False), 2)
+        left = take(waiting[100:], 10)
+        assert (left.expired, left.waited) == ([], {})
+        assert left.ask_after == pytest.approx(891, abs=0.1)
+        assert take(waiting[100:], 902).expired == waiting[100:]
+
+    def test_a_higher_budget_counts_at_once(self) -> None:
+        waiting = ids(150)
+        take(waiting, 0)
+        assert len(take(waiting[100:], 1, BUDGET._replace(per_minute=120)).waited) == 20
+
+
+@pytest.mark.django_db
+class TestRefusals:
+    def test_each_refusal_for_a_secondary_limit_halves_the_rate_and_it_grows_back(self) -> None:
+        pause(Pause(30, is_secondary=True), 0)
+        assert take(ids(1), 29).ask_after == 1
+        assert len(take(ids(200), 31).waited) == 50
+        # A tenth of the full rate comes back each minute after the pause.
+        assert len(take(ids(200), 30 + 180).waited) == 80
+        assert len(take(ids(200), 30 + 600).waited) == 100
+
+    def test_refusals_of_one_burst_count_once(self) -> None:
+        for second in range(10):
+            pause(Pause(30, is_secondary=True), second)
+        assert DispatchBudget.objects.get().per_minute == 50
+        assert take(ids(1), 10).ask_after == pytest.approx(29)
+
+    def test_without_a_time_the_pause_doubles_up_to_16_minutes(self) -> None:
+        at_second, pauses = 0.0, []
+        for _ in range(6):
+            pause(Pause(None, is_secondary=True), at_second)
+            until = DispatchBudget.objects.get().blocked_until
+            assert until
+            pauses.append((until - NINE).total_seconds() - at_second)
+            at_second += pauses[-1] + 1
+        assert pauses == [60, 120, 240, 480, 960, 960]
+
+    def test_after_a_success_the_next_pause_is_short_again(self) -> None:
+        pause(Pause(None, is_secondary=True), 0)
+        pause(Pause(None, is_secondary=True), 61)
+        budgets.note_success(BUDGET)
+        pause(Pause(None, is_secondary=True), 300)
+        assert take(ids(1), 300).ask_after == 60
+
+    def test_the_primary_limit_stops_all_and_reduces_nothing(self) -> None:
+        pause(Pause(100, is_secondary=False), 0)
+        assert take(ids(1), 1).ask_after == 99
+        assert len(take(ids(200), 101).waited) == 100
+
+    @pytest.mark.parametrize(
+        ("status", "wait", "reset", "text", "found"),
+        [
+            (403, "30", "", SECONDARY, Pause(30, True)),
+            (429, "0", "", "", Pause(1, True)),
+            (403, "", "", SECONDARY, Pause(None, True)),
+            (429, "", "", "", Pause(None, True)),
+            (403, "", f"{int(NINE.timestamp()) + 99}", "", Pause(100, False)),
+            (403, "20", f"{int(NINE.timestamp()) + 99}", "", Pause(20, False)),
+            (403, "", "9" * 20, SECONDARY, Pause(None, True)),
+            (403, "", "", '{"message": "Resource not accessible by personal access token"}', None),
+            (404, "30", "", "", None),
+            (200, "30", "", "", None),
+        ],
+    )
+    def test_what_github_asks_for(self, status: int, wait: str, reset: str, text: str, found: Pause | None) -> None:
+        with time_machine.travel(NINE, tick=False):
+            assert pause_of(status, wait, reset, text) == found
+
+
+class TestModel(TestCase):
+    @given(st.lists(st.tuples(st.integers(0, 40), st.integers(1, 60)), max_size=12), st.integers(1, 80))
+    def test_no_minute_holds_more_than_its_budget_and_none_is_lost(
+        self, arrivals: list[tuple[int, int]], per_minute: int
+    ) -> None:
+        DispatchBudget.objects.all().delete()
+        BudgetWait.objects.all().delete()
+        budget = BUDGET._replace(per_minute=per_minute, hold_limit_seconds=86_400)
+        waiting: list[UUID] = []
+        left: dict[UUID, float] = {}
+        now = 0.0
+
+        def turn() -> float:
+            grant = take(waiting, now, budget)
+            left.update(dict.fromkeys(grant.waited, now))
+            waiting[:] = [one for one in waiting if one not in grant.waited]
+            return grant.ask_after
+
+        for pause_before, count in arrivals:
+            now += pause_before
+            waiting += ids(count)
+            turn()
+        while waiting:
+            now += turn()
+        assert len(left) == sum(count for _, count in arrivals)
+        moments = sorted(left.values())
+        for begin in set(moments):
+            assert sum(begin <= one < begin + 60 for one in moments) <= per_minute
