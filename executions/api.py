@@ -28,6 +28,7 @@ from executions.serializers import (
     ExecutionSerializer,
     NamedExecutionSerializer,
     ReportSerializer,
+    RerunBody,
     TestRunBody,
 )
 from executions.statistics import rollups, total_count
@@ -254,6 +255,22 @@ class JobExecutionView(APIView):
         execution = services.get_execution(execution_id, job=job)
         shown = ExecutionSerializer.of(execution, reader=require_login(request))
         return Response({"job": {"id": str(job.pk), "name": job.name}, "execution": shown})
+
+
+class RerunView(APIView):
+    """Run an execution again: its job with the same values, or the failed jobs of its workflow run only."""
+
+    permission_classes = (ReadOrMayCreateJobs,)
+
+    @endpoint(shape("RunAgain", execution=ExecutionSerializer()), 403, 404, 409, 429, body=RerunBody, status=202)
+    def post(self, request: Request, execution_id: str) -> Response:
+        by, body = require_login(request), body_of(request)
+        execution = services.get_execution(execution_id)
+        if payload.boolean(body.get("failed_only", False), "failed_only"):
+            execution = services.run_failed_jobs_again(execution, by=by)
+        else:
+            execution = services.run_again(execution, by=by, force=payload.boolean(body.get("force", False), "force"))
+        return Response({"execution": ExecutionSerializer.of(execution, reader=by)}, status=202)
 
 
 class ExecuteView(APIView):

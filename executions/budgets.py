@@ -70,8 +70,8 @@ def key_of(credential_id: UUID | None) -> str:
 
 @transaction.atomic
 def take(budget: Budget, waiting: Mapping[UUID, dt.datetime]) -> Grant:
-    """Use the budget for the first of these executions, as many as it allows now. `waiting`: since when each waits; what
-    is stored of it, from another process, counts first.
+    """Use the budget for the first of these executions, as many as it allows now. `waiting`: since when each waits;
+    what is stored of it, from another process, counts first.
     """
     row, now = _locked(budget.key), timezone.now()
     stored = dict(BudgetWait.objects.filter(pk__in=waiting).values_list("pk", "since"))

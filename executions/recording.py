@@ -476,6 +476,35 @@ def store(batch: list[Finished]) -> None:
     Revision.bump()
 
 
+@transaction.atomic
+def correct_outcome(execution_id: UUID, outcome: Outcome, seconds: float) -> bool:
+    """Change how an ended execution ended, because its work elsewhere was done again in `seconds`; returns whether it
+    did. Statistics follow. Its people hear of it if it is the latest run of its job, as of any outcome.
+    """
+    rows = Execution.objects.select_for_update().filter(pk=execution_id).exclude(status__in=OPEN)
+    one = rows.first()
+    if one is None:
+        return False
+    before, status = Status(one.status), Status.SUCCESS if outcome.ok else Status.FAILED
+    took = (one.duration_seconds or 0.0) + seconds
+    old = Ended(one.job_id, one.execution_type, one.started_at, before, one.duration_seconds)
+    lock_jobs({one.job_id})
+    rows.update(
+        status=status,
+        completed_at=timezone.now(),
+        duration_seconds=took,
+        error_message=outcome.error,
+        output=outcome.output,
+    )
+    rollups.move(old, old._replace(status=status, seconds=took))
+    Job.objects.filter(pk=one.job_id, last_execution_at=one.started_at).update(last_status=status)
+    newer = Execution.objects.filter(job=one.job_id, started_at__gt=one.started_at, status__in=_RAN)
+    if status != before and not newer.exists():
+        queue_outcomes([one.pk])
+    Revision.bump()
+    return True
+
+
 def queue_outcomes(ids: Iterable[UUID]) -> None:
     """Queue ended executions for notification, in the transaction that ends them."""
     insert_new(PendingOutcome, ("execution_id", "problem"), [(one, "") for one in ids])

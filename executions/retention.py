@@ -17,7 +17,7 @@ from django.db import transaction
 from django.db.models import Exists, F, OuterRef, Sum
 from django.utils import timezone
 
-from executions.models import OPEN, PARTS, Batch, BatchRun, Exchange, Execution, Rollup, Status
+from executions.models import OPEN, PARTS, Batch, BatchRun, Exchange, Execution, Rollup, Status, StepLog
 from executions.statistics.total_count import bump_history_version
 from jobs.models import Job
 
@@ -26,6 +26,7 @@ _AIM_SECONDS = 0.03
 _FEWEST, _MOST = 20, 2000
 # A history of at most this many executions is deleted together with its job.
 _SHORT = 500
+_STEP_LOGS_KEPT_DAYS = 30
 _BATCHES_KEPT_DAYS = 365
 _UNRUN = (Status.SKIPPED, Status.MISSED)
 
@@ -40,6 +41,7 @@ def prune(deleted: Callable[[int], object] | None = None) -> int:
         if deleted:
             deleted(total)
     _delete_old_exchanges()
+    _delete_old_step_logs()
     _delete_old_batches()
     return total
 
@@ -54,6 +56,13 @@ def _delete_old_exchanges() -> None:
     step, old = _Step(), Exchange.objects.filter(pk__lt=first).order_by()
     while ids := list(old.values_list("pk", flat=True)[: step.size]):
         step.delete(Exchange.objects.filter(pk__in=ids))
+
+
+def _delete_old_step_logs() -> None:
+    old = StepLog.objects.filter(kept_at__lt=timezone.now() - dt.timedelta(days=_STEP_LOGS_KEPT_DAYS)).order_by()
+    step = _Step()
+    while ids := list(old.values_list("pk", flat=True)[: step.size]):
+        step.delete(StepLog.objects.filter(pk__in=ids))
 
 
 def _delete_old_batches() -> None:

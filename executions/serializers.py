@@ -168,6 +168,15 @@ class ExecuteBody(serializers.Serializer[Any]):
         return {**_target_fields(), **super().get_fields()}
 
 
+class RerunBody(serializers.Serializer[Any]):
+    """How an execution runs again."""
+
+    failed_only = serializers.BooleanField(
+        required=False, help_text="Only the failed jobs of its workflow run; the execution stays the same."
+    )
+    force = serializers.BooleanField(required=False, help_text="Run it also inside a window.")
+
+
 class TestRunBody(serializers.Serializer[Any]):
     """A target and a request for a test run."""
 

@@ -30,6 +30,7 @@ from executions.http.client import Request
 from executions.http.connection import DeliveryError
 from executions.models import OPEN, Execution, Status, TriggerType
 from executions.recording import Finished, queue_outcomes, store
+from executions.runs import reruns
 from executions.statistics import queries, rollups
 from executions.statistics.rollups import Ended
 from executions.targets import Call, DeliverableTarget, Outcome, deliverable
@@ -223,6 +224,15 @@ def run_again(execution: Execution, *, by: User, force: bool = False) -> Executi
     data = {**overrides_of(execution), **({"force": True} if force else {})}
     makes_up_for = execution.scheduled_for or execution.nominal_for
     return trigger_now(execution.job_id, data, by=by, nominal_for=makes_up_for, again=execution)
+
+
+def run_failed_jobs_again(execution: Execution, *, by: User) -> Execution:
+    """Run the failed jobs of an execution's workflow run again; its next attempt decides anew how the execution ended.
+    Raises `Not run again` with the reason.
+    """
+    require_owner(execution.job, by)
+    reruns.run_failed_jobs_again(execution)
+    return get_execution(execution.pk)
 
 
 def overrides_of(execution: Execution) -> dict[str, Any]:

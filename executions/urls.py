@@ -7,6 +7,7 @@ urlpatterns = [
     path("executions/statistics", api.StatisticsView.as_view()),
     path("executions/<str:execution_id>/exchange", api.ExchangeView.as_view()),
     path("executions/<str:execution_id>/cancel", api.CancelView.as_view()),
+    path("executions/<str:execution_id>/rerun", api.RerunView.as_view()),
     path("executions/<str:execution_id>", api.ExecutionView.as_view()),
     path("callbacks/<str:token>", callback_api.CallbackView.as_view()),
     path("batches", batch_api.BatchesView.as_view()),

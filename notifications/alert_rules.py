@@ -40,6 +40,7 @@ class AlertKind(Enum):
     SLOW = "was slow"
     COMPLETED = "completed"
     UNRUN = "was missed or skipped"
+    WAITING = "waits for an approval"
 
 
 class Alert(NamedTuple):

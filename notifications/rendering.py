@@ -24,7 +24,7 @@ from notifications.models import Channel, Event, Message
 from settings_app.models import Preferences, SlackSettings
 
 _LISTED = 20
-_BAD = {AlertKind.FAILED, AlertKind.STILL_FAILING, AlertKind.UNRUN}
+_BAD = {AlertKind.FAILED, AlertKind.STILL_FAILING, AlertKind.UNRUN, AlertKind.WAITING}
 _GROUP = re.compile(r"S[A-Z0-9]{6,}")
 _MEMBER = re.compile(r"[UW][A-Z0-9]{6,}")
 
@@ -57,6 +57,8 @@ def summary(alert: Alert) -> str:
         return (
             f"missed or skipped {alert.failures} fire time{'s' if alert.failures > 1 else ''}; the executions say why"
         )
+    if kind is AlertKind.WAITING:
+        return f"waits for an approval on GitHub since {_local(alert.since)}"
     if kind is AlertKind.SLOW and finished:
         took = f"was slow: it took {finished.duration_seconds:.1f} s"
         usual = f"{took}, where its latest runs took {alert.usual:.1f} s" if alert.usual is not None else ""

@@ -26,7 +26,7 @@ from core.db.deletion import delete_in_steps
 from core.db.executemany import insert_new
 from core.masking import masked_text
 from core.runtime import request_context
-from executions.models import Status
+from executions.models import Execution, Status
 from executions.recording import Finished
 from jobs.calendars import follow_holidays
 from jobs.models import Job, today
@@ -195,6 +195,15 @@ def notify_unrun(unrun: Mapping[UUID, int]) -> None:
     """Notify the people of jobs that ask for it how many fire times were missed or skipped."""
     jobs = Job.objects.filter(pk__in=unrun, notify_on_missed=True).select_related("pic_team")
     _store([], queue_alerts([Alert(alert_rules.AlertKind.UNRUN, job, failures=unrun[job.pk]) for job in jobs]))
+
+
+def on_approval_awaited(sender: Any, execution: Execution, since: dt.datetime, **_: Any) -> None:
+    """Notify the people of a job that its run waits for an approval, in the caller's transaction."""
+    job = execution.job
+    message = f'Job "{job.name}" waits for an approval on GitHub. {execution.run_url}'
+    event = _event(Kind.APPROVAL_AWAITED, message, job_id=job.pk, execution_id=execution.pk)
+    wanted = job.enable_email_notifications or job.alert_slack
+    _store([event], queue_alerts([Alert(alert_rules.AlertKind.WAITING, job, since=since)]) if wanted else [])
 
 
 def _success_is_told(finished: Finished) -> bool:

@@ -49,6 +49,7 @@ class Kind(Enum):
     RECOVERED = "recovered"
     SLOW = "slow"
     UNRUN = "unrun"
+    APPROVAL_AWAITED = "approval_awaited"
     STILL_FAILING = "still_failing"
     BURST = "burst"
     ENDING = "ending"
@@ -109,6 +110,12 @@ ROUTES: dict[Kind, Route] = {
         "fire times were missed or skipped",
         None,
         "the job's addresses, for jobs with *notify when missed or skipped*, once a day",
+        _SAME,
+    ),
+    Kind.APPROVAL_AWAITED: Route(
+        "a workflow run waits for an approval for longer than *tell of a waiting approval after*",
+        InApp("Approval awaited", EventType.WARNING),
+        "the job's addresses",
         _SAME,
     ),
     Kind.STILL_FAILING: Route(

@@ -22,7 +22,7 @@ from executions.celery_backend.dispatch import Unclaimed
 from executions.completion.limits import end_overdue
 from executions.completion.polls import Poller
 from executions.recovery import end_missed, recover, rescue
-from executions.run_follower import RunFollower
+from executions.runs.follower import RunFollower
 from jobs.models import Revision
 from notifications import digests
 from notifications.channels import SENDERS

@@ -15,7 +15,7 @@ from rest_framework.test import APIClient
 from accounts.models import LoginSession, User
 from core.api.errors import Invalid
 from demo.github_stand_in import GitHub
-from executions.run_follower import RunFollower
+from executions.runs.follower import RunFollower
 from executions.services import trigger_now
 from executions.targets.github.workflow_inputs import declared, differences
 from jobs.schedules.schedule import schedule_of

@@ -96,6 +96,11 @@ class GitHub:
     def url(self) -> str:
         return f"http://127.0.0.1:{self._server.server_address[1]}"
 
+    @property
+    def _storage(self) -> str:
+        """Another origin than the API's, as GitHub's storage is."""
+        return f"http://localhost:{self._server.server_address[1]}/_storage"
+
     def tell(self, run: Run, *, delivery: str = "", secret: str = "") -> requests.Response:
         """Deliver the webhook event of a run's state (GitHub, "Webhook events and payloads: workflow_run")."""
         assert self.hook
@@ -247,7 +252,7 @@ class GitHub:
 
     def _log(self, job_id: str, **_: Any) -> Answer:
         """GitHub REST, "Download job logs for a workflow run": a redirect to storage, which takes no token."""
-        return 302, None, {"Location": f"{self.url}/_storage/log/{job_id}"}
+        return 302, None, {"Location": f"{self._storage}/log/{job_id}"}
 
     def _artifacts(self, repo: str, run_id: str, query: dict[str, list[str]], **_: Any) -> Answer:
         run = self._one(repo, run_id)
@@ -262,7 +267,7 @@ class GitHub:
         return 200, {"total_count": len(found), "artifacts": found}, {}
 
     def _artifact(self, artifact_id: str, **_: Any) -> Answer:
-        return 302, None, {"Location": f"{self.url}/_storage/artifact/{artifact_id}"}
+        return 302, None, {"Location": f"{self._storage}/artifact/{artifact_id}"}
 
     def _stored(self, route: str, headers: Any) -> Answer:
         if "Authorization" in headers:

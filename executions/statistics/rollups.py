@@ -97,6 +97,27 @@ def count(ended: Iterable[Ended]) -> None:
     )
 
 
+def move(before: Ended, after: Ended) -> None:
+    """Count an ended execution differently, because the outcome of its work elsewhere has changed. Call it in the
+    transaction that changes it.
+    """
+    hour, shard = hour_of(before.started_at), os.getpid() % _SHARDS
+    change = _Sum()
+    change.add(before, times=-1)
+    change.add(after)
+    job, total = (before.job_id, hour, before.kind), (hour, before.kind, shard)
+    add_up(
+        Rollup,
+        ("job", "hour", "kind"),
+        (*_COLUMNS, "longest"),
+        [(*job, *change.columns(), max(0.0, change.longest))],
+        largest="longest",
+    )
+    add_up(Total, ("hour", "kind", "shard"), _COLUMNS, [(*total, *change.columns())])
+    if hour < recent_begins():
+        bump_history_version()
+
+
 class _Sum:
     """The numbers of one row."""
 
@@ -106,11 +127,11 @@ class _Sum:
         self.counts = dict.fromkeys(_COUNTS, 0)
         self.seconds = self.success_seconds = self.longest = 0.0
 
-    def add(self, one: Ended) -> None:
-        self.counts[one.status.value] += 1
-        self.seconds += one.seconds or 0.0
+    def add(self, one: Ended, times: int = 1) -> None:
+        self.counts[one.status.value] += times
+        self.seconds += times * (one.seconds or 0.0)
         if one.status == Status.SUCCESS and one.seconds:
-            self.success_seconds += one.seconds
+            self.success_seconds += times * one.seconds
             self.longest = max(self.longest, one.seconds)
 
     def columns(self) -> tuple[Any, ...]:

@@ -58,6 +58,7 @@ RULES: dict[str, str] = {
     f"DELETE {V2}/jobs/{{job_id}}": OWN,
     f"POST {V2}/jobs/{{job_id}}/execute": OWN,
     f"POST {V2}/executions/{{execution_id}}/cancel": OWN,
+    f"POST {V2}/executions/{{execution_id}}/rerun": OWN,
     f"POST {V2}/jobs/{{job_id}}/fill": OWN,
     f"POST {V2}/jobs/{{job_id}}/single-runs": OWN,
     f"DELETE {V2}/jobs/{{job_id}}/single-runs/{{run_id}}": OWN,

@@ -137,6 +137,38 @@ def page_of_run(url: Any) -> str:
     return url.replace("\x00", "")[:500] if usable else ""
 
 
+def download(path: str, token: str, most: int) -> bytes | None:
+    """The content of a log or an artifact; None if GitHub does not give it, or if it has more than `most` bytes. GitHub
+    redirects to its storage, which gets no token (GitHub REST: "Download an artifact"). Raises
+    `requests.RequestException`.
+    """
+    answer = get(path, token)
+    address = answer.headers.get("Location", "")
+    # An API without TLS is one for trying things out, or within a company.
+    is_safe = address.startswith("https://") or settings.GITHUB_API_URL.startswith("http://")
+    if answer.status_code not in {302, 307} or not (address and is_safe):
+        return None
+    with (
+        outbound.session() as session,
+        session.get(
+            address, timeout=outbound.TIMEOUT, allow_redirects=False, proxies=outbound.proxies_for(address), stream=True
+        ) as stored,
+    ):
+        content = bytearray()
+        if stored.status_code != 200:
+            return None
+        for piece in stored.iter_content(65_536):
+            content += piece
+            if len(content) > most:
+                return None
+        return bytes(content)
+
+
+def put(path: str, token: str) -> requests.Response:
+    """A PUT without a body. Raises `requests.RequestException`."""
+    return _followed("PUT", path, token)
+
+
 def post(path: str, token: str) -> requests.Response:
     """A POST without a body. Raises `requests.RequestException`."""
     return _followed("POST", path, token)

@@ -23,13 +23,21 @@ _LONGEST_NAME, _LONGEST_ANNOTATION, _LONGEST_SUMMARY = 120, 300, 300
 _NOISE = "Process completed with exit code"
 
 
+# The annotation of a run whose place a newer one of its concurrency group has taken (GitHub, "Control the concurrency
+# of workflows and jobs").
+_DISPLACED = "higher priority waiting request"
+
+
 class FailedJob(NamedTuple):
-    """A failed job of a run: its name, its first failed step ('' if GitHub names none), its page, its annotations."""
+    """A failed job of a run: its name, its first failed step ('' if GitHub names none), its page, its annotations, and
+    its id on GitHub.
+    """
 
     name: str
     step: str
     url: str
     annotations: tuple[str, ...] = ()
+    id: int = 0
 
     @property
     def words(self) -> str:
@@ -51,8 +59,26 @@ def of_run(owner: str, repo: str, run_id: int, token: str) -> list[FailedJob]:
             left -= len(notes)
         step = next((one for one in _objects(job.get("steps")) if one.get("conclusion") in FAILED), {})
         name, url = _line(job.get("name"), _LONGEST_NAME), api.page_of_run(job.get("html_url"))
-        found.append(FailedJob(name, _line(step.get("name"), _LONGEST_NAME), url, notes))
+        job_id = job["id"] if isinstance(job.get("id"), int) else 0
+        found.append(FailedJob(name, _line(step.get("name"), _LONGEST_NAME), url, notes, job_id))
     return found
+
+
+def is_displaced(owner: str, repo: str, run_id: int, token: str, *, has_newer: bool) -> bool:
+    """Whether a newer run of its concurrency group took the place of a cancelled run before any job of it began.
+    `has_newer`: a newer run of the same workflow is there; without a job to ask, that decides.
+    """
+    base = f"/repos/{owner}/{repo}"
+    told = _told(f"{base}/actions/runs/{run_id}/jobs?filter=latest&per_page=100", token)
+    if not isinstance(told, dict):
+        return False
+    jobs = list(_objects(told.get("jobs")))
+    if any(job.get("steps") or job.get("conclusion") not in {"cancelled", "skipped", None} for job in jobs):
+        return False
+    if not jobs:
+        return has_newer
+    notes = _objects(_told(f"{base}/check-runs/{jobs[0].get('id')}/annotations?per_page=50", token))
+    return any(_DISPLACED in str(one.get("message")) for one in notes)
 
 
 def summary(failed: list[FailedJob]) -> str:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import time
 
+import requests
+
 from executions.budgets import Pause
 from executions.http.retry_after import retry_after
 
@@ -26,3 +28,12 @@ def pause_of(status: int, wait: str, reset: str, text: str) -> Pause | None:
         return Pause(max(1.0, int(reset) - time.time() + 1), is_secondary=False)
     names_limit = any(name in text.lower() for name in _NAMES_OF_SECONDARY)
     return Pause(None, is_secondary=True) if names_limit or status == 429 else None
+
+
+def pause_of_answer(answer: requests.Response) -> Pause | None:
+    """The pause that an answer asks for; also that of one that succeeded and was the last that the limit allows."""
+    reset = answer.headers.get("X-RateLimit-Reset", "") if answer.headers.get("X-RateLimit-Remaining") == "0" else ""
+    if reset.isdigit() and len(reset) < 12 and answer.status_code in {200, 304}:
+        return Pause(max(1.0, int(reset) - time.time() + 1), is_secondary=False)
+    text = answer.text if answer.status_code in _REFUSALS else ""
+    return pause_of(answer.status_code, answer.headers.get("Retry-After", ""), reset, text)

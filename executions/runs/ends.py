@@ -1,0 +1,131 @@
+"""The end of a run decides how its execution ends; a later attempt of a run that failed decides anew."""
+
+from __future__ import annotations
+
+import datetime as dt
+from collections.abc import Mapping, Sequence
+
+from django.db import transaction
+from django.utils import timezone
+
+from executions.models import Execution, Report, Status, StepLog, WorkflowRun
+from executions.recording import Finished, correct_outcome, store
+from executions.runs import attempts, evidence
+from executions.runs.evidence import Evidence, Over, Repository
+from executions.runs.states import FAILURES, SUCCESSFUL, RunState
+from executions.targets.base import Outcome
+from executions.targets.github import failures, test_reports
+from executions.targets.github.test_reports import Change
+
+# How long a run that ended badly is followed, because people run it again.
+WATCHED = dt.timedelta(hours=24)
+_NOTHING = Evidence()
+DISPLACED = "displaced by a newer run of its concurrency group before any job began"
+
+
+def settle(repository: Repository, over: Sequence[Over], runs: Mapping[int, RunState]) -> None:
+    """End the executions whose run has ended. `runs`: all of the repository that are known, by id."""
+    found = evidence.gather(repository, over, runs)
+    with transaction.atomic():
+        store([_finished(one, state, found.get(one.pk, _NOTHING)) for one, state in over])
+
+
+def correct(repository: Repository, told: Sequence[Over]) -> int:
+    """Change how executions ended whose run was run again since; returns how many."""
+    again = [(one, state) for one, state in told if state.is_over and attempts.is_new(one, state)]
+    found = evidence.gather(repository, again, {})
+    for one, state in again:
+        with transaction.atomic():
+            finished = _finished(one, state, found.get(one.pk, _NOTHING))
+            correct_outcome(one.pk, finished.outcome, state.seconds or 0.0)
+    return len(again)
+
+
+def _finished(execution: Execution, state: RunState, found: Evidence) -> Finished:
+    url = state.url or execution.run_url
+    number = attempts.number_of(execution, state)
+    Execution.objects.filter(pk=execution.pk).update(
+        run_conclusion=state.conclusion, run_url=url, run_attempt=state.attempt or number, run_seconds=state.seconds
+    )
+    is_success = state.conclusion in SUCCESSFUL
+    is_displaced = found.is_displaced and not execution.job.fail_if_displaced
+    change = _store_tests(execution, found)
+    if not is_displaced:
+        _store_attempt(execution, state, is_success=is_success)
+    if is_success:
+        flaky = f" at attempt {number}: flaky" if attempts.attempts_of(execution) else ""
+        told = f"The workflow run ended: {state.conclusion}{flaky}.{_sentence(change)} {url}"
+        return Finished.of(execution, Outcome(True, execution.response_status, told), None)
+    if is_displaced:
+        outcome = Outcome(False, execution.response_status, execution.output, f"skipped: {DISPLACED}. {url}")
+        return Finished.of(execution, outcome, None, Status.SKIPPED)
+    _store_failures(execution, found)
+    outcome = Outcome(False, execution.response_status, execution.output, _error(state, found, change, url))
+    return Finished.of(execution, outcome, None)
+
+
+def _error(state: RunState, found: Evidence, change: Change | None, url: str) -> str:
+    reason = FAILURES.get(state.conclusion, f"ended as {state.conclusion or 'unknown'}")
+    if found.is_displaced:
+        reason = f"was {DISPLACED}"
+    what = failures.summary(list(found.failed))
+    return f"The workflow run {reason}{f': {what}' if what else ''}.{_sentence(change)} {url}"
+
+
+def _sentence(change: Change | None) -> str:
+    """Such as " Tests: newly failing: 2, fixed: 1."; '' if there is nothing to say."""
+    if change is None or not change.words:
+        return ""
+    named = f" ({'; '.join(change.new[:3])})" if change.new else ""
+    return f" Tests: {change.words}{named}."
+
+
+def _store_attempt(execution: Execution, state: RunState, *, is_success: bool) -> None:
+    """Only runs that failed, or were run again, have a row."""
+    before = attempts.attempts_of(execution)
+    if is_success and not before:
+        return
+    WorkflowRun.objects.update_or_create(
+        pk=execution.pk,
+        defaults={
+            "attempts": attempts.with_attempt(execution, state),
+            "rerun_at": None,
+            "is_flaky": is_success,
+            # A run that is gone is not run again.
+            "watched_until": None if is_success or state.started_at is None else timezone.now() + WATCHED,
+        },
+    )
+
+
+def _store_failures(execution: Execution, found: Evidence) -> None:
+    if found.failed:
+        Report.objects.update_or_create(
+            pk=execution.pk,
+            defaults={
+                "status": Report.State.FAILED,
+                "told_at": timezone.now(),
+                "failures": [one._asdict() for one in found.failed],
+            },
+        )
+    if found.log:
+        step = found.failed[0].words
+        StepLog.objects.update_or_create(pk=execution.pk, defaults={"step": step, "text": found.log})
+
+
+def _store_tests(execution: Execution, found: Evidence) -> Change | None:
+    """Store the counts of a test report; returns how the failing tests differ from those of the job's last report."""
+    if found.tests is None:
+        return None
+    reports = Report.objects.filter(execution__job=execution.job_id, failing_tests__isnull=False)
+    last = reports.exclude(pk=execution.pk).order_by("-execution__started_at").values_list("failing_tests", flat=True)
+    status = Report.State.FAILED if found.tests.failed else Report.State.SUCCESS
+    Report.objects.update_or_create(
+        pk=execution.pk,
+        defaults={
+            "status": status,
+            "told_at": timezone.now(),
+            "counts": found.tests.counts,
+            "failing_tests": list(found.tests.failing),
+        },
+    )
+    return test_reports.compare(last.first(), list(found.tests.failing))

@@ -1,0 +1,77 @@
+"""What is asked about a run that has ended: what failed, the end of the failed step's log, the test report, and whether
+a newer run has displaced it. No transaction waits for GitHub.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from typing import NamedTuple
+from uuid import UUID
+
+from executions.models import Execution
+from executions.runs.states import RunState
+from executions.targets.github import failures, step_logs, test_reports
+from executions.targets.github.failures import FailedJob
+from executions.targets.github.test_reports import Tests
+
+_AT_ONCE = 8
+_WITH_TESTS = frozenset({"success", *failures.FAILED})
+
+
+class Repository(NamedTuple):
+    """A repository and the token with which it is asked."""
+
+    owner: str
+    name: str
+    token: str
+
+
+class Evidence(NamedTuple):
+    """What was found. `log`: the end of the log of the first failed job; '' if it was not asked for."""
+
+    failed: tuple[FailedJob, ...] = ()
+    log: str = ""
+    tests: Tests | None = None
+    is_displaced: bool = False
+
+
+Over = tuple[Execution, RunState]
+
+
+def gather(repository: Repository, over: Sequence[Over], runs: Mapping[int, RunState]) -> dict[UUID, Evidence]:
+    """What is found about these runs; nothing is asked about plain successes."""
+    asking = [one for one in over if _is_asked_about(*one)]
+    if not asking:
+        return {}
+    with ThreadPoolExecutor(_AT_ONCE, thread_name_prefix="evidence") as threads:
+        found = threads.map(lambda one: _gather(repository, one[0], one[1], runs), asking)
+        return dict(zip([execution.pk for execution, _ in asking], found, strict=True))
+
+
+def _is_asked_about(execution: Execution, state: RunState) -> bool:
+    return state.conclusion in {*failures.FAILED, "cancelled"} or (
+        bool(execution.job.test_report) and state.conclusion in _WITH_TESTS
+    )
+
+
+def _gather(repository: Repository, execution: Execution, state: RunState, runs: Mapping[int, RunState]) -> Evidence:
+    owner, name, token = repository
+    run_id, job = execution.run_id or 0, execution.job
+    if state.conclusion == "cancelled":
+        has_newer = _has_newer(run_id, state, runs)
+        return Evidence(is_displaced=failures.is_displaced(owner, name, run_id, token, has_newer=has_newer))
+    failed = tuple(failures.of_run(owner, name, run_id, token)) if state.conclusion in failures.FAILED else ()
+    log = step_logs.of_job(owner, name, failed[0].id, token) if failed and failed[0].id and job.keep_step_log else ""
+    tests = test_reports.of_run(owner, name, run_id, job.test_report, token) if job.test_report else None
+    return Evidence(failed, log, tests)
+
+
+def _has_newer(run_id: int, state: RunState, runs: Mapping[int, RunState]) -> bool:
+    """Whether another run of the workflow was created while this one waited. Ids grow; times are whole seconds."""
+    if state.updated_at is None:
+        return False
+    return any(
+        other > run_id and one.path == state.path and one.created_at is not None and one.created_at <= state.updated_at
+        for other, one in runs.items()
+    )

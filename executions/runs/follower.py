@@ -1,0 +1,272 @@
+"""The run follower: polls workflow runs until they end, and for a day after a bad end, because people run them again.
+
+The state is in the database (an open execution with a run), so after a restart or a change of leader polling
+continues. One conditional request (ETag) covers up to 100 runs of a repository that share a token. The interval grows
+while nothing changes and with the number of repositories, so that a token is used about 50 times a minute, and a rate
+limit stops all that use the token (GitHub, "Rate limits for the REST API"). Where GitHub's webhook tells that a run has
+changed, that run is asked for at once (`executions.runs.hooks`).
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+import logging
+import time
+from collections import Counter, defaultdict
+from collections.abc import Callable, Sequence
+from concurrent import futures
+from concurrent.futures import Future, ThreadPoolExecutor
+from typing import NamedTuple
+from uuid import UUID
+
+import requests
+from django.db import connection
+from django.utils import timezone
+
+from executions import budgets
+from executions.models import OPEN, Execution, Status, WorkflowRun
+from executions.recording import Finished, store
+from executions.runs import attempts, ends, listing, reruns
+from executions.runs.evidence import Repository
+from executions.runs.listing import RepositoryPoll
+from executions.runs.states import RunState
+from executions.targets.base import Outcome
+from executions.targets.github import api as github_api
+from executions.targets.github import limits
+from executions.targets.github.target import GitHubTarget
+
+log = logging.getLogger("cronsched.following")
+SOONEST_SECONDS = 3.0
+LATEST_SECONDS = 60.0
+# Runs that ended badly are looked at less often.
+_WATCH_SOONEST_SECONDS, _WATCH_LATEST_SECONDS = 60.0, 300.0
+_REQUESTS_A_MINUTE = 50
+# A single refusal may concern a token that was just renewed.
+REFUSALS = 3
+# The runs of a repository whose end is stored in one look; the others wait for the next.
+_MOST_ENDS = 40
+_AT_ONCE = 8
+# How long a look waits for repositories that do not answer; they are not asked again before they have.
+_PATIENCE_SECONDS = 5.0
+_MOST = 20_000
+
+
+class Key(NamedTuple):
+    """A group of runs that are asked for together. `is_watched`: those whose execution has ended badly."""
+
+    owner: str
+    repo: str
+    credential_id: UUID | None
+    is_watched: bool = False
+
+
+class RunFollower:
+    """Follows all open runs. One thread calls `poll` about once a second; errors of GitHub do not raise."""
+
+    def __init__(self, monotonic: Callable[[], float] = time.monotonic) -> None:
+        self._monotonic = monotonic
+        self._polls: dict[Key, RepositoryPoll] = {}
+        self._soonest: dict[UUID | None, float] = {}
+        self._under_way: dict[Future[int], Key] = {}
+        self._threads = ThreadPoolExecutor(_AT_ONCE, thread_name_prefix="follower")
+
+    def poll(self) -> int:
+        """Look at every repository that is due, and end the executions whose run has ended; returns how many."""
+        groups = self._groups()
+        self._polls = {key: self._polls.get(key) or RepositoryPoll(_first_wait(key)) for key in groups}
+        self._share_requests()
+        blocked = budgets.blocked_until([key.credential_id for key in groups])
+        busy = set(self._under_way.values())
+        due = {
+            key: executions
+            for key, executions in groups.items()
+            if key not in busy and self._is_due(key, executions, key.credential_id in blocked)
+        }
+        if len(groups) == 1:
+            return sum(self._look_safely(key, executions) for key, executions in due.items())
+        # In parallel, so that a repository whose server hangs delays no other.
+        for key, executions in due.items():
+            self._under_way[self._threads.submit(self._look_in_thread, key, executions)] = key
+        done, _ = futures.wait(self._under_way, _PATIENCE_SECONDS)
+        for one in done:
+            del self._under_way[one]
+        return sum(one.result() for one in done)
+
+    def _share_requests(self) -> None:
+        """The shortest interval for each credential: its repositories share the requests of a minute."""
+        used: Counter[UUID | None] = Counter()
+        for key, polled in self._polls.items():
+            if not key.is_watched:
+                used[key.credential_id] += max(1, len(polled.pages))
+        self._soonest = {
+            credential: max(SOONEST_SECONDS, 60 * pages / _REQUESTS_A_MINUTE) if pages > 2 else SOONEST_SECONDS
+            for credential, pages in used.items()
+        }
+
+    def _is_due(self, key: Key, executions: Sequence[Execution], is_blocked: bool) -> bool:
+        if any(_is_late(one) for one in executions):
+            return True
+        if is_blocked:
+            return False
+        return self._monotonic() >= self._polls[key].next_at or any(_wants_a_look(one) for one in executions)
+
+    def _look_in_thread(self, key: Key, executions: Sequence[Execution]) -> int:
+        try:
+            return self._look_safely(key, executions)
+        finally:
+            connection.close()
+
+    def _look_safely(self, key: Key, executions: Sequence[Execution]) -> int:
+        try:
+            return self._look(key, executions, self._polls[key])
+        except Exception:
+            log.exception("the runs of %s/%s could not be read, trying again", key.owner, key.repo)
+            self._later(key)
+            return 0
+
+    def _groups(self) -> dict[Key, list[Execution]]:
+        followed = Execution.objects.filter(
+            status=Status.RUNNING, run_id__isnull=False, execution_type=GitHubTarget.kind
+        )
+        now = timezone.now()
+        watched = Execution.objects.filter(workflow_run__watched_until__gt=now).exclude(status__in=OPEN)
+        groups: defaultdict[Key, list[Execution]] = defaultdict(list)
+        for executions, is_watched in ((followed, False), (watched, True)):
+            for execution in executions.select_related("job", "workflow_run").order_by("started_at")[:_MOST]:
+                try:
+                    target = GitHubTarget.parse(execution.target)
+                except ValueError:
+                    # One row that cannot be read stops no other.
+                    error = "what is stored of the run's target cannot be read"
+                    store([Finished.of(execution, Outcome(False, error=error), None)])
+                    continue
+                credential = execution.job.github_credential_id
+                groups[Key(target.github_owner, target.github_repo, credential, is_watched)].append(execution)
+        return groups
+
+    def _look(self, key: Key, executions: Sequence[Execution], polled: RepositoryPoll) -> int:
+        late = [] if key.is_watched else [one for one in executions if _is_late(one)]
+        store([_given_up(execution) for execution in late])
+        alive = [one for one in executions if one not in late]
+        told = [one for one in alive if _was_told_of(one)]
+        is_due = self._monotonic() >= polled.next_at or any(reruns.is_due(one) for one in alive)
+        if not is_due and len(told) > listing.MOST_SINGLE:
+            is_due = True
+        if is_due and alive:
+            return len(late) + self._ask(key, alive, polled)
+        return len(late) + (self._ask_for(key, told, polled) if told else 0)
+
+    def _ask(self, key: Key, executions: Sequence[Execution], polled: RepositoryPoll) -> int:
+        try:
+            token = github_api.token_of(key.credential_id)
+            runs, answer = listing.ask(key.owner, key.repo, token, executions, polled)
+        except (github_api.NoToken, requests.RequestException, ValueError) as exc:
+            log.warning("the runs of %s/%s could not be requested: %s", key.owner, key.repo, type(exc).__name__)
+            self._later(key)
+            return 0
+        over = self._heed(key, executions, polled, runs, answer, token)
+        self._later(key, slower=not over)
+        return over
+
+    def _ask_for(self, key: Key, executions: Sequence[Execution], polled: RepositoryPoll) -> int:
+        """Ask for the runs of which GitHub's webhook told something."""
+        over = 0
+        for execution in executions:
+            try:
+                token = github_api.token_of(key.credential_id)
+                state, answer = listing.ask_single(key.owner, key.repo, execution.run_id or 0, token)
+            except (github_api.NoToken, requests.RequestException, ValueError) as exc:
+                log.warning("a run of %s/%s could not be requested: %s", key.owner, key.repo, type(exc).__name__)
+                self._later(key)
+                break
+            runs = {execution.run_id or 0: state} if state else {}
+            over += self._heed(key, [execution], polled, runs, answer, token)
+        return over
+
+    def _heed(
+        self,
+        key: Key,
+        executions: Sequence[Execution],
+        polled: RepositoryPoll,
+        runs: dict[int, RunState],
+        answer: requests.Response,
+        token: str,
+    ) -> int:
+        """Act on what GitHub answered; returns how many runs are over."""
+        WorkflowRun.objects.filter(pk__in=[one.pk for one in executions if _was_told_of(one)]).update(look_at=None)
+        if answer.status_code == 401:
+            return 0 if key.is_watched else _refused(executions, key.credential_id, polled)
+        polled.refusals = 0
+        if pause := limits.pause_of_answer(answer):
+            # A rate limit applies to the token, so it stops everything that uses the token.
+            budgets.pause(budgets.budget_of(key.credential_id), pause)
+        elif answer.status_code not in {200, 304}:
+            log.warning("GitHub answered %d about the runs of %s/%s", answer.status_code, key.owner, key.repo)
+        elif key.credential_id:
+            github_api.note_success(key.credential_id, answer)
+        told = [(one, runs[one.run_id]) for one in executions if one.run_id in runs]
+        repository = Repository(key.owner, key.repo, token)
+        if key.is_watched:
+            return ends.correct(repository, told[:_MOST_ENDS])
+        reruns.note_waiting(told)
+        reruns.ask_for_due(repository, told)
+        over = [(one, state) for one, state in told if reruns.is_end(one, state)][:_MOST_ENDS]
+        if over:
+            ends.settle(repository, over, runs)
+            polled.wait = SOONEST_SECONDS
+        return len(over)
+
+    def _later(self, key: Key, *, slower: bool = True) -> None:
+        polled = self._polls[key]
+        soonest = self._soonest.get(key.credential_id, SOONEST_SECONDS)
+        latest = _WATCH_LATEST_SECONDS if key.is_watched else LATEST_SECONDS
+        polled.next_at = self._monotonic() + max(polled.wait, soonest)
+        if slower:
+            polled.wait = min(polled.wait * 1.5, latest)
+
+
+def _first_wait(key: Key) -> float:
+    return _WATCH_SOONEST_SECONDS if key.is_watched else SOONEST_SECONDS
+
+
+def _is_late(execution: Execution) -> bool:
+    """Whether the run of an open execution took longer than its job allows."""
+    limit = dt.timedelta(minutes=execution.job.run_limit_minutes)
+    return execution.status in OPEN and timezone.now() - execution.started_at > limit
+
+
+def _was_told_of(execution: Execution) -> bool:
+    run = attempts.run_of(execution)
+    return run is not None and run.look_at is not None
+
+
+def _wants_a_look(execution: Execution) -> bool:
+    return _was_told_of(execution) or reruns.is_due(execution)
+
+
+def _given_up(execution: Execution) -> Finished:
+    limit = execution.job.run_limit_minutes
+    error = f"The workflow run was not over after {limit} minutes; it is no longer waited for. {execution.run_url}"
+    return _ended(execution, error)
+
+
+def _refused(executions: Sequence[Execution], credential_id: UUID | None, polled: RepositoryPoll) -> int:
+    """The token was revoked. After repeated refusals the executions end, because the outcome of their runs cannot be
+    known.
+    """
+    if credential_id:
+        # A GitHub App can issue a new token.
+        github_api.forget(credential_id)
+    polled.refusals += 1
+    if polled.refusals < REFUSALS:
+        return 0
+    if credential_id:
+        github_api.note_refusal(credential_id)
+    error = "GitHub refuses the token with which the run was followed (401); what became of the run is on its page. {}"
+    store([_ended(one, error.format(one.run_url)) for one in executions])
+    return len(executions)
+
+
+def _ended(execution: Execution, error: str) -> Finished:
+    """A followed execution that fails; it belongs to no worker."""
+    return Finished.of(execution, Outcome(False, execution.response_status, execution.output, error), None)

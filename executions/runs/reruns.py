@@ -1,0 +1,150 @@
+"""Failed jobs of a run are run again: by the job's `rerun_failed_jobs`, or by a person (GitHub REST: "Re-run failed
+jobs from a workflow run", "Re-run a workflow").
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+import logging
+from collections.abc import Sequence
+
+import requests
+from django.db import transaction
+from django.utils import timezone
+
+from core.api.errors import Conflict, DomainError
+from executions import budgets
+from executions.models import OPEN, Execution, WorkflowRun
+from executions.runs import attempts
+from executions.runs.ends import WATCHED
+from executions.runs.evidence import Over, Repository
+from executions.runs.states import RunState
+from executions.signals import approval_awaited
+from executions.targets.github import api as github_api
+from executions.targets.github import limits
+from executions.targets.github.target import GitHubTarget
+
+log = logging.getLogger("cronsched.following")
+_RERUN = frozenset({"failure", "timed_out", "startup_failure"})
+_ALREADY_RUNNING = "already running"
+
+
+def is_due(execution: Execution) -> bool:
+    """Whether failed jobs of the execution's run are to be run again now."""
+    run = attempts.run_of(execution)
+    return run is not None and run.rerun_at is not None and run.rerun_at <= timezone.now()
+
+
+def is_end(execution: Execution, state: RunState) -> bool:
+    """Whether the run has ended and is not run again for the job. A re-run is planned, or awaited, otherwise."""
+    if not state.is_over:
+        return False
+    run = attempts.run_of(execution)
+    if attempts.is_new(execution, state):
+        if state.conclusion in _RERUN and (run.reruns if run else 0) < execution.job.rerun_failed_jobs:
+            _plan(execution, state)
+            return False
+        return True
+    # The attempt that is stored: its re-run is planned or awaited, or GitHub has refused it.
+    assert run is not None
+    return run.rerun_at is None and run.reruns < len(run.attempts)
+
+
+def _plan(execution: Execution, state: RunState) -> None:
+    stored, _ = WorkflowRun.objects.update_or_create(
+        pk=execution.pk,
+        defaults={
+            "attempts": attempts.with_attempt(execution, state),
+            "rerun_at": timezone.now() + dt.timedelta(seconds=execution.job.rerun_after_seconds),
+        },
+    )
+    log.info("the failed jobs of a run are run again", extra={"execution": str(stored.pk)})
+
+
+def ask_for_due(repository: Repository, told: Sequence[Over]) -> None:
+    """Ask GitHub for the re-runs that are due."""
+    for execution, state in told:
+        run = attempts.run_of(execution)
+        if run is None or not is_due(execution):
+            continue
+        if not state.is_over or attempts.is_new(execution, state):
+            # Somebody was faster.
+            run.rerun_at, run.reruns = None, len(run.attempts)
+        else:
+            _ask(repository, execution, run, state)
+        run.save(update_fields=["rerun_at", "reruns"])
+
+
+def _ask(repository: Repository, execution: Execution, run: WorkflowRun, state: RunState) -> None:
+    try:
+        answer = _post(repository, execution.run_id or 0, whole=state.conclusion == "startup_failure")
+    except requests.RequestException as exc:
+        log.warning("a run could not be run again, trying again: %s", type(exc).__name__)
+        return
+    if pause := limits.pause_of_answer(answer):
+        budgets.pause(budgets.budget_of(execution.job.github_credential_id), pause)
+    if answer.status_code == 201 or _ALREADY_RUNNING in answer.text:
+        run.reruns, run.rerun_at = len(run.attempts), None
+    elif answer.status_code < 500 and limits.pause_of_answer(answer) is None:
+        log.warning("GitHub answered %d to a re-run: the run counts as failed", answer.status_code)
+        run.rerun_at = None
+
+
+def _post(repository: Repository, run_id: int, *, whole: bool) -> requests.Response:
+    verb = "rerun" if whole else "rerun-failed-jobs"
+    path = f"/repos/{repository.owner}/{repository.name}/actions/runs/{run_id}/{verb}"
+    return github_api.post(path, repository.token)
+
+
+def run_failed_jobs_again(execution: Execution) -> None:
+    """Run the failed jobs of an ended execution's run again; its next attempt decides anew how the execution ended.
+    Raises `Not run again` with the reason.
+    """
+    if execution.status in OPEN or not execution.run_id:
+        raise _refused("it has no workflow run that has ended.")
+    target = GitHubTarget.parse(execution.target)
+    try:
+        token = github_api.token_of(execution.job.github_credential_id)
+        repository = Repository(target.github_owner, target.github_repo, token)
+        answer = _post(repository, execution.run_id, whole=execution.run_conclusion == "startup_failure")
+    except (github_api.NoToken, DomainError, requests.RequestException, UnicodeError) as exc:
+        raise _refused(f"{str(exc) or type(exc).__name__}.") from exc
+    if answer.status_code != 201 and _ALREADY_RUNNING not in answer.text:
+        raise _refused(f"GitHub answered {answer.status_code}. Look at the run on GitHub.")
+    _watch(execution)
+
+
+@transaction.atomic
+def _watch(execution: Execution) -> None:
+    """Follow the run from now on; its last attempt is on record, so that the next one is known."""
+    now = timezone.now()
+    run, is_new = WorkflowRun.objects.get_or_create(pk=execution.pk)
+    if is_new or not run.attempts:
+        ended = execution.completed_at or now
+        state = RunState("completed", execution.run_conclusion, execution.run_attempt, ended, ended)
+        run.attempts = attempts.with_attempt(execution, state)
+    run.watched_until = now + WATCHED
+    run.save(update_fields=["attempts", "watched_until"])
+
+
+def note_waiting(told: Sequence[Over]) -> None:
+    """Note which runs wait for an approval since when, and tell of those that wait for longer than their job says."""
+    now = timezone.now()
+    for execution, state in told:
+        run = attempts.run_of(execution)
+        if state.status != "waiting":
+            if run and run.waiting_since:
+                WorkflowRun.objects.filter(pk=run.pk).update(waiting_since=None, told_waiting=False)
+            continue
+        if run is None or run.waiting_since is None:
+            WorkflowRun.objects.update_or_create(pk=execution.pk, defaults={"waiting_since": now})
+            continue
+        minutes = execution.job.approval_alert_minutes
+        if minutes and not run.told_waiting and now - run.waiting_since >= dt.timedelta(minutes=minutes):
+            with transaction.atomic():
+                WorkflowRun.objects.filter(pk=run.pk).update(told_waiting=True)
+                approval_awaited.send(sender=WorkflowRun, execution=execution, since=run.waiting_since)
+
+
+def _refused(reason: str) -> Conflict:
+    return Conflict("Not run again", f"The failed jobs could not be run again: {reason}")

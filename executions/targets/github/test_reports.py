@@ -1,0 +1,133 @@
+"""Test reports: the JUnit XML files in an artifact of a workflow run. Nothing is written to disk; archives and files
+that are too large, too many or no XML are left out with a reason in the log.
+"""
+
+from __future__ import annotations
+
+import io
+import logging
+import zipfile
+import zlib
+from collections.abc import Iterator
+from typing import Any, NamedTuple
+from urllib.parse import quote
+from xml.etree.ElementTree import Element, ParseError
+
+import requests
+from defusedxml import DefusedXmlException
+from defusedxml.ElementTree import fromstring
+
+from executions.targets.github import api
+
+log = logging.getLogger("cronsched.following")
+_LARGEST_ARCHIVE, _LARGEST_IN_ALL, _MOST_FILES = 20 * 1024 * 1024, 50 * 1024 * 1024, 500
+_MOST_NAMES, _LONGEST_NAME, _MOST_TESTS = 200, 200, 200_000
+
+
+class Tests(NamedTuple):
+    """How many tests passed, failed and were skipped, and the names of the failing ones (at most 200)."""
+
+    passed: int
+    failed: int
+    skipped: int
+    failing: tuple[str, ...]
+
+    @property
+    def counts(self) -> dict[str, int]:
+        return {"passed": self.passed, "failed": self.failed, "skipped": self.skipped}
+
+
+class Change(NamedTuple):
+    """How the failing tests differ from those of the run before."""
+
+    new: tuple[str, ...]
+    still: tuple[str, ...]
+    fixed: tuple[str, ...]
+
+    @property
+    def words(self) -> str:
+        """Such as "newly failing: 2, still failing: 1, fixed: 4"; '' if there is nothing to say."""
+        named = (("newly failing", self.new), ("still failing", self.still), ("fixed", self.fixed))
+        return ", ".join(f"{label}: {len(names)}" for label, names in named if names)
+
+
+def of_run(owner: str, repo: str, run_id: int, artifact: str, token: str) -> Tests | None:
+    """The tests of a run; None if it has no such artifact, or none that can be read."""
+    base = f"/repos/{owner}/{repo}/actions"
+    try:
+        answer = api.get(f"{base}/runs/{run_id}/artifacts?per_page=10&name={quote(artifact, safe='')}", token)
+        found = _newest(answer.json()) if answer.status_code == 200 else None
+        archive = api.download(f"{base}/artifacts/{found}/zip", token, _LARGEST_ARCHIVE) if found else None
+        return read(archive) if archive else None
+    except (requests.RequestException, ValueError) as exc:
+        log.warning("the test report of a run could not be read: %s", exc if isinstance(exc, ValueError) else type(exc))
+        return None
+
+
+def compare(before: list[str] | None, now: list[str] | None) -> Change | None:
+    """The change between the failing tests of two runs; None if one of them has no test report."""
+    if before is None or now is None:
+        return None
+    old, new = set(before), set(now)
+    return Change(
+        tuple(name for name in now if name not in old),
+        tuple(name for name in now if name in old),
+        tuple(name for name in before if name not in new),
+    )
+
+
+def read(archive: bytes) -> Tests:
+    """The tests of all JUnit files of a zip archive. Raises `ValueError` with the reason."""
+    outcomes: dict[str, str] = {}
+    for content in _files(archive):
+        try:
+            root = fromstring(content, forbid_dtd=True)
+        except (ParseError, DefusedXmlException, ValueError, LookupError) as exc:
+            raise ValueError(f"a file of the test report is no JUnit XML: {type(exc).__name__}") from exc
+        for case in root.iter("testcase"):
+            if len(outcomes) >= _MOST_TESTS:
+                raise ValueError("the test report holds too many tests")
+            # A test that is run again within its job counts by its last run.
+            outcomes[_name(case)] = _outcome(case)
+    count = list(outcomes.values()).count
+    failing = tuple(name for name, outcome in outcomes.items() if outcome == "failed")
+    return Tests(count("passed"), len(failing), count("skipped"), failing[:_MOST_NAMES])
+
+
+def _newest(told: Any) -> int | None:
+    artifacts = told.get("artifacts") if isinstance(told, dict) else None
+    alive = [one for one in artifacts or [] if isinstance(one, dict) and not one.get("expired")]
+    ids = [one["id"] for one in alive if isinstance(one.get("id"), int)]
+    return max(ids, default=None)
+
+
+def _files(archive: bytes) -> Iterator[bytes]:
+    """The XML files of an archive, within limits on their number and their size in all, whatever the archive says."""
+    try:
+        opened = zipfile.ZipFile(io.BytesIO(archive))
+        names = [info for info in opened.infolist() if info.filename.lower().endswith(".xml")]
+        if len(names) > _MOST_FILES:
+            raise ValueError(f"the test report has more than {_MOST_FILES} files")
+        left = _LARGEST_IN_ALL
+        for info in names:
+            with opened.open(info) as file:
+                content = file.read(left + 1)
+            left -= len(content)
+            if left < 0:
+                raise ValueError("the test report is too large")
+            yield content
+    except (zipfile.BadZipFile, zlib.error, NotImplementedError, RuntimeError, OSError, EOFError) as exc:
+        raise ValueError(f"the test report is no zip archive that can be read: {type(exc).__name__}") from exc
+
+
+def _name(case: Element) -> str:
+    parts = [part for part in (case.get("classname"), case.get("name")) if part]
+    text = "".join(char if char.isprintable() else " " for char in " › ".join(parts) or "unnamed")
+    return text[:_LONGEST_NAME]
+
+
+def _outcome(case: Element) -> str:
+    children = {child.tag for child in case}
+    if children & {"failure", "error"}:
+        return "failed"
+    return "skipped" if "skipped" in children else "passed"

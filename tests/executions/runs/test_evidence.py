@@ -1,0 +1,158 @@
+"""What is found about a run that has ended: the log, the tests, and whether a newer run has displaced it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from accounts.models import User
+from demo.github_stand_in import GitHub, zipped
+from executions.models import Execution, Report, Status, StepLog
+from executions.runs.follower import RunFollower
+from executions.targets.github import step_logs, test_reports
+from jobs.models import Job
+from notifications.models import Event
+from notifications.outcomes import notify_pending
+from tests.executions.runs.conftest import Dispatch, run
+from tests.support.clock import PassingTime
+
+pytestmark = pytest.mark.django_db(transaction=True)
+After = Callable[[Execution, float], Execution]
+
+
+def junit(failing: list[str], passing: int = 3, skipped: int = 1) -> str:
+    cases = [f'<testcase classname="login.spec.ts" name="{name}"><failure>x</failure></testcase>' for name in failing]
+    cases += [f'<testcase classname="ok" name="{number}"/>' for number in range(passing)]
+    cases += [f'<testcase classname="later" name="{number}"><skipped/></testcase>' for number in range(skipped)]
+    return f"<testsuites><testsuite>{''.join(cases)}</testsuite></testsuites>"
+
+
+class TestDisplaced:
+    @pytest.fixture
+    def displaced(self, dispatch: Dispatch, github: GitHub, follower: RunFollower, clock: PassingTime) -> Any:
+        """Three runs of a concurrency group: the second waits, and the third takes its place."""
+
+        def make(**fields: Any) -> list[Execution]:
+            github.groups["acme/shop", "success-120.yml"] = "deploy"
+            return [dispatch("success-120.yml", **fields) for _ in range(3)]
+
+        return make
+
+    def test_it_is_skipped_and_nobody_is_alarmed(self, displaced: Any, after: After) -> None:
+        first, second, third = displaced()
+        second = after(second, 30)
+        assert (second.status, second.run_conclusion) == (Status.SKIPPED, "cancelled")
+        assert "displaced by a newer run" in second.error_message
+        notify_pending()
+        assert not Event.objects.filter(type="error").exists()
+        assert after(first, 180).status == Status.SUCCESS
+        assert after(third, 180).status == Status.SUCCESS
+
+    def test_a_job_may_call_it_a_failure(self, displaced: Any, after: After) -> None:
+        second = displaced(fail_if_displaced=True)[1]
+        second = after(second, 30)
+        assert (second.status, "displaced by a newer run" in second.error_message) == (Status.FAILED, True)
+
+    def test_a_run_that_somebody_cancelled_has_failed(self, dispatch: Dispatch, after: After, github: GitHub) -> None:
+        execution = after(dispatch("cancelled-5.yml"), 20)
+        assert (execution.status, "was cancelled" in execution.error_message) == (Status.FAILED, True)
+
+
+class TestLog:
+    def test_the_end_of_the_failed_steps_log_is_kept(self, dispatch: Dispatch, after: After, github: GitHub) -> None:
+        lines = [f"2026-11-26T13:00:00.0000000Z line {number}" for number in range(90)]
+        github.log = "\n".join([*lines, "2026-11-26T13:00:01.0Z ##[error]\x1b[31mTimed out\x1b[0m", "Post job cleanup"])
+        after(dispatch("failure-5.yml", keep_step_log=True), 20)
+        kept = StepLog.objects.get()
+        assert kept.step == "e2e (chrome) > Run Playwright"
+        shown = kept.text.splitlines()
+        assert (len(shown), shown[0], shown[-1]) == (50, "line 41", "Error: Timed out")
+
+    def test_it_is_not_asked_for_otherwise(self, dispatch: Dispatch, after: After, github: GitHub) -> None:
+        after(dispatch("failure-5.yml"), 20)
+        assert not StepLog.objects.exists()
+        assert not [path for _, path, _ in github.calls if path.endswith("/logs")]
+
+    def test_a_huge_log_is_left_out(self, dispatch: Dispatch, after: After, github: GitHub, monkeypatch: Any) -> None:
+        monkeypatch.setattr(step_logs, "_LARGEST", 1000)
+        execution = after(dispatch("failure-5.yml", keep_step_log=True), 20)
+        assert (execution.status, StepLog.objects.exists()) == (Status.FAILED, False)
+
+    def test_no_secret_is_kept(self) -> None:
+        text = step_logs.last_lines("TOKEN is ghp_abcdefghijklmnopqrstuvwxyz0123456789 and the-token-itself\n",
+                                    "the-token-itself")  # fmt: skip
+        assert "the-token-itself" not in text
+
+
+class TestReports:
+    def test_counts_failing_tests_and_their_change(
+        self, dispatch: Dispatch, after: After, github: GitHub, admin: User
+    ) -> None:
+        github.artifacts["junit"] = zipped({"results/a.xml": junit(["signs in", "signs out"])})
+        first = after(dispatch("failure-5.yml", test_report="junit"), 20)
+        report = Report.objects.get(pk=first.pk)
+        assert report.counts == {"passed": 3, "failed": 2, "skipped": 1}
+        assert report.failing_tests == ["login.spec.ts › signs in", "login.spec.ts › signs out"]
+        github.artifacts["junit"] = zipped({"a.xml": junit(["signs out", "pays"]), "b.xml": junit([], 0, 0)})
+        second = after(run(Job.objects.get(), admin), 20)
+        assert "newly failing: 1, still failing: 1, fixed: 1" in second.error_message
+        assert "pays" in second.error_message
+
+    def test_a_success_says_what_is_fixed(self, dispatch: Dispatch, after: After, github: GitHub, admin: User) -> None:
+        github.artifacts["junit"] = zipped({"a.xml": junit(["signs in"])})
+        after(dispatch("failure-5.yml", test_report="junit"), 20)
+        Job.objects.update(github_workflow_name="success-5.yml")
+        github.artifacts["junit"] = zipped({"a.xml": junit([])})
+        second = after(run(Job.objects.get(), admin), 20)
+        assert (second.status, "fixed: 1" in second.output) == (Status.SUCCESS, True)
+
+    @pytest.mark.parametrize(
+        "archive",
+        [
+            b"no zip",
+            zipped({"a.xml": "<not xml"}),
+            zipped({"a.xml": '<!DOCTYPE x [<!ENTITY a "aaaa"><!ENTITY b "&a;&a;&a;">]><testsuites>&b;</testsuites>'}),
+            zipped({"a.xml": b"<x>" + b" " * (60 * 1024 * 1024)}),
+            zipped({f"{number}.xml": "<x/>" for number in range(600)}),
+        ],
+        ids=["no zip", "no xml", "entities", "bomb", "many files"],
+    )
+    def test_archives_that_cannot_be_read_change_no_outcome(
+        self, dispatch: Dispatch, after: After, github: GitHub, archive: bytes
+    ) -> None:
+        github.artifacts["junit"] = archive
+        execution = after(dispatch("success-5.yml", test_report="junit"), 20)
+        assert (execution.status, Report.objects.exists()) == (Status.SUCCESS, False)
+
+    def test_paths_that_climb_write_nothing(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.chdir(tmp_path)
+        assert test_reports.read(zipped({"../../evil.xml": junit(["a"])})).failed == 1
+        assert list(tmp_path.iterdir()) == []
+
+    def test_markup_in_names_is_text(self) -> None:
+        tests = test_reports.read(zipped({"a.xml": junit(["&lt;script&gt;alert(1)&lt;/script&gt;"])}))
+        assert tests.failing == ("login.spec.ts › <script>alert(1)</script>",)
+
+    def test_a_test_that_ran_again_counts_by_its_last_run(self) -> None:
+        text = '<testsuite><testcase name="a"><failure/></testcase><testcase name="a"/></testsuite>'
+        assert test_reports.read(zipped({"a.xml": text})).counts == {"passed": 1, "failed": 0, "skipped": 0}
+
+
+def test_a_run_of_another_repositorys_name_is_followed(dispatch: Dispatch, after: After, github: GitHub) -> None:
+    execution = dispatch("success-30.yml")
+    github.renamed["acme/shop"] = "acme/new"
+    next(iter(github.runs.values())).repository = "acme/new"
+    execution = after(execution, 60)
+    assert (execution.status, "acme/new" in execution.run_url) == (Status.SUCCESS, True)
+
+
+def test_a_deleted_repository_ends_its_executions_within_minutes(
+    dispatch: Dispatch, after: After, github: GitHub
+) -> None:
+    execution = dispatch("success-900.yml")
+    github.gone.add("acme/shop")
+    execution = after(execution, 240)
+    assert (execution.status, execution.run_conclusion) == (Status.FAILED, "gone")
