@@ -32,6 +32,7 @@ class Event(StrEnum):
     TOKEN_MADE = "token made"  # noqa: S105
     TOKEN_REVOKED = "token revoked"  # noqa: S105
     TEST_RUN = "test run"
+    WORKFLOW_ENABLED = "workflow enabled"
     CREDENTIAL_CHECKED = "credential checked"
     WORKFLOW_CHECKED = "workflow checked"
     EXPORTED = "exported"

@@ -36,6 +36,7 @@ KINDS: dict[str, Any] = {
     Event.TOKEN_MADE: gettext_lazy("API token made"),
     Event.TOKEN_REVOKED: gettext_lazy("API token revoked"),
     Event.TEST_RUN: gettext_lazy("Test run"),
+    Event.WORKFLOW_ENABLED: gettext_lazy("Workflow enabled"),
     Event.CREDENTIAL_CHECKED: gettext_lazy("Credential checked"),
     Event.WORKFLOW_CHECKED: gettext_lazy("Workflow checked"),
     Event.EXPORTED: gettext_lazy("Exported"),

@@ -273,6 +273,17 @@ class RerunView(APIView):
         return Response({"execution": ExecutionSerializer.of(execution, reader=by)}, status=202)
 
 
+class EnableWorkflowView(APIView):
+    """Enable the workflow of a job on GitHub."""
+
+    permission_classes = (ReadOrMayCreateJobs,)
+
+    @endpoint(shape("WorkflowEnabled", message=openapi.text(), job_id=openapi.text()), 403, 404, 409)
+    def post(self, request: Request, job_id: str) -> Response:
+        job = services.enable_workflow(job_id, by=require_login(request))
+        return Response({"message": "The workflow is enabled", "job_id": str(job.pk)})
+
+
 class ExecuteView(APIView):
     """Run a job now."""
 

@@ -235,6 +235,17 @@ def run_failed_jobs_again(execution: Execution, *, by: User) -> Execution:
     return get_execution(execution.pk)
 
 
+def enable_workflow(job_id: Any, *, by: User) -> Job:
+    """Enable the workflow of a job on GitHub, which somebody has disabled there. Raises `Not enabled`."""
+    job = get_job(job_id)
+    require_owner(job, by)
+    target = deliverable(job.target)
+    target.check_credential(job.github_credential_id, job.pic_team_id, by)
+    target.enable(job)
+    events.note(Event.WORKFLOW_ENABLED, str(target), by=by, job=job.name)
+    return job
+
+
 def overrides_of(execution: Execution) -> dict[str, Any]:
     """The overrides of an execution as a request has them."""
     stored = execution.overrides if isinstance(execution.overrides, dict) else {}

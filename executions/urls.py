@@ -19,6 +19,7 @@ urlpatterns = [
     path("jobs/<str:job_id>/fill", batch_api.FillView.as_view()),
     path("jobs/<str:job_id>/single-runs", batch_api.SingleRunsView.as_view()),
     path("jobs/<str:job_id>/single-runs/<str:run_id>", batch_api.SingleRunView.as_view()),
+    path("jobs/<str:job_id>/enable-workflow", api.EnableWorkflowView.as_view()),
     path("jobs/<str:job_id>/execute", api.ExecuteView.as_view()),
     path("jobs/<str:job_id>/executions", api.JobExecutionsView.as_view()),
     path("jobs/<str:job_id>/executions/stats", api.JobStatisticsView.as_view()),

@@ -20,7 +20,7 @@ class WorkflowSettings(RequestSettings):
             _("branch or tag"),
             max_length=255,
             blank=True,
-            help_text=_("Empty: branchDetails of the metadata, else master."),
+            help_text=_("Empty: branchDetails of the metadata, else master, else the default branch."),
         ),
         section=Section.TARGET,
         target="github_actions",

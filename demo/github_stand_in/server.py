@@ -59,6 +59,8 @@ class GitHub:
         self.hook: tuple[str, str] | None = None
         # The message with which dispatches are refused (422), such as "No ref found for: main".
         self.refusal = ""
+        # The branches that dispatches find; None is all.
+        self.branches: set[str] | None = None
         # The names of the jobs that fail in a run that fails, what is annotated in each of them, and its log.
         self.failing_jobs = ["e2e (chrome)"]
         self.annotations: Any = [
@@ -169,6 +171,8 @@ class GitHub:
             return 422, {"message": 'Invalid request. "ref" wasn\'t supplied.'}, {}
         if self.refusal:
             return 422, {"message": self.refusal, "documentation_url": _DOCS}, {}
+        if self.branches is not None and body["ref"] not in self.branches:
+            return 422, {"message": f"No ref found for: {body['ref']}", "documentation_url": _DOCS}, {}
         if self.states.get((repo, workflow), "active") != "active":
             return 422, {"message": "Cannot trigger a 'workflow_dispatch' on a disabled workflow"}, {}
         wants = "return_run_details" in body

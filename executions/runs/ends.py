@@ -54,7 +54,7 @@ def _finished(execution: Execution, state: RunState, found: Evidence) -> Finishe
         _store_attempt(execution, state, is_success=is_success)
     if is_success:
         flaky = f" at attempt {number}: flaky" if attempts.attempts_of(execution) else ""
-        told = f"The workflow run ended: {state.conclusion}{flaky}.{_sentence(change)} {url}"
+        told = f"{_note(execution)}The workflow run ended: {state.conclusion}{flaky}.{_sentence(change)} {url}"
         return Finished.of(execution, Outcome(True, execution.response_status, told), None)
     if is_displaced:
         outcome = Outcome(False, execution.response_status, execution.output, f"skipped: {DISPLACED}. {url}")
@@ -70,6 +70,12 @@ def _error(state: RunState, found: Evidence, change: Change | None, url: str) ->
         reason = f"was {DISPLACED}"
     what = failures.summary(list(found.failed))
     return f"The workflow run {reason}{f': {what}' if what else ''}.{_sentence(change)} {url}"
+
+
+def _note(execution: Execution) -> str:
+    """What was put right before the dispatch, which stays on the execution."""
+    note, found, _ = execution.output.partition("Workflow triggered successfully")
+    return note if found else ""
 
 
 def _sentence(change: Change | None) -> str:

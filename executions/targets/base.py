@@ -8,6 +8,7 @@ from collections.abc import Awaitable, Callable, Iterator, Mapping
 from typing import Any, ClassVar, NamedTuple, Protocol
 from uuid import UUID
 
+from core.api.errors import Conflict
 from core.findings import Finding
 from executions.budgets import Budget, Pause
 from executions.http.client import Request
@@ -131,6 +132,10 @@ class DeliverableTarget(Target):
         """Cancel a run that was started elsewhere and is followed. Raises `Run not cancelled`; kinds without runs have
         nothing to do.
         """
+
+    def enable(self, job: Job) -> None:
+        """Enable what is disabled at the target. Raises `Not enabled`; for kinds that cannot be disabled always."""
+        raise Conflict("Not enabled", "Nothing of this job can be enabled there.")
 
     def remedy(self, status: int | None, answer: str) -> str:
         """What to change after a call that ended with this status and answer; '' where nothing is known."""

@@ -59,6 +59,7 @@ RULES: dict[str, str] = {
     f"POST {V2}/jobs/{{job_id}}/execute": OWN,
     f"POST {V2}/executions/{{execution_id}}/cancel": OWN,
     f"POST {V2}/executions/{{execution_id}}/rerun": OWN,
+    f"POST {V2}/jobs/{{job_id}}/enable-workflow": OWN,
     f"POST {V2}/jobs/{{job_id}}/fill": OWN,
     f"POST {V2}/jobs/{{job_id}}/single-runs": OWN,
     f"DELETE {V2}/jobs/{{job_id}}/single-runs/{{run_id}}": OWN,

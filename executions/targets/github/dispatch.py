@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import json
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from typing import Any, ClassVar
@@ -19,11 +19,13 @@ from executions.http.client import Request
 from executions.http.connection import DeliveryError, Reply
 from executions.targets.base import Call, Outcome, Run, Send
 from executions.targets.github import api as github_api
-from executions.targets.github import limits
+from executions.targets.github import limits, repairs
 from executions.targets.lookup import looked_up
 from settings_app.credential_rights import rights_of
 
 DEFAULT_REF = "master"
+# A workflow may be disabled, and have no branch of that name.
+_MOST_REPAIRS = 2
 _CUT_FIELD = re.compile(r'"(workflow_run_id|html_url)"\s*:\s*"?([^",}\s]+)')
 
 
@@ -60,16 +62,26 @@ class GitHubDispatch:
             return Outcome(
                 False, error=f"GitHub token not configured. Cannot trigger workflow for job '{self.job_name}'"
             )
+        dispatch = self
+        notes: list[str] = []
+        reply, workflow = await dispatch._dispatch(send, token)
+        while len(notes) < _MOST_REPAIRS and (repair := await repairs.repaired(dispatch, reply, workflow, send, token)):
+            dispatch, notes = repair.dispatch, [*notes, repair.note]
+            reply, workflow = await dispatch._dispatch(send, token)
+        if reply.status == 401 and self.credential_id and not self.token:
+            with contextlib.suppress(DeliveryError):
+                await self._with_credential(github_api.note_refusal)
+        return dispatch._outcome(reply, workflow, notes)
+
+    async def _dispatch(self, send: Send, token: str) -> tuple[Reply, str]:
+        """The reply to the dispatch, and the name of the workflow file that was dispatched."""
         for workflow in self.names():
             reply = await self._send(send, self.request(workflow, token, follow=self.follow))
             if self.follow and reply.status in {400, 422} and "return_run_details" in reply.text:
                 reply = await self._send(send, self.request(workflow, token, follow=False))
             if reply.status != 404:
                 break
-        if reply.status == 401 and self.credential_id and not self.token:
-            with contextlib.suppress(DeliveryError):
-                await self._with_credential(github_api.note_refusal)
-        return self._outcome(reply, workflow)
+        return reply, workflow
 
     def example(self, call: Call) -> Request:
         return self.request(self.names()[0], MASK, follow=self.follow)
@@ -110,8 +122,15 @@ class GitHubDispatch:
         )
 
     @property
+    def has_own_ref(self) -> bool:
+        """Whether the job names a branch or tag."""
+        return bool(self.branch or self.metadata.get("branchDetails"))
+
+    @property
     def ref(self) -> str:
-        """The branch or tag: the job's own, else `metadata.branchDetails`, else `master`."""
+        """The branch or tag: the job's own, else `metadata.branchDetails`, else `master`; where a repository has no
+        `master`, its default branch is dispatched (`repairs`).
+        """
         return self.branch or str(self.metadata.get("branchDetails") or DEFAULT_REF)
 
     def names(self) -> list[str]:
@@ -119,10 +138,10 @@ class GitHubDispatch:
         name = self.workflow
         return [name] if "." in name or name.isdigit() else [name, f"{name}.yml", f"{name}.yaml"]
 
-    def _outcome(self, reply: Reply, workflow: str) -> Outcome:
+    def _outcome(self, reply: Reply, workflow: str, notes: Sequence[str]) -> Outcome:
         called = f"{self.owner}/{self.repo}/{workflow}"
         if reply.status in {200, 204}:
-            said = f"Workflow triggered successfully on branch {self.ref}"
+            said = " ".join([*notes, f"Workflow triggered successfully on branch {self.ref}"])
             return Outcome(True, reply.status, said, target=called, run=_run(reply) if self.follow else None)
         pause = limits.pause_of(reply.status, reply.retry_after, reply.rate_limit_reset, reply.text)
         error = f"GitHub Actions dispatch failed. Status: {reply.status}, Response: {reply.output}"

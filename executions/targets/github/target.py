@@ -218,6 +218,22 @@ class GitHubTarget(DeliverableTarget):
         if status != 202:
             raise _not_cancelled(f"GitHub answered {status}. Cancel it on GitHub.")
 
+    def enable(self, job: Job) -> None:
+        """Enable the workflow on GitHub (GitHub REST: "Enable a workflow")."""
+        dispatch = GitHubDispatch(*self._parts, {}, job.name)
+        status = 404
+        try:
+            token = api.token_of(job.github_credential_id)
+            for name in dispatch.names():
+                path = f"/repos/{self.github_owner}/{self.github_repo}/actions/workflows/{name}/enable"
+                status = api.put(path, token).status_code
+                if status != 404:
+                    break
+        except (api.NoToken, DomainError, requests.RequestException, UnicodeError) as exc:
+            raise Conflict("Not enabled", f"The workflow could not be enabled: {exc or type(exc).__name__}.") from exc
+        if status != 204:
+            raise Conflict("Not enabled", f"GitHub answered {status}. Enable the workflow on its page on GitHub.")
+
     def remedy(self, status: int | None, answer: str) -> str:
         return hint(status or 0, answer)
 

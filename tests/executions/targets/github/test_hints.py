@@ -36,7 +36,7 @@ def github(settings: Any) -> Iterator[GitHub]:
         ('Unexpected inputs provided: ["browser"]', 'does not declare the inputs ["browser"]'),
         ("Required input 'day' not provided", "requires the input 'day'"),
         ("Provided value 'x' for input 'y' not in the list of allowed values", "list of choices"),
-        ("Cannot trigger a 'workflow_dispatch' on a disabled workflow", "is disabled on GitHub"),
+        ("Cannot trigger a 'workflow_dispatch' on a disabled workflow", "was disabled on GitHub by hand"),
     ],
 )
 def test_a_refusal_says_what_to_change(
@@ -49,14 +49,15 @@ def test_a_refusal_says_what_to_change(
     remedy: str,
 ) -> None:
     github.refusal = message
-    job = make_job(github_owner="acme", github_repo="shop", github_workflow_name="success-0.yml")
+    names = {"github_owner": "acme", "github_repo": "shop", "github_workflow_name": "success-0.yml"}
+    job = make_job(**names, github_ref="mian")
     execution = ended(trigger_now(job.pk, {}, by=admin))
     # The contract's words stay as they are.
     assert execution.error_message.endswith('"documentation_url": "https://docs.github.com/rest"}')
     assert remedy in api.get(f"/api/v2/executions/{execution.pk}").json()["remedy"]
     page = browser.get(f"/admin/executions/execution/{execution.pk}/change/").content.decode()
     assert remedy in html.unescape(page)
-    assert len(github.calls) == 1
+    assert [method for method, *_ in github.calls].count("POST") == 1
 
 
 def test_a_workflow_that_is_not_there(make_job: Callable[..., Job], admin: User, github: GitHub) -> None:

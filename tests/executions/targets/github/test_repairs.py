@@ -1,0 +1,95 @@
+"""Refusals of a dispatch that are put right: a workflow disabled for inactivity, and a repository without `master`."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import pytest
+from rest_framework.test import APIClient
+
+from accounts.models import User
+from audit.models import ChangeRecord
+from demo.github_stand_in import GitHub
+from executions.models import Execution, Status
+from executions.services import trigger_now
+from jobs.models import Job
+from tests.support.executions import ended
+
+pytestmark = pytest.mark.django_db(transaction=True)
+NAME = "success-0.yml"
+
+
+@pytest.fixture
+def github(settings: Any) -> Iterator[GitHub]:
+    with GitHub() as server:
+        settings.GITHUB_API_URL, settings.GITHUB_TOKEN = server.url, "the environment's"
+        yield server
+
+
+@pytest.fixture
+def run(make_job: Callable[..., Job], admin: User) -> Callable[..., Execution]:
+    def make(**fields: Any) -> Execution:
+        job = make_job(target_url=f"acme/shop/{NAME}", wait_for_run=False, **fields)
+        return ended(trigger_now(job.pk, {}, by=admin))
+
+    return make
+
+
+def test_a_workflow_disabled_for_inactivity_is_enabled_and_dispatched(
+    github: GitHub, run: Callable[..., Execution]
+) -> None:
+    github.states["acme/shop", NAME] = "disabled_inactivity"
+    done = run()
+    assert (done.status, len(github.runs)) == (Status.SUCCESS, 1)
+    assert "disabled the workflow for inactivity: it was enabled" in done.output
+    # Every call is on record.
+    assert [one["status"] for one in done.attempts] == [422, 200, 204, 204]
+
+
+def test_one_that_somebody_disabled_fails_and_says_so(
+    github: GitHub, run: Callable[..., Execution], api: APIClient
+) -> None:
+    github.states["acme/shop", NAME] = "disabled_manually"
+    done = run()
+    assert (done.status, github.runs) == (Status.FAILED, {})
+    assert "disabled on GitHub by hand" in api.get(f"/api/v2/executions/{done.pk}").json()["remedy"]
+    answer = api.post(f"/api/v2/jobs/{done.job_id}/enable-workflow")
+    assert (answer.status_code, github.states) == (200, {})
+    assert ChangeRecord.objects.filter(kind="workflow enabled").count() == 1
+
+
+def test_what_cannot_be_enabled_says_why(github: GitHub, run: Callable[..., Execution], api: APIClient) -> None:
+    done = run()
+    github.fail_next = [(403, {})]
+    answer = api.post(f"/api/v2/jobs/{done.job_id}/enable-workflow")
+    assert (answer.status_code, answer.json()["error"]) == (409, "Not enabled")
+    webhook = api.post("/api/v2/jobs", {"name": "w", "cron_expression": "0 0 * * *", "end_date": "2099-01-01",
+                                        "pic_team": "qa-team", "target_url": "https://x.example.com"}).json()
+    assert api.post(f"/api/v2/jobs/{webhook['job']['id']}/enable-workflow").status_code == 409
+
+
+def test_without_master_the_default_branch_is_dispatched(github: GitHub, run: Callable[..., Execution]) -> None:
+    github.branches = {"main"}
+    done = run()
+    assert (done.status, [one.branch for one in github.runs.values()]) == (Status.SUCCESS, ["main"])
+    assert "default branch, main" in done.output
+
+
+def test_a_jobs_own_branch_is_never_replaced(github: GitHub, run: Callable[..., Execution]) -> None:
+    github.refusal = "No ref found for: release/9"
+    done = run(github_ref="release/9")
+    assert (done.status, len(github.calls)) == (Status.FAILED, 1)
+
+
+def test_both_at_once(github: GitHub, run: Callable[..., Execution]) -> None:
+    github.branches = {"main"}
+    github.states["acme/shop", NAME] = "disabled_inactivity"
+    assert run().status == Status.SUCCESS
+
+
+def test_a_refusal_that_stays_ends_it(github: GitHub, run: Callable[..., Execution]) -> None:
+    github.refusal = "Cannot trigger a 'workflow_dispatch' on a disabled workflow"
+    github.states["acme/shop", NAME] = "disabled_inactivity"
+    done = run()
+    assert (done.status, len(github.calls) < 12) == (Status.FAILED, True)
