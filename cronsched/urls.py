@@ -11,6 +11,7 @@ from console.pages.public import extension, unsubscription
 from cronsched import health, openapi_views
 from cronsched.echo import echo
 from cronsched.ops.metrics import metrics
+from executions.hook_api import GitHubHookView
 
 # `executions` comes before `jobs`, because "jobs/test-run" would match "jobs/<id>".
 _APPS = ["accounts", "audit", "taxonomy", "settings_app", "executions", "jobs", "windows", "notifications", "scheduler"]
@@ -27,6 +28,7 @@ urlpatterns = [
     path("second-factor/", second_factor_page, name="second_factor"),
     *([path("oidc/", include("mozilla_django_oidc.urls"))] if settings.OIDC_RP_CLIENT_ID else []),
     path("i18n/", include("django.conf.urls.i18n")),
+    path("hooks/github", GitHubHookView.as_view(), name="github_hook"),
     path("docs", openapi_views.DocsView.as_view()),
     path("redoc", openapi_views.RedocView.as_view()),
     path("api/v2/health", health.HealthView.as_view()),

@@ -64,8 +64,16 @@ def test_what_cannot_be_enabled_says_why(github: GitHub, run: Callable[..., Exec
     github.fail_next = [(403, {})]
     answer = api.post(f"/api/v2/jobs/{done.job_id}/enable-workflow")
     assert (answer.status_code, answer.json()["error"]) == (409, "Not enabled")
-    webhook = api.post("/api/v2/jobs", {"name": "w", "cron_expression": "0 0 * * *", "end_date": "2099-01-01",
-                                        "pic_team": "qa-team", "target_url": "https://x.example.com"}).json()
+    webhook = api.post(
+        "/api/v2/jobs",
+        {
+            "name": "w",
+            "cron_expression": "0 0 * * *",
+            "end_date": "2099-01-01",
+            "pic_team": "qa-team",
+            "target_url": "https://x.example.com",
+        },
+    ).json()
     assert api.post(f"/api/v2/jobs/{webhook['job']['id']}/enable-workflow").status_code == 409
 
 
