@@ -39,8 +39,8 @@ log = logging.getLogger("cronsched.following")
 SOONEST_SECONDS = 3.0
 LATEST_SECONDS = 60.0
 # Runs that ended badly are looked at less often.
-_WATCH_SOONEST_SECONDS, _WATCH_LATEST_SECONDS = 60.0, 300.0
-_REQUESTS_A_MINUTE = 50
+_WATCH_SOONEST_SECONDS, _WATCH_LATEST_SECONDS, _UNDER_WAY_SECONDS = 120.0, 600.0, 15.0
+_REQUESTS_A_MINUTE = 52
 # A single refusal may concern a token that was just renewed.
 REFUSALS = 3
 # The runs of a repository whose end is stored in one look; the others wait for the next.
@@ -72,21 +72,21 @@ class RunFollower:
 
     def poll(self) -> int:
         """Look at every repository that is due, and end the executions whose run has ended; returns how many."""
-        groups = self._groups()
+        groups = _groups()
         self._polls = {key: self._polls.get(key) or RepositoryPoll(_first_wait(key)) for key in groups}
         self._share_requests()
         blocked = budgets.blocked_until([key.credential_id for key in groups])
         busy = set(self._under_way.values())
         due = {
-            key: executions
-            for key, executions in groups.items()
-            if key not in busy and self._is_due(key, executions, key.credential_id in blocked)
+            key: [row.pk for row in rows]
+            for key, rows in groups.items()
+            if key not in busy and self._is_due(key, rows, key.credential_id in blocked)
         }
         if len(groups) == 1:
-            return sum(self._look_safely(key, executions) for key, executions in due.items())
+            return sum(self._look_safely(key, ids) for key, ids in due.items())
         # In parallel, so that a repository whose server hangs delays no other.
-        for key, executions in due.items():
-            self._under_way[self._threads.submit(self._look_in_thread, key, executions)] = key
+        for key, ids in due.items():
+            self._under_way[self._threads.submit(self._look_in_thread, key, ids)] = key
         done, _ = futures.wait(self._under_way, _PATIENCE_SECONDS)
         for one in done:
             del self._under_way[one]
@@ -103,46 +103,29 @@ class RunFollower:
             for credential, pages in used.items()
         }
 
-    def _is_due(self, key: Key, executions: Sequence[Execution], is_blocked: bool) -> bool:
-        if any(_is_late(one) for one in executions):
+    def _is_due(self, key: Key, rows: Sequence[_Row], is_blocked: bool) -> bool:
+        if any(row.is_late for row in rows):
             return True
         if is_blocked:
             return False
-        return self._monotonic() >= self._polls[key].next_at or any(_wants_a_look(one) for one in executions)
+        return self._monotonic() >= self._polls[key].next_at or any(row.wants_a_look for row in rows)
 
-    def _look_in_thread(self, key: Key, executions: Sequence[Execution]) -> int:
+    def _look_in_thread(self, key: Key, ids: Sequence[UUID]) -> int:
         try:
-            return self._look_safely(key, executions)
+            return self._look_safely(key, ids)
         finally:
             connection.close()
 
-    def _look_safely(self, key: Key, executions: Sequence[Execution]) -> int:
+    def _look_safely(self, key: Key, ids: Sequence[UUID]) -> int:
         try:
-            return self._look(key, executions, self._polls[key])
+            # What has changed since belongs to no look, or to that of another group.
+            rows = Execution.objects.filter(pk__in=ids).select_related("job", "workflow_run").order_by("started_at")
+            executions = [one for one in rows if (one.status in OPEN) is not key.is_watched]
+            return self._look(key, executions, self._polls[key]) if executions else 0
         except Exception:
             log.exception("the runs of %s/%s could not be read, trying again", key.owner, key.repo)
             self._later(key)
             return 0
-
-    def _groups(self) -> dict[Key, list[Execution]]:
-        followed = Execution.objects.filter(
-            status=Status.RUNNING, run_id__isnull=False, execution_type=GitHubTarget.kind
-        )
-        now = timezone.now()
-        watched = Execution.objects.filter(workflow_run__watched_until__gt=now).exclude(status__in=OPEN)
-        groups: defaultdict[Key, list[Execution]] = defaultdict(list)
-        for executions, is_watched in ((followed, False), (watched, True)):
-            for execution in executions.select_related("job", "workflow_run").order_by("started_at")[:_MOST]:
-                try:
-                    target = GitHubTarget.parse(execution.target)
-                except ValueError:
-                    # One row that cannot be read stops no other.
-                    error = "what is stored of the run's target cannot be read"
-                    store([Finished.of(execution, Outcome(False, error=error), None)])
-                    continue
-                credential = execution.job.github_credential_id
-                groups[Key(target.github_owner, target.github_repo, credential, is_watched)].append(execution)
-        return groups
 
     def _look(self, key: Key, executions: Sequence[Execution], polled: RepositoryPoll) -> int:
         late = [] if key.is_watched else [one for one in executions if _is_late(one)]
@@ -207,6 +190,10 @@ class RunFollower:
         told = [(one, runs[one.run_id]) for one in executions if one.run_id in runs]
         repository = Repository(key.owner, key.repo, token)
         if key.is_watched:
+            if any(not state.is_over for _, state in told):
+                # Somebody runs it again.
+                polled.wait = _UNDER_WAY_SECONDS
+                polled.next_at = min(polled.next_at, self._monotonic() + polled.wait)
             return ends.correct(repository, told[:_MOST_ENDS])
         reruns.note_waiting(told)
         reruns.ask_for_due(repository, told)
@@ -225,6 +212,63 @@ class RunFollower:
             polled.wait = min(polled.wait * 1.5, latest)
 
 
+class _Row(NamedTuple):
+    """The columns of an execution from which it is decided whether its repository is looked at."""
+
+    pk: UUID
+    target: str
+    credential_id: UUID | None
+    started_at: dt.datetime
+    limit_minutes: int
+    look_at: dt.datetime | None
+    rerun_at: dt.datetime | None
+    is_open: bool
+
+    @property
+    def is_late(self) -> bool:
+        return self.is_open and timezone.now() - self.started_at > dt.timedelta(minutes=self.limit_minutes)
+
+    @property
+    def wants_a_look(self) -> bool:
+        return self.look_at is not None or (self.rerun_at is not None and self.rerun_at <= timezone.now())
+
+
+_COLUMNS = (
+    "pk",
+    "target",
+    "job__github_credential_id",
+    "started_at",
+    "job__run_limit_minutes",
+    "workflow_run__look_at",
+    "workflow_run__rerun_at",
+)
+
+
+def _groups() -> dict[Key, list[_Row]]:
+    """What is followed, by repository and credential. Plain columns, because thousands are read every second."""
+    followed = Execution.objects.filter(
+        status=Status.RUNNING, run_id__isnull=False, execution_type=GitHubTarget.kind
+    ).order_by("started_at")
+    watched = Execution.objects.filter(workflow_run__watched_until__gt=timezone.now()).exclude(status__in=OPEN)
+    groups: defaultdict[Key, list[_Row]] = defaultdict(list)
+    for executions, is_open in ((followed, True), (watched, False)):
+        for values in executions.values_list(*_COLUMNS)[:_MOST]:
+            row = _Row._make((*values, is_open))
+            try:
+                target = GitHubTarget.parse(row.target)
+            except ValueError:
+                _end_unreadable(row.pk)
+                continue
+            groups[Key(target.github_owner, target.github_repo, row.credential_id, not is_open)].append(row)
+    return groups
+
+
+def _end_unreadable(pk: UUID) -> None:
+    """One row that cannot be read stops no other."""
+    execution = Execution.objects.select_related("job").get(pk=pk)
+    store([_ended(execution, "what is stored of the run's target cannot be read")])
+
+
 def _first_wait(key: Key) -> float:
     return _WATCH_SOONEST_SECONDS if key.is_watched else SOONEST_SECONDS
 
@@ -238,10 +282,6 @@ def _is_late(execution: Execution) -> bool:
 def _was_told_of(execution: Execution) -> bool:
     run = attempts.run_of(execution)
     return run is not None and run.look_at is not None
-
-
-def _wants_a_look(execution: Execution) -> bool:
-    return _was_told_of(execution) or reruns.is_due(execution)
 
 
 def _given_up(execution: Execution) -> Finished:

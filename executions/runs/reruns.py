@@ -123,8 +123,8 @@ def _watch(execution: Execution) -> None:
         ended = execution.completed_at or now
         state = RunState("completed", execution.run_conclusion, execution.run_attempt, ended, ended)
         run.attempts = attempts.with_attempt(execution, state)
-    run.watched_until = now + WATCHED
-    run.save(update_fields=["attempts", "watched_until"])
+    run.watched_until, run.look_at = now + WATCHED, now
+    run.save(update_fields=["attempts", "watched_until", "look_at"])
 
 
 def note_waiting(told: Sequence[Over]) -> None:

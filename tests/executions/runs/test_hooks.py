@@ -95,7 +95,7 @@ def test_a_delivery_that_is_repeated_later_changes_nothing(
     execution = after(execution, 20)
     assert execution.status == Status.FAILED
     state.run_again()
-    assert after(execution, 100).status == Status.SUCCESS
+    assert after(execution, 300).status == Status.SUCCESS
     # The delivery of the first end once more.
     state.conclusion = "failure"
     answer = github.tell(state)

@@ -116,7 +116,7 @@ class TestByPeople:
         assert FailureState.objects.get().since is not None
         (state,) = github.runs.values()
         state.run_again()
-        execution = after(failed, 400)
+        execution = after(failed, 700)
         assert (execution.status, execution.job.last_status) == (Status.SUCCESS, Status.SUCCESS)
         assert WorkflowRun.objects.get().is_flaky
         counts = Rollup.objects.get()
@@ -139,7 +139,7 @@ class TestByPeople:
         assert newer.status == Status.FAILED
         notify_pending()
         next(iter(github.runs.values())).run_again()
-        execution = after(failed, 400)
+        execution = after(failed, 700)
         assert (execution.status, Job.objects.get().last_status) == (Status.SUCCESS, Status.FAILED)
         notify_pending()
         assert FailureState.objects.get().failures == 2
