@@ -22,6 +22,7 @@ from executions import exchanges, services
 from executions.completion import reports
 from executions.filters import filtered
 from executions.models import Execution, ExecutionQuerySet
+from executions.runs import record
 from executions.serializers import (
     ExchangeSerializer,
     ExecuteBody,
@@ -30,9 +31,11 @@ from executions.serializers import (
     ReportSerializer,
     RerunBody,
     TestRunBody,
+    WorkflowRunSerializer,
 )
 from executions.statistics import rollups, total_count
 from executions.statistics.rollups import Counts
+from executions.targets import GitHubTarget
 from jobs.serializers import JOB_NAME
 from jobs.services import get_job, may_read_secrets
 
@@ -116,6 +119,7 @@ class ExecutionView(APIView):
             execution=NamedExecutionSerializer(),
             report=ReportSerializer(allow_null=True, help_text="Null if nothing was told."),
             remedy=openapi.text(allow_null=True, help_text="What to change after a refusal of GitHub that is known."),
+            workflow_run=WorkflowRunSerializer(allow_null=True, help_text="Null for other kinds of targets."),
         ),
         404,
     )
@@ -128,6 +132,9 @@ class ExecutionView(APIView):
                 "execution": NamedExecutionSerializer.of(execution, reader=reader),
                 "report": ReportSerializer.of(report, is_owner=is_owner) if report else None,
                 "remedy": services.remedy(execution) or None,
+                "workflow_run": WorkflowRunSerializer.of(record.of(execution))
+                if execution.execution_type == GitHubTarget.kind
+                else None,
             }
         )
 

@@ -11,6 +11,7 @@ from core.api.timestamps import utc_ms
 from core.masking import masked_text
 from executions.completion import reports
 from executions.models import Execution, Report, Status, TriggerType
+from executions.runs.record import Record
 from executions.targets import shown_target
 from jobs.serializers import request_fields
 from jobs.services import may_read_secrets
@@ -147,6 +148,56 @@ class ReportSerializer(openapi.Representation[Report]):
     def to_representation(self, report: Report) -> dict[str, Any]:
         shown = reports.readable(report, is_owner=self.context["is_owner"])
         return {"status": report.status, "told_at": utc_ms(report.told_at), **shown, "url": shown["url"] or None}
+
+
+class WorkflowAttemptSerializer(serializers.Serializer[Any]):
+    attempt = serializers.IntegerField()
+    conclusion = serializers.CharField()
+    started_at = openapi.timestamp(allow_null=True)
+    ended_at = openapi.timestamp(allow_null=True)
+    seconds = serializers.FloatField(allow_null=True)
+
+
+class TestChangeSerializer(serializers.Serializer[Any]):
+    new = serializers.ListField(child=serializers.CharField(), help_text="Failing now, and not in the report before.")
+    still = serializers.ListField(child=serializers.CharField(), help_text="Failing in both.")
+    fixed = serializers.ListField(child=serializers.CharField(), help_text="Failing in the report before only.")
+
+
+class BudgetWaitSerializer(serializers.Serializer[Any]):
+    credential = serializers.CharField()
+    since = openapi.timestamp()
+    seconds = serializers.FloatField(allow_null=True, help_text="Null while it waits.")
+
+
+class WorkflowRunSerializer(openapi.Representation[Record]):
+    """What is on record of a workflow run beyond its execution."""
+
+    attempts = WorkflowAttemptSerializer(many=True, help_text="The attempts of a run that failed or was run again.")
+    is_flaky = serializers.BooleanField(help_text="It passed only when its failed jobs were run again.")
+    rerun_at = openapi.timestamp(allow_null=True, help_text="When its failed jobs are run again.")
+    waiting_since = openapi.timestamp(allow_null=True, help_text="Since when it waits for an approval.")
+    failing_tests = serializers.ListField(
+        child=serializers.CharField(), allow_null=True, help_text="Null without a test report."
+    )
+    test_change = TestChangeSerializer(allow_null=True, help_text="Null without two test reports.")
+    step_log = openapi.text(allow_null=True, help_text="The end of the failed step's log, if the job keeps it.")
+    budget_wait = BudgetWaitSerializer(allow_null=True, help_text="How long the dispatch waited for a budget.")
+
+    def to_representation(self, record: Record) -> dict[str, Any]:
+        run, report, tests, wait = record.run, record.report, record.tests, record.wait
+        return {
+            "attempts": run.attempts if run else [],
+            "is_flaky": bool(run and run.is_flaky),
+            "rerun_at": utc_ms(run.rerun_at) if run else None,
+            "waiting_since": utc_ms(run.waiting_since) if run else None,
+            "failing_tests": report.failing_tests if report else None,
+            "test_change": tests._asdict() if tests else None,
+            "step_log": record.log.text if record.log else None,
+            "budget_wait": {"credential": wait.credential, "since": utc_ms(wait.since), "seconds": wait.seconds}
+            if wait
+            else None,
+        }
 
 
 def _target_fields() -> dict[str, Any]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 from django.contrib import admin, messages
@@ -119,6 +120,12 @@ class ExecutionAdmin(ReadOnlyAdmin):
             path("<path:execution_id>/again/", view(self.again), name="executions_execution_again"),
             path("<path:execution_id>/live/", view(conditional_page(self.live)), name="executions_execution_live"),
             path("<path:execution_id>/cancel/", view(self.cancel), name="executions_execution_cancel"),
+            path(
+                "<path:execution_id>/failed-again/",
+                view(self.failed_again),
+                name="executions_execution_failed_again",
+            ),
+            path("<path:execution_id>/enable/", view(self.enable), name="executions_execution_enable"),
             *super().get_urls(),
         ]
 
@@ -195,15 +202,40 @@ class ExecutionAdmin(ReadOnlyAdmin):
 
     def cancel(self, request: HttpRequest, execution_id: str) -> HttpResponseBase:
         """Cancel an execution that has not ended."""
+
+        def act(execution: Execution, user: Any) -> str:
+            services.cancel(execution.pk, by=user)
+            return _("It is cancelled.")
+
+        return self._act(request, execution_id, act)
+
+    def failed_again(self, request: HttpRequest, execution_id: str) -> HttpResponseBase:
+        """Run the failed jobs of the execution's workflow run again."""
+
+        def act(execution: Execution, user: Any) -> str:
+            services.run_failed_jobs_again(execution, by=user)
+            return _("Its failed jobs are run again; the outcome follows.")
+
+        return self._act(request, execution_id, act)
+
+    def enable(self, request: HttpRequest, execution_id: str) -> HttpResponseBase:
+        """Enable the execution's workflow on GitHub."""
+
+        def act(execution: Execution, user: Any) -> str:
+            services.enable_workflow(execution.job_id, by=user)
+            return _("The workflow is enabled on GitHub. Run it again.")
+
+        return self._act(request, execution_id, act)
+
+    def _act(self, request: HttpRequest, execution_id: str, act: Callable[[Execution, Any], str]) -> HttpResponseBase:
         if request.method != "POST":
             return HttpResponse(status=405)
-        user: Any = request.user
         try:
-            services.cancel(execution_id, by=user)
+            words = act(services.get_execution(execution_id), request.user)
         except DomainError as exc:
             self.message_user(request, exc.spoken, messages.ERROR)
         else:
-            self.message_user(request, _("It is cancelled."), messages.SUCCESS)
+            self.message_user(request, words, messages.SUCCESS)
         return HttpResponseRedirect(reverse("admin:executions_execution_change", args=[execution_id]))
 
 

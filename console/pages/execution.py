@@ -13,7 +13,7 @@ from django.utils import timezone
 from accounts.models import User
 from audit.models import ChangeRecord
 from console import records
-from console.pages import exchange, report
+from console.pages import exchange, report, workflow_run
 from core.masking import masked, masked_text
 from core.sentences import said
 from executions import exchanges
@@ -30,7 +30,7 @@ _WIDTH, _ROW = 600, 26
 
 
 def context(execution: Execution, user: User) -> dict[str, Any]:
-    """The values of the page. Up to fifteen queries."""
+    """The values of the page. Up to eighteen queries."""
     job = execution.job
     is_owner = may_read_secrets(job.created_by_id, user)
     target = _target(execution)
@@ -51,6 +51,7 @@ def context(execution: Execution, user: User) -> dict[str, Any]:
         "since_success": _since_success(execution),
         "timeline": timeline(execution),
         "work": report.context(execution, is_owner=is_owner),
+        "flow": workflow_run.context(execution, user, is_owner=is_owner),
         "exchange": exchange.context(exchanges.of(execution.pk), is_owner=is_owner),
         "sent": _shown_metadata(Content.of_stored(job, _overrides(execution)).readable().metadata),
         "remedy": said(remedy(execution)),

@@ -18,6 +18,7 @@ from core.api.timestamps import DateRange
 from core.sentences import said
 from executions.batches import single_run
 from executions.models import OPEN, BatchRun, Execution, Status
+from executions.runs import record
 from executions.statistics import queries, rollups
 from executions.targets import DeliverableTarget
 from jobs.models import Job, fire_within, not_before
@@ -32,10 +33,11 @@ from windows.services import may_end
 _RUNS = 50
 _NEXT = 5
 _CHANGES = 10
+_FLAKY_DAYS = 30
 
 
 def context(job: Job, user: User) -> dict[str, Any]:
-    """The values of the page. Thirteen queries, whatever the history; one more if its runs end by a callback."""
+    """The values of the page. Thirteen queries, whatever the history; one more for workflows and for callbacks."""
     now = timezone.now()
     runs = queries.latest_runs([job.pk], _RUNS)[job.pk]
     state = situation(runs, job)
@@ -50,6 +52,8 @@ def context(job: Job, user: User) -> dict[str, Any]:
         "strip": charts.strip(runs),
         "durations": charts.durations(runs),
         "trend": report.trend(job, runs),
+        "flaky": record.flaky_runs(job, now - dt.timedelta(days=_FLAKY_DAYS)) if job.github_repo else 0,
+        "flaky_days": _FLAKY_DAYS,
         "success": [(days, _rate(job, now, days)) for days in (7, 30)],
         "last_error": _last_error(job, state.is_failing or state.is_flapping),
         "words": _words(job),

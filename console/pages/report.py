@@ -12,20 +12,19 @@ from executions.completion import reports
 from executions.completion.limits import silent_until_of
 from executions.models import WITHOUT_NUMBER, Execution, Poll, Report, Status
 from executions.statistics.queries import Run
+from executions.targets import WebhookTarget
 from jobs.models import Job
 from jobs.request_fields import Completion
 
 
 def context(execution: Execution, *, is_owner: bool) -> dict[str, Any]:
-    """The report of an execution, and what it is still waited for; of a workflow run what failed. {} without either."""
-    report = reports.of(execution.pk)
+    """The report of an execution, and what it is still waited for. {} without either."""
+    report = reports.of(execution.pk) if execution.execution_type == WebhookTarget.kind else None
     if report is None and execution.run_id != WITHOUT_NUMBER:
         return {}
     found: dict[str, Any] = {"report": None}
     if report:
         shown = reports.readable(report, is_owner=is_owner)
-        if shown["failures"]:
-            return {"failures": shown["failures"]}
         label, rate = report.get_status_display(), _rate(report.counts)
         found["report"] = {**shown, "told_at": report.told_at, "label": label, "rate": rate}
     if execution.status == Status.RUNNING and execution.run_id == WITHOUT_NUMBER:
@@ -49,7 +48,7 @@ def trend(job: Job, runs: Sequence[Run]) -> dict[str, Any]:
     """The counts of a job's latest runs as stacked bars, and the latest pass rate beside the one before; {} for a job
     whose runs tell none.
     """
-    if job.completion != Completion.CALLBACK:
+    if job.completion != Completion.CALLBACK and not job.test_report:
         return {}
     ended = Report.objects.filter(pk__in=[run.id for run in runs]).exclude(status=Report.State.PROGRESS)
     rows = ended.values_list("pk", "counts")

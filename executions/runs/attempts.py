@@ -29,7 +29,7 @@ def is_new(execution: Execution, state: RunState) -> bool:
     stored = attempts_of(execution)
     if not stored:
         return True
-    last = _moment(stored[-1].get("started_at"))
+    last = moment(stored[-1].get("started_at"))
     if state.started_at is None or last is None:
         return (state.attempt or 0) > (stored[-1].get("attempt") or 0)
     return state.started_at > last
@@ -55,7 +55,7 @@ def number_of(execution: Execution, state: RunState) -> int:
     return int(with_attempt(execution, state)[-1]["attempt"])
 
 
-def _moment(text: Any) -> dt.datetime | None:
+def moment(text: Any) -> dt.datetime | None:
     try:
         return dt.datetime.fromisoformat(text) if isinstance(text, str) else None
     except ValueError:

@@ -10,7 +10,7 @@ from django.utils import timezone
 
 from executions.models import Execution, Report, Status, StepLog, WorkflowRun
 from executions.recording import Finished, correct_outcome, store
-from executions.runs import attempts, evidence
+from executions.runs import attempts, evidence, record
 from executions.runs.evidence import Evidence, Over, Repository
 from executions.runs.states import FAILURES, SUCCESSFUL, RunState
 from executions.targets.base import Outcome
@@ -122,8 +122,6 @@ def _store_tests(execution: Execution, found: Evidence) -> Change | None:
     """Store the counts of a test report; returns how the failing tests differ from those of the job's last report."""
     if found.tests is None:
         return None
-    reports = Report.objects.filter(execution__job=execution.job_id, failing_tests__isnull=False)
-    last = reports.exclude(pk=execution.pk).order_by("-execution__started_at").values_list("failing_tests", flat=True)
     status = Report.State.FAILED if found.tests.failed else Report.State.SUCCESS
     Report.objects.update_or_create(
         pk=execution.pk,
@@ -134,4 +132,4 @@ def _store_tests(execution: Execution, found: Evidence) -> Change | None:
             "failing_tests": list(found.tests.failing),
         },
     )
-    return test_reports.compare(last.first(), list(found.tests.failing))
+    return test_reports.compare(record.last_report(execution), list(found.tests.failing))

@@ -156,3 +156,60 @@ def test_a_deleted_repository_ends_its_executions_within_minutes(
     github.gone.add("acme/shop")
     execution = after(execution, 240)
     assert (execution.status, execution.run_conclusion) == (Status.FAILED, "gone")
+
+
+class TestShown:
+    """What the page of an execution and the API say about a run."""
+
+    @pytest.fixture
+    def told(self, dispatch: Dispatch, after: After, github: GitHub) -> Execution:
+        github.artifacts["junit"] = zipped({"a.xml": junit(["<b>signs in</b>".replace("<", "&lt;")])})
+        execution = dispatch(
+            "failure-5.yml", rerun_failed_jobs=1, rerun_after_seconds=5, test_report="junit", keep_step_log=True
+        )
+        return after(execution, 150)
+
+    def test_the_page_and_the_api_tell_the_same(self, told: Execution, browser: Any, api: Any) -> None:
+        assert told.status == Status.FAILED
+        page = browser.get(f"/admin/executions/execution/{told.pk}/change/").content.decode()
+        for words in ("Attempts of the run", "e2e (chrome)", "End of the log", "line 79", "Re-run failed jobs",
+                      "&lt;b&gt;signs in"):  # fmt: skip
+            assert words in page
+        assert "<b>signs in" not in page
+        shown = api.get(f"/api/v2/executions/{told.pk}").json()["workflow_run"]
+        assert [one["conclusion"] for one in shown["attempts"]] == ["failure", "failure"]
+        assert (len(shown["failing_tests"]), shown["test_change"], shown["budget_wait"]) == (1, None, None)
+        assert shown["step_log"].endswith("line 79")
+
+    def test_failed_jobs_are_run_again_by_a_button(self, told: Execution, browser: Any, github: GitHub) -> None:
+        page = f"/admin/executions/execution/{told.pk}/failed-again/"
+        assert browser.get(page).status_code == 405
+        answer = browser.post(page, follow=True)
+        assert "Its failed jobs are run again" in answer.content.decode()
+        assert next(iter(github.runs.values())).attempt == 3
+
+    def test_a_repository_that_moved_is_offered(self, told: Execution, browser: Any) -> None:
+        Execution.objects.filter(pk=told.pk).update(run_url="https://github.com/acme/renamed/actions/runs/7")
+        page = browser.get(f"/admin/executions/execution/{told.pk}/change/").content.decode()
+        assert "The repository has moved to acme/renamed" in page
+
+    def test_a_disabled_workflow_is_enabled_by_a_button(self, dispatch: Dispatch, browser: Any, github: GitHub) -> None:
+        github.states["acme/shop", "success-5.yml"] = "disabled_manually"
+        execution = dispatch("success-5.yml")
+        page = f"/admin/executions/execution/{execution.pk}/"
+        assert "Enable the workflow" in browser.get(f"{page}change/").content.decode()
+        answer = browser.post(f"{page}enable/", follow=True)
+        assert ("The workflow is enabled" in answer.content.decode(), github.states) == (True, {})
+
+    def test_a_webhooks_execution_has_none_of_it(self, make_job: Callable[..., Job], api: Any, browser: Any) -> None:
+        execution = Execution.objects.create(job=make_job(), status="failed", trigger_type="manual",
+                                             execution_type="webhook", target="https://x.example.com/")  # fmt: skip
+        assert api.get(f"/api/v2/executions/{execution.pk}").json()["workflow_run"] is None
+        page = browser.get(f"/admin/executions/execution/{execution.pk}/change/").content.decode()
+        assert "Re-run failed jobs" not in page
+
+    def test_flaky_runs_are_counted_on_the_jobs_page(self, dispatch: Dispatch, after: After, browser: Any) -> None:
+        execution = after(dispatch("failure_then_success-5.yml", rerun_failed_jobs=1, rerun_after_seconds=5), 150)
+        assert execution.status == Status.SUCCESS
+        page = browser.get(f"/admin/jobs/job/{execution.job_id}/").content.decode()
+        assert "Flaky, 30 days" in page
