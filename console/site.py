@@ -56,6 +56,7 @@ class CronschedAdminSite(UnfoldAdminSite):  # type: ignore[misc]  # unfold has n
 
     def get_urls(self) -> list[Any]:
         from console.pages.import_jobs import ImportView
+        from console.pages.import_schedules import ImportSchedulesView
 
         pages = [
             path("dashboard/", self.admin_view(conditional_page(self.live)), name="dashboard_live"),
@@ -70,6 +71,7 @@ class CronschedAdminSite(UnfoldAdminSite):  # type: ignore[misc]  # unfold has n
             path("credentials/<uuid:pk>/check/", self.admin_view(self.check_credential), name="credential_check"),
             path("slack-test/", self.admin_view(self.test_slack), name="slack_test"),
             path("import/", self.admin_view(ImportView.as_view(site=self)), name="import_jobs"),
+            path("import/schedules/", self.admin_view(ImportSchedulesView.as_view(site=self)), name="import_schedules"),
             path("jobs/job/<path:job_id>/explain/", self.admin_view(self.explain), name="jobs_job_explain"),
         ]
         return [*pages, *super().get_urls()]

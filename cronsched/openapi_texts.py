@@ -79,6 +79,8 @@ SUMMARIES = {
     "get_execution": "Show an execution",
     "post_cancel": "Cancel an execution",
     "post_rerun": "Run an execution again",
+    "post_preview": "Propose jobs for the schedules of another scheduler",
+    "post_create": "Create proposed jobs",
     "post_enable_workflow": "Enable the workflow of a job on GitHub",
     "post_callback": "Tell how work that ends later goes on",
     "get_exchange": "The request and the answer of an execution",

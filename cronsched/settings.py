@@ -227,6 +227,7 @@ INSTALLED_APPS = [
     "jobs",
     "windows",
     "executions",
+    "moving",
     "notifications",
     "scheduler",
     "console",

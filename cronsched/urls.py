@@ -14,7 +14,18 @@ from cronsched.ops.metrics import metrics
 from executions.hook_api import GitHubHookView
 
 # `executions` comes before `jobs`, because "jobs/test-run" would match "jobs/<id>".
-_APPS = ["accounts", "audit", "taxonomy", "settings_app", "executions", "jobs", "windows", "notifications", "scheduler"]
+_APPS = [
+    "accounts",
+    "audit",
+    "taxonomy",
+    "settings_app",
+    "executions",
+    "jobs",
+    "moving",
+    "windows",
+    "notifications",
+    "scheduler",
+]
 
 urlpatterns = [
     path("", health.root),

@@ -18,6 +18,7 @@ APPS = (
     "demo",
     "executions",
     "jobs",
+    "moving",
     "notifications",
     "scheduler",
     "settings_app",

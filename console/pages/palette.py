@@ -81,6 +81,7 @@ def _pages(text: str, user: User) -> Iterator[dict[str, Any]]:
         pages += [
             (_("Add a job"), reverse("admin:jobs_job_add")),
             (_("Import jobs"), reverse("admin:import_jobs")),
+            (_("Import schedules"), reverse("admin:import_schedules")),
         ]
     if user.is_admin:
         pages += [

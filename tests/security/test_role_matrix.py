@@ -56,6 +56,8 @@ RULES: dict[str, str] = {
     f"POST {V2}/jobs": WRITERS,
     f"POST {V2}/jobs/bulk-upload": WRITERS,
     f"POST {V2}/jobs/test-run": WRITERS,
+    f"POST {V2}/imports": WRITERS,
+    f"POST {V2}/imports/preview": WRITERS,
     f"PUT {V2}/jobs/{{job_id}}": OWN,
     f"DELETE {V2}/jobs/{{job_id}}": OWN,
     f"POST {V2}/jobs/{{job_id}}/execute": OWN,

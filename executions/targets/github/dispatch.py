@@ -6,7 +6,7 @@ import contextlib
 import json
 import re
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import Any, ClassVar
 from uuid import UUID
@@ -19,7 +19,8 @@ from executions.http.client import Request
 from executions.http.connection import DeliveryError, Reply
 from executions.targets.base import Call, Outcome, Run, Send
 from executions.targets.github import api as github_api
-from executions.targets.github import limits, repairs
+from executions.targets.github import limits
+from executions.targets.github.repairs import Refused, Repair, repaired
 from executions.targets.lookup import looked_up
 from settings_app.credential_rights import rights_of
 
@@ -65,8 +66,8 @@ class GitHubDispatch:
         dispatch = self
         notes: list[str] = []
         reply, workflow = await dispatch._dispatch(send, token)
-        while len(notes) < _MOST_REPAIRS and (repair := await repairs.repaired(dispatch, reply, workflow, send, token)):
-            dispatch, notes = repair.dispatch, [*notes, repair.note]
+        while len(notes) < _MOST_REPAIRS and (repair := await dispatch._repair(reply, workflow, send, token)):
+            dispatch, notes = replace(dispatch, branch=repair.branch or dispatch.branch), [*notes, repair.note]
             reply, workflow = await dispatch._dispatch(send, token)
         if reply.status == 401 and self.credential_id and not self.token:
             with contextlib.suppress(DeliveryError):
@@ -82,6 +83,11 @@ class GitHubDispatch:
             if reply.status != 404:
                 break
         return reply, workflow
+
+    async def _repair(self, reply: Reply, workflow: str, send: Send, token: str) -> Repair | None:
+        has_own_ref = bool(self.branch or self.metadata.get("branchDetails"))
+        refused = Refused(f"{self.owner}/{self.repo}", workflow, self.ref, not has_own_ref)
+        return await repaired(refused, reply, send, token)
 
     def example(self, call: Call) -> Request:
         return self.request(self.names()[0], MASK, follow=self.follow)
@@ -120,11 +126,6 @@ class GitHubDispatch:
             trusted=True,
             secrets=((token, MASK),),
         )
-
-    @property
-    def has_own_ref(self) -> bool:
-        """Whether the job names a branch or tag."""
-        return bool(self.branch or self.metadata.get("branchDetails"))
 
     @property
     def ref(self) -> str:

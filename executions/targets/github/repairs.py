@@ -7,8 +7,7 @@ GitHub REST: "Get a workflow", "Enable a workflow", "Get a repository".
 from __future__ import annotations
 
 import json
-from dataclasses import replace
-from typing import TYPE_CHECKING, NamedTuple
+from typing import NamedTuple
 
 from django.conf import settings
 
@@ -17,9 +16,6 @@ from executions.http.connection import Reply
 from executions.targets.base import Send
 from executions.targets.github import api as github_api
 
-if TYPE_CHECKING:
-    from executions.targets.github.dispatch import GitHubDispatch
-
 INACTIVE = "disabled_inactivity"
 ENABLED = "GitHub had disabled the workflow for inactivity: it was enabled and dispatched again."
 _DISABLED = "disabled workflow"
@@ -27,38 +23,50 @@ _NO_REF = "No ref found for"
 
 
 class Repair(NamedTuple):
-    """The dispatch to make again, and what was done, for the execution."""
+    """What was put right, and so can be dispatched again: on another branch, '' for the same. `note`: what was done,
+    for the execution.
+    """
 
-    dispatch: GitHubDispatch
+    branch: str
     note: str
 
 
-async def repaired(dispatch: GitHubDispatch, reply: Reply, workflow: str, send: Send, token: str) -> Repair | None:
-    """What to dispatch after a refusal; None if it is final. Raises `DeliveryError`."""
+class Refused(NamedTuple):
+    """A dispatch that GitHub refused. `repository`: `owner/repo`. `may_change_branch`: the job names none itself."""
+
+    repository: str
+    workflow: str
+    ref: str
+    may_change_branch: bool
+
+
+async def repaired(refused: Refused, reply: Reply, send: Send, token: str) -> Repair | None:
+    """What to change before the dispatch is made again; None if the refusal is final. Raises `DeliveryError`."""
     if reply.status != 422:
         return None
     if _DISABLED in reply.text:
-        return await _enabled(dispatch, workflow, send, token)
-    if _NO_REF in reply.text and not dispatch.has_own_ref:
-        return await _on_default_branch(dispatch, send, token)
+        return await _enabled(refused, send, token)
+    if _NO_REF in reply.text and refused.may_change_branch:
+        return await _on_default_branch(refused, send, token)
     return None
 
 
-async def _enabled(dispatch: GitHubDispatch, workflow: str, send: Send, token: str) -> Repair | None:
-    path = f"/repos/{dispatch.owner}/{dispatch.repo}/actions/workflows/{workflow}"
+async def _enabled(refused: Refused, send: Send, token: str) -> Repair | None:
+    path = f"/repos/{refused.repository}/actions/workflows/{refused.workflow}"
     state = _field(await send(_request("GET", path, token)), "state")
     if state != INACTIVE:
         return None
     enabled = await send(_request("PUT", f"{path}/enable", token))
-    return Repair(dispatch, ENABLED) if enabled.status == 204 else None
+    return Repair("", ENABLED) if enabled.status == 204 else None
 
 
-async def _on_default_branch(dispatch: GitHubDispatch, send: Send, token: str) -> Repair | None:
-    branch = _field(await send(_request("GET", f"/repos/{dispatch.owner}/{dispatch.repo}", token)), "default_branch")
-    if not branch or branch == dispatch.ref:
+async def _on_default_branch(refused: Refused, send: Send, token: str) -> Repair | None:
+    branch = _field(await send(_request("GET", f"/repos/{refused.repository}", token)), "default_branch")
+    if not branch or branch == refused.ref:
         return None
-    note = f"There is no branch {dispatch.ref}: it was dispatched on the repository's default branch, {branch}."
-    return Repair(replace(dispatch, branch=branch), note)
+    return Repair(
+        branch, f"There is no branch {refused.ref}: it was dispatched on the repository's default branch, {branch}."
+    )
 
 
 def _request(method: str, path: str, token: str) -> Request:

@@ -26,7 +26,7 @@ class Unreadable(Exception):
     """The workflow file could not be read; the message says why."""
 
 
-class _Loader(yaml.BaseLoader):
+class Loader(yaml.BaseLoader):
     """Reads scalars as text, because GitHub reads YAML 1.2, where `on`, `yes` and 3.10 are text. Aliases, with which a
     small file describes an enormous document, and deep nesting are refused.
     """
@@ -49,20 +49,31 @@ def check(dispatch: GitHubDispatch, credential_id: UUID | None) -> list[str]:
     return differences(declared(_file(dispatch, credential_id)), inputs(dispatch.metadata))
 
 
-def declared(text: str) -> dict[str, dict[str, Any]]:
-    """The declared inputs of a workflow file, by name. Raises `Unreadable` if the workflow cannot be dispatched."""
+def loaded(text: str) -> dict[str, Any]:
+    """A workflow file. Raises `Unreadable`."""
     if len(text) > _LARGEST:
         raise Unreadable(f"The workflow file is larger than {_LARGEST // 1024} KiB.")
     try:
-        document = yaml.load(text, Loader=_Loader)  # noqa: S506
-        events = document.get("on")
-    except (yaml.YAMLError, AttributeError, RecursionError) as exc:
+        document = yaml.load(text, Loader=Loader)  # noqa: S506
+    except (yaml.YAMLError, RecursionError) as exc:
         raise Unreadable("The workflow file is not valid YAML.") from exc
+    if not isinstance(document, dict):
+        raise Unreadable("The workflow file is not valid YAML.")
+    return document
+
+
+def declared(text: str) -> dict[str, dict[str, Any]]:
+    """The declared inputs of a workflow file, by name. Raises `Unreadable` if the workflow cannot be dispatched."""
+    events = loaded(text).get("on")
     names = events if isinstance(events, dict | list) else [events]
     if "workflow_dispatch" not in names:
         raise Unreadable("The workflow cannot be dispatched: add 'workflow_dispatch' to its 'on'.")
-    found = ((events["workflow_dispatch"] or {}).get("inputs") or {}) if isinstance(events, dict) else {}
-    return {str(name): spec if isinstance(spec, dict) else {} for name, spec in found.items()}
+    found = (_mapping(events["workflow_dispatch"]).get("inputs") or {}) if isinstance(events, dict) else {}
+    return {str(name): spec if isinstance(spec, dict) else {} for name, spec in _mapping(found).items()}
+
+
+def _mapping(value: Any) -> dict[str, Any]:
+    return value if isinstance(value, dict) else {}
 
 
 def differences(specs: dict[str, dict[str, Any]], given: dict[str, str]) -> list[str]:

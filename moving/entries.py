@@ -1,0 +1,104 @@
+"""Schedules of other schedulers, as their readers find them, and the jobs that are proposed for them.
+
+A reader never guesses: what it changes is told with the reason, and what it cannot express is left out with the reason.
+"""
+
+from __future__ import annotations
+
+import re
+import shlex
+from collections.abc import Mapping
+from enum import Enum
+from typing import Any, NamedTuple
+
+from core.api.errors import Invalid
+
+# The largest file that is read, and the most schedules in it.
+LARGEST = 5 * 1024 * 1024
+MOST = 5_000
+_FETCHERS = {"curl", "wget"}
+# Options of curl and wget that change nothing about what is called.
+_QUIET = {"-s", "-S", "-f", "-L", "-q", "-k", "-fs", "-sf", "-sS", "-fsS", "-fsSL", "-fL", "-sL", "--silent", "--fail",
+          "--location", "--show-error", "--quiet"}  # fmt: skip
+_METHOD_OPTIONS = {"-X", "--request"}
+_WASTE = {"-o", "--output", "-O", "-qO-", "-O-", "--output-document"}
+
+
+class Verdict(Enum):
+    """How well a job can take a schedule's place."""
+
+    EXACT = "exact"
+    CHANGED = "changed"
+    CANNOT = "cannot"
+
+
+class Unreadable(Invalid):
+    """What is imported cannot be read as a whole."""
+
+    def __init__(self, message: str) -> None:
+        super().__init__("Nothing to import", message)
+
+
+class Entry(NamedTuple):
+    """One schedule elsewhere. `source`: where it stands; `schedule`: as it is written there. `cron`, `zone`: ours, ''
+    for the scheduler's zone. `target`: what it calls, as fields of a job; {} if that is nothing that a job calls.
+    `fields`: further fields of the job. `changes`: what a job does differently; `problems`: why none can do it.
+    """
+
+    source: str
+    name: str
+    schedule: str
+    cron: str = ""
+    zone: str = ""
+    target: Mapping[str, Any] = {}
+    fields: Mapping[str, Any] = {}
+    changes: tuple[str, ...] = ()
+    problems: tuple[str, ...] = ()
+
+    def with_change(self, *changes: str) -> Entry:
+        return self._replace(changes=(*self.changes, *changes))
+
+    def with_problem(self, *problems: str) -> Entry:
+        return self._replace(problems=(*self.problems, *problems))
+
+
+class Proposal(NamedTuple):
+    """A job in place of a schedule: `job` is the body with which it would be created, {} where it cannot be. `reasons`
+    say what is changed, or why it cannot. `removal`: the lines to remove there, as a patch.
+    """
+
+    entry: Entry
+    verdict: Verdict
+    reasons: tuple[str, ...]
+    job: dict[str, Any]
+    removal: str = ""
+
+
+def call_of(command: str) -> dict[str, Any]:
+    """The webhook that a command line calls, if it is curl or wget with one address and options that are known here;
+    {} otherwise.
+    """
+    try:
+        words = shlex.split(re.sub(r"\s*(?:>|2>|&>)+\s*(?:/dev/null|&1)", "", command).strip())
+    except ValueError:
+        return {}
+    if not words or words[0].rsplit("/", 1)[-1] not in _FETCHERS:
+        return {}
+    urls: list[str] = []
+    method, rest = "GET", words[1:]
+    while rest:
+        word = rest.pop(0)
+        if word.startswith(("http://", "https://")):
+            urls.append(word)
+        elif word in _METHOD_OPTIONS and rest:
+            method = rest.pop(0).upper()
+        elif word in {"-o", "--output", "-O", "--output-document"} and rest and rest[0] in {"/dev/null", "-"}:
+            rest.pop(0)
+        elif word not in _QUIET | _WASTE:
+            return {}
+    return {"target_url": urls[0], "method": method} if len(urls) == 1 else {}
+
+
+def zone_of(name: str) -> str:
+    """The IANA name of a zone as other schedulers write it."""
+    return {"Z": "UTC", "GMT": "UTC", "Etc/UTC": "UTC", "Etc/GMT": "UTC"}.get(name.strip(), name.strip())

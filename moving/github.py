@@ -1,0 +1,138 @@
+"""The schedules of the repositories that a GitHub credential reaches (GitHub REST: "Get repository content")."""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any, NamedTuple
+from urllib.parse import quote
+
+import requests
+
+from executions.targets.github import api
+from executions.targets.github.workflow_inputs import Unreadable
+from moving import workflow_file
+from moving.entries import Entry, zone_of
+from settings_app.models import GitHubCredential
+
+log = logging.getLogger("cronsched.moving")
+_FOLDER = ".github/workflows"
+_RAW = "application/vnd.github.raw+json"
+_AT_ONCE = 8
+_MOST_REPOSITORIES, _PAGE = 2_000, 100
+_MOST_FILES = 100
+Progress = Callable[[int, int], None]
+
+
+class Found(NamedTuple):
+    """The entry of a schedule, and the patch that removes the schedules of its file."""
+
+    entry: Entry
+    removal: str
+
+
+class Walk(NamedTuple):
+    """What a walk found. `unread`: repositories that could not be read, with the reason; `left`: how many were not
+    reached in time.
+    """
+
+    found: list[Found]
+    unread: list[tuple[str, str]]
+    left: int = 0
+
+
+def walk(credential: GitHubCredential | None, *, seconds: float = 3600, progress: Progress | None = None) -> Walk:
+    """The schedules of every repository that a credential, or GITHUB_TOKEN, reaches, within `seconds`. Raises
+    `NoToken`, and `requests.RequestException` if GitHub cannot be reached.
+    """
+    token = api.token_of(credential.pk if credential else None)
+    if not token:
+        raise api.NoToken("GITHUB_TOKEN is not set")
+    names = list(_repositories(token, is_app=bool(credential and credential.kind == GitHubCredential.Kind.APP)))
+    found: list[Found] = []
+    unread: list[tuple[str, str]] = []
+    ends, done = time.monotonic() + seconds, 0
+    with ThreadPoolExecutor(_AT_ONCE, thread_name_prefix="moving") as threads:
+        for start in range(0, len(names), _AT_ONCE):
+            if time.monotonic() > ends:
+                break
+            batch = names[start : start + _AT_ONCE]
+            for name, one in zip(batch, threads.map(lambda name: _safely(name, token, credential), batch), strict=True):
+                found += one if isinstance(one, list) else []
+                unread += [(name, one)] if isinstance(one, str) else []
+            done += len(batch)
+            if progress:
+                progress(done, len(names))
+    return Walk(found, unread, len(names) - done)
+
+
+def file_of(owner: str, repo: str, workflow: str, token: str) -> str | None:
+    """The text of a workflow file on the default branch; None if it cannot be read. Raises
+    `requests.RequestException`.
+    """
+    answer = api.get(f"/repos/{quote(owner)}/{quote(repo)}/contents/{_FOLDER}/{quote(workflow)}", token, accept=_RAW)
+    return answer.text if answer.status_code == 200 else None
+
+
+def _repositories(token: str, *, is_app: bool) -> Iterator[str]:
+    path = "/installation/repositories" if is_app else "/user/repos"
+    for page in range(1, _MOST_REPOSITORIES // _PAGE + 1):
+        answer = api.get(f"{path}?per_page={_PAGE}&page={page}", token)
+        if answer.status_code != 200:
+            raise api.NoToken(f"GitHub answered {answer.status_code} to the list of repositories")
+        told = answer.json()
+        rows = told.get("repositories") if isinstance(told, dict) else told
+        rows = [one for one in rows or [] if isinstance(one, dict) and not one.get("archived")]
+        yield from (str(one["full_name"]) for one in rows if "/" in str(one.get("full_name", "")))
+        if len(rows) < _PAGE:
+            return
+
+
+def _safely(name: str, token: str, credential: GitHubCredential | None) -> list[Found] | str:
+    """The schedules of a repository, or why it cannot be read."""
+    try:
+        return _of_repository(name, token, credential)
+    except (requests.RequestException, ValueError, KeyError, TypeError, AttributeError) as exc:
+        log.warning("the workflows of %s could not be read: %s", name, type(exc).__name__)
+        return f"it could not be read: {type(exc).__name__}"
+
+
+def _of_repository(name: str, token: str, credential: GitHubCredential | None) -> list[Found]:
+    listed = api.get(f"/repos/{name}/contents/{_FOLDER}", token)
+    if listed.status_code == 404:
+        return []
+    if listed.status_code != 200:
+        raise ValueError(str(listed.status_code))
+    files = [str(one["name"]) for one in listed.json() if str(one.get("name", "")).endswith((".yml", ".yaml"))]
+    owner, repo = name.split("/", 1)
+    branch = ""
+    found: list[Found] = []
+    for file in files[:_MOST_FILES]:
+        text = file_of(owner, repo, file, token)
+        if text is None or "schedule" not in text:
+            continue
+        branch = branch or str(api.get(f"/repos/{name}", token).json().get("default_branch") or "")
+        found += _of_file(name, file, text, branch, credential)
+    return found
+
+
+def _of_file(name: str, file: str, text: str, branch: str, credential: GitHubCredential | None) -> list[Found]:
+    path = f"{_FOLDER}/{file}"
+    source, (owner, repo) = f"{name}/{path}", name.split("/", 1)
+    label = f"{repo} {file.rsplit('.', 1)[0]}"
+    try:
+        read = workflow_file.read(path, text)
+    except Unreadable as exc:
+        return [Found(Entry(source, label, "").with_problem(str(exc).rstrip(".")), "")]
+    target: dict[str, Any] = {
+        "github_owner": owner, "github_repo": repo, "github_workflow_name": file, "github_ref": branch,
+        **({"github_credential": credential.name} if credential else {}),
+    }  # fmt: skip
+    found = []
+    for number, one in enumerate(read.timed, 1):
+        title = label if len(read.timed) == 1 else f"{label} ({number})"
+        entry = Entry(source, title, one.cron, one.cron, zone_of(one.zone or "UTC"), target)
+        found.append(Found(entry.with_change(*read.changes).with_problem(*read.problems), read.removal))
+    return found

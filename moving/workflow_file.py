@@ -1,0 +1,108 @@
+"""The schedules of a workflow file, and the file without them (GitHub: "Events that trigger workflows", `schedule`)."""
+
+from __future__ import annotations
+
+import difflib
+from typing import Any, NamedTuple
+
+import yaml
+
+from executions.targets.github import workflow_inputs
+from executions.targets.github.workflow_inputs import Unreadable
+
+_TRIGGERS = "workflow_dispatch"
+_TEXTS_OF_SCHEDULE = ("github.event.schedule",)
+_TEXTS_OF_EVENT = ("github.event_name == 'schedule'", "event_name == 'schedule'", 'event_name == "schedule"')
+
+
+class Timed(NamedTuple):
+    """One entry of `on.schedule`. `zone`: '' if it names none."""
+
+    cron: str
+    zone: str
+
+
+class WorkflowFile(NamedTuple):
+    """What a workflow file says of its schedules. `problems`: why a job cannot take their place; `changes`: what is
+    different then. `removal`: the patch that removes them; '' if the lines cannot be told.
+    """
+
+    timed: tuple[Timed, ...]
+    problems: tuple[str, ...]
+    changes: tuple[str, ...]
+    removal: str
+
+
+def read(path: str, text: str) -> WorkflowFile:
+    """Raises `Unreadable` with the reason."""
+    timed = schedules(text)
+    problems: list[str] = []
+    if timed:
+        try:
+            for name, spec in workflow_inputs.declared(text).items():
+                if spec.get("required") == "true" and spec.get("default") in (None, ""):
+                    problems.append(f"its input '{name}' is required and has no default")
+        except Unreadable as exc:
+            problems.append(str(exc).rstrip("."))
+    if any(one in text for one in _TEXTS_OF_SCHEDULE):
+        problems.append("it uses github.event.schedule, which a dispatch does not have")
+    changes = ["it asks whether the event is 'schedule'"] if any(one in text for one in _TEXTS_OF_EVENT) else []
+    return WorkflowFile(timed, tuple(problems), tuple(changes), removal(path, text) if timed else "")
+
+
+def schedules(text: str) -> tuple[Timed, ...]:
+    """The entries of `on.schedule`. Raises `Unreadable`."""
+    events = _mapping(workflow_inputs.loaded(text).get("on"))
+    found = events.get("schedule") or []
+    rows = [_mapping(one) for one in found] if isinstance(found, list) else []
+    return tuple(Timed(str(row["cron"]), str(row.get("timezone") or "")) for row in rows if row.get("cron"))
+
+
+def removal(path: str, text: str) -> str:
+    """A unified diff that removes `schedule` from `on`; '' if what is left would not be the same otherwise."""
+    lines = text.splitlines(keepends=True)
+    span = _lines_of_schedule(text)
+    if span is None:
+        return ""
+    left = lines[: span[0]] + lines[span[1] :]
+    try:
+        before, after = workflow_inputs.loaded(text), workflow_inputs.loaded("".join(left))
+    except Unreadable:
+        return ""
+    events = _mapping(before.get("on"))
+    events.pop("schedule", None)
+    if after != {**before, "on": events}:
+        return ""
+    return "".join(difflib.unified_diff(lines, left, f"a/{path}", f"b/{path}"))
+
+
+def _lines_of_schedule(text: str) -> tuple[int, int] | None:
+    """The first line of the key `schedule` of `on`, and the line after its value."""
+    try:
+        root = yaml.compose(text, Loader=workflow_inputs.Loader)
+    except (yaml.YAMLError, RecursionError, Unreadable):
+        return None
+    events = _value(root, "on")
+    for key, value in events.value if isinstance(events, yaml.MappingNode) else []:
+        if key.value == "schedule":
+            # The end mark of a block is at the next token: blank lines and comments before it stay.
+            last = value.end_mark.line
+            lines = text.splitlines()
+            while last > key.start_mark.line + 1 and not _is_content(lines[last - 1]):
+                last -= 1
+            return (key.start_mark.line, last) if value.start_mark.line > key.start_mark.line else None
+    return None
+
+
+def _is_content(line: str) -> bool:
+    return bool(line.strip()) and not line.strip().startswith("#")
+
+
+def _value(node: Any, name: str) -> Any:
+    if not isinstance(node, yaml.MappingNode):
+        return None
+    return next((value for key, value in node.value if key.value == name), None)
+
+
+def _mapping(value: Any) -> dict[str, Any]:
+    return dict(value) if isinstance(value, dict) else {}
