@@ -26,6 +26,7 @@ from console.pages.calendar import Filters
 from console.pages.dashboard import dashboard
 from console.pages.palette import keys
 from console.pages.windows import open_windows
+from console.templatetags.console import moment as shown_moment
 from core.api.errors import DomainError
 from core.sentences import said
 from executions.targets.github import api as github_api
@@ -153,6 +154,12 @@ class CronschedAdminSite(UnfoldAdminSite):  # type: ignore[misc]  # unfold has n
             messages.success(request, _("It can read: %(names)s") % {"names": reached})
             able = ", ".join(found["can_dispatch"][:20]) or "—"
             messages.info(request, _("It may write to: %(names)s") % {"names": able})
+            messages.info(request, _("Requests that its rate limit leaves: %(limit)s") % {"limit": found["limit"]})
+            if found["scopes"]:
+                messages.info(request, _("Its scopes: %(names)s") % {"names": found["scopes"]})
+            credential.refresh_from_db(fields=["expires_at"])
+            if credential.expires_at:
+                messages.info(request, _("It ends at %(time)s") % {"time": shown_moment(credential.expires_at)})
         except github_api.NoToken as exc:
             messages.error(request, said(exc))
         return HttpResponseRedirect(reverse("admin:settings_app_githubcredential_change", args=[pk]))

@@ -32,6 +32,7 @@ from jobs.calendars import follow_holidays
 from jobs.models import Job, today
 from jobs.next_runs import correct_next_runs
 from jobs.signals import JobChange
+from moving.double_runs import DoubleRun
 from notifications import alert_rules, rendering
 from notifications.alert_rules import Alert
 from notifications.digests import queue_alerts
@@ -123,6 +124,20 @@ def _of_credential(credential: GitHubCredential) -> Event:
     kind = Kind.CREDENTIAL_REFUSED if credential.problem else Kind.CREDENTIAL_ENDS
     what = credential.problem or f"it ends at {credential.expires_at:%Y-%m-%d %H:%M} UTC. Store a new one before."
     return _event(kind, f'GitHub credential "{credential.name}": {what}')
+
+
+@transaction.atomic
+def notify_double_runs(found: Sequence[DoubleRun]) -> None:
+    """Notify owners and admins about jobs whose workflow runs by a schedule of its own as well."""
+    events = []
+    for one in found:
+        message = (
+            f'Job "{one.job.name}" runs twice: {one.path} still has its own schedule ({", ".join(one.schedules)}). '
+            "Remove it there."
+        )
+        owner = one.job.created_by_id
+        events.append(_event(Kind.DOUBLE_RUN, message, owner_id=owner, job_id=one.job.pk))
+    _store(events, [])
 
 
 @transaction.atomic

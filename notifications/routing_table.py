@@ -57,6 +57,7 @@ class Kind(Enum):
     UNSCHEDULABLE = "unschedulable"
     CREDENTIAL_REFUSED = "credential_refused"
     CREDENTIAL_ENDS = "credential_ends"
+    DOUBLE_RUN = "double_run"
     HOLIDAYS_MOVED = "holidays_moved"
     HOLIDAYS_END = "holidays_end"
     ZONES_CHANGED = "zones_changed"
@@ -153,6 +154,10 @@ ROUTES: dict[Kind, Route] = {
     Kind.CREDENTIAL_ENDS: Route(
         "a GitHub credential ends within a week",
         _restricted("GitHub credential ends soon", EventType.WARNING, _ADMINS),
+    ),
+    Kind.DOUBLE_RUN: Route(
+        "the workflow of a job still has a schedule of its own, once a day",
+        _restricted("Workflow runs twice", EventType.WARNING, _OWNER_AND_ADMINS),
     ),
     Kind.HOLIDAYS_MOVED: Route(
         "an update moved national holidays of a business calendar",

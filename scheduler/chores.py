@@ -24,10 +24,12 @@ from executions.statistics import rollups
 from jobs import signed_links
 from jobs.schedules.schedule import schedule_of
 from jobs.services import pause_expired
+from moving import double_runs
 from notifications.reports import send_daily, send_weekly
 from notifications.routing import (
     delete_old,
     notify_credential_problems,
+    notify_double_runs,
     notify_holidays,
     remind_of_ending_jobs,
     remind_of_failing_jobs,
@@ -99,6 +101,12 @@ def check_credentials() -> None:
 
 
 @util.close_old_connections  # type: ignore[untyped-decorator]
+def look_for_double_runs() -> None:
+    """Notify once a day about jobs whose workflow still has a schedule of its own."""
+    notify_double_runs(double_runs.find())
+
+
+@util.close_old_connections  # type: ignore[untyped-decorator]
 def check_holidays() -> None:
     """Follow updates of the national holidays; notify about moved days, and before the certain ones end."""
     notify_holidays()
@@ -127,6 +135,7 @@ JOBS = {
     "weekly report": (report_weekly, "0 8 * * 1"),
     "remind of failing jobs": (remind_of_failing, "*/10 * * * *"),
     "look at credentials": (check_credentials, "*/5 * * * *"),
+    "look for double runs": (look_for_double_runs, "20 8 * * *"),
     "look at holidays": (check_holidays, "15 * * * *"),
     "pause ended jobs": (pause_ended_jobs, "0 0 * * *"),
     "remind of ending jobs": (remind, "0 9 * * 1"),

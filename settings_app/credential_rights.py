@@ -30,6 +30,12 @@ class Rights(NamedTuple):
     per_minute: int
     hold_limit_seconds: int
 
+    def covers(self, repository: str) -> bool:
+        """Whether some workflow of `owner/repo` may be dispatched."""
+        owner, repo = repository.lower().split("/", 1)
+        parts = [pattern.split("/") for pattern in self.patterns]
+        return not parts or any(one[0] == owner and (len(one) < 2 or one[1] in {"*", repo}) for one in parts)
+
     def refusal(self, workflow: str, team: UUID | None) -> str:
         """Why a job of this team may not dispatch `owner/repo/workflow` with the token; '' if it may."""
         if self.patterns and not any(_matches(pattern, workflow.lower()) for pattern in self.patterns):
@@ -81,6 +87,14 @@ def check(credential_id: UUID | None, workflow: str, team: UUID | None, by: Any)
     """Raise `Insufficient permissions` if `by` may not use the token, and `Invalid payload` if it is not for this
     workflow or team. `by`: None for an operator's command.
     """
+    rights = check_role(credential_id, by)
+    reason = rights.refusal(workflow, team)
+    if reason:
+        raise invalid_field("github_credential", f"{reason}.")
+
+
+def check_role(credential_id: UUID | None, by: Any) -> Rights:
+    """The rights of a token. Raises `Insufficient permissions` if `by` may not use it."""
     rights = rights_of(credential_id)
     if by is not None and not by.is_admin and rights.usable_by == CredentialRights.Roles.ADMINS:
         raise Forbidden(
@@ -88,9 +102,7 @@ def check(credential_id: UUID | None, workflow: str, team: UUID | None, by: Any)
             f"{rights.title} is for admins: ask one of them, or choose another GitHub credential.",
             fields={"github_credential": [f"{rights.title} is for admins."]},
         )
-    reason = rights.refusal(workflow, team)
-    if reason:
-        raise invalid_field("github_credential", f"{reason}.")
+    return rights
 
 
 def cleaned(text: str) -> str:

@@ -131,7 +131,7 @@ class JobAdmin(JobVerbs, JobRuns, ProductAdmin):
     change_form_after_template = "console/job_answer.html"
 
     class Media:
-        js = ("console/job_form.js",)
+        js = ("console/job_form.js", "console/pickers.js")
 
     name_cell = columns.name
     state = columns.state
@@ -199,11 +199,21 @@ class JobAdmin(JobVerbs, JobRuns, ProductAdmin):
             path("test-run/", site.admin_view(self.test_run), name="jobs_job_test_run"),
             path("preview-request/", site.admin_view(self.preview_request), name="jobs_job_preview_request"),
             path("check-workflow/", site.admin_view(self.check_workflow), name="jobs_job_check_workflow"),
+            path("pick/", site.admin_view(self.pick), name="jobs_job_pick"),
             path("undo/", site.admin_view(partial(undo.undo, self)), name="jobs_job_undo"),
             path("<uuid:job_id>/live/", site.admin_view(conditional_page(self.live)), name="jobs_job_live"),
             path("<uuid:job_id>/", site.admin_view(self.view), name="jobs_job_view"),
         ]
         return [*pages, *self.verb_urls(), *self.run_urls(), *super().get_urls()]
+
+    def pick(self, request: HttpRequest) -> HttpResponseBase:
+        """What GitHub offers for the form: repositories, workflows, branches and inputs."""
+        if not self.has_add_permission(request):
+            raise PermissionDenied
+        try:
+            return JsonResponse(job_form.picked(request.GET, by=require_login(request)))
+        except DomainError as exc:
+            return JsonResponse({"problem": exc.spoken}, status=exc.status)
 
     def view(self, request: HttpRequest, job_id: UUID) -> HttpResponseBase:
         """The page of a job for reading."""

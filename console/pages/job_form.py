@@ -19,23 +19,28 @@ from accounts.models import User
 from audit import events
 from audit.events import Event
 from console import forecast, outlook, pairs
-from console.pages import exchange, windows
+from console.pages import budget_forecast, exchange, windows
 from core.api.errors import DomainError
 from core.sentences import said
 from executions import exchanges
 from executions.exchanges import Exchanged
 from executions.services import example, try_target
 from executions.targets import DeliverableTarget
+from executions.targets.github import pickers
+from executions.targets.github.target import GitHubTarget
 from jobs import services, validation
 from jobs.field_traits import JobField, Section, job_fields, names
 from jobs.models import Job, today
 from jobs.schedules.schedule import Outlook, Schedule
 from jobs.services import may_read_secrets
 from jobs.targets import kinds, parsing
+from settings_app.credential_rights import check_role
+from settings_app.models import GitHubCredential
 from taxonomy.models import GENERAL, Category, PicTeam
 from windows.cover import Cover
 
 _NEXT = 5
+_PICKED = ("github_owner", "github_repo", "github_workflow_name", "github_ref")
 _YEAR = dt.timedelta(days=365)
 
 
@@ -56,7 +61,18 @@ def preview(request: HttpRequest) -> JsonResponse:
     fires = [
         _fire(one, next(others) if one.runs else 0, schedule, windows.note(job, one.moment, cover)) for one in coming
     ]
-    return JsonResponse({"words": schedule.describe(), "fires": fires})
+    return JsonResponse({"words": schedule.describe(), "fires": fires, "budget": _budget(asked, coming)})
+
+
+def _budget(asked: Mapping[str, str], coming: list[Outlook]) -> str:
+    """What the budget of the form's credential means for the next fire time; '' for other kinds of targets."""
+    first = next((one.moment for one in coming if one.runs), None)
+    if asked.get("target_kind") != GitHubTarget.short_name or first is None:
+        return ""
+    try:
+        return budget_forecast.words(_uuid(asked.get("github_credential", "")), _uuid(asked.get("job", "")), first)
+    except GitHubCredential.DoesNotExist:
+        return ""
 
 
 def _times(asked: Mapping[str, str]) -> dict[str, Any]:
@@ -205,6 +221,15 @@ def checked_workflow(form: Mapping[str, str], *, by: User) -> dict[str, Any]:
     target.check_credential(credential, _uuid(form.get("pic_team", "")), by)
     events.note(Event.WORKFLOW_CHECKED, target.shown(), by=by)
     return target.check(metadata, form, credential)
+
+
+def picked(asked: Mapping[str, str], *, by: User) -> dict[str, Any]:
+    """What GitHub offers for what the form has so far. Raises `Insufficient permissions`."""
+    credential = _uuid(asked.get("github_credential", ""))
+    check_role(credential, by)
+    owner, repo, workflow, ref = (asked.get(name, "").strip() for name in _PICKED)
+    found = pickers.choices(owner, repo, workflow, ref, credential)
+    return {**found._asdict(), "problem": said(found.problem)}
 
 
 def way_back(request: HttpRequest, otherwise: str) -> str:

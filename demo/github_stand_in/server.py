@@ -25,6 +25,7 @@ from demo.github_stand_in.runs import CONCLUSIONS, DISPLACED, ENDLESS, Run, anno
 
 _FILE = re.compile(r"([a-z_]+)(?:-(\d+))?\.ya?ml")
 _DEFAULT_SECONDS = 3.0
+_LIMIT = {"X-RateLimit-Limit": "5000", "X-RateLimit-Remaining": "4999"}
 _NOT_FOUND: Answer = (404, {"message": "Not Found"}, {})
 _DOCS = "https://docs.github.com/rest"
 # A key: a repository and the name of a workflow file.
@@ -393,7 +394,7 @@ class _Handler(BaseHTTPRequestHandler):
             status, payload = 304, b""
         github.calls.append((self.command, self.path.partition("?")[0], status))
         self.send_response(status)
-        for name, value in {"ETag": etag, "X-RateLimit-Remaining": "4999", **headers}.items():
+        for name, value in {"ETag": etag, **_LIMIT, **headers}.items():
             self.send_header(name, value)
         if payload:
             self.send_header("Content-Type", "application/zip" if is_raw else "application/json; charset=utf-8")

@@ -16,6 +16,10 @@ document.addEventListener("DOMContentLoaded", () => {
   const showPreview = async () => {
     if (!cron.value.trim()) return preview.classList.add("cs-hidden");
     const query = new URLSearchParams({ cron: cron.value, job: tools.dataset.job });
+    const kind = document.querySelector("input[name=target_kind]:checked");
+    const credential = document.getElementById("id_github_credential");
+    if (kind) query.set("target_kind", kind.value);
+    if (credential) query.set("github_credential", credential.value);
     times.forEach((field) => query.set(field.name, field.type === "checkbox" ? (field.checked ? "on" : "") : field.value));
     const found = await (await fetch(`${tools.dataset.preview}?${query}`)).json();
     const list = document.createElement("ol");
@@ -25,6 +29,7 @@ document.addEventListener("DOMContentLoaded", () => {
       list.append(row);
     });
     preview.replaceChildren(element("strong", found.words || found.error), list);
+    if (found.budget) preview.append(element("p", found.budget, "cs-over"));
     preview.classList.toggle("cs-bad", Boolean(found.error));
     preview.classList.remove("cs-hidden");
   };
@@ -33,6 +38,9 @@ document.addEventListener("DOMContentLoaded", () => {
     timer = setTimeout(showPreview, 250);
   };
   [cron, ...times].forEach((field) => field.addEventListener("input", later));
+  document
+    .querySelectorAll("input[name=target_kind], #id_github_credential")
+    .forEach((field) => field.addEventListener("change", later));
   showPreview();
 
   const kinds = document.querySelectorAll("input[name=target_kind]");

@@ -223,8 +223,9 @@ def read_expiry(text: str) -> dt.datetime | None:
 
 
 def check(credential: GitHubCredential) -> dict[str, Any]:
-    """The access of a credential: `{"repositories": [...], "permissions": {...}}`. Raises `NoToken` if GitHub refuses
-    it.
+    """The access of a credential: its `repositories`, those that it `can_dispatch`, the requests that its rate limit
+    leaves (`limit`, such as "4999 of 5000"), and its `scopes` ('' for tokens that have none). Raises `NoToken` if
+    GitHub refuses it.
     """
     forget(credential.pk)
     token = token_of(credential.pk)
@@ -244,6 +245,8 @@ def check(credential: GitHubCredential) -> dict[str, Any]:
         return {
             "repositories": sorted(str(one["full_name"]) for one in found),
             "can_dispatch": sorted(str(one["full_name"]) for one in able),
+            "limit": " of ".join(answer.headers.get(f"X-RateLimit-{name}", "?") for name in ("Remaining", "Limit")),
+            "scopes": answer.headers.get("X-OAuth-Scopes", "")[:200],
         }
     except (ValueError, KeyError, TypeError, AttributeError) as exc:
         raise NoToken("GitHub's answer about its repositories cannot be read") from exc

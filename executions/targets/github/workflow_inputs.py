@@ -46,7 +46,7 @@ class Loader(yaml.BaseLoader):
 
 def check(dispatch: GitHubDispatch, credential_id: UUID | None) -> list[str]:
     """The differences that GitHub would refuse, one sentence each. Raises `Unreadable`."""
-    return differences(declared(_file(dispatch, credential_id)), inputs(dispatch.metadata))
+    return differences(declared(file_of(dispatch, credential_id)), inputs(dispatch.metadata))
 
 
 def loaded(text: str) -> dict[str, Any]:
@@ -103,7 +103,8 @@ def _mismatch(spec: dict[str, Any], value: str) -> str:
     return ""
 
 
-def _file(dispatch: GitHubDispatch, credential_id: UUID | None) -> str:
+def file_of(dispatch: GitHubDispatch, credential_id: UUID | None) -> str:
+    """The text of a workflow file. Raises `Unreadable`."""
     owner, repo = dispatch.owner, dispatch.repo
     try:
         token = github_api.token_of(credential_id)

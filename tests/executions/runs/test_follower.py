@@ -355,7 +355,12 @@ def test_an_app_dispatches_with_its_installations_token(
 
 def test_a_check_tells_repositories_and_the_end_of_the_token(github: GitHub) -> None:
     credential = GitHubCredential.objects.create(name="CI", token="good")
-    assert github_api.check(credential) == {"repositories": ["acme/docs", "acme/shop"], "can_dispatch": ["acme/shop"]}
+    assert github_api.check(credential) == {
+        "repositories": ["acme/docs", "acme/shop"],
+        "can_dispatch": ["acme/shop"],
+        "limit": "4999 of 5000",
+        "scopes": "repo",
+    }
     credential.refresh_from_db()
     assert credential.expires_at is not None
     assert credential.expires_at.year == 2099

@@ -1,0 +1,75 @@
+"""Workflows that run twice: a job dispatches them, and their file still has a schedule of its own."""
+
+from __future__ import annotations
+
+import logging
+from collections import defaultdict
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from typing import NamedTuple
+from uuid import UUID
+
+import requests
+
+from core.api.errors import DomainError
+from executions.targets.github import api
+from executions.targets.github.target import GitHubTarget
+from executions.targets.github.workflow_inputs import Unreadable
+from jobs.models import Job
+from moving import github, workflow_file
+
+log = logging.getLogger("cronsched.moving")
+_AT_ONCE = 4
+
+
+class DoubleRun(NamedTuple):
+    """A job whose workflow has schedules of its own."""
+
+    job: Job
+    path: str
+    schedules: tuple[str, ...]
+
+
+class _File(NamedTuple):
+    owner: str
+    repo: str
+    workflow: str
+    credential_id: UUID | None
+
+
+def find() -> list[DoubleRun]:
+    """The active jobs whose workflow file, on its default branch, still has a schedule; files that cannot be read are
+    left out.
+    """
+    jobs: defaultdict[_File, list[Job]] = defaultdict(list)
+    for job in Job.objects.on_schedule().filter(target_kind=GitHubTarget.kind):
+        name = job.github_workflow_name
+        file = name if name.endswith((".yml", ".yaml")) else f"{name}.yml"
+        jobs[_File(job.github_owner, job.github_repo, file, job.github_credential_id)].append(job)
+    tokens = dict(_tokens({file.credential_id for file in jobs}))
+    asked = [file for file in jobs if tokens.get(file.credential_id)]
+    with ThreadPoolExecutor(_AT_ONCE, thread_name_prefix="moving") as threads:
+        found = list(threads.map(lambda file: _schedules(file, tokens[file.credential_id]), asked))
+    return [
+        DoubleRun(job, f"{file.owner}/{file.repo}/.github/workflows/{file.workflow}", crons)
+        for file, crons in zip(asked, found, strict=True)
+        if crons
+        for job in jobs[file]
+    ]
+
+
+def _tokens(credentials: set[UUID | None]) -> Iterator[tuple[UUID | None, str]]:
+    for credential in credentials:
+        try:
+            yield credential, api.token_of(credential)
+        except (api.NoToken, DomainError) as exc:
+            log.warning("a GitHub credential cannot be used: %s", exc)
+
+
+def _schedules(file: _File, token: str) -> tuple[str, ...]:
+    try:
+        text = github.file_of(file.owner, file.repo, file.workflow, token)
+        return tuple(one.cron for one in workflow_file.schedules(text)) if text else ()
+    except (requests.RequestException, Unreadable, UnicodeError) as exc:
+        log.warning("the workflow file of %s/%s could not be read: %s", file.owner, file.repo, type(exc).__name__)
+        return ()
