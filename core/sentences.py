@@ -503,7 +503,11 @@ SENTENCES = (
     _("it asks whether the event is 'schedule'"),
     _('Job "{name}" waits for an approval on GitHub. {url}'),
     _('Job "{name}" runs twice: {path} still has its own schedule ({schedules}). Remove it there.'),
-    _("An admin names its repositories"),
+    _("newly failing: {count}"),
+    _("newly failing: {count}, {more}"),
+    _("still failing: {count}"),
+    _("still failing: {count}, {more}"),
+    _("fixed: {count}"),
 )
 # Values that are words themselves.
 WORDS = (

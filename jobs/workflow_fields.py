@@ -64,7 +64,6 @@ class WorkflowSettings(RequestSettings):
         ),
         section=Section.TARGET,
         target="github_actions",
-        row="reruns",
         bounds=(1, 9),
         fired=True,
         beyond=True,

@@ -20,7 +20,7 @@ from moving.entries import LARGEST, Proposal, Verdict
 _SECONDS = 45.0
 
 
-class PreviewBody(serializers.Serializer[Any]):
+class ImportPreviewBody(serializers.Serializer[Any]):
     """Where the schedules are, and what the jobs have in common."""
 
     source = serializers.ChoiceField([services.GITHUB, *services.READERS])  # type: ignore[assignment]
@@ -32,7 +32,7 @@ class PreviewBody(serializers.Serializer[Any]):
     target_url = serializers.CharField(required=False, help_text="For schedules that call no webhook.")
 
 
-class CreateBody(serializers.Serializer[Any]):
+class ImportBody(serializers.Serializer[Any]):
     """Jobs as the preview proposes them."""
 
     jobs = serializers.ListField(child=serializers.DictField())
@@ -75,7 +75,7 @@ class PreviewView(APIView):
         ),
         403,
         409,
-        body=PreviewBody,
+        body=ImportPreviewBody,
     )
     def post(self, request: Request) -> Response:
         data, by = body_of(request), require_login(request)
@@ -104,7 +104,7 @@ class CreateView(APIView):
         shape("ImportedJobs", message=openapi.text(), job_ids=serializers.ListField(child=serializers.CharField())),
         403,
         409,
-        body=CreateBody,
+        body=ImportBody,
         status=201,
     )
     def post(self, request: Request) -> Response:
