@@ -37,8 +37,16 @@ def context(execution: Execution, user: User, *, is_owner: bool) -> dict[str, An
         "wait": found.wait,
         "may_run_again": may and record.is_run_again(execution, found.run),
         "may_enable": may and execution.status == Status.FAILED and "disabled workflow" in execution.output,
+        "file_url": _file_url(execution),
         "moved_to": moved_to(execution.job, execution.run_url),
     }
+
+
+def _file_url(execution: Execution) -> str:
+    try:
+        return GitHubTarget.parse(execution.target).file_page()
+    except ValueError:
+        return ""
 
 
 def moved_to(job: Job, run_url: str) -> str:

@@ -110,6 +110,7 @@ class BudgetQueue:
             if pk in expired:
                 self._expire(state)
             elif pk in grant.waited:
+                state.waited = grant.waited[pk]
                 self._admit(state)
             else:
                 self._waiting[key].append(state)

@@ -257,9 +257,10 @@ class Engine:
             log.warning("this worker's heartbeat was late: the execution is left to another worker")
             self._forget(state)
             return False
-        # How long a dispatch may wait for its budget is that budget's own limit.
-        if delivery.deadline and not state.tries and not delivery.budget:
-            reason = delivery.deadline.missed(self._newest[delivery.job_id][0])
+        if delivery.deadline and not state.tries:
+            # How long a dispatch may wait for its budget is that budget's own limit.
+            deadline = delivery.deadline.later_by(state.waited)
+            reason = deadline.missed(self._newest[delivery.job_id][0])
             if reason:
                 self._finish(state, Outcome(False, error=reason), Status.MISSED)
                 return False

@@ -32,6 +32,10 @@ class StartDeadline(NamedTuple):
     policy: str
     grace_seconds: int
 
+    def later_by(self, seconds: float) -> StartDeadline:
+        """The deadline of an execution that waited for so long for something that does not count."""
+        return self._replace(at=self.at + dt.timedelta(seconds=seconds)) if seconds else self
+
     @property
     def has_passed(self) -> bool:
         return timezone.now() > self.at

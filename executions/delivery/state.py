@@ -93,7 +93,7 @@ class Calls:
 class DeliveryState:
     """The progress of a delivery: its attempts, their number, and when the first one began (monotonic seconds; None
     before it). `is_admitted`: the budget of its credential allows the next attempt. `ready_at`: since when it needs
-    that.
+    that; `waited`: the seconds that it waited for it.
     """
 
     __slots__ = (
@@ -107,6 +107,7 @@ class DeliveryState:
         "ready_at",
         "task",
         "tries",
+        "waited",
     )
 
     def __init__(self, delivery: Delivery, now: float) -> None:
@@ -118,6 +119,7 @@ class DeliveryState:
         self.has_started = self.is_forgotten = self.is_admitted = False
         self.phase = Phase.JITTER
         self.ready_at: datetime | None = None
+        self.waited = 0.0
 
     @property
     def attempts(self) -> list[dict[str, Any]]:

@@ -239,11 +239,22 @@ class GitHubTarget(DeliverableTarget):
 
     def page(self) -> str:
         """The page of the workflow's runs on GitHub."""
+        return f"{self._repository_page()}/actions/workflows/{self.github_workflow_name}"
+
+    def file_page(self) -> str:
+        """The page of the workflow file on the default branch on GitHub; '' for a workflow that is named by its id."""
+        name = self.github_workflow_name
+        if name.isdigit():
+            return ""
+        file = name if "." in name else f"{name}.yml"
+        return f"{self._repository_page()}/blob/HEAD/.github/workflows/{file}"
+
+    def _repository_page(self) -> str:
         api_url = URL(settings.GITHUB_API_URL)
         host = "https://github.com"
         if api_url.host != "api.github.com":
             host = f"{api_url.scheme}://{api_url.authority}"
-        return f"{host}/{self.github_owner}/{self.github_repo}/actions/workflows/{self.github_workflow_name}"
+        return f"{host}/{self.github_owner}/{self.github_repo}"
 
     @classmethod
     def online_findings(cls) -> Iterator[Finding]:

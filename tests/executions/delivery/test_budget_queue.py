@@ -161,3 +161,16 @@ def test_a_cancelled_execution_takes_no_place(job: Job, github: GitHub, clock: P
     Execution.objects.filter(pk=executions[1].pk).update(status=Status.CANCELLED)
     clock.advance_until(lambda: not open_count(), most=60)
     assert len(github.runs) == 1
+
+
+def test_a_wait_for_the_budget_is_no_miss(
+    make_job: Callable[..., Job], credential: GitHubCredential, github: GitHub, clock: PassingTime, settings: Any
+) -> None:
+    job = make_job(target_url="acme/shop/success-0.yml", github_credential=credential.name, wait_for_run=False,
+                   misfire_policy="skip", misfire_grace_seconds=60)  # fmt: skip
+    github.fail_next = [(403, {"Retry-After": "300"})]
+    (execution,) = due(job, 1)
+    execution.job.refresh_from_db()
+    carry_out([execution], read_teams())
+    clock.advance_until(lambda: not open_count(), most=400)
+    assert Execution.objects.get(pk=execution.pk).status == Status.SUCCESS

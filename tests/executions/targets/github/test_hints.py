@@ -57,6 +57,7 @@ def test_a_refusal_says_what_to_change(
     assert remedy in api.get(f"/api/v2/executions/{execution.pk}").json()["remedy"]
     page = browser.get(f"/admin/executions/execution/{execution.pk}/change/").content.decode()
     assert remedy in html.unescape(page)
+    assert "/acme/shop/blob/HEAD/.github/workflows/success-0.yml" in page
     assert [method for method, *_ in github.calls].count("POST") == 1
 
 
