@@ -132,6 +132,14 @@ SUMMARIES = {
 }
 # By the name of the field, or by schema and field where a name means several things.
 FIELDS = {
+    "BudgetWait.credential": "The name of the credential, or GITHUB_TOKEN.",
+    "BudgetWait.since": "Since when it waited, UTC.",
+    "ImportPreview.proposals": "One for each schedule that was found.",
+    "ImportedJobs.job_ids": "The ids of the new jobs.",
+    "WorkflowAttempt.attempt": "Its number, from 1.",
+    "WorkflowAttempt.conclusion": "GitHub's conclusion, such as failure.",
+    "WorkflowAttempt.ended_at": "When it ended, UTC.",
+    "WorkflowAttempt.seconds": "How long it took.",
     "WebhookCredential.kind": "basic, bearer, header, oauth2, hmac or certificate.",
     "webhook_credentials": "Webhook credentials by name, without their secrets.",
     "usable_by": "admins, or users: who may save jobs that use it.",

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import orjson
+from drf_spectacular.utils import extend_schema
 from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.views import APIView
 
-from core.api import openapi
 from core.api.errors import Forbidden, invalid_field
-from core.api.openapi import endpoint, shape
 from executions.runs import hooks
 
 
@@ -21,7 +20,8 @@ class GitHubHookView(APIView):
     authentication_classes = ()
     permission_classes = ()
 
-    @endpoint(shape("HookTaken", message=openapi.text()), 403, public=True, status=202)
+    # It is GitHub that calls it, so it is no part of the API's document.
+    @extend_schema(exclude=True)
     def post(self, request: Request) -> Response:
         body = request._request.body
         if not hooks.is_signed(body, request.headers.get("X-Hub-Signature-256", "")):

@@ -119,7 +119,7 @@ class CredentialRights(models.Model):
         validators=[MaxValueValidator(86_400)],
         help_text=_("A dispatch that the budget lets wait for longer fails. At most 86400 seconds."),
     )
-    webhook_secret = EncryptedTextField(_("secret of GitHub's webhook"), blank=True, default="")
+    webhook_secret = EncryptedTextField(_("secret of GitHub's webhook"), blank=True, default="", db_default="")
 
     class Meta:
         abstract = True

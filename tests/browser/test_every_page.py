@@ -28,7 +28,7 @@ COMMON = [
     "executions/batch/", "taxonomy/category/", "taxonomy/picteam/", "audit/changerecord/", "scheduler/leadership/",
     "inbox/", "account/", "password_change/", "calendars/calendar/", "windows/window/",
 ]  # fmt: skip
-MAKERS = ["jobs/job/add/", "jobs/job/add/?first=1", "import/"]
+MAKERS = ["jobs/job/add/", "jobs/job/add/?first=1", "import/", "import/schedules/"]
 ADMINS = [
     "taxonomy/category/add/", "taxonomy/picteam/add/",
     "calendars/calendar/add/", "windows/window/add/", "accounts/user/", "accounts/user/add/",
@@ -45,7 +45,15 @@ SCRIPT = (Path(__file__).parent / "look.js").read_text()
 _ENGLISH = re.compile(r"[A-Za-z']{2,}(?: [A-Za-z']{2,}){2,}")
 _RAW = re.compile(r"Constraint [“\"]|Traceback|DoesNotExist|IntegrityError|\w+_(?:valid|once|unique|known)\b")
 # Names of products and of what cannot be translated.
-_NAMES = ("GitHub Actions", "Actions: read and write", "Content Security Policy", "Asia/Tokyo", "Webhook URL")
+_NAMES = (
+    "GitHub Actions",
+    "Actions: read and write",
+    "Content Security Policy",
+    "Asia/Tokyo",
+    "Webhook URL",
+    "Amazon EventBridge",
+    "Google Cloud Scheduler",
+)
 
 
 @pytest.fixture(scope="session")

@@ -53,7 +53,10 @@ document.addEventListener("DOMContentLoaded", () => {
     select.value = value;
     return select;
   };
+  const isShown = () => !owner.closest(".cs-hidden");
+  let known = [];
   const showInputs = (inputs) => {
+    known = inputs;
     const given = read() || {};
     panel.replaceChildren(make("legend", { textContent: words.inputs }));
     inputs.forEach((input) => {
@@ -67,7 +70,7 @@ document.addEventListener("DOMContentLoaded", () => {
       if (input.description) row.append(make("span", { className: "cs-quiet", textContent: input.description }));
       panel.append(row);
     });
-    panel.classList.toggle("cs-hidden", !inputs.length || !metadata);
+    panel.classList.toggle("cs-hidden", !inputs.length || !metadata || !isShown());
   };
 
   let timer = 0,
@@ -92,7 +95,10 @@ document.addEventListener("DOMContentLoaded", () => {
     clearTimeout(timer);
     timer = setTimeout(ask, 400);
   };
-  const isShown = () => !owner.closest(".cs-hidden");
+  document.querySelectorAll("input[name=target_kind]").forEach((kind) =>
+    // After the other script has shown the fields of the kind.
+    kind.addEventListener("change", () => setTimeout(() => showInputs(known))),
+  );
   [owner, repo, workflow, ref, credential].forEach((one) => one?.addEventListener("input", later));
   [owner, repo, workflow].forEach((one) => one.addEventListener("focus", later));
   credential?.addEventListener("change", later);
