@@ -8,7 +8,7 @@ dispatches leave within them. What waits is stored (`BudgetWait`), so that it ca
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import NamedTuple
 from uuid import UUID
 
@@ -74,8 +74,8 @@ def take(budget: Budget, waiting: Mapping[UUID, dt.datetime]) -> Grant:
     what is stored of it, from another process, counts first.
     """
     row, now = _locked(budget.key), timezone.now()
-    stored = dict(BudgetWait.objects.filter(pk__in=waiting).values_list("pk", "since"))
-    since = {**waiting, **stored}
+    stored = {pk: (since, seconds) for pk, since, seconds in _waits(waiting)}
+    since = {pk: stored[pk][0] if pk in stored and stored[pk][1] is None else ready for pk, ready in waiting.items()}
     limit = dt.timedelta(seconds=budget.hold_limit_seconds)
     expired = [pk for pk in waiting if now - since[pk] > limit]
     left = [pk for pk in waiting if pk not in set(expired)]
@@ -84,17 +84,16 @@ def take(budget: Budget, waiting: Mapping[UUID, dt.datetime]) -> Grant:
     if granted:
         row.recent = [*_within(row, now), [int(now.timestamp()), len(granted)]]
         row.save(update_fields=["recent"])
-    waited = {pk: (now - since[pk]).total_seconds() for pk in granted}
-    update_many(BudgetWait, ("seconds",), ("execution",), [(waited[pk], pk) for pk in granted if pk in stored])
-    insert_new(
-        BudgetWait,
-        ("execution", "credential", "since"),
-        [(pk, budget.name, since[pk]) for pk in others if pk not in stored],
-    )
+    waited = {pk: (now - since[pk]).total_seconds() for pk in (*granted, *expired)}
+    update_many(BudgetWait, ("seconds",), ("execution",), [(waited[pk], pk) for pk in waited if pk in stored])
+    again = [(since[pk], None, pk) for pk in others if pk in stored]
+    update_many(BudgetWait, ("since", "seconds"), ("execution",), again)
+    new = [(pk, budget.name, since[pk]) for pk in others if pk not in stored]
+    insert_new(BudgetWait, ("execution", "credential", "since"), new)
     first = min((since[pk] for pk in others), default=now)
     until_expired = (first + limit - now).total_seconds() + 0.001
     ask_after = max(0.05, min(_seconds_until_free(row, budget, now), until_expired))
-    return Grant(waited, expired, ask_after, bool(row.refusals))
+    return Grant({pk: waited[pk] for pk in granted}, expired, ask_after, bool(row.refusals))
 
 
 @transaction.atomic
@@ -104,8 +103,11 @@ def pause(budget: Budget, asked: Pause) -> None:
     """
     row, now = _locked(budget.key), timezone.now()
     is_new = row.blocked_until is None or row.blocked_until <= now
+    # What has grown back until now stays.
+    grown = rate(row, budget, now)
+    row.per_minute = grown if grown < budget.per_minute else None
     if is_new and asked.is_secondary:
-        row.per_minute = max(_SLOWEST, rate(row, budget, now) / 2)
+        row.per_minute = max(_SLOWEST, grown / 2)
         row.refusals += 1
     seconds = asked.seconds
     if seconds is None:
@@ -134,6 +136,10 @@ def rate(row: DispatchBudget, budget: Budget, now: dt.datetime) -> float:
         return float(budget.per_minute)
     minutes = max(0.0, (now - row.reduced_at).total_seconds() / 60)
     return min(float(budget.per_minute), row.per_minute + minutes * _GROWTH * budget.per_minute)
+
+
+def _waits(ids: Iterable[UUID]) -> Iterable[tuple[UUID, dt.datetime, float | None]]:
+    return BudgetWait.objects.filter(pk__in=list(ids)).values_list("pk", "since", "seconds")
 
 
 def _locked(key: str) -> DispatchBudget:

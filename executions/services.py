@@ -270,7 +270,7 @@ def cancel(execution_id: Any, *, by: User) -> Execution:
     for _ in range(_TRIES):
         if execution.status not in OPEN:
             break
-        if execution.run_id is not None:
+        if execution.run_id is not None and not reruns.forget_planned(execution):
             target_of(execution).cancel_run(execution.run_id, execution.job)
         store([_cancelled(execution, by)])
         # A worker may have claimed it, or its run may be followed, in the meantime.

@@ -30,6 +30,7 @@ class ImportPreviewBody(serializers.Serializer[Any]):
     category = serializers.CharField(required=False)
     end_date = serializers.CharField()
     target_url = serializers.CharField(required=False, help_text="For schedules that call no webhook.")
+    time_zone = serializers.CharField(required=False, help_text="For schedules that name none, such as Asia/Tokyo.")
 
 
 class ImportBody(serializers.Serializer[Any]):
@@ -108,7 +109,7 @@ class CreateView(APIView):
         status=201,
     )
     def post(self, request: Request) -> Response:
-        jobs = services.create(body_of(request).get("jobs") or [], by=require_login(request))
+        jobs = services.create(body_of(request).get("jobs"), by=require_login(request))
         return Response(
             {"message": f"{len(jobs)} jobs created, disabled", "job_ids": [str(job.pk) for job in jobs]}, status=201
         )

@@ -8,7 +8,6 @@ from collections.abc import Iterator
 from moving.entries import Entry, call_of, zone_of
 
 _VARIABLE = re.compile(r"\s*([A-Za-z_][A-Za-z0-9_]*)\s*=\s*(.*)")
-_ZONES = ("CRON_TZ", "TZ")
 _USER = re.compile(r"[a-z_][a-z0-9_-]*\$?")
 
 
@@ -22,7 +21,8 @@ def read(text: str, *, has_users: bool = False) -> Iterator[Entry]:
         elif stripped.startswith("#"):
             about = stripped.lstrip("# ").strip()
         elif found := _VARIABLE.fullmatch(line):
-            if found[1] in _ZONES:
+            # TZ is for the commands only (crontab(5) of cronie and Debian).
+            if found[1] == "CRON_TZ":
                 zone = zone_of(found[2].strip().strip("\"'"))
         else:
             yield _entry(number, stripped, zone, about, has_users=has_users)
@@ -42,5 +42,7 @@ def _entry(number: int, line: str, zone: str, about: str, *, has_users: bool) ->
         return entry.with_problem("@reboot is no time: it runs when a machine starts")
     if "%" in re.sub(r"\\%", "", command):
         return entry.with_problem("the command gets an input after %, which a webhook does not")
-    target = call_of(command)
-    return entry._replace(target=target) if target else entry.with_change(f"the command '{command[:120]}' is not run")
+    call = call_of(command.replace(r"\%", "%"))
+    if call.target:
+        return entry._replace(target=call.target).with_change(*call.changes)
+    return entry.with_change(f"the command '{command[:120]}' is not run")

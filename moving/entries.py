@@ -18,10 +18,12 @@ LARGEST = 5 * 1024 * 1024
 MOST = 5_000
 _FETCHERS = {"curl", "wget"}
 # Options of curl and wget that change nothing about what is called.
-_QUIET = {"-s", "-S", "-f", "-L", "-q", "-k", "-fs", "-sf", "-sS", "-fsS", "-fsSL", "-fL", "-sL", "--silent", "--fail",
-          "--location", "--show-error", "--quiet"}  # fmt: skip
+_QUIET = {"-s", "-S", "-f", "-q", "-fs", "-sf", "-sS", "-fsS", "--silent", "--fail", "--show-error", "--quiet"}
+_FOLLOWING = {"-L", "-sL", "-fL", "-fsL", "-fsSL", "-sSL", "-sfL", "--location"}
 _METHOD_OPTIONS = {"-X", "--request"}
-_WASTE = {"-o", "--output", "-O", "-qO-", "-O-", "--output-document"}
+_DISCARDING = {"-o", "--output", "-O", "--output-document"}
+_NOWHERE = {"/dev/null", "-"}
+_OPERATORS = set("();<>|&")
 
 
 class Verdict(Enum):
@@ -74,29 +76,60 @@ class Proposal(NamedTuple):
     removal: str = ""
 
 
-def call_of(command: str) -> dict[str, Any]:
-    """The webhook that a command line calls, if it is curl or wget with one address and options that are known here;
-    {} otherwise.
+class Call(NamedTuple):
+    """The webhook that a command calls, as fields of a job; {} for none. `changes`: what is different then."""
+
+    target: dict[str, Any] = {}
+    changes: tuple[str, ...] = ()
+
+
+def call_of(command: str) -> Call:
+    """What a command line calls, if it is curl or wget with one address and options that are known here. What a shell
+    would put in ($, backticks) or do with the answer (pipes, files) is no call of a webhook.
     """
+    text = re.sub(r"\s*(?:&>|2>|>)+\s*(?:/dev/null|&1)", "", command).strip()
+    if "$" in text or "`" in text:
+        return Call()
     try:
-        words = shlex.split(re.sub(r"\s*(?:>|2>|&>)+\s*(?:/dev/null|&1)", "", command).strip())
+        lexer = shlex.shlex(text, posix=True, punctuation_chars=True)
+        lexer.whitespace_split = True
+        words = list(lexer)
     except ValueError:
-        return {}
-    if not words or words[0].rsplit("/", 1)[-1] not in _FETCHERS:
-        return {}
+        return Call()
+    if not words or words[0].rsplit("/", 1)[-1] not in _FETCHERS or any(set(word) <= _OPERATORS for word in words):
+        return Call()
+    return _read_options(words[0].rsplit("/", 1)[-1] == "wget", words[1:])
+
+
+def _read_options(is_wget: bool, words: list[str]) -> Call:
     urls: list[str] = []
-    method, rest = "GET", words[1:]
-    while rest:
-        word = rest.pop(0)
+    changes: list[str] = []
+    method, follows, is_kept = "GET", is_wget, is_wget
+    while words:
+        word = words.pop(0)
         if word.startswith(("http://", "https://")):
             urls.append(word)
-        elif word in _METHOD_OPTIONS and rest:
-            method = rest.pop(0).upper()
-        elif word in {"-o", "--output", "-O", "--output-document"} and rest and rest[0] in {"/dev/null", "-"}:
-            rest.pop(0)
-        elif word not in _QUIET | _WASTE:
-            return {}
-    return {"target_url": urls[0], "method": method} if len(urls) == 1 else {}
+        elif word in _METHOD_OPTIONS and words:
+            method = words.pop(0).upper()
+        elif word in _DISCARDING and words and words[0] in _NOWHERE:
+            words.pop(0)
+            is_kept = False
+        elif word in {"-qO-", "-O-"}:
+            is_kept = False
+        elif word == "-O":
+            is_kept = True
+        elif word in _FOLLOWING:
+            follows = True
+        elif word in {"-k", "--insecure", "--no-check-certificate"}:
+            changes.append("its certificate is checked")
+        elif word not in _QUIET:
+            return Call()
+    if len(urls) != 1:
+        return Call()
+    if is_kept:
+        changes.append("what it downloads is not kept as a file")
+    target = {"target_url": urls[0], "method": method, **({"redirects": "follow"} if follows else {})}
+    return Call(target, tuple(changes))
 
 
 def zone_of(name: str) -> str:

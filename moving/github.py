@@ -43,14 +43,21 @@ class Walk(NamedTuple):
     left: int = 0
 
 
-def walk(credential: GitHubCredential | None, *, seconds: float = 3600, progress: Progress | None = None) -> Walk:
-    """The schedules of every repository that a credential, or GITHUB_TOKEN, reaches, within `seconds`. Raises
-    `NoToken`, and `requests.RequestException` if GitHub cannot be reached.
+def walk(
+    credential: GitHubCredential | None,
+    covers: Callable[[str], bool],
+    *,
+    seconds: float = 3600,
+    progress: Progress | None = None,
+) -> Walk:
+    """The schedules of every repository that a credential, or GITHUB_TOKEN, reaches and `covers`, within `seconds`.
+    Raises `NoToken`, and `requests.RequestException` if GitHub cannot be reached.
     """
     token = api.token_of(credential.pk if credential else None)
     if not token:
         raise api.NoToken("GITHUB_TOKEN is not set")
-    names = list(_repositories(token, is_app=bool(credential and credential.kind == GitHubCredential.Kind.APP)))
+    reached = list(_repositories(token, is_app=bool(credential and credential.kind == GitHubCredential.Kind.APP)))
+    names = [name for name in reached if covers(name)]
     found: list[Found] = []
     unread: list[tuple[str, str]] = []
     ends, done = time.monotonic() + seconds, 0
@@ -60,8 +67,8 @@ def walk(credential: GitHubCredential | None, *, seconds: float = 3600, progress
                 break
             batch = names[start : start + _AT_ONCE]
             for name, one in zip(batch, threads.map(lambda name: _safely(name, token, credential), batch), strict=True):
-                found += one if isinstance(one, list) else []
-                unread += [(name, one)] if isinstance(one, str) else []
+                found += one.found
+                unread += [(name, reason) for reason in one.problems]
             done += len(batch)
             if progress:
                 progress(done, len(names))
@@ -84,38 +91,47 @@ def _repositories(token: str, *, is_app: bool) -> Iterator[str]:
             raise api.NoToken(f"GitHub answered {answer.status_code} to the list of repositories")
         told = answer.json()
         rows = told.get("repositories") if isinstance(told, dict) else told
-        rows = [one for one in rows or [] if isinstance(one, dict) and not one.get("archived")]
-        yield from (str(one["full_name"]) for one in rows if "/" in str(one.get("full_name", "")))
+        rows = [one for one in rows or [] if isinstance(one, dict)]
+        alive = [one for one in rows if not one.get("archived")]
+        yield from (str(one["full_name"]) for one in alive if "/" in str(one.get("full_name", "")))
         if len(rows) < _PAGE:
             return
+    log.warning("more than %d repositories: the others were not read", _MOST_REPOSITORIES)
 
 
-def _safely(name: str, token: str, credential: GitHubCredential | None) -> list[Found] | str:
-    """The schedules of a repository, or why it cannot be read."""
+class _Read(NamedTuple):
+    """What was found in a repository, and what could not be read."""
+
+    found: list[Found]
+    problems: list[str]
+
+
+def _safely(name: str, token: str, credential: GitHubCredential | None) -> _Read:
     try:
         return _of_repository(name, token, credential)
     except (requests.RequestException, ValueError, KeyError, TypeError, AttributeError) as exc:
         log.warning("the workflows of %s could not be read: %s", name, type(exc).__name__)
-        return f"it could not be read: {type(exc).__name__}"
+        return _Read([], [f"it could not be read: {type(exc).__name__}"])
 
 
-def _of_repository(name: str, token: str, credential: GitHubCredential | None) -> list[Found]:
+def _of_repository(name: str, token: str, credential: GitHubCredential | None) -> _Read:
     listed = api.get(f"/repos/{name}/contents/{_FOLDER}", token)
     if listed.status_code == 404:
-        return []
+        return _Read([], [])
     if listed.status_code != 200:
-        raise ValueError(str(listed.status_code))
+        return _Read([], [f"it could not be read: {listed.status_code}"])
     files = [str(one["name"]) for one in listed.json() if str(one.get("name", "")).endswith((".yml", ".yaml"))]
     owner, repo = name.split("/", 1)
     branch = ""
-    found: list[Found] = []
+    read = _Read([], [] if len(files) <= _MOST_FILES else [f"only {_MOST_FILES} of its files were read"])
     for file in files[:_MOST_FILES]:
         text = file_of(owner, repo, file, token)
-        if text is None or "schedule" not in text:
-            continue
-        branch = branch or str(api.get(f"/repos/{name}", token).json().get("default_branch") or "")
-        found += _of_file(name, file, text, branch, credential)
-    return found
+        if text is None:
+            read.problems.append(f"its file {file} could not be read")
+        elif "schedule" in text:
+            branch = branch or str(api.get(f"/repos/{name}", token).json().get("default_branch") or "")
+            read.found.extend(_of_file(name, file, text, branch, credential))
+    return read
 
 
 def _of_file(name: str, file: str, text: str, branch: str, credential: GitHubCredential | None) -> list[Found]:

@@ -5,12 +5,13 @@ Kubernetes: "CronJob", fields `schedule`, `timeZone`, `concurrencyPolicy`, `star
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Iterator
 from typing import Any
 
 import yaml
 
-from moving.entries import Entry, Unreadable, call_of, zone_of
+from moving.entries import Call, Entry, Unreadable, call_of, zone_of
 
 _OVERLAP = {"Allow": "allow", "Forbid": "skip", "Replace": "skip"}
 
@@ -45,12 +46,13 @@ def _entry(manifest: dict[str, Any]) -> Entry:
     if not zone:
         zone = "UTC"
         changes.append("it names no timeZone: it is read in UTC, the usual zone of a cluster")
-    target = _target(spec)
-    if not target:
+    call, has_more = _call(spec)
+    changes += call.changes
+    if not call.target:
         changes.append("its container is not run")
-    # robfig/cron reads ? as *.
-    cron = " ".join("*" if part == "?" else part for part in written.split())
-    entry = Entry(f"{namespace}/{name}", name, written, cron, zone, target, fields, tuple(changes))
+    elif has_more:
+        changes.append("its init containers are not run")
+    entry = Entry(f"{namespace}/{name}", name, written, _ours(written), zone, call.target, fields, tuple(changes))
     if written.startswith(("TZ=", "CRON_TZ=")):
         return entry.with_problem("its schedule holds a time zone, which Kubernetes refuses: use timeZone")
     if written.startswith("@every"):
@@ -76,16 +78,29 @@ def _policies(spec: dict[str, Any]) -> tuple[dict[str, Any], list[str]]:
     return fields, changes
 
 
-def _target(spec: dict[str, Any]) -> dict[str, Any]:
+def _ours(written: str) -> str:
+    """Our expression. robfig/cron reads ? as *, and fires on either day where one of the day fields is such as */2,
+    which in crontab(5) begins with a star.
+    """
+    parts = ["*" if part == "?" else part for part in written.split()]
+    if len(parts) == 5 and "*" not in {parts[2], parts[4]}:
+        parts[2] = parts[2].replace("*/", "1-31/")
+        parts[4] = parts[4].replace("*/", "0-6/")
+    return " ".join(parts)
+
+
+def _call(spec: dict[str, Any]) -> tuple[Call, bool]:
+    """What its container calls, and whether the pod has init containers."""
     pod = _object(_object(_object(_object(spec.get("jobTemplate")).get("spec")).get("template")).get("spec"))
     containers = pod.get("containers")
     if not (isinstance(containers, list) and len(containers) == 1 and isinstance(containers[0], dict)):
-        return {}
+        return Call(), False
+    has_more = bool(pod.get("initContainers"))
     parts = [containers[0].get("command") or [], containers[0].get("args") or []]
     words = [str(word) for part in parts if isinstance(part, list) for word in part]
     if len(words) == 3 and words[0].rsplit("/", 1)[-1] in {"sh", "bash"} and words[1] == "-c":
-        return call_of(words[2])
-    return call_of(" ".join(f"'{word}'" for word in words)) if words and not any("'" in word for word in words) else {}
+        return call_of(words[2]), has_more
+    return call_of(shlex.join(words)), has_more
 
 
 def _object(value: Any) -> dict[str, Any]:

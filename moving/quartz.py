@@ -8,7 +8,7 @@ import re
 from collections.abc import Iterator
 
 from moving.day_numbers import NotOurs, five_fields
-from moving.entries import Entry, call_of
+from moving.entries import Call, Entry, call_of
 
 _LINE = re.compile(r'"(?P<quoted>[^"]+)"\s*(?P<after>.*)|(?P<plain>(?:\S+\s+){5,6}?\S+)(?:\t+(?P<rest>.*))?')
 
@@ -25,8 +25,9 @@ def _entry(number: int, line: str) -> Entry:
     found = _LINE.fullmatch(line)
     written = ((found["quoted"] or found["plain"]) if found else line).strip()
     about = ((found["after"] or found["rest"] or "") if found else "").strip()
-    target = {"target_url": about} if about.startswith(("http://", "https://")) else call_of(about)
-    entry = Entry(f"line {number}", about or f"line {number}", written, target=target)
+    is_url = about.startswith(("http://", "https://"))
+    call = Call({"target_url": about}) if is_url else call_of(about)
+    entry = Entry(f"line {number}", about or f"line {number}", written, target=call.target, changes=call.changes)
     fields = written.split()
     if len(fields) not in {6, 7}:
         return entry.with_problem("an expression of Quartz has six or seven fields, the first for seconds")
@@ -38,4 +39,4 @@ def _entry(number: int, line: str) -> Entry:
         entry = entry._replace(cron=five_fields(*fields[1:6]))
     except NotOurs as exc:
         return entry.with_problem(str(exc))
-    return entry if target else entry.with_change("what it starts is not called")
+    return entry if call.target else entry.with_change("what it starts is not called")

@@ -5,20 +5,23 @@ and raises `DomainError`s.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any, NamedTuple
 
 import requests
+from django.conf import settings
 from django.db import transaction
 
 from accounts.models import User
 from core.api import payload
 from core.api.errors import Conflict, DomainError, Invalid, invalid_field
 from executions.targets.github import api as github_api
+from jobs import validation
 from jobs.models import Job
 from jobs.services import add_jobs, clean_new
 from moving import celery_beat, cloud_scheduler, crontab_file, eventbridge, github, kubernetes, quartz
 from moving.entries import LARGEST, MOST, Entry, Proposal, Unreadable, Verdict
+from settings_app.credential_rights import check_role
 from settings_app.models import GitHubCredential
 
 READERS: dict[str, Callable[[str], Iterable[Entry]]] = {
@@ -44,8 +47,9 @@ class Proposals(NamedTuple):
 
 
 def propose_file(source: str, text: str, given: Mapping[str, Any], *, by: User | None) -> Proposals:
-    """Propose jobs for the schedules of a file. `given`: `pic_team`, `category` and `end_date` of the jobs, and a
-    `target_url` for schedules that call no webhook. Raises `Nothing to import` and `Invalid payload`.
+    """Propose jobs for the schedules of a file. `given`: `pic_team`, `category` and `end_date` of the jobs, a
+    `target_url` for schedules that call no webhook, and a `time_zone` for those that name none. Raises `Nothing to
+    import` and `Invalid payload`.
     """
     if source not in READERS:
         raise invalid_field("source", f"'source' must be one of {', '.join([GITHUB, *READERS])}.")
@@ -69,21 +73,24 @@ def propose_github(
     found = GitHubCredential.objects.filter(name=credential).first() if credential else None
     if credential and found is None:
         raise invalid_field("github_credential", f"There is no GitHub credential '{credential}'.")
+    rights = check_role(found.pk if found else None, by)
+    if reason := rights.team_refusal(validation.pic_team(given.get("pic_team")).pk):
+        raise invalid_field("github_credential", f"{reason}.")
     try:
-        walked = github.walk(found, seconds=seconds, progress=progress)
+        walked = github.walk(found, rights.covers, seconds=seconds, progress=progress)
     except (github_api.NoToken, DomainError, requests.RequestException, UnicodeError, ValueError) as exc:
-        reason = exc if isinstance(exc, github_api.NoToken) else type(exc).__name__
-        raise Conflict("GitHub not readable", f"The repositories could not be read: {reason}.") from exc
+        why = exc if isinstance(exc, github_api.NoToken) else type(exc).__name__
+        raise Conflict("GitHub not readable", f"The repositories could not be read: {why}.") from exc
     return Proposals(_proposals(walked.found, given, by=by), walked.unread, walked.left)
 
 
 @transaction.atomic
-def create(bodies: Sequence[Any], *, by: User | None) -> list[Job]:
+def create(bodies: Any, *, by: User | None) -> list[Job]:
     """Create proposed jobs, all or none of them, disabled. Raises the error of the first that is invalid, with its
     name.
     """
     jobs = []
-    if not bodies or len(bodies) > MOST:
+    if not isinstance(bodies, list) or not 0 < len(bodies) <= MOST:
         raise invalid_field("jobs", f"Choose 1 to {MOST} jobs.")
     for body in bodies:
         data = payload.mapping(body, "jobs")
@@ -123,9 +130,12 @@ def _proposal(
         target = {"target_url": given["target_url"]}
     elif not target:
         problems.append("it calls no webhook: give the target URL that starts it")
+    zone = entry.zone or str(given.get("time_zone") or "")
+    if not zone:
+        changes.append(f"it names no time zone: it is read in {settings.SCHEDULER_ZONE}")
     common = {name: given[name] for name in _COMMON[:3] if given.get(name)}
     body = {
-        "name": title, "cron_expression": entry.cron, "time_zone": entry.zone, "is_active": False, **common,
+        "name": title, "cron_expression": entry.cron, "time_zone": zone, "is_active": False, **common,
         **target, **entry.fields,
     }  # fmt: skip
     if not problems:

@@ -40,6 +40,10 @@ class Rights(NamedTuple):
         """Why a job of this team may not dispatch `owner/repo/workflow` with the token; '' if it may."""
         if self.patterns and not any(_matches(pattern, workflow.lower()) for pattern in self.patterns):
             return f"{self.title} may not be used for {workflow}: an admin names its repositories"
+        return self.team_refusal(team)
+
+    def team_refusal(self, team: UUID | None) -> str:
+        """Why jobs of this team may not use the token; '' if they may."""
         if self.teams and team is not None and team not in self.teams:
             return f"{self.title} may not be used by this PIC team: an admin names its teams"
         return ""

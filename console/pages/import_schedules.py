@@ -95,6 +95,14 @@ class ImportSchedulesForm(forms.Form):
         help_text=gettext_lazy("Called in place of commands, containers and tasks; without it these are left out."),
     )
 
+    time_zone = forms.CharField(
+        label=gettext_lazy("Time zone"),
+        required=False,
+        max_length=64,
+        widget=UnfoldAdminTextInputWidget,
+        help_text=gettext_lazy("Of the machine, for schedules that name none, such as a crontab's: Asia/Tokyo."),
+    )
+
     def clean(self) -> dict[str, Any]:
         data = super().clean() or {}
         if data.get("source") != services.GITHUB and not (data.get("file") or data.get("text")):
@@ -109,6 +117,7 @@ class ImportSchedulesForm(forms.Form):
             "category": data["category"].slug if data["category"] else "",
             "end_date": data["end_date"].isoformat(),
             "target_url": data["target_url"],
+            "time_zone": data["time_zone"],
         }
 
 

@@ -325,16 +325,21 @@ class GitHub:
         ends = dt.datetime.now(dt.UTC) + dt.timedelta(hours=1)
         return 201, {"token": f"ghs_{len(self.calls)}", "expires_at": f"{ends:%Y-%m-%dT%H:%M:%SZ}"}, {}
 
-    def _installed(self, **_: Any) -> Answer:
-        return 200, {"total_count": len(self.repositories), "repositories": self.repositories}, {}
+    def _page(self, rows: list[Any], query: dict[str, list[str]]) -> list[Any]:
+        size, page = int(query.get("per_page", ["30"])[0]), int(query.get("page", ["1"])[0])
+        return rows[(page - 1) * size : page * size]
+
+    def _installed(self, query: dict[str, list[str]], **_: Any) -> Answer:
+        shown = self._page(self.repositories, query)
+        return 200, {"total_count": len(self.repositories), "repositories": shown}, {}
 
     def _rate_limit(self, **_: Any) -> Answer:
         reset = int(self._now()) + 3600
         return 200, {"resources": {"core": {"limit": 5000, "remaining": 4999, "reset": reset}}}, {}
 
-    def _reached(self, **_: Any) -> Answer:
+    def _reached(self, query: dict[str, list[str]], **_: Any) -> Answer:
         expiry = {"github-authentication-token-expiration": "2099-01-31 09:00:00 +0900", "X-OAuth-Scopes": "repo"}
-        return 200, self.repositories, expiry
+        return 200, self._page(self.repositories, query), expiry
 
 
 _REPO = r"/repos/(?P<repo>[^/]+/[^/]+)"

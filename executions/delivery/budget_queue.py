@@ -39,6 +39,7 @@ class BudgetQueue:
         self._pauses: dict[str, list[Pause]] = {}
         self._refused: set[str] = set()
         self._tasks: dict[str, asyncio.Task[None]] = {}
+        self._sleeping: dict[str, asyncio.Future[None]] = {}
 
     def add(self, state: DeliveryState) -> None:
         """Queue a delivery; of a credential the one with the lowest rank leaves first."""
@@ -46,7 +47,10 @@ class BudgetQueue:
         assert budget is not None
         state.ready_at = state.ready_at or timezone.now()
         self._waiting.setdefault(budget.key, []).append(state)
-        if budget.key not in self._tasks:
+        if budget.key in self._tasks:
+            # What waits is stored, and a pause holds for other processes at once.
+            self._wake(budget.key)
+        else:
             self._tasks[budget.key] = asyncio.get_running_loop().create_task(self._serve(budget.key))
 
     def refused(self, state: DeliveryState, pause: Pause) -> None:
@@ -77,11 +81,11 @@ class BudgetQueue:
                     grant = await self._take(budget, waiting)
                 except DeliveryError:
                     log.warning("the budget of %s could not be asked for, trying again", budget.name)
-                    await self._sleep(_AFTER_FAILURE_SECONDS)
+                    await self._sleep(key, _AFTER_FAILURE_SECONDS)
                     continue
                 self._apply(key, grant)
                 if self._waiting.get(key):
-                    await self._sleep(grant.ask_after)
+                    await self._sleep(key, grant.ask_after)
         finally:
             self._tasks.pop(key, None)
 
@@ -126,13 +130,21 @@ class BudgetQueue:
         except DeliveryError:
             self._refused.add(budget.key)
 
-    async def _sleep(self, seconds: float) -> None:
+    async def _sleep(self, key: str, seconds: float) -> None:
+        """Wait for so long, or until something new waits."""
         loop = asyncio.get_running_loop()
-        slept: asyncio.Future[None] = loop.create_future()
-        self._clock.call_later(loop, seconds, _wake, slept)
-        await slept
+        self._sleeping[key] = loop.create_future()
+        self._clock.call_later(loop, seconds, _end, self._sleeping[key])
+        try:
+            await self._sleeping[key]
+        finally:
+            del self._sleeping[key]
+
+    def _wake(self, key: str) -> None:
+        if key in self._sleeping:
+            _end(self._sleeping[key])
 
 
-def _wake(slept: asyncio.Future[None]) -> None:
-    if not slept.done():
-        slept.set_result(None)
+def _end(sleep: asyncio.Future[None]) -> None:
+    if not sleep.done():
+        sleep.set_result(None)

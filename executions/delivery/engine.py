@@ -294,7 +294,9 @@ class Engine:
         if outcome.pause and delivery.budget:
             self._pause(state, outcome.pause)
             return
-        self._budgets.accepted(state)
+        if outcome.ok:
+            self._budgets.accepted(state)
+        state.ready_at = None
         state.tries += 1
         wait = self._wait(state, outcome)
         if wait is None:

@@ -30,9 +30,9 @@ def settle(repository: Repository, over: Sequence[Over], runs: Mapping[int, RunS
         store([_finished(one, state, found.get(one.pk, _NOTHING)) for one, state in over])
 
 
-def correct(repository: Repository, told: Sequence[Over]) -> int:
-    """Change how executions ended whose run was run again since; returns how many."""
-    again = [(one, state) for one, state in told if state.is_over and attempts.is_new(one, state)]
+def correct(repository: Repository, told: Sequence[Over], *, most: int) -> int:
+    """Change how executions ended whose run was run again since, at most so many; returns how many."""
+    again = [(one, state) for one, state in told if state.is_over and attempts.is_new(one, state)][:most]
     found = evidence.gather(repository, again, {})
     for one, state in again:
         with transaction.atomic():
@@ -48,18 +48,19 @@ def _finished(execution: Execution, state: RunState, found: Evidence) -> Finishe
         run_conclusion=state.conclusion, run_url=url, run_attempt=state.attempt or number, run_seconds=state.seconds
     )
     is_success = state.conclusion in SUCCESSFUL
-    is_displaced = found.is_displaced and not execution.job.fail_if_displaced
-    change = _store_tests(execution, found)
+    # A re-run that is displaced takes no failure back.
+    is_first = not attempts.attempts_of(execution)
+    is_displaced = found.is_displaced and is_first and not execution.job.fail_if_displaced
+    change = _store_report(execution, found, is_success=is_success)
     if not is_displaced:
         _store_attempt(execution, state, is_success=is_success)
     if is_success:
-        flaky = f" at attempt {number}: flaky" if attempts.attempts_of(execution) else ""
+        flaky = "" if is_first else f" at attempt {number}: flaky"
         told = f"{_note(execution)}The workflow run ended: {state.conclusion}{flaky}.{_sentence(change)} {url}"
         return Finished.of(execution, Outcome(True, execution.response_status, told), None)
     if is_displaced:
         outcome = Outcome(False, execution.response_status, execution.output, f"skipped: {DISPLACED}. {url}")
         return Finished.of(execution, outcome, None, Status.SKIPPED)
-    _store_failures(execution, found)
     outcome = Outcome(False, execution.response_status, execution.output, _error(state, found, change, url))
     return Finished.of(execution, outcome, None)
 
@@ -94,7 +95,7 @@ def _store_attempt(execution: Execution, state: RunState, *, is_success: bool) -
     WorkflowRun.objects.update_or_create(
         pk=execution.pk,
         defaults={
-            "attempts": attempts.with_attempt(execution, state),
+            "attempts": attempts.with_attempt(execution, state) if attempts.is_new(execution, state) else before,
             "rerun_at": None,
             "is_flaky": is_success,
             # A run that is gone is not run again.
@@ -103,33 +104,25 @@ def _store_attempt(execution: Execution, state: RunState, *, is_success: bool) -
     )
 
 
-def _store_failures(execution: Execution, found: Evidence) -> None:
-    if found.failed:
-        Report.objects.update_or_create(
-            pk=execution.pk,
-            defaults={
-                "status": Report.State.FAILED,
-                "told_at": timezone.now(),
-                "failures": [one._asdict() for one in found.failed],
-            },
-        )
+def _store_report(execution: Execution, found: Evidence, *, is_success: bool) -> Change | None:
+    """Store what was found in place of what an attempt before had; returns how the failing tests differ from those of
+    the job's last report.
+    """
+    tests = found.tests
+    values = {
+        "status": Report.State.SUCCESS if is_success else Report.State.FAILED,
+        "told_at": timezone.now(),
+        "failures": [one._asdict() for one in found.failed],
+        "counts": tests.counts if tests else {},
+        "failing_tests": list(tests.failing) if tests else None,
+    }
+    if found.failed or tests:
+        Report.objects.update_or_create(pk=execution.pk, defaults=values)
+    else:
+        Report.objects.filter(pk=execution.pk).update(**values)
     if found.log:
-        step = found.failed[0].words
-        StepLog.objects.update_or_create(pk=execution.pk, defaults={"step": step, "text": found.log})
-
-
-def _store_tests(execution: Execution, found: Evidence) -> Change | None:
-    """Store the counts of a test report; returns how the failing tests differ from those of the job's last report."""
-    if found.tests is None:
-        return None
-    status = Report.State.FAILED if found.tests.failed else Report.State.SUCCESS
-    Report.objects.update_or_create(
-        pk=execution.pk,
-        defaults={
-            "status": status,
-            "told_at": timezone.now(),
-            "counts": found.tests.counts,
-            "failing_tests": list(found.tests.failing),
-        },
-    )
-    return test_reports.compare(record.last_report(execution), list(found.tests.failing))
+        defaults = {"step": found.failed[0].words, "text": found.log, "kept_at": timezone.now()}
+        StepLog.objects.update_or_create(pk=execution.pk, defaults=defaults)
+    else:
+        StepLog.objects.filter(pk=execution.pk).delete()
+    return test_reports.compare(record.last_report(execution), list(tests.failing)) if tests else None

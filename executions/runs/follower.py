@@ -16,7 +16,7 @@ from collections import Counter, defaultdict
 from collections.abc import Callable, Sequence
 from concurrent import futures
 from concurrent.futures import Future, ThreadPoolExecutor
-from typing import NamedTuple
+from typing import Any, NamedTuple
 from uuid import UUID
 
 import requests
@@ -83,10 +83,10 @@ class RunFollower:
             if key not in busy and self._is_due(key, rows, key.credential_id in blocked)
         }
         if len(groups) == 1:
-            return sum(self._look_safely(key, ids) for key, ids in due.items())
+            return sum(self._look_safely(key, ids, self._polls[key]) for key, ids in due.items())
         # In parallel, so that a repository whose server hangs delays no other.
         for key, ids in due.items():
-            self._under_way[self._threads.submit(self._look_in_thread, key, ids)] = key
+            self._under_way[self._threads.submit(self._look_in_thread, key, ids, self._polls[key])] = key
         done, _ = futures.wait(self._under_way, _PATIENCE_SECONDS)
         for one in done:
             del self._under_way[one]
@@ -106,25 +106,25 @@ class RunFollower:
     def _is_due(self, key: Key, rows: Sequence[_Row], is_blocked: bool) -> bool:
         if any(row.is_late for row in rows):
             return True
-        if is_blocked:
+        if is_blocked or self._monotonic() < self._polls[key].not_before:
             return False
         return self._monotonic() >= self._polls[key].next_at or any(row.wants_a_look for row in rows)
 
-    def _look_in_thread(self, key: Key, ids: Sequence[UUID]) -> int:
+    def _look_in_thread(self, key: Key, ids: Sequence[UUID], polled: RepositoryPoll) -> int:
         try:
-            return self._look_safely(key, ids)
+            return self._look_safely(key, ids, polled)
         finally:
             connection.close()
 
-    def _look_safely(self, key: Key, ids: Sequence[UUID]) -> int:
+    def _look_safely(self, key: Key, ids: Sequence[UUID], polled: RepositoryPoll) -> int:
         try:
             # What has changed since belongs to no look, or to that of another group.
             rows = Execution.objects.filter(pk__in=ids).select_related("job", "workflow_run").order_by("started_at")
             executions = [one for one in rows if (one.status in OPEN) is not key.is_watched]
-            return self._look(key, executions, self._polls[key]) if executions else 0
+            return self._look(key, executions, polled) if executions else 0
         except Exception:
             log.exception("the runs of %s/%s could not be read, trying again", key.owner, key.repo)
-            self._later(key)
+            self._later(key, polled, failed=True)
             return 0
 
     def _look(self, key: Key, executions: Sequence[Execution], polled: RepositoryPoll) -> int:
@@ -145,10 +145,10 @@ class RunFollower:
             runs, answer = listing.ask(key.owner, key.repo, token, executions, polled)
         except (github_api.NoToken, requests.RequestException, ValueError) as exc:
             log.warning("the runs of %s/%s could not be requested: %s", key.owner, key.repo, type(exc).__name__)
-            self._later(key)
+            self._later(key, polled, failed=True)
             return 0
         over = self._heed(key, executions, polled, runs, answer, token)
-        self._later(key, slower=not over)
+        self._later(key, polled, slower=not over, failed=answer.status_code not in {200, 304})
         return over
 
     def _ask_for(self, key: Key, executions: Sequence[Execution], polled: RepositoryPoll) -> int:
@@ -160,8 +160,14 @@ class RunFollower:
                 state, answer = listing.ask_single(key.owner, key.repo, execution.run_id or 0, token)
             except (github_api.NoToken, requests.RequestException, ValueError) as exc:
                 log.warning("a run of %s/%s could not be requested: %s", key.owner, key.repo, type(exc).__name__)
-                self._later(key)
+                self._later(key, polled, failed=True)
                 break
+            if state and state.is_over and state.conclusion == "cancelled":
+                # Whether a newer run has displaced it is seen in the listing.
+                polled.next_at = 0.0
+                continue
+            if answer.status_code != 200:
+                self._later(key, polled, failed=True)
             runs = {execution.run_id or 0: state} if state else {}
             over += self._heed(key, [execution], polled, runs, answer, token)
         return over
@@ -194,7 +200,7 @@ class RunFollower:
                 # Somebody runs it again.
                 polled.wait = _UNDER_WAY_SECONDS
                 polled.next_at = min(polled.next_at, self._monotonic() + polled.wait)
-            return ends.correct(repository, told[:_MOST_ENDS])
+            return ends.correct(repository, told, most=_MOST_ENDS)
         reruns.note_waiting(told)
         reruns.ask_for_due(repository, told)
         over = [(one, state) for one, state in told if reruns.is_end(one, state)][:_MOST_ENDS]
@@ -203,11 +209,13 @@ class RunFollower:
             polled.wait = SOONEST_SECONDS
         return len(over)
 
-    def _later(self, key: Key, *, slower: bool = True) -> None:
-        polled = self._polls[key]
+    def _later(self, key: Key, polled: RepositoryPoll, *, slower: bool = True, failed: bool = False) -> None:
         soonest = self._soonest.get(key.credential_id, SOONEST_SECONDS)
         latest = _WATCH_LATEST_SECONDS if key.is_watched else LATEST_SECONDS
         polled.next_at = self._monotonic() + max(polled.wait, soonest)
+        if failed:
+            # Neither GitHub's webhook nor a re-run that is due asks sooner.
+            polled.not_before = polled.next_at
         if slower:
             polled.wait = min(polled.wait * 1.5, latest)
 
@@ -220,17 +228,22 @@ class _Row(NamedTuple):
     credential_id: UUID | None
     started_at: dt.datetime
     limit_minutes: int
+    rerun_after: int
+    attempts: list[dict[str, Any]] | None
     look_at: dt.datetime | None
     rerun_at: dt.datetime | None
     is_open: bool
 
     @property
     def is_late(self) -> bool:
-        return self.is_open and timezone.now() - self.started_at > dt.timedelta(minutes=self.limit_minutes)
+        return self.is_open and _is_over_limit(
+            self.started_at, self.attempts or [], self.rerun_at, self.limit_minutes, self.rerun_after
+        )
 
     @property
     def wants_a_look(self) -> bool:
-        return self.look_at is not None or (self.rerun_at is not None and self.rerun_at <= timezone.now())
+        is_due = self.is_open and self.rerun_at is not None and self.rerun_at <= timezone.now()
+        return self.look_at is not None or is_due
 
 
 _COLUMNS = (
@@ -239,6 +252,8 @@ _COLUMNS = (
     "job__github_credential_id",
     "started_at",
     "job__run_limit_minutes",
+    "job__rerun_after_seconds",
+    "workflow_run__attempts",
     "workflow_run__look_at",
     "workflow_run__rerun_at",
 )
@@ -275,8 +290,25 @@ def _first_wait(key: Key) -> float:
 
 def _is_late(execution: Execution) -> bool:
     """Whether the run of an open execution took longer than its job allows."""
-    limit = dt.timedelta(minutes=execution.job.run_limit_minutes)
-    return execution.status in OPEN and timezone.now() - execution.started_at > limit
+    run, job = attempts.run_of(execution), execution.job
+    return execution.status in OPEN and _is_over_limit(
+        execution.started_at,
+        run.attempts if run else [],
+        run.rerun_at if run else None,
+        job.run_limit_minutes,
+        job.rerun_after_seconds,
+    )
+
+
+def _is_over_limit(
+    started_at: dt.datetime, ended: Sequence[Any], rerun_at: dt.datetime | None, minutes: int, rerun_after: int
+) -> bool:
+    """Each attempt of a run has the whole limit; the wait for a re-run does not count."""
+    if rerun_at is not None:
+        return False
+    last = attempts.moment(ended[-1].get("ended_at")) if ended else None
+    begin = last + dt.timedelta(seconds=rerun_after) if last else started_at
+    return timezone.now() - begin > dt.timedelta(minutes=minutes)
 
 
 def _was_told_of(execution: Execution) -> bool:

@@ -38,12 +38,14 @@ class Page(NamedTuple):
 
 @dataclass
 class RepositoryPoll:
-    """The polling state of a repository: the wait, when it is due (monotonic seconds), the pages of the last listing,
+    """The polling state of a repository: the wait, when it is due, and before when
+    it is not asked whatever happens (monotonic seconds), the pages of the last listing,
     and the number of consecutive refusals and of answers that a run is unknown.
     """
 
     wait: float
     next_at: float = 0.0
+    not_before: float = 0.0
     since: str = ""
     pages: dict[int, Page] = field(default_factory=dict)
     refusals: int = 0
@@ -75,6 +77,8 @@ def ask(owner: str, repo: str, token: str, executions: Sequence[Execution], poll
                 )
             return Asked(found, answer)
         found |= page.runs
+        for run_id in wanted & page.runs.keys():
+            polled.missing.pop(run_id, None)
         if wanted <= found.keys() or len(page.runs) < _PAGE:
             break
     missing = [one for one in executions if one.run_id not in found]

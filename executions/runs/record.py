@@ -33,8 +33,16 @@ def of(execution: Execution) -> Record:
         report,
         _change(execution, report),
         StepLog.objects.filter(pk=execution.pk).first(),
-        BudgetWait.objects.filter(pk=execution.pk).first(),
+        _wait(execution),
     )
+
+
+def _wait(execution: Execution) -> BudgetWait | None:
+    wait = BudgetWait.objects.filter(pk=execution.pk).first()
+    if wait and wait.seconds is None and execution.completed_at:
+        # It was cancelled while it waited.
+        wait.seconds = max(0.0, (execution.completed_at - wait.since).total_seconds())
+    return wait
 
 
 def flaky_runs(job: Job, since: dt.datetime) -> int:

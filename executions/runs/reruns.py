@@ -15,10 +15,10 @@ from django.utils import timezone
 from core.api.errors import Conflict, DomainError
 from executions import budgets
 from executions.models import OPEN, Execution, WorkflowRun
-from executions.runs import attempts
+from executions.runs import attempts, listing
 from executions.runs.ends import WATCHED
 from executions.runs.evidence import Over, Repository
-from executions.runs.states import RunState
+from executions.runs.states import GONE, RunState
 from executions.signals import approval_awaited
 from executions.targets.github import api as github_api
 from executions.targets.github import limits
@@ -32,7 +32,8 @@ _ALREADY_RUNNING = "already running"
 def is_due(execution: Execution) -> bool:
     """Whether failed jobs of the execution's run are to be run again now."""
     run = attempts.run_of(execution)
-    return run is not None and run.rerun_at is not None and run.rerun_at <= timezone.now()
+    is_planned = run is not None and run.rerun_at is not None and run.rerun_at <= timezone.now()
+    return is_planned and execution.status in OPEN
 
 
 def is_end(execution: Execution, state: RunState) -> bool:
@@ -44,6 +45,8 @@ def is_end(execution: Execution, state: RunState) -> bool:
         if state.conclusion in _RERUN and (run.reruns if run else 0) < execution.job.rerun_failed_jobs:
             _plan(execution, state)
             return False
+        return True
+    if state.conclusion == GONE:
         return True
     # The attempt that is stored: its re-run is planned or awaited, or GitHub has refused it.
     assert run is not None
@@ -90,6 +93,12 @@ def _ask(repository: Repository, execution: Execution, run: WorkflowRun, state: 
         run.rerun_at = None
 
 
+def forget_planned(execution: Execution) -> bool:
+    """Forget the re-run that an execution waits for; returns whether there was one: nothing runs on GitHub then."""
+    planned = WorkflowRun.objects.filter(pk=execution.pk, rerun_at__isnull=False)
+    return bool(planned.update(rerun_at=None))
+
+
 def _post(repository: Repository, run_id: int, *, whole: bool) -> requests.Response:
     verb = "rerun" if whole else "rerun-failed-jobs"
     path = f"/repos/{repository.owner}/{repository.name}/actions/runs/{run_id}/{verb}"
@@ -106,25 +115,29 @@ def run_failed_jobs_again(execution: Execution) -> None:
     try:
         token = github_api.token_of(execution.job.github_credential_id)
         repository = Repository(target.github_owner, target.github_repo, token)
+        state, _ = listing.ask_single(target.github_owner, target.github_repo, execution.run_id, token)
         answer = _post(repository, execution.run_id, whole=execution.run_conclusion == "startup_failure")
-    except (github_api.NoToken, DomainError, requests.RequestException, UnicodeError) as exc:
+    except (github_api.NoToken, DomainError, requests.RequestException, UnicodeError, ValueError) as exc:
         raise _refused(f"{str(exc) or type(exc).__name__}.") from exc
     if answer.status_code != 201 and _ALREADY_RUNNING not in answer.text:
         raise _refused(f"GitHub answered {answer.status_code}. Look at the run on GitHub.")
-    _watch(execution)
+    _watch(execution, state)
 
 
 @transaction.atomic
-def _watch(execution: Execution) -> None:
-    """Follow the run from now on; its last attempt is on record, so that the next one is known."""
+def _watch(execution: Execution, state: RunState | None) -> None:
+    """Follow the run from now on; its last attempt is on record, so that the next one is known. `state`: that of the
+    run before it was run again.
+    """
     now = timezone.now()
     run, is_new = WorkflowRun.objects.get_or_create(pk=execution.pk)
     if is_new or not run.attempts:
-        ended = execution.completed_at or now
-        state = RunState("completed", execution.run_conclusion, execution.run_attempt, ended, ended)
-        run.attempts = attempts.with_attempt(execution, state)
-    run.watched_until, run.look_at = now + WATCHED, now
-    run.save(update_fields=["attempts", "watched_until", "look_at"])
+        before = execution.started_at - dt.timedelta(hours=1)
+        # The attempt of a run that was given up goes on: its end is news.
+        known = state if state and state.is_over else RunState("completed", execution.run_conclusion, None, before)
+        run.attempts = attempts.with_attempt(execution, known)
+    run.watched_until, run.look_at, run.rerun_at = now + WATCHED, now, None
+    run.save(update_fields=["attempts", "watched_until", "look_at", "rerun_at"])
 
 
 def note_waiting(told: Sequence[Over]) -> None:

@@ -19,12 +19,13 @@ from accounts.models import User
 from core.db.encryption import encrypt
 from demo.github_stand_in import GitHub
 from jobs.models import Job
+from settings_app import credential_rights
 from settings_app.models import GitHubCredential
 from taxonomy.models import Category, PicTeam
 from tests.moving.test_workflow_file import FILE
 
 pytestmark = pytest.mark.django_db
-GIVEN = {"pic_team": "qa-team", "end_date": "2099-12-31"}
+GIVEN = {"pic_team": "qa-team", "end_date": "2099-12-31", "time_zone": "Asia/Tokyo"}
 CRONTAB = "# Report\n0 2 * * * curl https://hooks.example.com/report\n0 3 * * * /opt/x.sh\n@reboot /opt/y.sh\n"
 
 
@@ -101,7 +102,13 @@ class TestFiles:
         answer = preview(api, **body)
         assert (answer.status_code, words in answer.json()["message"]) == (400, True)
 
-    @pytest.mark.parametrize("jobs", [None, [], "x", [1], [[]], [{}]])
+    def test_without_a_zone_it_says_in_which_it_is_read(self, api: APIClient) -> None:
+        found = preview(api, source="crontab", text=CRONTAB, time_zone="").json()["proposals"][0]
+        assert (found["verdict"], found["reasons"]) == (
+            "changed", ["it names no time zone: it is read in Asia/Tokyo"],
+        )  # fmt: skip
+
+    @pytest.mark.parametrize("jobs", [None, [], "x", 5, [1], [[]], [{}]])
     def test_odd_choices_are_refused(self, api: APIClient, jobs: Any) -> None:
         assert api.post("/api/v2/imports", {"jobs": jobs}, format="json").status_code == 400
 
@@ -140,6 +147,37 @@ class TestGitHub:
         settings.GITHUB_TOKEN = "revoked"
         answer = preview(api, source="github")
         assert (answer.status_code, answer.json()["error"]) == (409, "GitHub not readable")
+
+    def test_every_repository_is_read_though_some_are_archived(self, api: APIClient, github: GitHub) -> None:
+        github.repositories = [{"full_name": f"acme/r{number}", "archived": number == 3} for number in range(150)]
+        github.all_files = {("acme/r149", "e2e.yml"): FILE}
+        assert len(preview(api, source="github").json()["proposals"]) == 2
+
+    def test_a_file_that_cannot_be_read_is_told(self, api: APIClient, github: GitHub) -> None:
+        answer = github.answer
+
+        def refuse(method: str, path: str, *more: Any) -> Any:
+            refused = "/acme/shop/contents/.github/workflows/ci.yml" in path
+            return (403, {"message": "x"}, {}) if refused else answer(method, path, *more)
+
+        github.answer = refuse  # type: ignore[method-assign]
+        assert preview(api, source="github").json()["unread"] == [
+            {"repository": "acme/shop", "reason": "its file ci.yml could not be read"}
+        ]
+
+    def test_only_who_may_use_the_credential_sees_what_it_reaches(
+        self, github: GitHub, user: User, client_of: Callable[[User], APIClient], team: PicTeam
+    ) -> None:
+        credential = GitHubCredential.objects.create(name="ci", token=encrypt("x"), usable_by="admins")
+        answer = preview(client_of(user), source="github", github_credential="ci")
+        assert (answer.status_code, github.calls) == (403, [])
+        GitHubCredential.objects.update(usable_by="users", repositories="acme/pay")
+        credential_rights.forget()
+        told = preview(client_of(user), source="github", github_credential="ci").json()
+        assert {one["source"].split("/")[1] for one in told["proposals"]} == {"pay"}
+        credential.teams.add(PicTeam.objects.create(name="Other", slug="other"))
+        credential_rights.forget()
+        assert preview(client_of(user), source="github", github_credential="ci").status_code == 400
 
 
 class TestPage:
@@ -197,5 +235,5 @@ class TestCommand:
         file.write_text(CRONTAB)
         out = io.StringIO()
         call_command("importschedules", "crontab", str(file), "--pic-team", "qa-team", "--end-date", "2099-12-31",
-                     "--create", "--exact-only", stdout=out)  # fmt: skip
+                     "--time-zone", "Asia/Tokyo", "--create", "--exact-only", stdout=out)  # fmt: skip
         assert Job.objects.get().name == "Report"

@@ -35,8 +35,15 @@ class TestCrontab:
         )  # fmt: skip
         assert first.target == {"target_url": "https://hooks.example.com/report", "method": "GET"}
         assert (second.cron, second.zone) == ("@daily", "Europe/Berlin")
-        assert second.target == {"target_url": "https://hooks.example.com/clean?x=1", "method": "GET"}
+        assert second.target == {
+            "target_url": "https://hooks.example.com/clean?x=1", "method": "GET", "redirects": "follow",
+        }  # fmt: skip
+        assert second.changes == ()
         assert (third.target, "sync.sh --all' is not run" in third.changes[0]) == ({}, True)
+
+    def test_tz_is_for_commands_only_and_percent_is_unescaped(self) -> None:
+        found = one(crontab_file.read("TZ=America/New_York\n0 3 * * * curl 'https://a.example.com/?q=a\\%20b'\n"))
+        assert (found.zone, found.target["target_url"]) == ("", "https://a.example.com/?q=a%20b")
 
     def test_system_crontabs_have_users(self) -> None:
         found = one(crontab_file.read("17 * * * * root curl https://x.example.com/\n", has_users=True))
@@ -61,15 +68,28 @@ class TestCrontab:
             "curl -d x=1 https://a.example.com/",
             "curl https://a.example.com/ | sh",
             "curl https://a.example.com/ && rm -r x",
+            "curl https://a.example.com/?a=1&b=2",
+            'curl "https://a.example.com/$TOKEN"',
+            "curl https://a.example.com/`date`",
+            "curl https://a.example.com/; echo",
             "echo 'unclosed",
             "",
         ],
     )
     def test_only_a_plain_call_is_taken_as_one(self, command: str) -> None:
-        assert call_of(command) == {}
+        assert call_of(command).target == {}
 
     def test_the_method_is_read(self) -> None:
-        assert call_of("curl -X POST https://a.example.com/")["method"] == "POST"
+        assert call_of("curl -X POST https://a.example.com/").target["method"] == "POST"
+
+    def test_what_differs_is_told(self) -> None:
+        assert call_of("curl -fsS 'https://a.example.com/?a=1&b=2'") == (
+            {"target_url": "https://a.example.com/?a=1&b=2", "method": "GET"}, (),
+        )  # fmt: skip
+        assert call_of("curl -L https://a.example.com/").target["redirects"] == "follow"
+        assert "not kept" in call_of("wget https://a.example.com/x.csv").changes[0]
+        assert "not kept" in call_of("curl -O https://a.example.com/x.csv").changes[0]
+        assert "certificate is checked" in call_of("curl -k https://a.example.com/").changes[0]
 
 
 class TestSundayIsOne:
@@ -177,6 +197,18 @@ class TestKubernetes:
         }
         assert one(kubernetes.read(json.dumps(items))).name == "a"
         assert len(list(kubernetes.read(f"{MANIFEST}\n---\n{MANIFEST}\n---\nkind: Service\n"))) == 2
+
+    @pytest.mark.parametrize(
+        ("theirs", "ours"),
+        [("0 0 */2 * 1", "0 0 1-31/2 * 1"), ("0 0 1 * */2", "0 0 1 * 0-6/2"), ("0 0 */2 * *", "0 0 */2 * *"),
+         ("0 0 ? * 1", "0 0 * * 1")],
+    )  # fmt: skip
+    def test_day_fields_with_steps_combine_as_there(self, theirs: str, ours: str) -> None:
+        assert one(kubernetes.read(MANIFEST.replace("0 2 * * *", theirs))).cron == ours
+
+    def test_init_containers_are_told(self) -> None:
+        text = MANIFEST.replace("          containers:", "          initContainers: [{name: x}]\n          containers:")
+        assert "init containers are not run" in " ".join(one(kubernetes.read(text)).changes)
 
     def test_odd_manifests_stop_no_other(self) -> None:
         odd = "kind: CronJob\nspec: nonsense\n---\nkind: CronJob\nmetadata: []\n---\n- 1\n---\n"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import json
+import math
 import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
@@ -66,7 +67,7 @@ class GitHubDispatch:
         dispatch = self
         notes: list[str] = []
         reply, workflow = await dispatch._dispatch(send, token)
-        while len(notes) < _MOST_REPAIRS and (repair := await dispatch._repair(reply, workflow, send, token)):
+        while len(notes) < _MOST_REPAIRS and (repair := await dispatch._repair(reply, workflow, token)):
             dispatch, notes = replace(dispatch, branch=repair.branch or dispatch.branch), [*notes, repair.note]
             reply, workflow = await dispatch._dispatch(send, token)
         if reply.status == 401 and self.credential_id and not self.token:
@@ -84,10 +85,10 @@ class GitHubDispatch:
                 break
         return reply, workflow
 
-    async def _repair(self, reply: Reply, workflow: str, send: Send, token: str) -> Repair | None:
+    async def _repair(self, reply: Reply, workflow: str, token: str) -> Repair | None:
         has_own_ref = bool(self.branch or self.metadata.get("branchDetails"))
         refused = Refused(f"{self.owner}/{self.repo}", workflow, self.ref, not has_own_ref)
-        return await repaired(refused, reply, send, token)
+        return await repaired(refused, reply, token)
 
     def example(self, call: Call) -> Request:
         return self.request(self.names()[0], MASK, follow=self.follow)
@@ -155,7 +156,7 @@ class GitHubDispatch:
             f"{self.owner}/{self.repo}/{self.workflow}" if reply.status == 404 else called,
             # A refusal (4xx) means that nothing started; after a server error a run may have started.
             repeatable=reply.status < 500,
-            retry_after=str(pause.seconds) if pause and pause.seconds else "",
+            retry_after=str(math.ceil(pause.seconds)) if pause and pause.seconds else "",
             pause=pause,
         )
 

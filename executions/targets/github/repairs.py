@@ -6,16 +6,16 @@ GitHub REST: "Get a workflow", "Enable a workflow", "Get a repository".
 
 from __future__ import annotations
 
-import json
+import asyncio
+import logging
 from typing import NamedTuple
 
-from django.conf import settings
+import requests
 
-from executions.http.client import Request
 from executions.http.connection import Reply
-from executions.targets.base import Send
 from executions.targets.github import api as github_api
 
+log = logging.getLogger("cronsched.github")
 INACTIVE = "disabled_inactivity"
 ENABLED = "GitHub had disabled the workflow for inactivity: it was enabled and dispatched again."
 _DISABLED = "disabled workflow"
@@ -40,28 +40,29 @@ class Refused(NamedTuple):
     may_change_branch: bool
 
 
-async def repaired(refused: Refused, reply: Reply, send: Send, token: str) -> Repair | None:
-    """What to change before the dispatch is made again; None if the refusal is final. Raises `DeliveryError`."""
+async def repaired(refused: Refused, reply: Reply, token: str) -> Repair | None:
+    """What to change before the dispatch is made again; None if the refusal is final."""
     if reply.status != 422:
         return None
-    if _DISABLED in reply.text:
-        return await _enabled(refused, send, token)
-    if _NO_REF in reply.text and refused.may_change_branch:
-        return await _on_default_branch(refused, send, token)
+    try:
+        if _DISABLED in reply.text:
+            return await asyncio.to_thread(_enabled, refused, token)
+        if _NO_REF in reply.text and refused.may_change_branch:
+            return await asyncio.to_thread(_on_default_branch, refused, token)
+    except (requests.RequestException, ValueError) as exc:
+        log.warning("a refused dispatch could not be put right: %s", type(exc).__name__)
     return None
 
 
-async def _enabled(refused: Refused, send: Send, token: str) -> Repair | None:
+def _enabled(refused: Refused, token: str) -> Repair | None:
     path = f"/repos/{refused.repository}/actions/workflows/{refused.workflow}"
-    state = _field(await send(_request("GET", path, token)), "state")
-    if state != INACTIVE:
+    if _field(github_api.get(path, token), "state") != INACTIVE:
         return None
-    enabled = await send(_request("PUT", f"{path}/enable", token))
-    return Repair("", ENABLED) if enabled.status == 204 else None
+    return Repair("", ENABLED) if github_api.put(f"{path}/enable", token).status_code == 204 else None
 
 
-async def _on_default_branch(refused: Refused, send: Send, token: str) -> Repair | None:
-    branch = _field(await send(_request("GET", f"/repos/{refused.repository}", token)), "default_branch")
+def _on_default_branch(refused: Refused, token: str) -> Repair | None:
+    branch = _field(github_api.get(f"/repos/{refused.repository}", token), "default_branch")
     if not branch or branch == refused.ref:
         return None
     return Repair(
@@ -69,14 +70,7 @@ async def _on_default_branch(refused: Refused, send: Send, token: str) -> Repair
     )
 
 
-def _request(method: str, path: str, token: str) -> Request:
-    return Request(method, f"{settings.GITHUB_API_URL}{path}", github_api.headers(token), None, trusted=True)
-
-
-def _field(reply: Reply, name: str) -> str:
-    try:
-        told = json.loads(reply.text) if reply.status == 200 else {}
-        value = told.get(name) if isinstance(told, dict) else None
-    except ValueError:
-        return ""
+def _field(answer: requests.Response, name: str) -> str:
+    told = answer.json() if answer.status_code == 200 else {}
+    value = told.get(name) if isinstance(told, dict) else None
     return value[:255] if isinstance(value, str) else ""

@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import io
 import logging
+import threading
 import zipfile
 import zlib
 from collections.abc import Iterator
@@ -15,13 +16,17 @@ from xml.etree.ElementTree import Element, ParseError
 
 import requests
 from defusedxml import DefusedXmlException
-from defusedxml.ElementTree import fromstring
+from defusedxml.ElementTree import iterparse
 
 from executions.targets.github import api
 
 log = logging.getLogger("cronsched.following")
 _LARGEST_ARCHIVE, _LARGEST_IN_ALL, _MOST_FILES = 20 * 1024 * 1024, 50 * 1024 * 1024, 500
-_MOST_NAMES, _LONGEST_NAME, _MOST_TESTS = 200, 200, 200_000
+_MOST_NAMES, _LONGEST_NAME = 200, 200
+_MOST_ELEMENTS, _DEEPEST = 500_000, 50
+_one_at_a_time = threading.Lock()
+# The record at the end of a zip archive (APPNOTE.TXT 4.3.16), and where it counts the entries.
+_END, _END_SIZE, _COUNT_AT = b"PK\x05\x06", 22, 10
 
 
 class Tests(NamedTuple):
@@ -79,19 +84,33 @@ def compare(before: list[str] | None, now: list[str] | None) -> Change | None:
 def read(archive: bytes) -> Tests:
     """The tests of all JUnit files of a zip archive. Raises `ValueError` with the reason."""
     outcomes: dict[str, str] = {}
-    for content in _files(archive):
-        try:
-            root = fromstring(content, forbid_dtd=True)
-        except (ParseError, DefusedXmlException, ValueError, LookupError) as exc:
-            raise ValueError(f"a file of the test report is no JUnit XML: {type(exc).__name__}") from exc
-        for case in root.iter("testcase"):
-            if len(outcomes) >= _MOST_TESTS:
-                raise ValueError("the test report holds too many tests")
-            # A test that is run again within its job counts by its last run.
-            outcomes[_name(case)] = _outcome(case)
+    # One at a time, because a report takes memory.
+    with _one_at_a_time:
+        for content in _files(archive):
+            try:
+                _read_file(content, outcomes)
+            except (ParseError, DefusedXmlException, LookupError) as exc:
+                raise ValueError(f"a file of the test report is no JUnit XML: {type(exc).__name__}") from exc
     count = list(outcomes.values()).count
     failing = tuple(name for name, outcome in outcomes.items() if outcome == "failed")
     return Tests(count("passed"), len(failing), count("skipped"), failing[:_MOST_NAMES])
+
+
+def _read_file(content: bytes, outcomes: dict[str, str]) -> None:
+    """Add the outcomes of a file; its elements are dropped as soon as they are read."""
+    above: list[Element] = []
+    for number, (event, element) in enumerate(iterparse(io.BytesIO(content), ("start", "end"), forbid_dtd=True)):
+        if number > 2 * _MOST_ELEMENTS or len(above) > _DEEPEST:
+            raise ValueError("the test report holds too many elements")
+        if event == "start":
+            above.append(element)
+            continue
+        above.pop()
+        if element.tag == "testcase":
+            # A test that is run again within its job counts by its last run.
+            outcomes[_name(element)] = _outcome(element)
+        if above and above[-1].tag != "testcase":
+            above[-1].remove(element)
 
 
 def _newest(told: Any) -> int | None:
@@ -103,6 +122,9 @@ def _newest(told: Any) -> int | None:
 
 def _files(archive: bytes) -> Iterator[bytes]:
     """The XML files of an archive, within limits on their number and their size in all, whatever the archive says."""
+    end = archive.rfind(_END, max(0, len(archive) - 65_535 - _END_SIZE))
+    if int.from_bytes(archive[end + _COUNT_AT : end + _COUNT_AT + 2], "little") > _MOST_FILES:
+        raise ValueError(f"the test report has more than {_MOST_FILES} files")
     try:
         opened = zipfile.ZipFile(io.BytesIO(archive))
         names = [info for info in opened.infolist() if info.filename.lower().endswith(".xml")]

@@ -15,6 +15,8 @@ from core.api.errors import DomainError
 from moving import services
 from moving.entries import Proposal, Verdict
 
+_GIVEN = ("pic_team", "category", "end_date", "target_url", "time_zone")
+
 
 class Command(BaseCommand):
     help = (
@@ -31,6 +33,7 @@ class Command(BaseCommand):
         parser.add_argument("--category", default="")
         parser.add_argument("--end-date", required=True, help="last day of the jobs, such as 2027-03-31")
         parser.add_argument("--target-url", default="", help="for schedules that call no webhook")
+        parser.add_argument("--time-zone", default="", help="for schedules that name none, such as Asia/Tokyo")
         parser.add_argument("--owner", help="username of the account that the jobs will belong to")
         parser.add_argument("--create", action="store_true", help="create the jobs that can be, disabled")
         parser.add_argument("--exact-only", action="store_true", help="with --create: only those without a change")
@@ -39,7 +42,7 @@ class Command(BaseCommand):
 
     def handle(self, *args: Any, **options: Any) -> None:
         by = self._owner(options["owner"])
-        given = {name: options[name] for name in ("pic_team", "category", "end_date", "target_url") if options[name]}
+        given = {name: options[name] for name in _GIVEN if options[name]}
         try:
             found = self._propose(options, given, by)
             wanted = [Verdict.EXACT] if options["exact_only"] else [Verdict.EXACT, Verdict.CHANGED]
