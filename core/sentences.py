@@ -508,6 +508,18 @@ SENTENCES = (
     _("still failing: {count}"),
     _("still failing: {count}, {more}"),
     _("fixed: {count}"),
+    _("not dispatched: GitHub refused {name} for a rate limit for {seconds} s"),
+    _("what GitHub told of the run cannot be stored"),
+    _("it names no time zone: it is read in {zone}"),
+    _("its certificate is checked"),
+    _("what it downloads is not kept as a file"),
+    _("its init containers are not run"),
+    _("its start and end date are not taken over"),
+    _("its body is no text: it is not sent"),
+    _("its method is none that a webhook has"),
+    _("it cannot be read"),
+    _("its file {name} could not be read"),
+    _("only {count} of its files were read"),
 )
 # Values that are words themselves.
 WORDS = (
@@ -522,6 +534,7 @@ WORDS = (
     _("weekly report"),
     _("remind of failing jobs"),
     _("look at credentials"),
+    _("look for double runs"),
     _("look at holidays"),
     _("none"),
     _("pause ended jobs"),

@@ -18,6 +18,7 @@ from django.utils import timezone
 from core.db.executemany import insert_new, update_many
 from executions.models import BudgetWait, DispatchBudget
 from settings_app.credential_rights import rights_of
+from settings_app.models import GitHubCredential
 
 _ENVIRONMENT = "environment"
 _WINDOW_SECONDS = 60
@@ -25,6 +26,8 @@ _WINDOW_SECONDS = 60
 _FIRST_PAUSE_SECONDS, _LONGEST_PAUSE_SECONDS = 60.0, 960.0
 # How much of the full rate comes back in a minute after a refusal.
 _GROWTH = 0.1
+# GitHub's limits are by the hour; a longer pause is asked for again by then.
+_LONGEST_ASKED_SECONDS = 3_700.0
 _SLOWEST = 1.0
 
 
@@ -49,19 +52,29 @@ class Pause(NamedTuple):
 
 class Grant(NamedTuple):
     """Which executions may be dispatched now and the seconds that each has waited, which have waited for too long, and
-    the seconds after which to ask again for the others. `was_refused`: the last dispatch met a limit.
+    the seconds after which to ask again for the others. `was_refused`: the last dispatch met a limit. `is_paused`:
+    GitHub asks to be left alone.
     """
 
     waited: dict[UUID, float]
     expired: list[UUID]
     ask_after: float
     was_refused: bool
+    is_paused: bool = False
 
 
 def budget_of(credential_id: UUID | None) -> Budget:
     """The budget of a credential, or of GITHUB_TOKEN. Raises `GitHubCredential.DoesNotExist`."""
     rights = rights_of(credential_id)
     return Budget(key_of(credential_id), rights.name, rights.at_once, rights.per_minute, rights.hold_limit_seconds)
+
+
+def refreshed(budget: Budget) -> Budget:
+    """The same budget as admins have set it by now; unchanged if its credential is gone."""
+    try:
+        return budget_of(None if budget.key == _ENVIRONMENT else UUID(budget.key))
+    except (GitHubCredential.DoesNotExist, ValueError):
+        return budget
 
 
 def key_of(credential_id: UUID | None) -> str:
@@ -77,10 +90,10 @@ def take(budget: Budget, waiting: Mapping[UUID, dt.datetime]) -> Grant:
     stored = {pk: (since, seconds) for pk, since, seconds in _waits(waiting)}
     since = {pk: stored[pk][0] if pk in stored and stored[pk][1] is None else ready for pk, ready in waiting.items()}
     limit = dt.timedelta(seconds=budget.hold_limit_seconds)
-    expired = [pk for pk in waiting if now - since[pk] > limit]
-    left = [pk for pk in waiting if pk not in set(expired)]
     count = _free(row, budget, now)
-    granted, others = left[:count], left[count:]
+    granted, left = list(waiting)[:count], list(waiting)[count:]
+    expired = [pk for pk in left if now - since[pk] > limit]
+    others = [pk for pk in left if pk not in set(expired)]
     if granted:
         row.recent = [*_within(row, now), [int(now.timestamp()), len(granted)]]
         row.save(update_fields=["recent"])
@@ -93,7 +106,8 @@ def take(budget: Budget, waiting: Mapping[UUID, dt.datetime]) -> Grant:
     first = min((since[pk] for pk in others), default=now)
     until_expired = (first + limit - now).total_seconds() + 0.001
     ask_after = max(0.05, min(_seconds_until_free(row, budget, now), until_expired))
-    return Grant({pk: waited[pk] for pk in granted}, expired, ask_after, bool(row.refusals))
+    is_paused = row.blocked_until is not None and row.blocked_until > now
+    return Grant({pk: waited[pk] for pk in granted}, expired, ask_after, bool(row.refusals), is_paused)
 
 
 @transaction.atomic
@@ -112,6 +126,7 @@ def pause(budget: Budget, asked: Pause) -> None:
     seconds = asked.seconds
     if seconds is None:
         seconds = min(_FIRST_PAUSE_SECONDS * 2 ** max(0, row.refusals - 1), _LONGEST_PAUSE_SECONDS) if is_new else 0.0
+    seconds = min(seconds, _LONGEST_ASKED_SECONDS)
     row.blocked_until = max(row.blocked_until or now, now + dt.timedelta(seconds=seconds))
     if row.per_minute is not None:
         row.reduced_at = row.blocked_until
@@ -159,6 +174,8 @@ def _seconds_until_free(row: DispatchBudget, budget: Budget, now: dt.datetime) -
     if row.blocked_until and row.blocked_until > now:
         return (row.blocked_until - now).total_seconds()
     left = _used(row, now) - int(max(_SLOWEST, rate(row, budget, now)))
+    if left < 0:
+        return 0.0
     for second, count in _within(row, now):
         left -= count
         if left < 0:

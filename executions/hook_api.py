@@ -35,6 +35,9 @@ class GitHubHookView(APIView):
         try:
             run_id = orjson.loads(body)["workflow_run"]["id"]
         except (ValueError, KeyError, TypeError) as exc:
-            raise invalid_field("workflow_run", "The delivery names no workflow run.") from exc
+            raise invalid_field(
+                "workflow_run",
+                "The delivery names no workflow run: choose the content type application/json on GitHub.",
+            ) from exc
         known = hooks.run_has_changed(run_id)
         return Response({"message": "Noted" if known else "Nothing to do"}, status=202)

@@ -6,7 +6,7 @@ import json
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from moving.entries import Entry, Unreadable, zone_of
+from moving.entries import Entry, Unreadable, safely, zone_of
 
 _APP = "django_celery_beat."
 _PERIODS = {"minutes": 1, "hours": 60, "days": 1440}
@@ -25,7 +25,7 @@ def read(text: str) -> Iterator[Entry]:
             rows[str(one.get("model", "")).removeprefix(_APP), str(one.get("pk"))] = one["fields"]
     for (model, key), fields in rows.items():
         if model == "periodictask":
-            yield _entry(key, fields, rows)
+            yield safely(_entry, f"task {key}"[:80], key, fields, rows)
 
 
 def _entry(key: str, fields: dict[str, Any], rows: Rows) -> Entry:
@@ -33,6 +33,8 @@ def _entry(key: str, fields: dict[str, Any], rows: Rows) -> Entry:
     entry = Entry(f"task {key}", name, "").with_change(f"the task {str(fields.get('task'))[:100]} is not run")
     if fields.get("enabled") is False:
         entry = entry.with_change("it is disabled")
+    if fields.get("start_time") or fields.get("expires"):
+        entry = entry.with_change("its start and end date are not taken over")
     if fields.get("one_off"):
         return entry.with_problem("it runs once: plan a single run of a job")
     crontab = rows.get(("crontabschedule", str(fields.get("crontab"))))
@@ -57,7 +59,7 @@ def _of_crontab(entry: Entry, crontab: dict[str, Any]) -> Entry:
 def _of_interval(entry: Entry, interval: dict[str, Any]) -> Entry:
     period, every = str(interval.get("period")), interval.get("every")
     entry = entry._replace(schedule=f"every {every} {period}", zone="UTC")
-    minutes = _PERIODS.get(period, 0) * every if isinstance(every, int) else 0
+    minutes = _PERIODS.get(period, 0) * every if isinstance(every, int) and every > 0 else 0
     entry = entry.with_change("an interval counts from the run before; the job has fixed times")
     if 0 < minutes < 60 and 60 % minutes == 0:
         return entry._replace(cron=f"*/{minutes} * * * *" if minutes > 1 else "* * * * *")

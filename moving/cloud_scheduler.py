@@ -11,10 +11,10 @@ import re
 from collections.abc import Iterator
 from typing import Any
 
-from moving.entries import Entry, Unreadable, zone_of
+from moving.entries import Entry, Unreadable, safely, zone_of
 
-_EVERY = re.compile(r"every (\d+) (minutes|mins|hours)", re.IGNORECASE)
-_SECONDS = re.compile(r"(\d+)(?:\.\d+)?s")
+_EVERY = re.compile(r"every (\d{1,6}) (minutes|mins|hours)", re.IGNORECASE)
+_SECONDS = re.compile(r"(\d{1,6})(?:\.\d+)?s")
 # Headers that Cloud Scheduler adds itself.
 _THEIRS = {"user-agent", "x-cloudscheduler", "content-length", "host"}
 _METHODS = {"GET", "POST", "PUT", "PATCH", "DELETE", "HEAD"}
@@ -29,7 +29,7 @@ def read(text: str) -> Iterator[Entry]:
     jobs = told.get("jobs", [told]) if isinstance(told, dict) else told
     for one in jobs if isinstance(jobs, list) else []:
         if isinstance(one, dict) and one.get("schedule"):
-            yield _entry(one)
+            yield safely(_entry, "a job", one)
 
 
 def _entry(one: dict[str, Any]) -> Entry:
@@ -46,6 +46,11 @@ def _entry(one: dict[str, Any]) -> Entry:
         entry = entry._replace(fields={**entry.fields, "max_attempts": min(20, 1 + retries["retryCount"])})
     if isinstance(one.get("httpTarget"), dict) and (one["httpTarget"].keys() & {"oidcToken", "oauthToken"}):
         entry = entry.with_change("its Google token is not sent: choose a webhook credential")
+    http = one.get("httpTarget")
+    if isinstance(http, dict) and http.get("body") and not entry.fields.get("body_text"):
+        entry = entry.with_change("its body is no text: it is not sent")
+    if isinstance(http, dict) and str(http.get("httpMethod") or "POST").upper() not in _METHODS:
+        entry = entry.with_problem("its method is none that a webhook has")
     return _with_times(entry, written)
 
 
@@ -73,7 +78,7 @@ def _call(one: dict[str, Any]) -> tuple[dict[str, Any], dict[str, Any]]:
         fields["headers"] = {str(name): str(text) for name, text in headers.items() if name.lower() not in _THEIRS}
     try:
         body = base64.b64decode(http.get("body") or "", validate=True).decode()
-    except (binascii.Error, UnicodeDecodeError, TypeError):
+    except (binascii.Error, UnicodeDecodeError, TypeError, ValueError):
         body = ""
     if body:
         fields |= {"body": "text", "body_text": body}

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 
-from moving.entries import Entry, call_of, zone_of
+from moving.entries import Entry, call_of, safely, zone_of
 
 _VARIABLE = re.compile(r"\s*([A-Za-z_][A-Za-z0-9_]*)\s*=\s*(.*)")
 _USER = re.compile(r"[a-z_][a-z0-9_-]*\$?")
@@ -25,7 +25,7 @@ def read(text: str, *, has_users: bool = False) -> Iterator[Entry]:
             if found[1] == "CRON_TZ":
                 zone = zone_of(found[2].strip().strip("\"'"))
         else:
-            yield _entry(number, stripped, zone, about, has_users=has_users)
+            yield safely(_entry, f"line {number}", number, stripped, zone, about, has_users=has_users)
             about = ""
 
 

@@ -54,3 +54,12 @@ def _steps(field: str, last: int) -> str:
     return ",".join(
         re.sub(r"^(\d+)/(\d+)$", rf"\1-{last}/\2", item, flags=re.ASCII) for item in field.upper().split(",")
     )
+
+
+def with_ranges(expression: str) -> str:
+    """Five fields of crontab(5)'s numbers, with `20/15` written as `20-59/15`; other texts stay as they are."""
+    fields = expression.split()
+    lasts = (59, 23, 31, 12, 6)
+    if len(fields) != len(lasts):
+        return expression
+    return " ".join(_steps(field, last) if "/" in field else field for field, last in zip(fields, lasts, strict=True))

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import re
 import shlex
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from enum import Enum
 from typing import Any, NamedTuple
 
@@ -23,6 +23,9 @@ _FOLLOWING = {"-L", "-sL", "-fL", "-fsL", "-fsSL", "-sSL", "-sfL", "--location"}
 _METHOD_OPTIONS = {"-X", "--request"}
 _DISCARDING = {"-o", "--output", "-O", "--output-document"}
 _NOWHERE = {"/dev/null", "-"}
+# What a shell puts in, and curl's own patterns of addresses.
+_FILLED_IN = set("$`[]{}")
+_LONGEST_COMMAND = 4_000
 _OPERATORS = set("();<>|&")
 
 
@@ -87,8 +90,10 @@ def call_of(command: str) -> Call:
     """What a command line calls, if it is curl or wget with one address and options that are known here. What a shell
     would put in ($, backticks) or do with the answer (pipes, files) is no call of a webhook.
     """
-    text = re.sub(r"\s*(?:&>|2>|>)+\s*(?:/dev/null|&1)", "", command).strip()
-    if "$" in text or "`" in text:
+    if len(command) > _LONGEST_COMMAND:
+        return Call()
+    text = re.sub(r"(?:&>|2>|>)+\s*(?:/dev/null|&1)", "", command).strip()
+    if set(text) & _FILLED_IN:
         return Call()
     try:
         lexer = shlex.shlex(text, posix=True, punctuation_chars=True)
@@ -130,6 +135,14 @@ def _read_options(is_wget: bool, words: list[str]) -> Call:
         changes.append("what it downloads is not kept as a file")
     target = {"target_url": urls[0], "method": method, **({"redirects": "follow"} if follows else {})}
     return Call(target, tuple(changes))
+
+
+def safely(make: Callable[..., Entry], source: str, *arguments: Any, **more: Any) -> Entry:
+    """The entry that a reader makes; of one that cannot be read, that."""
+    try:
+        return make(*arguments, **more)
+    except (ValueError, TypeError, KeyError, AttributeError, OverflowError, RecursionError):
+        return Entry(source, source, "").with_problem("it cannot be read")
 
 
 def zone_of(name: str) -> str:

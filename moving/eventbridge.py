@@ -1,5 +1,5 @@
-"""Rules and schedules of Amazon EventBridge, as `aws events list-rules`, `aws scheduler list-schedules` and `aws
-scheduler get-schedule` print them (Amazon EventBridge: "Setting a schedule pattern"; EventBridge Scheduler: "Schedule
+"""Rules and schedules of Amazon EventBridge, as `aws events list-rules` and `aws scheduler get-schedule` print them
+(Amazon EventBridge: "Setting a schedule pattern"; EventBridge Scheduler: "Schedule
 types").
 """
 
@@ -11,10 +11,10 @@ from collections.abc import Iterator
 from typing import Any
 
 from moving.day_numbers import NotOurs, five_fields
-from moving.entries import Entry, Unreadable, zone_of
+from moving.entries import Entry, Unreadable, safely, zone_of
 
 _CRON = re.compile(r"cron\((.+)\)")
-_RATE = re.compile(r"rate\((\d+)\s+(minute|hour|day)s?\)")
+_RATE = re.compile(r"rate\((\d{1,6})\s+(minute|hour|day)s?\)")
 
 
 def read(text: str) -> Iterator[Entry]:
@@ -28,7 +28,7 @@ def read(text: str) -> Iterator[Entry]:
     for number, one in enumerate(told if isinstance(told, list) else [], 1):
         # A rule may match events in place of times.
         if isinstance(one, dict) and one.get("ScheduleExpression"):
-            yield _entry(number, one)
+            yield safely(_entry, f"rule {number}", number, one)
 
 
 def _entry(number: int, one: dict[str, Any]) -> Entry:
@@ -40,6 +40,8 @@ def _entry(number: int, one: dict[str, Any]) -> Entry:
     entry = entry.with_change("its target at AWS is not called")
     if str(one.get("State", "ENABLED")).upper() == "DISABLED":
         entry = entry.with_change("it is disabled")
+    if one.get("StartDate") or one.get("EndDate"):
+        entry = entry.with_change("its start and end date are not taken over")
     window = one.get("FlexibleTimeWindow")
     if (
         isinstance(window, dict)

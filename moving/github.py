@@ -14,6 +14,7 @@ import requests
 from executions.targets.github import api
 from executions.targets.github.workflow_inputs import Unreadable
 from moving import workflow_file
+from moving.day_numbers import with_ranges
 from moving.entries import Entry, zone_of
 from settings_app.models import GitHubCredential
 
@@ -149,6 +150,6 @@ def _of_file(name: str, file: str, text: str, branch: str, credential: GitHubCre
     found = []
     for number, one in enumerate(read.timed, 1):
         title = label if len(read.timed) == 1 else f"{label} ({number})"
-        entry = Entry(source, title, one.cron, one.cron, zone_of(one.zone or "UTC"), target)
+        entry = Entry(source, title, one.cron, with_ranges(one.cron), zone_of(one.zone or "UTC"), target)
         found.append(Found(entry.with_change(*read.changes).with_problem(*read.problems), read.removal))
     return found

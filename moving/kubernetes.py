@@ -11,30 +11,27 @@ from typing import Any
 
 import yaml
 
-from moving.entries import Call, Entry, Unreadable, call_of, zone_of
+from moving.day_numbers import with_ranges
+from moving.entries import Call, Entry, Unreadable, call_of, safely, zone_of
 
 _OVERLAP = {"Allow": "allow", "Forbid": "skip", "Replace": "skip"}
-
-
-class _Loader(yaml.SafeLoader):
-    """Refuses aliases, with which a small file describes an enormous document."""
-
-    def compose_node(self, parent: Any, index: Any) -> Any:
-        if self.check_event(yaml.AliasEvent):
-            raise Unreadable("The file holds YAML aliases, which are not read.")
-        return super().compose_node(parent, index)
 
 
 def read(text: str) -> Iterator[Entry]:
     """The CronJobs of the documents of a file. Raises `Nothing to import` for what is no YAML."""
     try:
-        documents = list(yaml.load_all(text, Loader=_Loader))
-    except (yaml.YAMLError, RecursionError, ValueError) as exc:
+        # Aliases let a small file describe an enormous document.
+        if any(isinstance(event, yaml.AliasEvent) for event in yaml.parse(text, Loader=yaml.CSafeLoader)):
+            raise Unreadable("The file holds YAML aliases, which are not read.")
+        documents = list(yaml.load_all(text, Loader=yaml.CSafeLoader))
+    except (yaml.YAMLError, RecursionError, ValueError, TypeError, AttributeError) as exc:
         raise Unreadable(f"The file is no YAML: {str(exc)[:200]}") from exc
     for document in documents:
         if isinstance(document, dict):
             items = document.get("items") if str(document.get("kind", "")).endswith("List") else [document]
-            yield from (_entry(one) for one in items or [] if isinstance(one, dict) and one.get("kind") == "CronJob")
+            for one in items if isinstance(items, list) else []:
+                if isinstance(one, dict) and one.get("kind") == "CronJob":
+                    yield safely(_entry, "a CronJob", one)
 
 
 def _entry(manifest: dict[str, Any]) -> Entry:
@@ -82,7 +79,7 @@ def _ours(written: str) -> str:
     """Our expression. robfig/cron reads ? as *, and fires on either day where one of the day fields is such as */2,
     which in crontab(5) begins with a star.
     """
-    parts = ["*" if part == "?" else part for part in written.split()]
+    parts = ["*" if part == "?" else part for part in with_ranges(written).split()]
     if len(parts) == 5 and "*" not in {parts[2], parts[4]}:
         parts[2] = parts[2].replace("*/", "1-31/")
         parts[4] = parts[4].replace("*/", "0-6/")

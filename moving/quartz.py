@@ -8,7 +8,7 @@ import re
 from collections.abc import Iterator
 
 from moving.day_numbers import NotOurs, five_fields
-from moving.entries import Call, Entry, call_of
+from moving.entries import Call, Entry, call_of, safely
 
 _LINE = re.compile(r'"(?P<quoted>[^"]+)"\s*(?P<after>.*)|(?P<plain>(?:\S+\s+){5,6}?\S+)(?:\t+(?P<rest>.*))?')
 
@@ -18,7 +18,7 @@ def read(text: str) -> Iterator[Entry]:
     for number, line in enumerate(text.splitlines(), 1):
         stripped = line.strip()
         if stripped and not stripped.startswith("#"):
-            yield _entry(number, stripped)
+            yield safely(_entry, f"line {number}", number, stripped)
 
 
 def _entry(number: int, line: str) -> Entry:

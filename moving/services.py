@@ -34,7 +34,9 @@ READERS: dict[str, Callable[[str], Iterable[Entry]]] = {
     "quartz": quartz.read,
 }
 GITHUB = "github"
-_IDENTITY = ("target_url", "github_owner", "github_repo", "github_workflow_name")
+_IDENTITY = ("target_url", "method", "github_owner", "github_repo", "github_workflow_name")
+# What an odd answer of GitHub raises.
+_ODD = (UnicodeError, ValueError, TypeError, KeyError, AttributeError)
 _COMMON = ("pic_team", "category", "end_date", "target_url")
 
 
@@ -78,7 +80,7 @@ def propose_github(
         raise invalid_field("github_credential", f"{reason}.")
     try:
         walked = github.walk(found, rights.covers, seconds=seconds, progress=progress)
-    except (github_api.NoToken, DomainError, requests.RequestException, UnicodeError, ValueError) as exc:
+    except (github_api.NoToken, DomainError, requests.RequestException, *_ODD) as exc:
         why = exc if isinstance(exc, github_api.NoToken) else type(exc).__name__
         raise Conflict("GitHub not readable", f"The repositories could not be read: {why}.") from exc
     return Proposals(_proposals(walked.found, given, by=by), walked.unread, walked.left)
@@ -104,19 +106,22 @@ def create(bodies: Any, *, by: User | None) -> list[Job]:
 
 
 def _proposals(found: Iterable[tuple[Entry, str]], given: Mapping[str, Any], *, by: User | None) -> list[Proposal]:
-    taken = Counter(name.lower() for name in Job.objects.values_list("name", flat=True))
+    taken = {name.lower() for name in Job.objects.values_list("name", flat=True)}
     known = {
         _identity(row, row["cron_expression"]): row["name"]
-        for row in Job.objects.values(*_IDENTITY, "cron_expression", "name")
+        for row in Job.objects.values(*_IDENTITY, "cron_expression", "time_zone", "name")
     }
     made = []
+    numbers: Counter[str] = Counter()
     for entry, removal in found:
-        name, number = entry.name[:240].strip() or entry.source[:240], 1
-        while taken[(title := name if number == 1 else f"{name} ({number})").lower()]:
-            number += 1
+        name = entry.name[:240].strip() or entry.source[:240]
+        title = name
+        while title.lower() in taken:
+            numbers[name.lower()] += 1
+            title = f"{name} ({numbers[name.lower()] + 1})"
         proposal = _proposal(entry, removal, title, given, known, by=by)
         if proposal.job:
-            taken[title.lower()] += 1
+            taken.add(title.lower())
         made.append(proposal)
     return made
 
@@ -141,7 +146,9 @@ def _proposal(
     if not problems:
         try:
             columns = clean_new(body, by=by)
-            if same := known.get(_identity(columns, columns["cron_expression"])):
+            # With a common target URL the same call stands for different commands.
+            same = known.get(_identity(columns, columns["cron_expression"])) if entry.target else None
+            if same:
                 problems.append(f"the job '{same}' does it already")
         except DomainError as exc:
             problems.append(exc.message.rstrip("."))
@@ -151,5 +158,24 @@ def _proposal(
 
 
 def _identity(columns: Mapping[str, Any], cron: str) -> tuple[Any, ...]:
+    """What a job calls, and when; an empty zone is the scheduler's."""
+    zone = columns.get("time_zone") or str(settings.SCHEDULER_ZONE)
     parts = (columns.get(name) for name in _IDENTITY)
-    return (cron, *(str(part or "").lower() for part in parts))
+    return (cron, zone, *(str(part or "").lower() for part in parts))
+
+
+def removals(rows: Iterable[tuple[str, str, bool]]) -> dict[str, str]:
+    """The patches by repository for the files all of whose schedules became jobs. `rows`: of each schedule its source,
+    the patch of its file, and whether it became a job.
+    """
+    whole: dict[str, bool] = {}
+    patches: dict[str, str] = {}
+    for source, patch, is_taken in rows:
+        whole[source] = whole.get(source, True) and is_taken
+        patches[source] = patch
+    found: dict[str, str] = {}
+    for source, patch in patches.items():
+        if whole[source] and patch:
+            repository = "/".join(source.split("/")[:2])
+            found[repository] = found.get(repository, "") + patch
+    return found

@@ -114,7 +114,9 @@ class GitHubCredentialAdmin(RightsAdmin):
 
     def change_view(self, request: HttpRequest, object_id: str, form_url: str = "", extra_context: Any = None) -> Any:
         """The form, with the URL of the button that checks the credential."""
-        context = {**(extra_context or {}), "check_url": page_links.path_of("credential_check", object_id)}
+        credential = self.get_object(request, object_id)
+        address = page_links.path_of("credential_check", credential.pk) if credential else ""
+        context = {**(extra_context or {}), "check_url": address}
         return super().change_view(request, object_id, form_url, context)
 
 

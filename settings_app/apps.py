@@ -24,11 +24,11 @@ class SettingsAppConfig(AppConfig):
         listener.register(SlackSettings, "slack_settings", secrets=["webhook_url"])
         # Preferences are deleted with their account, and that deletion is recorded.
         listener.register(Preferences, "preferences", deletions=False)
-        listener.register(EnvironmentToken, "github_token")
+        listener.register(EnvironmentToken, "github_token", secrets=["webhook_secret"])
         listener.register(
             GitHubCredential,
             "github_credential",
-            secrets=["token", "private_key"],
+            secrets=["token", "private_key", "webhook_secret"],
             ignored=["warned_at", "expires_at", "problem"],
         )
         listener.register(Secret, "secret", secrets=["value"], ignored=["last_used_at"])

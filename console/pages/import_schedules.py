@@ -160,7 +160,8 @@ class ImportSchedulesView(View):
     def _create(self, request: HttpRequest) -> HttpResponseBase:
         try:
             kept = _read_kept(request.POST["proposals"])
-            chosen = [kept[int(number)] for number in request.POST.getlist("chosen")]
+            numbers = {int(number) for number in request.POST.getlist("chosen")}
+            chosen = [kept[number] for number in sorted(numbers)]
             jobs = services.create([one["job"] for one in chosen], by=require_login(request))
         except (signing.BadSignature, KeyError, IndexError, ValueError):
             messages.error(request, _("The preview is too old: choose the file again."))
@@ -174,7 +175,7 @@ class ImportSchedulesView(View):
             len(jobs),
         )
         messages.success(request, words % {"count": len(jobs)})
-        return self._page(request, jobs=jobs, removals=_removals(chosen))
+        return self._page(request, jobs=jobs, removals=_removals(kept, numbers))
 
     def _page(self, request: HttpRequest, **more: Any) -> HttpResponse:
         context = {**self.site.each_context(request), "title": _("Import schedules"), **more}
@@ -191,13 +192,10 @@ def _counts(found: services.Proposals) -> dict[str, int]:
     return {verdict.value: sum(one.verdict is verdict for one in found.proposals) for verdict in Verdict}
 
 
-def _removals(chosen: list[dict[str, Any]]) -> list[dict[str, str]]:
-    """The patches of the files whose schedules were chosen, one for each repository."""
-    patches: dict[str, dict[str, str]] = {}
-    for one in chosen:
-        if one["removal"]:
-            patches.setdefault("/".join(one["source"].split("/")[:2]), {})[one["source"]] = one["removal"]
-    return [{"repository": name, "patch": "".join(files.values())} for name, files in patches.items()]
+def _removals(kept: list[dict[str, Any]], chosen: set[int]) -> list[dict[str, str]]:
+    """The patches of the files all of whose schedules were chosen, one for each repository."""
+    rows = [(one["source"], one["removal"], number in chosen) for number, one in enumerate(kept)]
+    return [{"repository": name, "patch": patch} for name, patch in services.removals(rows).items()]
 
 
 def _kept(proposals: list[Proposal]) -> str:

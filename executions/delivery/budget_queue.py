@@ -30,7 +30,7 @@ class BudgetQueue:
         self,
         clock: Clock,
         admit: Callable[[DeliveryState], None],
-        expire: Callable[[DeliveryState], None],
+        expire: Callable[[DeliveryState, Grant], None],
         is_waiting: Callable[[DeliveryState], bool],
     ) -> None:
         self._clock = clock
@@ -94,9 +94,10 @@ class BudgetQueue:
         ready = {one.delivery.execution_id: one.ready_at or timezone.now() for one in waiting[:_MOST_ASKED_FOR]}
 
         def work() -> Grant:
+            now = budgets.refreshed(budget)
             for one in pauses:
-                budgets.pause(budget, one)
-            return budgets.take(budget, ready)
+                budgets.pause(now, one)
+            return budgets.take(now, ready)
 
         try:
             return await looked_up(work, "the budget of the GitHub credential")
@@ -112,7 +113,7 @@ class BudgetQueue:
         for state in sorted(waiting, key=lambda one: one.delivery.rank):
             pk = state.delivery.execution_id
             if pk in expired:
-                self._expire(state)
+                self._expire(state, grant)
             elif pk in grant.waited:
                 state.waited = grant.waited[pk]
                 self._admit(state)

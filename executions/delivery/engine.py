@@ -23,7 +23,7 @@ from django.utils import timezone
 from core.api.timestamps import utc_ms
 from core.runtime import logs, tracing
 from core.runtime.garbage import tune_garbage_collector
-from executions.budgets import Pause
+from executions.budgets import Grant, Pause
 from executions.delivery.budget_queue import BudgetQueue
 from executions.delivery.caller import STOPPED, sender
 from executions.delivery.clock import Clock, SystemClock
@@ -219,10 +219,11 @@ class Engine:
         state.is_admitted = True
         self._enqueue(state)
 
-    def _expire(self, state: DeliveryState) -> None:
+    def _expire(self, state: DeliveryState, grant: Grant) -> None:
         budget = state.delivery.budget
         assert budget is not None
-        reason = f"not dispatched: the budget of {budget.name} was used up for {budget.hold_limit_seconds} s"
+        why = "GitHub refused {} for a rate limit" if grant.is_paused else "the budget of {} was used up"
+        reason = f"not dispatched: {why.format(budget.name)} for {budget.hold_limit_seconds} s"
         self._finish(state, Outcome(False, error=reason, repeatable=False))
 
     def _start(self, state: DeliveryState) -> None:

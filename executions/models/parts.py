@@ -117,7 +117,8 @@ class BudgetWait(models.Model):
 class WorkflowRun(models.Model):
     """What is known of a workflow run beyond its execution; most runs have none.
 
-    `attempts`: the attempts of the run that ended, `[{"attempt", "conclusion", "ended_at", "seconds"}]`. `reruns`: how
+    `attempts`: the attempts of the run that ended, `[{"attempt", "conclusion", "started_at",
+    "ended_at", "seconds", "run_again_at"}]`. `reruns`: how
     often its failed jobs were run again for the job's `rerun_failed_jobs`; `rerun_at`: when they are next.
     `watched_until`: until when an ended execution's run is followed, because people may run it again. `look_at`: when
     GitHub told that there is something new. `waiting_since`: since when it waits for an approval, and `told_waiting`

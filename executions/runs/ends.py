@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import datetime as dt
+import logging
 from collections.abc import Mapping, Sequence
+from uuid import UUID
 
-from django.db import transaction
+from django.db import InterfaceError, OperationalError, transaction
 from django.utils import timezone
 
 from executions.models import Execution, Report, Status, StepLog, WorkflowRun
@@ -17,6 +19,7 @@ from executions.targets.base import Outcome
 from executions.targets.github import failures, test_reports
 from executions.targets.github.test_reports import Change
 
+log = logging.getLogger("cronsched.following")
 # How long a run that ended badly is followed, because people run it again.
 WATCHED = dt.timedelta(hours=24)
 _NOTHING = Evidence()
@@ -26,8 +29,30 @@ DISPLACED = "displaced by a newer run of its concurrency group before any job be
 def settle(repository: Repository, over: Sequence[Over], runs: Mapping[int, RunState]) -> None:
     """End the executions whose run has ended. `runs`: all of the repository that are known, by id."""
     found = evidence.gather(repository, over, runs)
+    try:
+        _store(over, found)
+    except (OperationalError, InterfaceError):
+        raise
+    except Exception:
+        log.exception("the ends of runs could not be stored together: storing one by one")
+        for one, state in over:
+            _store_or_end(one, state, found)
+
+
+def _store(over: Sequence[Over], found: Mapping[UUID, Evidence]) -> None:
     with transaction.atomic():
         store([_finished(one, state, found.get(one.pk, _NOTHING)) for one, state in over])
+
+
+def _store_or_end(execution: Execution, state: RunState, found: Mapping[UUID, Evidence]) -> None:
+    """Store one end; if it cannot be stored as GitHub told it, the execution ends with that reason."""
+    try:
+        _store([(execution, state)], found)
+    except (OperationalError, InterfaceError):
+        raise
+    except Exception:
+        log.exception("the end of a run could not be stored", extra={"execution": str(execution.pk)})
+        store([Finished.of(execution, Outcome(False, error="what GitHub told of the run cannot be stored"), None)])
 
 
 def correct(repository: Repository, told: Sequence[Over], *, most: int) -> int:

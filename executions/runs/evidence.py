@@ -4,6 +4,7 @@ a newer run has displaced it. No transaction waits for GitHub.
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import NamedTuple
@@ -15,6 +16,7 @@ from executions.targets.github import failures, step_logs, test_reports
 from executions.targets.github.failures import FailedJob
 from executions.targets.github.test_reports import Tests
 
+log = logging.getLogger("cronsched.following")
 _AT_ONCE = 8
 _WITH_TESTS = frozenset({"success", *failures.FAILED})
 
@@ -45,7 +47,7 @@ def gather(repository: Repository, over: Sequence[Over], runs: Mapping[int, RunS
     if not asking:
         return {}
     with ThreadPoolExecutor(_AT_ONCE, thread_name_prefix="evidence") as threads:
-        found = threads.map(lambda one: _gather(repository, one[0], one[1], runs), asking)
+        found = threads.map(lambda one: _safely(repository, one[0], one[1], runs), asking)
         return dict(zip([execution.pk for execution, _ in asking], found, strict=True))
 
 
@@ -53,6 +55,15 @@ def _is_asked_about(execution: Execution, state: RunState) -> bool:
     return state.conclusion in {*failures.FAILED, "cancelled"} or (
         bool(execution.job.test_report) and state.conclusion in _WITH_TESTS
     )
+
+
+def _safely(repository: Repository, execution: Execution, state: RunState, runs: Mapping[int, RunState]) -> Evidence:
+    """An end is told without what cannot be read about it."""
+    try:
+        return _gather(repository, execution, state, runs)
+    except Exception:
+        log.exception("what failed in a run could not be read", extra={"execution": str(execution.pk)})
+        return Evidence()
 
 
 def _gather(repository: Repository, execution: Execution, state: RunState, runs: Mapping[int, RunState]) -> Evidence:

@@ -160,6 +160,7 @@ class RunFollower:
                 state, answer = listing.ask_single(key.owner, key.repo, execution.run_id or 0, token)
             except (github_api.NoToken, requests.RequestException, ValueError) as exc:
                 log.warning("a run of %s/%s could not be requested: %s", key.owner, key.repo, type(exc).__name__)
+                WorkflowRun.objects.filter(pk=execution.pk).update(look_at=None)
                 self._later(key, polled, failed=True)
                 break
             if state and state.is_over and state.conclusion == "cancelled":
@@ -202,7 +203,8 @@ class RunFollower:
                 polled.next_at = min(polled.next_at, self._monotonic() + polled.wait)
             return ends.correct(repository, told, most=_MOST_ENDS)
         reruns.note_waiting(told)
-        reruns.ask_for_due(repository, told)
+        if reruns.ask_for_due(repository, told):
+            polled.wait = SOONEST_SECONDS
         over = [(one, state) for one, state in told if reruns.is_end(one, state)][:_MOST_ENDS]
         if over:
             ends.settle(repository, over, runs)
@@ -228,7 +230,6 @@ class _Row(NamedTuple):
     credential_id: UUID | None
     started_at: dt.datetime
     limit_minutes: int
-    rerun_after: int
     attempts: list[dict[str, Any]] | None
     look_at: dt.datetime | None
     rerun_at: dt.datetime | None
@@ -236,9 +237,7 @@ class _Row(NamedTuple):
 
     @property
     def is_late(self) -> bool:
-        return self.is_open and _is_over_limit(
-            self.started_at, self.attempts or [], self.rerun_at, self.limit_minutes, self.rerun_after
-        )
+        return self.is_open and _is_over_limit(self.started_at, self.attempts or [], self.rerun_at, self.limit_minutes)
 
     @property
     def wants_a_look(self) -> bool:
@@ -252,7 +251,6 @@ _COLUMNS = (
     "job__github_credential_id",
     "started_at",
     "job__run_limit_minutes",
-    "job__rerun_after_seconds",
     "workflow_run__attempts",
     "workflow_run__look_at",
     "workflow_run__rerun_at",
@@ -290,24 +288,21 @@ def _first_wait(key: Key) -> float:
 
 def _is_late(execution: Execution) -> bool:
     """Whether the run of an open execution took longer than its job allows."""
-    run, job = attempts.run_of(execution), execution.job
+    run = attempts.run_of(execution)
     return execution.status in OPEN and _is_over_limit(
         execution.started_at,
         run.attempts if run else [],
         run.rerun_at if run else None,
-        job.run_limit_minutes,
-        job.rerun_after_seconds,
+        execution.job.run_limit_minutes,
     )
 
 
-def _is_over_limit(
-    started_at: dt.datetime, ended: Sequence[Any], rerun_at: dt.datetime | None, minutes: int, rerun_after: int
-) -> bool:
+def _is_over_limit(started_at: dt.datetime, ended: Sequence[Any], rerun_at: dt.datetime | None, minutes: int) -> bool:
     """Each attempt of a run has the whole limit; the wait for a re-run does not count."""
     if rerun_at is not None:
         return False
-    last = attempts.moment(ended[-1].get("ended_at")) if ended else None
-    begin = last + dt.timedelta(seconds=rerun_after) if last else started_at
+    last = ended[-1] if ended else {}
+    begin = attempts.moment(last.get("run_again_at")) or attempts.moment(last.get("ended_at")) or started_at
     return timezone.now() - begin > dt.timedelta(minutes=minutes)
 
 

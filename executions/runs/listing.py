@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import datetime as dt
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
-from typing import NamedTuple
+from typing import Any, NamedTuple
 from urllib.parse import quote
 
 import requests
@@ -109,11 +110,18 @@ def _page(path: str, number: int, token: str, polled: RepositoryPoll) -> tuple[P
     if answer.status_code != 200:
         return None, answer
     try:
-        runs = dict(states.read(run) for run in answer.json()["workflow_runs"])
+        runs = dict(_readable(answer.json()["workflow_runs"]))
     except (KeyError, TypeError) as exc:
         raise ValueError("GitHub's list of runs cannot be read") from exc
     polled.pages[number] = Page(answer.headers.get("ETag", ""), runs)
     return polled.pages[number], answer
+
+
+def _readable(rows: Iterable[Any]) -> Iterator[tuple[int, RunState]]:
+    """The runs of a list; one that cannot be read takes no other with it."""
+    for row in rows:
+        with suppress(ValueError):
+            yield states.read(row)
 
 
 def _ask_each(path: str, token: str, executions: Sequence[Execution], polled: RepositoryPoll, asked: Asked) -> Asked:
@@ -122,8 +130,8 @@ def _ask_each(path: str, token: str, executions: Sequence[Execution], polled: Re
         single = github_api.get(f"{path}/{execution.run_id}", token)
         if single.status_code == 200:
             polled.missing.pop(execution.run_id, None)
-            run_id, state = states.read(single.json())
-            found[run_id] = state
+            # An answer that cannot be read takes no other with it; the run's limit ends it.
+            found.update(_readable([_json(single)]))
         elif single.status_code == 404:
             if _is_gone(execution, polled):
                 found[execution.run_id or 0] = states.GONE_STATE
@@ -131,6 +139,12 @@ def _ask_each(path: str, token: str, executions: Sequence[Execution], polled: Re
             answer = single
             break
     return Asked(found, answer)
+
+
+def _json(answer: requests.Response) -> Any:
+    with suppress(ValueError):
+        return answer.json()
+    return None
 
 
 def _is_gone(execution: Execution, polled: RepositoryPoll) -> bool:

@@ -13,6 +13,7 @@ from django.db import transaction
 from django.utils import timezone
 
 from core.api.errors import Conflict, DomainError
+from core.api.timestamps import utc_ms
 from executions import budgets
 from executions.models import OPEN, Execution, WorkflowRun
 from executions.runs import attempts, listing
@@ -26,6 +27,8 @@ from executions.targets.github.target import GitHubTarget
 
 log = logging.getLogger("cronsched.following")
 _RERUN = frozenset({"failure", "timed_out", "startup_failure"})
+# How soon a re-run is asked for again that GitHub did not answer.
+_AFTER_FAILURE = dt.timedelta(minutes=1)
 _ALREADY_RUNNING = "already running"
 
 
@@ -64,8 +67,9 @@ def _plan(execution: Execution, state: RunState) -> None:
     log.info("the failed jobs of a run are run again", extra={"execution": str(stored.pk)})
 
 
-def ask_for_due(repository: Repository, told: Sequence[Over]) -> None:
-    """Ask GitHub for the re-runs that are due."""
+def ask_for_due(repository: Repository, told: Sequence[Over]) -> int:
+    """Ask GitHub for the re-runs that are due; returns how many were."""
+    asked = 0
     for execution, state in told:
         run = attempts.run_of(execution)
         if run is None or not is_due(execution):
@@ -75,7 +79,9 @@ def ask_for_due(repository: Repository, told: Sequence[Over]) -> None:
             run.rerun_at, run.reruns = None, len(run.attempts)
         else:
             _ask(repository, execution, run, state)
-        run.save(update_fields=["rerun_at", "reruns"])
+        run.save(update_fields=["rerun_at", "reruns", "attempts"])
+        asked += 1
+    return asked
 
 
 def _ask(repository: Repository, execution: Execution, run: WorkflowRun, state: RunState) -> None:
@@ -83,14 +89,18 @@ def _ask(repository: Repository, execution: Execution, run: WorkflowRun, state: 
         answer = _post(repository, execution.run_id or 0, whole=state.conclusion == "startup_failure")
     except requests.RequestException as exc:
         log.warning("a run could not be run again, trying again: %s", type(exc).__name__)
+        run.rerun_at = timezone.now() + _AFTER_FAILURE
         return
     if pause := limits.pause_of_answer(answer):
         budgets.pause(budgets.budget_of(execution.job.github_credential_id), pause)
     if answer.status_code == 201 or _ALREADY_RUNNING in answer.text:
         run.reruns, run.rerun_at = len(run.attempts), None
+        run.attempts[-1]["run_again_at"] = utc_ms(timezone.now())
     elif answer.status_code < 500 and limits.pause_of_answer(answer) is None:
         log.warning("GitHub answered %d to a re-run: the run counts as failed", answer.status_code)
         run.rerun_at = None
+    else:
+        run.rerun_at = timezone.now() + _AFTER_FAILURE
 
 
 def forget_planned(execution: Execution) -> bool:

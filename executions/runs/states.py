@@ -9,6 +9,7 @@ from executions.targets.github.api import page_of_run
 
 # Our own conclusion of a run that GitHub no longer knows.
 GONE = "gone"
+_FIRST_YEAR, _LAST_YEAR = 2000, 2200
 SUCCESSFUL = frozenset({"success", "neutral", "skipped"})
 # The description of each conclusion that is a failure (GitHub REST: "check runs").
 FAILURES = {
@@ -52,22 +53,26 @@ GONE_STATE = RunState("completed", GONE)
 
 def read(told: Any) -> tuple[int, RunState]:
     """The id and the state of a run. Raises `ValueError` for what is none."""
-    try:
-        run_id = int(told["id"])
-    except (KeyError, TypeError, ValueError) as exc:
-        raise ValueError("GitHub's answer about a run cannot be read") from exc
+    run_id = told.get("id") if isinstance(told, dict) else None
+    if not isinstance(run_id, int) or isinstance(run_id, bool) or not 0 < run_id < 2**63:
+        raise ValueError("GitHub's answer about a run cannot be read")
     attempt = told.get("run_attempt")
     return run_id, RunState(
-        status=str(told.get("status") or "")[:40],
-        conclusion=str(told.get("conclusion") or "")[:40],
+        status=_text(told.get("status"), 40),
+        conclusion=_text(told.get("conclusion"), 40),
         attempt=attempt if isinstance(attempt, int) and 0 < attempt < 2**31 else None,
         started_at=_moment(told.get("run_started_at")),
         updated_at=_moment(told.get("updated_at")),
         created_at=_moment(told.get("created_at")),
         url=page_of_run(told.get("html_url")),
-        path=str(told.get("path") or "")[:500],
-        branch=str(told.get("head_branch") or "")[:255],
+        path=_text(told.get("path"), 500),
+        branch=_text(told.get("head_branch"), 255),
     )
+
+
+def _text(value: Any, longest: int) -> str:
+    """A text that a column can hold: without control characters and single surrogates."""
+    return "".join(char for char in value if char.isprintable())[:longest] if isinstance(value, str) else ""
 
 
 def _moment(text: Any) -> dt.datetime | None:
@@ -75,4 +80,5 @@ def _moment(text: Any) -> dt.datetime | None:
         moment = dt.datetime.fromisoformat(text) if isinstance(text, str) else None
     except ValueError:
         return None
-    return moment if moment and moment.tzinfo else None
+    # Others cannot be counted with in every zone.
+    return moment if moment and moment.tzinfo and _FIRST_YEAR <= moment.year <= _LAST_YEAR else None

@@ -122,6 +122,23 @@ class TestRefusals:
         assert take(ids(1), 1).ask_after == 99
         assert len(take(ids(200), 101).waited) == 100
 
+    def test_no_pause_is_longer_than_githubs_limits(self) -> None:
+        pause(Pause(1e11, is_secondary=False), 0)
+        assert len(take(ids(1), 3701).waited) == 1
+
+    def test_the_primary_limit_brings_no_old_halving_back(self) -> None:
+        pause(Pause(30, is_secondary=True), 0)
+        assert len(take(ids(200), 3600).waited) == 100
+        pause(Pause(30, is_secondary=False), 7200)
+        assert len(take(ids(200), 7231).waited) == 100
+
+    def test_what_waited_for_too_long_has_its_seconds(self) -> None:
+        waiting = ids(101)
+        take(waiting, 0)
+        pause(Pause(5000, is_secondary=False), 1)
+        assert take(waiting[100:], 901).expired == waiting[100:]
+        assert BudgetWait.objects.get().seconds == 901
+
     @pytest.mark.parametrize(
         ("status", "wait", "reset", "text", "found"),
         [
@@ -132,6 +149,7 @@ class TestRefusals:
             (403, "", f"{int(NINE.timestamp()) + 99}", "", Pause(100, False)),
             (403, "20", f"{int(NINE.timestamp()) + 99}", "", Pause(20, False)),
             (403, "", "9" * 20, SECONDARY, Pause(None, True)),
+            (403, "", "²", SECONDARY, Pause(None, True)),
             (403, "", "", '{"message": "Resource not accessible by personal access token"}', None),
             (404, "30", "", "", None),
             (200, "30", "", "", None),

@@ -216,6 +216,29 @@ class TestPage:
         assert "Choose 1 to" in html.unescape(answer.content.decode())
 
 
+class TestSameCalls:
+    def test_another_zone_or_method_is_another_job(self, api: APIClient) -> None:
+        text = "CRON_TZ=Asia/Tokyo\n0 9 * * * curl https://a.example.com/\n"
+        job = preview(api, source="crontab", text=text).json()["proposals"][0]["job"]
+        api.post("/api/v2/imports", {"jobs": [job]}, format="json")
+        others = (
+            text.replace("Tokyo", "Seoul") + "CRON_TZ=Asia/Tokyo\n0 9 * * * curl -X DELETE https://a.example.com/\n"
+        )
+        assert {one["verdict"] for one in preview(api, source="crontab", text=others).json()["proposals"]} == {"exact"}
+
+    def test_a_common_target_stands_for_different_commands(self, api: APIClient) -> None:
+        target = "https://run.example.com/"
+        first = preview(api, source="crontab", text="0 9 * * * /opt/a.sh\n", target_url=target).json()["proposals"][0]
+        api.post("/api/v2/imports", {"jobs": [first["job"]]}, format="json")
+        again = preview(api, source="crontab", text="0 9 * * * /opt/b.sh\n", target_url=target).json()["proposals"][0]
+        assert again["verdict"] == "changed"
+
+    def test_many_of_one_name_are_numbered(self, api: APIClient) -> None:
+        text = "# same\n0 9 * * * curl https://a.example.com/\n\n" * 3
+        names = [one["job"]["name"] for one in preview(api, source="crontab", text=text).json()["proposals"]]
+        assert names == ["same", "same (2)", "same (3)"]
+
+
 class TestCommand:
     def test_a_dry_run_then_the_jobs_and_patches(self, github: GitHub, tmp_path: Path) -> None:
         out = io.StringIO()
@@ -227,8 +250,14 @@ class TestCommand:
         call_command("importschedules", *arguments, "--create", "--json", "--patches", str(tmp_path), stdout=out,
                      stderr=io.StringIO())  # fmt: skip
         assert json.loads(out.getvalue())["created"] == 2
-        # Also of what cannot be created: its lines are known.
         assert (tmp_path / "acme+shop.patch").read_text().startswith("--- a/.github/workflows/e2e.yml")
+
+    def test_no_patch_removes_a_schedule_without_a_job(self, github: GitHub, tmp_path: Path) -> None:
+        github.all_files["acme/shop", "e2e.yml"] = FILE.replace("0 6 * * 1", "0 6 31 2 *")
+        call_command("importschedules", "github", "--pic-team", "qa-team", "--end-date", "2099-12-31", "--create",
+                     "--patches", str(tmp_path), stdout=io.StringIO(), stderr=io.StringIO())  # fmt: skip
+        assert Job.objects.count() == 1
+        assert list(tmp_path.iterdir()) == []
 
     def test_a_file(self, tmp_path: Path) -> None:
         file = tmp_path / "crontab"

@@ -72,6 +72,10 @@ class TestCrontab:
             'curl "https://a.example.com/$TOKEN"',
             "curl https://a.example.com/`date`",
             "curl https://a.example.com/; echo",
+            "curl https://a.example.com/[1-5]",
+            "curl https://a.example.com/{a,b}",
+            "curl" + " " * 200_000 + "x",
+            "curl https://a.example.com/ " + ">" * 200_000,
             "echo 'unclosed",
             "",
         ],
@@ -291,3 +295,40 @@ class TestQuartz:
         assert (second.cron, second.name) == ("0 12 1 * *", "noon")
         assert "year 2027" in third.problems[0]
         assert "seconds (5)" in fourth.problems[0]
+
+
+@pytest.mark.parametrize(
+    ("read", "text"),
+    [
+        (eventbridge.read, '[{"ScheduleExpression": "rate(%s minutes)"}]' % ("9" * 5000)),
+        (cloud_scheduler.read, '[{"name": "x", "schedule": "every %s minutes"}]' % ("9" * 5000)),
+        (cloud_scheduler.read, '[{"name": "x", "schedule": "* * * * *", "attemptDeadline": "%ss"}]' % ("9" * 5000)),
+        (cloud_scheduler.read, '[{"name": "x", "schedule": "* * * * *", "httpTarget": {"uri": "u", "body": "あ"}}]'),
+        (quartz.read, "0 0 9 ? * " + "9" * 5000),
+        (kubernetes.read, "kind: CronJob\nmetadata: {name: 1}\nspec: {schedule: [1], jobTemplate: 5}\n"),
+    ],
+)  # fmt: skip
+def test_one_odd_entry_takes_no_file_down(read: Any, text: str) -> None:
+    assert len(list(read(text))) == 1
+
+
+def test_odd_documents_have_no_entries() -> None:
+    assert list(kubernetes.read("kind: CronJobList\nitems: 5\n")) == []
+    with pytest.raises(Unreadable):
+        list(
+            kubernetes.read(
+                "kind: CronJob\nmetadata: {name: 0x" + "f" * 10_000 + "}\nspec: {a: 190:20:30}\n? [a]\n: b\n- c"
+            )
+        )
+
+
+def test_steps_without_a_range_are_written_with_one() -> None:
+    assert one(kubernetes.read(MANIFEST.replace("0 2 * * *", "20/15 * * * *"))).cron == "20-59/15 * * * *"
+
+
+def test_what_is_not_taken_over_is_told() -> None:
+    rule = {"Name": "x", "ScheduleExpression": "cron(0 9 * * ? *)", "EndDate": 1}
+    assert "start and end date" in " ".join(one(eventbridge.read(json.dumps([rule]))).changes)
+    http = {"uri": "https://a.example.com/", "body": base64.b64encode(b"\xff\xfe").decode(), "httpMethod": "OPTIONS"}
+    found = one(cloud_scheduler.read(json.dumps([{"name": "x", "schedule": "* * * * *", "httpTarget": http}])))
+    assert ("no text" in " ".join(found.changes), "its method" in found.problems[0]) == (True, True)

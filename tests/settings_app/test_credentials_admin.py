@@ -11,6 +11,7 @@ from django.test import Client
 from django.urls import reverse
 from rest_framework.test import APIClient
 
+from audit.models import ChangeRecord
 from jobs.models import Job
 from settings_app.models import GitHubCredential
 
@@ -67,3 +68,20 @@ def test_one_whose_key_is_lost_closes_no_page_and_can_be_replaced(
     page = reverse("admin:settings_app_githubcredential_change", args=[one.pk])
     assert browser.post(page, form(new_token="new")).status_code == 302
     assert GitHubCredential.objects.get().token == "new"
+
+
+def test_the_secret_of_the_webhook_is_in_no_record(browser: Client, api: APIClient) -> None:
+    secret = "hook-secret-0123456789"
+    page = reverse("admin:settings_app_githubcredential_add")
+    assert browser.post(page, form(new_token="ghp_secret", new_webhook_secret=secret)).status_code == 302
+    page = browser.get(reverse("admin:settings_app_environmenttoken_changelist")).headers["Location"]
+    budget = {"usable_by": "admins", "at_once": "50", "per_minute": "150", "hold_limit_seconds": "900"}
+    assert browser.post(page, {**budget, "new_webhook_secret": secret}).status_code == 302
+    assert "at least 16" in browser.post(page, {**budget, "new_webhook_secret": "short"}).content.decode().lower()
+    assert secret.encode() not in b"".join(api.get("/api/v2/audit").streaming_content)
+    assert secret not in str(list(ChangeRecord.objects.values_list("difference", flat=True)))
+
+
+def test_a_page_named_without_hyphens_is_shown(browser: Client) -> None:
+    one = GitHubCredential.objects.create(name="CI", token="old")
+    assert browser.get(f"/admin/settings_app/githubcredential/{one.pk.hex}/change/").status_code == 200

@@ -165,7 +165,10 @@ def _run(reply: Reply) -> Run | None:
     """The run that a dispatch started; None if the server does not return it."""
     try:
         told = _fields(reply.text)
-        run_id, url = int(told["workflow_run_id"]), github_api.page_of_run(told.get("html_url"))
+        told_id = told["workflow_run_id"]
+        if isinstance(told_id, bool | float):
+            return None
+        run_id, url = int(told_id), github_api.page_of_run(told.get("html_url"))
         # A run whose values do not fit the columns cannot be followed.
         return Run(run_id, url) if 0 < run_id < 2**63 else None
     except (ValueError, TypeError, KeyError, AttributeError):

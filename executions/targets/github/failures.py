@@ -12,6 +12,7 @@ from typing import Any, NamedTuple
 
 import requests
 
+from core.masking import secret_texts
 from executions.targets.github import api
 
 log = logging.getLogger("cronsched.following")
@@ -20,6 +21,8 @@ FAILED = ("failure", "timed_out")
 _MOST_JOBS, _MOST_ANNOTATIONS, _JOBS_WITH_ANNOTATIONS = 10, 5, 3
 _LONGEST_NAME, _LONGEST_ANNOTATION, _LONGEST_SUMMARY = 120, 300, 300
 # The annotation that GitHub adds to each failed step; it says nothing.
+# A shorter text would be found by chance.
+_SHORTEST_TOKEN = 8
 _NOISE = "Process completed with exit code"
 
 
@@ -60,7 +63,9 @@ def of_run(owner: str, repo: str, run_id: int, token: str) -> list[FailedJob]:
         step = next((one for one in _objects(job.get("steps")) if one.get("conclusion") in FAILED), {})
         name, url = _line(job.get("name"), _LONGEST_NAME), api.page_of_run(job.get("html_url"))
         job_id = job["id"] if isinstance(job.get("id"), int) else 0
-        found.append(FailedJob(name, _line(step.get("name"), _LONGEST_NAME), url, notes, job_id))
+        hide = secret_texts(((token, "***"),) if len(token) >= _SHORTEST_TOKEN else ()).hide
+        words = hide(name), hide(_line(step.get("name"), _LONGEST_NAME))
+        found.append(FailedJob(*words, url, tuple(map(hide, notes)), job_id))
     return found
 
 
@@ -73,7 +78,7 @@ def is_displaced(owner: str, repo: str, run_id: int, token: str, *, has_newer: b
     if not isinstance(told, dict):
         return False
     jobs = list(_objects(told.get("jobs")))
-    if any(job.get("steps") or job.get("conclusion") not in {"cancelled", "skipped", None} for job in jobs):
+    if any(job.get("steps") or job.get("conclusion") not in ["cancelled", "skipped", None] for job in jobs):
         return False
     if not jobs:
         return has_newer

@@ -21,7 +21,7 @@ def pause_of(status: int, wait: str, reset: str, text: str) -> Pause | None:
     """
     if status not in _REFUSALS:
         return None
-    is_primary = reset.isdigit() and len(reset) < 12
+    is_primary = _is_time(reset)
     if wait.strip():
         return Pause(max(1.0, retry_after(wait)), is_secondary=not is_primary)
     if is_primary:
@@ -33,7 +33,11 @@ def pause_of(status: int, wait: str, reset: str, text: str) -> Pause | None:
 def pause_of_answer(answer: requests.Response) -> Pause | None:
     """The pause that an answer asks for; also that of one that succeeded and was the last that the limit allows."""
     reset = answer.headers.get("X-RateLimit-Reset", "") if answer.headers.get("X-RateLimit-Remaining") == "0" else ""
-    if reset.isdigit() and len(reset) < 12 and answer.status_code in {200, 304}:
+    if _is_time(reset) and answer.status_code in {200, 304}:
         return Pause(max(1.0, int(reset) - time.time() + 1), is_secondary=False)
     text = answer.text if answer.status_code in _REFUSALS else ""
     return pause_of(answer.status_code, answer.headers.get("Retry-After", ""), reset, text)
+
+
+def _is_time(reset: str) -> bool:
+    return reset.isascii() and reset.isdigit() and len(reset) < 12

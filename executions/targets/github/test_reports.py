@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import io
 import logging
+import lzma
 import threading
 import zipfile
 import zlib
@@ -24,6 +25,9 @@ log = logging.getLogger("cronsched.following")
 _LARGEST_ARCHIVE, _LARGEST_IN_ALL, _MOST_FILES = 20 * 1024 * 1024, 50 * 1024 * 1024, 500
 _MOST_NAMES, _LONGEST_NAME = 200, 200
 _MOST_ELEMENTS, _DEEPEST = 500_000, 50
+_UNREADABLE = (
+    zipfile.BadZipFile, zlib.error, lzma.LZMAError, NotImplementedError, RuntimeError, OSError, EOFError,
+)  # fmt: skip
 _one_at_a_time = threading.Lock()
 # The record at the end of a zip archive (APPNOTE.TXT 4.3.16), and where it counts the entries.
 _END, _END_SIZE, _COUNT_AT = b"PK\x05\x06", 22, 10
@@ -115,7 +119,8 @@ def _read_file(content: bytes, outcomes: dict[str, str]) -> None:
 
 def _newest(told: Any) -> int | None:
     artifacts = told.get("artifacts") if isinstance(told, dict) else None
-    alive = [one for one in artifacts or [] if isinstance(one, dict) and not one.get("expired")]
+    rows = artifacts if isinstance(artifacts, list) else []
+    alive = [one for one in rows if isinstance(one, dict) and not one.get("expired")]
     ids = [one["id"] for one in alive if isinstance(one.get("id"), int)]
     return max(ids, default=None)
 
@@ -138,7 +143,15 @@ def _files(archive: bytes) -> Iterator[bytes]:
             if left < 0:
                 raise ValueError("the test report is too large")
             yield content
-    except (zipfile.BadZipFile, zlib.error, NotImplementedError, RuntimeError, OSError, EOFError) as exc:
+    except (
+        zipfile.BadZipFile,
+        zlib.error,
+        lzma.LZMAError,
+        NotImplementedError,
+        RuntimeError,
+        OSError,
+        EOFError,
+    ) as exc:
         raise ValueError(f"the test report is no zip archive that can be read: {type(exc).__name__}") from exc
 
 

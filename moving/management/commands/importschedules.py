@@ -37,7 +37,11 @@ class Command(BaseCommand):
         parser.add_argument("--owner", help="username of the account that the jobs will belong to")
         parser.add_argument("--create", action="store_true", help="create the jobs that can be, disabled")
         parser.add_argument("--exact-only", action="store_true", help="with --create: only those without a change")
-        parser.add_argument("--patches", type=Path, help="folder for the patches that remove the schedules")
+        parser.add_argument(
+            "--patches",
+            type=Path,
+            help="folder for patches that remove the schedules",
+        )
         parser.add_argument("--json", action="store_true", help="print the result as JSON")
 
     def handle(self, *args: Any, **options: Any) -> None:
@@ -51,7 +55,7 @@ class Command(BaseCommand):
         except DomainError as exc:
             raise CommandError(f"{exc.error}: {exc.message}") from exc
         if options["patches"]:
-            self._write_patches(options["patches"], found.proposals)
+            self._write_patches(options["patches"], found.proposals, wanted)
         self._report(found, len(jobs), options)
 
     def _propose(self, options: dict[str, Any], given: dict[str, Any], by: User | None) -> services.Proposals:
@@ -74,16 +78,12 @@ class Command(BaseCommand):
             raise CommandError(f"There is no account '{name}'.")
         return user
 
-    def _write_patches(self, folder: Path, proposals: list[Proposal]) -> None:
-        """One patch for each repository, with the lines to remove from its workflow files."""
-        by_repository: dict[str, dict[str, str]] = {}
-        for one in proposals:
-            if one.removal:
-                repository = "/".join(one.entry.source.split("/")[:2])
-                by_repository.setdefault(repository, {})[one.entry.source] = one.removal
+    def _write_patches(self, folder: Path, proposals: list[Proposal], wanted: list[Verdict]) -> None:
+        """One patch for each repository, for the workflow files all of whose schedules become jobs."""
+        rows = [(one.entry.source, one.removal, one.verdict in wanted) for one in proposals]
         folder.mkdir(parents=True, exist_ok=True)
-        for repository, patches in by_repository.items():
-            (folder / f"{repository.replace('/', '+')}.patch").write_text("".join(patches.values()), encoding="utf-8")
+        for repository, patch in services.removals(rows).items():
+            (folder / f"{repository.replace('/', '+')}.patch").write_text(patch, encoding="utf-8")
 
     def _report(self, found: services.Proposals, created: int, options: dict[str, Any]) -> None:
         if options["json"]:

@@ -8,11 +8,14 @@ from typing import Any
 
 import pytest
 
+from accounts.models import User
 from core.db.encryption import encrypt
 from demo.github_stand_in import GitHub
+from executions import budgets
 from executions.delivery import engine
 from executions.delivery.carry_out import carry_out, read_teams
 from executions.models import BudgetWait, Execution, FireLagBucket, Status
+from executions.services import trigger_now
 from jobs.models import Job
 from settings_app import credential_rights
 from settings_app.models import GitHubCredential
@@ -131,7 +134,7 @@ def test_a_wait_beyond_the_limit_fails_with_the_reason(job: Job, github: GitHub,
     done = Execution.objects.get(pk=execution.pk)
     assert (done.status, done.error_message) == (
         Status.FAILED,
-        "not dispatched: the budget of qa-app was used up for 120 s",
+        "not dispatched: GitHub refused qa-app for a rate limit for 120 s",
     )
     assert github.runs == {}
 
@@ -174,3 +177,68 @@ def test_a_wait_for_the_budget_is_no_miss(
     carry_out([execution], read_teams())
     clock.advance_until(lambda: not open_count(), most=400)
     assert Execution.objects.get(pk=execution.pk).status == Status.SUCCESS
+
+
+def test_a_late_retry_waits_for_no_budget(
+    make_job: Callable[..., Job], credential: GitHubCredential, github: GitHub, clock: PassingTime, settings: Any
+) -> None:
+    job = make_job(target_url="acme/shop/success-0.yml", github_credential=credential.name, wait_for_run=False,
+                   max_attempts=2, retry_backoff_seconds=1800, retry_deadline_seconds=86_400)  # fmt: skip
+    settings.GITHUB_API_URL = "http://127.0.0.1:9"
+    (execution,) = due(job, 1)
+    carry_out([execution], read_teams())
+    wait_until(lambda: Execution.objects.get(pk=execution.pk).attempts)
+    settings.GITHUB_API_URL = github.url
+    clock.advance_until(lambda: not open_count(), step=60, most=5000)
+    assert Execution.objects.get(pk=execution.pk).status == Status.SUCCESS
+    assert (len(github.runs), BudgetWait.objects.exists()) == (1, False)
+
+
+def test_a_pause_holds_at_once_and_what_comes_later_is_stored(
+    job: Job, github: GitHub, clock: PassingTime, credential: GitHubCredential
+) -> None:
+    allow(per_minute=1)
+    carry_out(due(job, 2), read_teams())
+    wait_until(lambda: len(github.runs) == 1)
+    github.fail_next = [(403, {"Retry-After": "600"})]
+    clock.advance(62)
+    wait_until(lambda: budgets.blocked_until([credential.pk]))
+    late = left(job, engine.worker_id(), execution_type="github_actions", target=str(job.target))
+    carry_out([late], read_teams())
+    wait_until(lambda: BudgetWait.objects.filter(pk=late.pk).exists())
+
+
+def test_a_runs_own_token_heeds_retry_after(job: Job, github: GitHub, clock: PassingTime, admin: User) -> None:
+    Job.objects.update(max_attempts=2, retry_backoff_seconds=1)
+    github.fail_next = [(429, {"Retry-After": "45"})]
+    execution = trigger_now(job.pk, {"github_token": "ghp_own"}, by=admin)
+    wait_until(lambda: Execution.objects.get(pk=execution.pk).attempts)
+    assert clock.next_timer() == pytest.approx(45, abs=1)
+    clock.advance(46)
+    assert ended(execution).status == Status.SUCCESS
+
+
+def test_what_the_budget_allows_leaves_at_once_though_it_comes_one_by_one(
+    job: Job, github: GitHub, clock: PassingTime
+) -> None:
+    for number in range(6):
+        one = left(job, engine.worker_id(), execution_type="github_actions", target=str(job.target))
+        carry_out([one], read_teams())
+        wait_until(lambda number=number: len(github.runs) == number + 1)
+    assert not BudgetWait.objects.exists()
+
+
+def test_no_wait_at_all_is_a_limit_too(job: Job, github: GitHub, clock: PassingTime) -> None:
+    allow(hold_limit_seconds=0)
+    carry_out(due(job, 2), read_teams())
+    wait_until(lambda: not open_count())
+    assert len(github.runs) == 2
+
+
+def test_a_higher_budget_counts_for_what_waits(job: Job, github: GitHub, clock: PassingTime) -> None:
+    allow(per_minute=1)
+    carry_out(due(job, 4), read_teams())
+    wait_until(lambda: len(github.runs) == 1)
+    allow(per_minute=100)
+    clock.advance_until(lambda: not open_count(), most=70)
+    assert len(github.runs) == 4

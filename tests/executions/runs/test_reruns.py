@@ -159,7 +159,7 @@ class TestByPeople:
         self, failed: Execution, api: APIClient, github: GitHub, clock: PassingTime
     ) -> None:
         page = f"/api/v2/executions/{failed.pk}/rerun"
-        github.fail_next = [(404, {})]
+        github.fail_next = [(404, {})] * 2
         answer = api.post(page, {"failed_only": True}, format="json")
         assert (answer.status_code, answer.json()["error"]) == (409, "Not run again")
         assert "GitHub answered 404" in answer.json()["message"]

@@ -11,7 +11,7 @@ from rest_framework.test import APIClient
 from accounts.models import User
 from audit.models import ChangeRecord
 from demo.github_stand_in import GitHub
-from executions.models import Execution, Status
+from executions.models import Exchange, Execution, Status
 from executions.services import trigger_now
 from jobs.models import Job
 from tests.support.executions import ended
@@ -101,3 +101,25 @@ def test_a_refusal_that_stays_ends_it(github: GitHub, run: Callable[..., Executi
     github.states["acme/shop", NAME] = "disabled_inactivity"
     done = run()
     assert (done.status, len(github.calls) < 12) == (Status.FAILED, True)
+
+
+def test_no_token_is_stored_with_the_call(github: GitHub, run: Callable[..., Execution], settings: Any) -> None:
+    settings.GITHUB_TOKEN = "ghp_a-token-that-must-not-be-stored"
+    github.states["acme/shop", NAME] = "disabled_manually"
+    done = run()
+    stored = Exchange.objects.get(pk=done.pk).content
+    assert "ghp_a-token" not in stored
+    # It is the dispatch that is on record, not the question after it.
+    assert "/dispatches" in stored
+
+
+def test_a_repair_that_github_does_not_answer_leaves_the_refusal(github: GitHub, run: Callable[..., Execution]) -> None:
+    answer = github.answer
+
+    def break_off(method: str, path: str, *more: Any) -> Any:
+        return (500, {"message": "x"}, {}) if method == "GET" else answer(method, path, *more)
+
+    github.answer = break_off  # type: ignore[method-assign]
+    github.states["acme/shop", NAME] = "disabled_inactivity"
+    done = run()
+    assert (done.status, done.response_status) == (Status.FAILED, 422)
