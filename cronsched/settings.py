@@ -63,8 +63,6 @@ CORS_ALLOWED_ORIGINS = [] if CORS_ALLOW_ALL_ORIGINS else CORS_ORIGINS
 CORS_ALLOW_CREDENTIALS = not CORS_ALLOW_ALL_ORIGINS
 CORS_EXPOSE_HEADERS = ["ETag", "Retry-After"]
 CORS_URLS_REGEX = r"^/api/"
-# The preview of an import has a box for each schedule (`moving.entries.MOST`).
-DATA_UPLOAD_MAX_NUMBER_FIELDS = 6_000
 DATA_UPLOAD_MAX_MEMORY_SIZE = env.number("MAX_BODY_BYTES", 5 * 1024 * 1024, least=1024)
 MAX_UPLOAD_BYTES = env.number("MAX_UPLOAD_BYTES", 20 * 1024 * 1024, least=1024)
 FRONTEND_BASE_URL = env.url("FRONTEND_BASE_URL", "http://localhost:5173")

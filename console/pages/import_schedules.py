@@ -37,6 +37,8 @@ from taxonomy.models import Category, PicTeam
 
 _SALT = "console.pages.import_schedules"
 _SECONDS = 45.0
+# Each row has a box, and a form at most a thousand fields.
+_SHOWN = 900
 _SOURCES = (
     ("github", gettext_lazy("GitHub Actions: workflows with a schedule")),
     ("crontab", gettext_lazy("A crontab of a user")),
@@ -95,7 +97,7 @@ class ImportSchedulesForm(forms.Form):
         help_text=gettext_lazy("Called in place of commands, containers and tasks; without it these are left out."),
     )
 
-    time_zone = forms.CharField(
+    zone = forms.CharField(
         label=gettext_lazy("Time zone"),
         required=False,
         max_length=64,
@@ -117,7 +119,7 @@ class ImportSchedulesForm(forms.Form):
             "category": data["category"].slug if data["category"] else "",
             "end_date": data["end_date"].isoformat(),
             "target_url": data["target_url"],
-            "time_zone": data["time_zone"],
+            "time_zone": data["zone"],
         }
 
 
@@ -146,8 +148,10 @@ class ImportSchedulesView(View):
         except DomainError as exc:
             form.add_error(None, exc.spoken)
             return self._page(request, form=form)
-        rows = [_row(number, one) for number, one in enumerate(found.proposals)]
-        return self._page(request, rows=rows, found=found, counts=_counts(found), kept=_kept(found.proposals))
+        shown = found.proposals[:_SHOWN]
+        rows = [_row(number, one) for number, one in enumerate(shown)]
+        hidden = len(found.proposals) - len(shown)
+        return self._page(request, rows=rows, found=found, counts=_counts(found), kept=_kept(shown), hidden=hidden)
 
     def _propose(self, request: HttpRequest, form: ImportSchedulesForm) -> services.Proposals:
         data, by = form.cleaned_data, require_login(request)

@@ -40,6 +40,8 @@ class BudgetQueue:
         self._refused: set[str] = set()
         self._tasks: dict[str, asyncio.Task[None]] = {}
         self._sleeping: dict[str, asyncio.Future[None]] = {}
+        # What came while the database was asked.
+        self._news: set[str] = set()
 
     def add(self, state: DeliveryState) -> None:
         """Queue a delivery; of a credential the one with the lowest rank leaves first."""
@@ -79,8 +81,10 @@ class BudgetQueue:
                 assert budget is not None
                 try:
                     grant = await self._take(budget, waiting)
-                except DeliveryError:
-                    log.warning("the budget of %s could not be asked for, trying again", budget.name)
+                except Exception as exc:
+                    # What waits must not wait for ever.
+                    known = isinstance(exc, DeliveryError)
+                    log.warning("the budget of %s could not be asked, trying again", budget.name, exc_info=not known)
                     await self._sleep(key, _AFTER_FAILURE_SECONDS)
                     continue
                 self._apply(key, grant)
@@ -101,7 +105,7 @@ class BudgetQueue:
 
         try:
             return await looked_up(work, "the budget of the GitHub credential")
-        except DeliveryError:
+        except Exception:
             self._pauses[budget.key] = pauses + self._pauses[budget.key]
             raise
 
@@ -133,6 +137,9 @@ class BudgetQueue:
 
     async def _sleep(self, key: str, seconds: float) -> None:
         """Wait for so long, or until something new waits."""
+        if key in self._news:
+            self._news.remove(key)
+            return
         loop = asyncio.get_running_loop()
         self._sleeping[key] = loop.create_future()
         self._clock.call_later(loop, seconds, _end, self._sleeping[key])
@@ -144,6 +151,8 @@ class BudgetQueue:
     def _wake(self, key: str) -> None:
         if key in self._sleeping:
             _end(self._sleeping[key])
+        else:
+            self._news.add(key)
 
 
 def _end(sleep: asyncio.Future[None]) -> None:

@@ -16,6 +16,7 @@ from django.test import Client
 from rest_framework.test import APIClient
 
 from accounts.models import User
+from console.pages import import_schedules
 from core.db.encryption import encrypt
 from demo.github_stand_in import GitHub
 from jobs.models import Job
@@ -203,13 +204,20 @@ class TestPage:
         assert "<script>alert(1)" not in shown
         assert "&lt;script&gt;alert(1)" in shown
 
+    def test_a_long_file_says_how_many_are_not_shown(self, browser: Client, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setattr(import_schedules, "_SHOWN", 2)
+        form = {**GIVEN, "source": "crontab", "text": CRONTAB}
+        shown = browser.post("/admin/import/schedules/", form).content.decode()
+        assert "1 more are not shown" in shown
+        assert "@reboot" not in shown
+
     def test_a_viewer_may_not(self, make_user: Callable[..., User], browser_of: Callable[[User], Client]) -> None:
         viewer = make_user("vera", "viewer", admin_access=True)
         assert browser_of(viewer).get("/admin/import/schedules/").status_code == 403
 
     def test_nothing_chosen_says_so(self, browser: Client) -> None:
         shown = browser.post(
-            "/admin/import/schedules/", {**GIVEN, "source": "crontab", "text": CRONTAB}
+            "/admin/import/schedules/", {**GIVEN, "source": "crontab", "text": CRONTAB, "zone": "Asia/Tokyo"}
         ).content.decode()
         kept = html.unescape(re.search(r'name="proposals" value="([^"]+)"', shown)[1])  # type: ignore[index]
         answer = browser.post("/admin/import/schedules/", {"proposals": kept})

@@ -69,7 +69,7 @@ def test_nothing_else_calls_out() -> None:
         *(f"executions/runs/{name}.py" for name in ("follower", "listing", "reruns")),
         *(
             f"executions/targets/github/{name}.py"
-            for name in ("api", "failures", "limits", "pickers", "step_logs", "target", "test_reports",
+            for name in ("api", "failures", "limits", "pickers", "repairs", "step_logs", "target", "test_reports",
                          "workflow_inputs")
         ),
         *(f"moving/{name}.py" for name in ("double_runs", "github", "services")),

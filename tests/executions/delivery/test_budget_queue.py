@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
+import threading
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -242,3 +243,51 @@ def test_a_higher_budget_counts_for_what_waits(job: Job, github: GitHub, clock: 
     allow(per_minute=100)
     clock.advance_until(lambda: not open_count(), most=70)
     assert len(github.runs) == 4
+
+
+def test_an_unexpected_error_lets_nothing_wait_for_ever(
+    job: Job, github: GitHub, clock: PassingTime, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    take, failures = budgets.take, [1, 2]
+
+    def fail_first(*arguments: Any) -> Any:
+        if failures:
+            failures.pop()
+            raise RuntimeError("unforeseen")
+        return take(*arguments)
+
+    monkeypatch.setattr(budgets, "take", fail_first)
+    carry_out(due(job, 2), read_teams())
+    clock.advance_until(lambda: not open_count(), most=20)
+    assert len(github.runs) == 2
+
+
+def test_a_refusal_that_comes_while_the_budget_is_asked_holds_at_once(
+    job: Job, github: GitHub, clock: PassingTime, credential: GitHubCredential, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    take, asked, go_on = budgets.take, threading.Event(), threading.Event()
+    allow(per_minute=1)
+    github.fail_next = [(403, {"Retry-After": "600"})]
+    answer = github.answer
+
+    def answer_late(*arguments: Any) -> Any:
+        asked.wait(5)
+        return answer(*arguments)
+
+    def take_slowly(budget: Any, ready: Any) -> Any:
+        if len(ready) == 1 and not asked.is_set() and github.calls == [] and slow:
+            asked.set()
+            go_on.wait(5)
+        return take(budget, ready)
+
+    slow: list[int] = []
+    github.answer = answer_late  # type: ignore[method-assign]
+    monkeypatch.setattr(budgets, "take", take_slowly)
+    first, second = due(job, 2)
+    carry_out([first], read_teams())
+    wait_until(lambda: engine.local_engine().phases().get("calling"))
+    slow.append(1)
+    carry_out([second], read_teams())
+    wait_until(lambda: Execution.objects.get(pk=first.pk).attempts)
+    go_on.set()
+    wait_until(lambda: budgets.blocked_until([credential.pk]))
