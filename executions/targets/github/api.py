@@ -18,6 +18,7 @@ from django.conf import settings
 from django.utils import timezone
 
 from core.api.errors import DomainError
+from core.masking import secret_texts
 from core.runtime import outbound
 from settings_app.models import GitHubCredential
 
@@ -26,6 +27,7 @@ VERSION = "2022-11-28"
 # An installation token lives for an hour and is renewed well before it expires.
 _RENEW_BEFORE = 300.0
 _APP_TOKEN_SECONDS = 540
+_SHORTEST_TOKEN = 8
 # By credential: when the token is renewed, the token, and the version of the credential that it belongs to.
 _tokens: dict[UUID, tuple[float, str, dt.datetime]] = {}
 _lock = threading.Lock()
@@ -101,6 +103,11 @@ def installation_token(credential: GitHubCredential) -> tuple[str, float]:
         return str(told["token"]), (ends - timezone.now()).total_seconds()
     except (ValueError, KeyError, TypeError, AttributeError) as exc:
         raise NoToken("GitHub's answer about the App's token cannot be read") from exc
+
+
+def hide(text: str, token: str) -> str:
+    """A text of GitHub without the token; a token of a few characters would be found by chance."""
+    return secret_texts(((token, "***"),)).hide(text) if len(token) >= _SHORTEST_TOKEN else text
 
 
 def get(path: str, token: str, *, etag: str = "", accept: str = "") -> requests.Response:

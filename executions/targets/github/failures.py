@@ -12,7 +12,6 @@ from typing import Any, NamedTuple
 
 import requests
 
-from core.masking import secret_texts
 from executions.targets.github import api
 
 log = logging.getLogger("cronsched.following")
@@ -21,8 +20,6 @@ FAILED = ("failure", "timed_out")
 _MOST_JOBS, _MOST_ANNOTATIONS, _JOBS_WITH_ANNOTATIONS = 10, 5, 3
 _LONGEST_NAME, _LONGEST_ANNOTATION, _LONGEST_SUMMARY = 120, 300, 300
 # The annotation that GitHub adds to each failed step; it says nothing.
-# A shorter text would be found by chance.
-_SHORTEST_TOKEN = 8
 _NOISE = "Process completed with exit code"
 
 
@@ -63,9 +60,8 @@ def of_run(owner: str, repo: str, run_id: int, token: str) -> list[FailedJob]:
         step = next((one for one in _objects(job.get("steps")) if one.get("conclusion") in FAILED), {})
         name, url = _line(job.get("name"), _LONGEST_NAME), api.page_of_run(job.get("html_url"))
         job_id = job["id"] if isinstance(job.get("id"), int) else 0
-        hide = secret_texts(((token, "***"),) if len(token) >= _SHORTEST_TOKEN else ()).hide
-        words = hide(name), hide(_line(step.get("name"), _LONGEST_NAME))
-        found.append(FailedJob(*words, url, tuple(map(hide, notes)), job_id))
+        words = api.hide(name, token), api.hide(_line(step.get("name"), _LONGEST_NAME), token)
+        found.append(FailedJob(*words, url, tuple(api.hide(note, token) for note in notes), job_id))
     return found
 
 

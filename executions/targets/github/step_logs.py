@@ -7,7 +7,7 @@ import re
 
 import requests
 
-from core.masking import masked_text, secret_texts
+from core.masking import masked_text
 from executions.targets.github import api
 
 log = logging.getLogger("cronsched.following")
@@ -34,8 +34,7 @@ def last_lines(text: str, token: str) -> str:
     lines = text.splitlines()
     errors = [number for number, line in enumerate(lines) if _ERROR in line]
     shown = lines[: errors[-1] + 1] if errors else lines
-    plain = secret_texts(((token, "***"),)).hide("\n".join(_plain(line) for line in shown[-_LINES:]))
-    return masked_text(plain)
+    return masked_text(api.hide("\n".join(_plain(line) for line in shown[-_LINES:]), token))
 
 
 def _plain(line: str) -> str:
