@@ -1,5 +1,5 @@
 """Whatever the order of webhook, poll, re-run and restart, the record is that of a simple model: the latest attempt of
-the run decides.
+the run decides, until a success is recorded.
 """
 
 from __future__ import annotations
@@ -57,8 +57,13 @@ class Story:
             self.follower = RunFollower(self.clock.monotonic)
         elif kind == "webhook":
             hooks.run_has_changed(7)
-        elif self.run.is_over:
+        elif self.run.is_over and not self.is_recorded_as_success:
             self.run.run_again()
+
+    @property
+    def is_recorded_as_success(self) -> bool:
+        """A success is final: only after a bad end is a run followed further, as docs/github.md says."""
+        return Execution.objects.filter(pk=self.execution.pk, status=Status.SUCCESS).exists()
 
     def settle(self) -> None:
         """Let everything come to its end."""
