@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from moving.entries import Entry, Unreadable, safely, zone_of
+from moving.entries import Entry, read_json, safely, zone_of
 
 _APP = "django_celery_beat."
 _PERIODS = {"minutes": 1, "hours": 60, "days": 1440}
@@ -15,10 +14,7 @@ Rows = Mapping[tuple[str, Any], dict[str, Any]]
 
 def read(text: str) -> Iterator[Entry]:
     """The periodic tasks of a dump. Raises `Nothing to import` for what is none."""
-    try:
-        told = json.loads(text)
-    except (ValueError, RecursionError) as exc:
-        raise Unreadable(f"The file is no JSON: {str(exc)[:200]}") from exc
+    told = read_json(text)
     rows: dict[tuple[str, Any], dict[str, Any]] = {}
     for one in told if isinstance(told, list) else []:
         if isinstance(one, dict) and isinstance(one.get("fields"), dict):

@@ -6,12 +6,11 @@ from __future__ import annotations
 
 import base64
 import binascii
-import json
 import re
 from collections.abc import Iterator
 from typing import Any
 
-from moving.entries import Entry, Unreadable, safely, zone_of
+from moving.entries import Entry, read_json, safely, zone_of
 
 _EVERY = re.compile(r"every (\d{1,6}) (minutes|mins|hours)", re.IGNORECASE)
 _SECONDS = re.compile(r"(\d{1,6})(?:\.\d+)?s")
@@ -22,10 +21,7 @@ _METHODS = {"GET", "POST", "PUT", "PATCH", "DELETE", "HEAD"}
 
 def read(text: str) -> Iterator[Entry]:
     """The entries of an export. Raises `Nothing to import` for what is no JSON."""
-    try:
-        told = json.loads(text)
-    except (ValueError, RecursionError) as exc:
-        raise Unreadable(f"The file is no JSON: {str(exc)[:200]}") from exc
+    told = read_json(text)
     jobs = told.get("jobs", [told]) if isinstance(told, dict) else told
     for one in jobs if isinstance(jobs, list) else []:
         if isinstance(one, dict) and one.get("schedule"):

@@ -5,6 +5,7 @@ A reader never guesses: what it changes is told with the reason, and what it can
 
 from __future__ import annotations
 
+import json
 import re
 import shlex
 from collections.abc import Callable, Mapping
@@ -143,6 +144,14 @@ def safely(make: Callable[..., Entry], source: str, *arguments: Any, **more: Any
         return make(*arguments, **more)
     except (ValueError, TypeError, KeyError, AttributeError, OverflowError, RecursionError):
         return Entry(source, source, "").with_problem("it cannot be read")
+
+
+def read_json(text: str) -> Any:
+    """What an export in JSON holds. Raises `Nothing to import` for what is no JSON."""
+    try:
+        return json.loads(text)
+    except (ValueError, RecursionError) as exc:
+        raise Unreadable(f"The file is no JSON: {str(exc)[:200]}") from exc
 
 
 def zone_of(name: str) -> str:

@@ -1,17 +1,16 @@
 """Rules and schedules of Amazon EventBridge, as `aws events list-rules` and `aws scheduler get-schedule` print them
-(Amazon EventBridge: "Setting a schedule pattern"; EventBridge Scheduler: "Schedule
-types").
+(Amazon EventBridge: "Setting a schedule pattern"; EventBridge Scheduler:
+"Schedule types").
 """
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Iterator
 from typing import Any
 
 from moving.day_numbers import NotOurs, five_fields
-from moving.entries import Entry, Unreadable, safely, zone_of
+from moving.entries import Entry, read_json, safely, zone_of
 
 _CRON = re.compile(r"cron\((.+)\)")
 _RATE = re.compile(r"rate\((\d{1,6})\s+(minute|hour|day)s?\)")
@@ -19,10 +18,7 @@ _RATE = re.compile(r"rate\((\d{1,6})\s+(minute|hour|day)s?\)")
 
 def read(text: str) -> Iterator[Entry]:
     """The entries of an export. Raises `Nothing to import` for what is no JSON."""
-    try:
-        told = json.loads(text)
-    except (ValueError, RecursionError) as exc:
-        raise Unreadable(f"The file is no JSON: {str(exc)[:200]}") from exc
+    told = read_json(text)
     if isinstance(told, dict):
         told = told.get("Rules") or told.get("Schedules") or [told]
     for number, one in enumerate(told if isinstance(told, list) else [], 1):

@@ -37,7 +37,7 @@ GITHUB = "github"
 _IDENTITY = ("target_url", "method", "github_owner", "github_repo", "github_workflow_name")
 # What an odd answer of GitHub raises.
 _ODD = (UnicodeError, ValueError, TypeError, KeyError, AttributeError)
-_COMMON = ("pic_team", "category", "end_date", "target_url")
+_COMMON = ("pic_team", "category", "end_date")
 
 
 class Proposals(NamedTuple):
@@ -108,8 +108,7 @@ def create(bodies: Any, *, by: User | None) -> list[Job]:
 def _proposals(found: Iterable[tuple[Entry, str]], given: Mapping[str, Any], *, by: User | None) -> list[Proposal]:
     taken = {name.lower() for name in Job.objects.values_list("name", flat=True)}
     known = {
-        _identity(row, row["cron_expression"]): row["name"]
-        for row in Job.objects.values(*_IDENTITY, "cron_expression", "time_zone", "name")
+        _identity(row): row["name"] for row in Job.objects.values(*_IDENTITY, "cron_expression", "time_zone", "name")
     }
     made = []
     numbers: Counter[str] = Counter()
@@ -138,7 +137,7 @@ def _proposal(
     zone = entry.zone or str(given.get("time_zone") or "")
     if not zone:
         changes.append(f"it names no time zone: it is read in {settings.SCHEDULER_ZONE}")
-    common = {name: given[name] for name in _COMMON[:3] if given.get(name)}
+    common = {name: given[name] for name in _COMMON if given.get(name)}
     body = {
         "name": title, "cron_expression": entry.cron, "time_zone": zone, "is_active": False, **common,
         **target, **entry.fields,
@@ -147,7 +146,7 @@ def _proposal(
         try:
             columns = clean_new(body, by=by)
             # With a common target URL the same call stands for different commands.
-            same = known.get(_identity(columns, columns["cron_expression"])) if entry.target else None
+            same = known.get(_identity(columns)) if entry.target else None
             if same:
                 problems.append(f"the job '{same}' does it already")
         except DomainError as exc:
@@ -157,11 +156,11 @@ def _proposal(
     return Proposal(entry, Verdict.CHANGED if changes else Verdict.EXACT, tuple(changes), body, removal)
 
 
-def _identity(columns: Mapping[str, Any], cron: str) -> tuple[Any, ...]:
+def _identity(columns: Mapping[str, Any]) -> tuple[Any, ...]:
     """What a job calls, and when; an empty zone is the scheduler's."""
     zone = columns.get("time_zone") or str(settings.SCHEDULER_ZONE)
     parts = (columns.get(name) for name in _IDENTITY)
-    return (cron, zone, *(str(part or "").lower() for part in parts))
+    return (columns["cron_expression"], zone, *(str(part or "").lower() for part in parts))
 
 
 def removals(rows: Iterable[tuple[str, str, bool]]) -> dict[str, str]:

@@ -40,7 +40,7 @@ def read(path: str, text: str) -> WorkflowFile:
     if timed:
         try:
             for name, spec in workflow_inputs.declared(text).items():
-                if spec.get("required") == "true" and spec.get("default") in (None, ""):
+                if workflow_inputs.must_be_given(spec):
                     problems.append(f"its input '{name}' is required and has no default")
         except Unreadable as exc:
             problems.append(str(exc).rstrip("."))

@@ -59,7 +59,7 @@ def last_report(execution: Execution) -> list[str] | None:
     return found
 
 
-def is_run_again(execution: Execution, run: WorkflowRun | None) -> bool:
+def can_run_again(execution: Execution) -> bool:
     """Whether the run may be run again on GitHub: it has ended, and badly."""
     ended = execution.status in {Status.FAILED, Status.CANCELLED}
     return ended and bool(execution.run_id) and execution.run_conclusion != "gone"

@@ -91,12 +91,13 @@ def _ask(repository: Repository, execution: Execution, run: WorkflowRun, state: 
         log.warning("a run could not be run again, trying again: %s", type(exc).__name__)
         run.rerun_at = timezone.now() + _AFTER_FAILURE
         return
-    if pause := limits.pause_of_answer(answer):
+    pause = limits.pause_of_answer(answer)
+    if pause:
         budgets.pause(budgets.budget_of(execution.job.github_credential_id), pause)
     if answer.status_code == 201 or _ALREADY_RUNNING in answer.text:
         run.reruns, run.rerun_at = len(run.attempts), None
         run.attempts[-1]["run_again_at"] = utc_ms(timezone.now())
-    elif answer.status_code < 500 and limits.pause_of_answer(answer) is None:
+    elif answer.status_code < 500 and pause is None:
         log.warning("GitHub answered %d to a re-run: the run counts as failed", answer.status_code)
         run.rerun_at = None
     else:

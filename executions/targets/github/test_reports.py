@@ -143,15 +143,7 @@ def _files(archive: bytes) -> Iterator[bytes]:
             if left < 0:
                 raise ValueError("the test report is too large")
             yield content
-    except (
-        zipfile.BadZipFile,
-        zlib.error,
-        lzma.LZMAError,
-        NotImplementedError,
-        RuntimeError,
-        OSError,
-        EOFError,
-    ) as exc:
+    except _UNREADABLE as exc:
         raise ValueError(f"the test report is no zip archive that can be read: {type(exc).__name__}") from exc
 
 

@@ -81,11 +81,16 @@ def differences(specs: dict[str, dict[str, Any]], given: dict[str, str]) -> list
     wrong = [f"The workflow has no input '{name}'." for name in given if name not in specs]
     for name, spec in specs.items():
         if name not in given:
-            if spec.get("required") == "true" and spec.get("default") in (None, ""):
+            if must_be_given(spec):
                 wrong.append(f"The input '{name}' is required: add it to the metadata.")
         elif problem := _mismatch(spec, given[name]):
             wrong.append(f"The input '{name}' {problem}.")
     return wrong
+
+
+def must_be_given(spec: dict[str, Any]) -> bool:
+    """Whether a dispatch without this declared input is refused."""
+    return spec.get("required") == "true" and spec.get("default") in (None, "")
 
 
 def _mismatch(spec: dict[str, Any], value: str) -> str:
