@@ -73,7 +73,7 @@ from uuid_utils.compat import uuid7
 from core.db.executemany import insert_new
 from executions.models import Execution
 from jobs.models import Job
-from scheduler.firing import Row
+from scheduler.drafts import Row
 jobs = list(Job.objects.only("id", "target_url", "github_repo", "metadata")[:10000])
 rows = [Row(uuid7(), job.pk, "running", "scheduled", timezone.now(), None, timezone.now(), None, "webhook",
 "http://127.0.0.1/x", None, "", "", []) for job in jobs * 2]

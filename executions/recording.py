@@ -1,4 +1,6 @@
-"""The recorder: stores outcomes in batches, at most 100 ms late, and queues them for notification."""
+"""The recorder: stores outcomes in batches, at most 100 ms late, in a burst of calls at most 1 s, and queues them for
+notification.
+"""
 
 from __future__ import annotations
 
@@ -7,7 +9,7 @@ import os
 import socket
 import threading
 import time
-from collections import defaultdict, deque
+from collections import defaultdict
 from collections.abc import Callable, Iterable, Sequence
 from datetime import datetime, timedelta
 from functools import cache
@@ -28,6 +30,7 @@ from executions.statistics import rollups
 from executions.statistics.rollups import Ended
 from executions.targets import KINDS
 from executions.targets.base import Outcome, Run
+from executions.unstored import Unstored
 from jobs.models import Job, Revision
 
 log = logging.getLogger("cronsched.recorder")
@@ -217,7 +220,7 @@ class Recorder:
 
     def __init__(self) -> None:
         self.worker_id = uuid4()
-        self._queue: deque[Item] = deque()
+        self._queue: Unstored[Item] = Unstored()
         self._wake = threading.Event()
         self._stopping = threading.Event()
         self._thread = threading.Thread(target=self._run, name="recorder", daemon=True)
@@ -230,6 +233,7 @@ class Recorder:
         self.cancel: Callable[[Iterable[UUID]], object] = list
         self.phases: Callable[[], dict[str, int]] = dict
         self.open_count: Callable[[], int] = lambda: 0
+        self.waiting_calls: Callable[[], int] = lambda: 0
         self.engine_answers: Callable[[], bool] = lambda: True
 
     def start(self) -> None:
@@ -244,12 +248,12 @@ class Recorder:
 
     def record(self, item: Item) -> None:
         """Queue one outcome. May be called from any thread."""
-        self._queue.append(item)
+        self._queue.add(item, is_urgent=isinstance(item, CallBegins))
         self._wake.set()
 
     def pending(self) -> set[UUID]:
         """The executions whose outcomes are not stored yet."""
-        return {item.execution_id for item in list(self._queue)}
+        return {item.execution_id for item in self._queue}
 
     def stop(self) -> None:
         """Write the remaining outcomes, delete the worker row, and end the thread."""
@@ -270,7 +274,8 @@ class Recorder:
     def _run(self) -> None:
         backoff = 0.1
         while not (self._stopping.is_set() and not self._queue):
-            self._wake.wait(_CANCEL_SECONDS if self._untold_since is None else _QUIET_SECONDS)
+            if not self._queue:
+                self._wake.wait(_CANCEL_SECONDS if self._untold_since is None else _QUIET_SECONDS)
             self._wake.clear()
             self._stopping.wait(_GATHER_SECONDS)
             try:
@@ -298,8 +303,8 @@ class Recorder:
         self._leave()
 
     def _flush(self) -> None:
-        while self._queue:
-            batch = [self._queue[index] for index in range(min(len(self._queue), _BATCH))]
+        while self._queue and (self._stopping.is_set() or not self._queue.may_wait(self.waiting_calls())):
+            batch = self._queue.first(_BATCH)
             try:
                 _write(batch)
             except (OperationalError, InterfaceError):
@@ -308,8 +313,7 @@ class Recorder:
                 log.exception("a batch of outcomes cannot be stored: storing one by one")
                 for item in batch:
                     _write_or_end(item)
-            for _ in batch:
-                self._queue.popleft()
+            self._queue.drop(len(batch))
             self._stored_at = time.monotonic()
             self._untold_since = self._untold_since or self._stored_at
             self._beat()

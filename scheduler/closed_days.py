@@ -15,7 +15,8 @@ from executions.models import Status
 from jobs.fields import OnClosedDay
 from jobs.models import Job, Revision, schedule_columns, schedule_from
 from jobs.schedules.schedule import CronError
-from scheduler.firing import CHUNK, Row, new_row, store
+from scheduler.drafts import Row, new_row
+from scheduler.firing import CHUNK, store
 from scheduler.leadership import Leader
 from scheduler.policies import MOST_MOMENTS, Planned
 

@@ -30,6 +30,7 @@ from notifications.outbox import send_due
 from notifications.outcomes import notify_pending
 from notifications.routing import notify_zones
 from scheduler import chores
+from scheduler.ahead import Ahead
 from scheduler.clock import Clock
 from scheduler.closed_days import ClosedDays
 from scheduler.firing import fire
@@ -53,6 +54,7 @@ _MAILING_SECONDS = 1.0
 _NOTIFYING_SECONDS = 5.0
 _FOLLOWING_SECONDS = 1.0
 _CLOSED_SECONDS = 5.0
+_AHEAD_SECONDS = 1.0
 _FOLLOW_WINDOWS_SECONDS = 10.0
 _HELD_SECONDS = 1.0
 # Messages are claimed before they are sent, so that the next leader does not send them again.
@@ -114,6 +116,7 @@ class Term:
         self._clock = Clock(self._due)
         self._reconciler = Reconciler(self._clock)
         self._closed_days = ClosedDays(leader)
+        self._ahead = Ahead()
         self._last_resync_at = timezone.now()
         self._edits_followed, self._next_follow = -1, 0.0
         self._next_full = 0.0
@@ -133,6 +136,7 @@ class Term:
         finally:
             self._over.set()
             self._due.set()
+            self._ahead.stop()
             self._clock.stop()
             threads[0].join()
             self._resign()
@@ -144,6 +148,7 @@ class Term:
         """What the threads of a leader do; firing is the first."""
         return [
             ("fire", self._fire_when_due),
+            ("plan ahead", partial(self._repeat, self._ahead.prepare, _AHEAD_SECONDS, "planning ahead failed")),
             ("recover", self._recover_executions),
             # Outcomes that no recorder has: of processes that ended, of this process's other threads.
             ("notify", partial(self._repeat, notify_pending, _NOTIFYING_SECONDS, "notifications failed")),
@@ -223,7 +228,7 @@ class Term:
                 break
             try:
                 close_old_connections()
-                fire(self._leader, self._over)
+                fire(self._leader, self._over, self._ahead)
                 backoff = _LOOK_SECONDS
             except NotLeading as exc:
                 log.warning("stepping down: %s", exc)

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from itertools import chain
 from typing import Any
 
 from django.db import DEFAULT_DB_ALIAS, connection, connections, models
+
+# SQLite's own default of the largest number of parameters (SQLITE_MAX_VARIABLE_NUMBER, since 3.32).
+_SQLITE_PARAMETERS = 32_766
 
 
 def update_many(
@@ -33,8 +37,18 @@ def insert_new(model: type[models.Model], columns: Sequence[str], rows: Sequence
     if not rows:
         return 0
     fields = _fields(model, columns)
-    names, marks = ", ".join(map(_quoted, fields)), ", ".join(["%s"] * len(fields))
-    return _execute(f"INSERT INTO {_table(model)} ({names}) VALUES ({marks}) ON CONFLICT DO NOTHING", fields, rows)
+    names, marks = ", ".join(map(_quoted, fields)), f"({', '.join(['%s'] * len(fields))})"
+    insert = f"INSERT INTO {_table(model)} ({names}) VALUES %s ON CONFLICT DO NOTHING"
+    if connection.vendor != "sqlite":
+        return _execute(insert.replace("%s", marks), fields, rows)
+    return sum(
+        _execute_one(insert.replace("%s", ", ".join([marks] * len(part))), fields, part)
+        for part in _batches(rows, _SQLITE_PARAMETERS // len(fields))
+    )
+
+
+def _batches(rows: Sequence[Sequence[Any]], size: int) -> Iterator[Sequence[Sequence[Any]]]:
+    return (rows[start : start + size] for start in range(0, len(rows), size))
 
 
 def add_up(
@@ -68,13 +82,22 @@ def add_up(
     )
 
 
-def _execute(sql: str, fields: Sequence[Any], rows: Sequence[Sequence[Any]]) -> int:
-    prepared = zip(
-        *(_prepared(field, column) for field, column in zip(fields, zip(*rows, strict=True), strict=True)), strict=True
-    )
+def _execute_one(sql: str, fields: Sequence[Any], rows: Sequence[Sequence[Any]]) -> int:
+    """One statement with the values of all rows."""
     with connection.cursor() as cursor:
-        cursor.executemany(sql, list(prepared))
+        cursor.execute(sql, list(chain.from_iterable(_prepared_rows(fields, rows))))
         return int(cursor.rowcount)
+
+
+def _execute(sql: str, fields: Sequence[Any], rows: Sequence[Sequence[Any]]) -> int:
+    with connection.cursor() as cursor:
+        cursor.executemany(sql, list(_prepared_rows(fields, rows)))
+        return int(cursor.rowcount)
+
+
+def _prepared_rows(fields: Sequence[Any], rows: Sequence[Sequence[Any]]) -> Iterator[tuple[Any, ...]]:
+    columns = zip(*rows, strict=True)
+    return zip(*(_prepared(field, column) for field, column in zip(fields, columns, strict=True)), strict=True)
 
 
 def _prepared(field: Any, column: Sequence[Any]) -> list[Any]:

@@ -6,13 +6,14 @@ import datetime as dt
 import logging
 from contextvars import ContextVar
 from typing import Any
+from uuid import UUID
 
 from pythonjsonlogger.json import JsonFormatter
 
 from core.runtime.signed_addresses import without_tokens
 
 # The id of the execution that is being carried out; '' outside of one.
-execution: ContextVar[str] = ContextVar("execution", default="")
+execution: ContextVar[UUID | str] = ContextVar("execution", default="")
 
 
 class ExecutionId(logging.Filter):
@@ -20,7 +21,7 @@ class ExecutionId(logging.Filter):
 
     def filter(self, record: logging.LogRecord) -> bool:
         if not hasattr(record, "execution"):
-            record.execution = execution.get()
+            record.execution = str(execution.get())
         return True
 
 

@@ -33,6 +33,11 @@ def start() -> None:
     _tracer = trace.get_tracer("cronsched")
 
 
+def is_on() -> bool:
+    """Whether executions are traced."""
+    return _tracer is not None
+
+
 def span(name: str, **attributes: str) -> AbstractContextManager[Any]:
     """A span around a block; a no-op if tracing is off."""
     if _tracer is None:

@@ -31,6 +31,8 @@ class Limiter:
         self.allowed: Callable[[Limit], int] = lambda limit: limit.size
         self._size = size
         self._running = 0
+        # How many calls wait for a slot.
+        self.waiting = 0
         self._demand: Counter[str] = Counter()
         self._held: Counter[str] = Counter()
         self._queues: dict[Limits, deque[Start]] = {}
@@ -44,6 +46,7 @@ class Limiter:
             start()
         else:
             self._queues.setdefault(limits, deque()).append(start)
+            self.waiting += 1
 
     def release(self, limits: Limits) -> None:
         """Free one slot of each limit and start waiting calls that fit."""
@@ -80,6 +83,7 @@ class Limiter:
     def clear(self) -> None:
         """Drop all waiting calls."""
         self._queues.clear()
+        self.waiting = 0
         self._demand = Counter(self._held)
 
     def _start_queue(self, limits: Limits) -> None:
@@ -87,6 +91,7 @@ class Limiter:
         waiting = self._queues.pop(limits)
         while waiting and self._has_slot(limits):
             self._take(limits)
+            self.waiting -= 1
             waiting.popleft()()
         if waiting:
             self._queues[limits] = waiting

@@ -35,7 +35,7 @@ from executions.http.connection import DeliveryError
 from executions.http.retry_after import retry_after
 from executions.models import Status
 from executions.recording import CallBegins, Finished, Followed, Progress, Recorder
-from executions.targets import Call, Outcome
+from executions.targets import Outcome
 
 log = logging.getLogger("cronsched.engine")
 _RESOLVER_THREADS = 256
@@ -67,6 +67,7 @@ class Engine:
         recorder.known = self.known
         recorder.cancel = self.cancel
         recorder.phases = self.phases
+        recorder.waiting_calls = lambda: self.limiter.waiting
         recorder.open_count = lambda: len(self._known)
         recorder.engine_answers = lambda: time.monotonic() - self._looped_at < _HUNG_SECONDS
         self._looped_at = time.monotonic()
@@ -235,9 +236,12 @@ class Engine:
     async def _carry_out(self, state: DeliveryState) -> None:
         """Make one attempt. The execution ends, continues or is left to another worker, whatever is raised here."""
         state.has_started = True
-        logs.execution.set(str(state.delivery.execution_id))
+        delivery = state.delivery
+        logs.execution.set(delivery.execution_id)
         try:
-            if await self._may_begin(state):
+            if self._may_begin(state) and (not delivery.deliverable.asks_first or await self._is_marked(state)):
+                if state.began_at is None:
+                    state.began_at = self._clock.monotonic()
                 outcome = await self._outcome(state)
                 if self._is_known(state):
                     self._go_on(state, outcome)
@@ -245,11 +249,11 @@ class Engine:
             log.exception("the execution failed with an unexpected error")
             self._finish(state, Outcome(False, error=_INTERNAL_ERROR, repeatable=False))
         finally:
-            self.limiter.release(state.delivery.limits)
+            self.limiter.release(delivery.limits)
 
-    async def _may_begin(self, state: DeliveryState) -> bool:
+    def _may_begin(self, state: DeliveryState) -> bool:
         """Whether the next attempt may begin: the execution is still this worker's, and its start deadline has not
-        passed. Where `asks_first`, a call begins after that is stored.
+        passed.
         """
         delivery = state.delivery
         if not self._is_known(state):
@@ -265,13 +269,15 @@ class Engine:
             if reason:
                 self._finish(state, Outcome(False, error=reason), Status.MISSED)
                 return False
-        if delivery.deliverable.asks_first and not await self._mark_call(delivery):
-            log.info("the execution belongs to another worker, or has ended")
-            self._forget(state)
-            return False
-        if state.began_at is None:
-            state.began_at = self._clock.monotonic()
         return True
+
+    async def _is_marked(self, state: DeliveryState) -> bool:
+        """Whether it is stored that the call begins, because the execution still belongs to this worker."""
+        if await self._mark_call(state.delivery):
+            return True
+        log.info("the execution belongs to another worker, or has ended")
+        self._forget(state)
+        return False
 
     async def _mark_call(self, delivery: Delivery) -> bool:
         marked: asyncio.Future[bool] = self._loop.create_future()
@@ -370,22 +376,27 @@ class Engine:
         return outcome
 
     async def _deliver(self, state: DeliveryState) -> Outcome:
+        if tracing.is_on():
+            delivery = state.delivery
+            with tracing.span("delivery", execution=str(delivery.execution_id), job=str(delivery.job_id)):
+                return await self._call(state)
+        return await self._call(state)
+
+    async def _call(self, state: DeliveryState) -> Outcome:
         delivery = state.delivery
         assert self._client is not None
         send = sender(self._client, delivery.timeout, delivery.connect_timeout, state.calls)
-        call = Call(delivery.execution_id, state.tries + 1, delivery.scheduled_for, delivery.trigger)
         try:
-            with tracing.span("delivery", execution=str(delivery.execution_id), job=str(delivery.job_id)):
-                return state.calls.without_secrets(await delivery.deliverable.deliver(send, call))
+            outcome = await delivery.deliverable.deliver(send, delivery.call(state.tries + 1))
         except DeliveryError as exc:
             repeatable = delivery.deliverable.repeatable or exc.failure == "connect"
             outcome = Outcome(False, error=str(exc), failure=exc.failure, repeatable=repeatable)
-            return state.calls.without_secrets(outcome)
         except asyncio.CancelledError:
             return _STOPPED
         except Exception:
             log.exception("the delivery failed with an unexpected error")
             return Outcome(False, error=_INTERNAL_ERROR, repeatable=False)
+        return state.calls.without_secrets(outcome)
 
 
 def _followed(state: DeliveryState, outcome: Outcome) -> Followed:

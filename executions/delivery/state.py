@@ -18,7 +18,7 @@ from executions.delivery.start_deadline import StartDeadline
 from executions.exchanges import Exchanged
 from executions.http.body import KEPT_CHARACTERS
 from executions.models import TriggerType
-from executions.targets import Deliverable, Outcome
+from executions.targets import Call, Deliverable, Outcome
 
 
 class Delivery(NamedTuple):
@@ -49,6 +49,20 @@ class Delivery(NamedTuple):
     attempts: tuple[dict[str, Any], ...] = ()
     budget: Budget | None = None
     priority: int = 5
+
+    def begun_at(self, now: datetime, worker_id: UUID | None) -> Delivery:
+        """The delivery of an execution that a worker starts later than was planned."""
+        late = (now - self.started_at).total_seconds()
+        deadline = self.deadline and self.deadline.later_by(late)
+        return self._replace(started_at=now, worker_id=worker_id, deadline=deadline)
+
+    def call(self, attempt: int) -> Call:
+        """The call of an attempt, counted from 1."""
+        return Call(self.execution_id, attempt, self.scheduled_for, self.trigger)
+
+    def prepared(self) -> Delivery:
+        """The same with what can be made before the first call. Raises `DeliveryError`."""
+        return self._replace(deliverable=self.deliverable.prepared(self.call(1)))
 
     @property
     def rank(self) -> tuple[int, datetime, UUID]:
@@ -81,7 +95,7 @@ class Calls:
 
     def without_secrets(self, outcome: Outcome) -> Outcome:
         """The outcome without the secrets of the last call, which its answer may hold."""
-        if self.last is None:
+        if self.last is None or not (self.last.request.secrets or self.last.request.has_callback):
             return outcome
         hide = self.last.request.hide
         return outcome._replace(

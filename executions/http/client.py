@@ -7,33 +7,35 @@ What it does not do, and why it exists: docs/decisions/http-client.md.
 from __future__ import annotations
 
 import asyncio
-import base64
 from collections import defaultdict, deque
 from collections.abc import Mapping
 from functools import lru_cache
-from typing import NamedTuple
-from urllib.parse import quote, unquote
-
-from yarl import URL
+from typing import Any, NamedTuple
 
 from core.masking import secret_texts, without_callbacks
 from core.runtime import outbound
 from core.runtime.outbound import Proxy
+from executions.http.address import Address, address_of
 from executions.http.connect import Certificates, Connector, Origin, Resolve, resolve_by_system
 from executions.http.connection import KEPT_BYTES, Connection, DeliveryError, Reply
 from jobs.targets import address_policy
 from jobs.targets.address_policy import TargetPolicy
 
 _KEEP_IDLE_SECONDS = 15.0
-# Reserved and unreserved characters and the percent sign (RFC 3986 section 2).
-_URL_CHARACTERS = "!#$%&'()*+,-./:;=?@[]_~"
+
+
+class Encoded(NamedTuple):
+    """Where a request goes, and its bytes."""
+
+    origin: Origin
+    message: bytes
 
 
 class Request(NamedTuple):
     """One request. `trusted` requests go to a server that the operator configured (GitHub's API) and skip the target
     policy. `secrets`: the secret texts in it, each with what is shown in its place. `kept_bytes`: how much of the
     answer's body is kept. `keeps_answer`: whether it may be stored; not if it is a secret. `has_callback`: whether it
-    carries the token of a callback.
+    carries the token of a callback. `encoded`: its bytes, if they were made before; change it by `changed` only.
     """
 
     method: str
@@ -46,6 +48,11 @@ class Request(NamedTuple):
     kept_bytes: int = KEPT_BYTES
     keeps_answer: bool = True
     has_callback: bool = False
+    encoded: Encoded | None = None
+
+    def changed(self, **values: Any) -> Request:
+        """The request with other values."""
+        return self._replace(**values, encoded=None)
 
     def hide(self, text: str, *, is_cut: bool = False) -> str:
         """A text of the request or its answer without what nobody may read; `is_cut`: see `SecretTexts.hide`."""
@@ -69,13 +76,9 @@ class HttpClient:
 
         Raises `DeliveryError` if there is no reply.
         """
-        address = _address(request.url, request.trusted)
-        origin = address.origin
-        if request.certificates is not None:
-            origin = origin._replace(certificates=request.certificates)
+        origin, message = request.encoded or encoded(request)
         if not request.trusted and not self._allows(origin.host):
             raise DeliveryError(f"the address {origin.host} is not allowed as a target", "")
-        message = _message(request, address, None if origin.tls else outbound.proxy_for(origin.host))
         loop = asyncio.get_running_loop()
         deadline = loop.time() + timeout
         # The target may close an idle connection while a request is sent. Only a request with an Idempotency-Key may be
@@ -134,39 +137,13 @@ class HttpClient:
                 del self._idle[origin]
 
 
-class _Address(NamedTuple):
-    """The parts of a URL: origin, authority (`host:port` as in the Host header), request target, and Authorization."""
-
-    origin: Origin
-    authority: str
-    path: str
-    authorization: str
-
-
-@lru_cache(maxsize=4096)
-def _address(text: str, trusted: bool) -> _Address:
-    try:
-        url = URL(text)
-    except ValueError:
-        raise DeliveryError("the address is not a URL", "") from None
-    if url.scheme not in {"http", "https"} or not url.raw_host or not url.port:
-        raise DeliveryError("the address is not a URL of http or https", "")
-    authorization = ""
-    if url.raw_user is not None or url.raw_password is not None:
-        secret = f"{unquote(url.raw_user or '')}:{unquote(url.raw_password or '')}".encode()
-        authorization = f"Authorization: Basic {base64.b64encode(secret).decode()}\r\n"
-    origin = Origin(url.scheme == "https", url.raw_host, url.port, trusted)
-    return _Address(origin, url.host_port_subcomponent or "", _request_target(text), authorization)
-
-
-def _request_target(text: str) -> str:
-    """Path and query as they are written. Reserved characters and their encodings are not equivalent (RFC 3986 section
-    2.2), and signed URLs depend on the difference; only characters that no URL can hold are encoded.
-    """
-    rest = text.partition("://")[2].partition("#")[0]
-    begin = next((index for index, character in enumerate(rest) if character in "/?"), len(rest))
-    path = quote(rest[begin:], safe=_URL_CHARACTERS)
-    return path if path.startswith("/") else f"/{path}"
+def encoded(request: Request) -> Encoded:
+    """Where a request goes, and its bytes. Raises `DeliveryError` for one that cannot be sent."""
+    address = address_of(request.url)
+    origin = Origin(address.is_tls, address.host, address.port, request.trusted)
+    if request.certificates is not None:
+        origin = origin._replace(certificates=request.certificates)
+    return Encoded(origin, _message(request, address, None if origin.tls else outbound.proxy_for(origin.host)))
 
 
 _DEFAULTS = {
@@ -182,7 +159,7 @@ def _without(headers: Mapping[str, str]) -> dict[str, str]:
     return {name: line for name, line in _DEFAULTS.items() if name not in headers}
 
 
-def _message(request: Request, address: _Address, proxy: Proxy | None) -> bytes:
+def _message(request: Request, address: Address, proxy: Proxy | None) -> bytes:
     """The request in bytes; through a proxy in absolute form (RFC 9112 section 3.2.2)."""
     own = "".join([f"{name}: {value}\r\n" for name, value in request.headers.items()])
     path = f"http://{address.authority}{address.path}" if proxy else address.path

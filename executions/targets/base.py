@@ -89,6 +89,10 @@ class Deliverable(Protocol):
         """The request as it would be sent, to be shown."""
         ...
 
+    def prepared(self, call: Call) -> Deliverable:
+        """The same with what can be made before the first call. Raises `DeliveryError`."""
+        ...
+
 
 class DeliverableTarget(Target):
     """A target that can be delivered: the base class of every kind."""

@@ -93,6 +93,10 @@ class GitHubDispatch:
     def example(self, call: Call) -> Request:
         return self.request(self.names()[0], MASK, follow=self.follow)
 
+    def prepared(self, call: Call) -> GitHubDispatch:
+        # The token is read when the call is made.
+        return self
+
     @staticmethod
     async def _send(send: Send, request: Request) -> Reply:
         """Send a dispatch; of a renamed or moved repository once more to its new address, if that is GitHub's API too
@@ -100,7 +104,7 @@ class GitHubDispatch:
         """
         reply = await send(request)
         moved = github_api.moved_to(reply.status, reply.location)
-        return await send(request._replace(url=moved)) if moved else reply
+        return await send(request.changed(url=moved)) if moved else reply
 
     def _allowed_token(self, credential_id: UUID | None) -> str:
         """The stored token, if it may be used here. Raises `NoToken`."""

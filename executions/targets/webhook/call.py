@@ -16,7 +16,7 @@ from yarl import URL
 
 from core.headers import is_value
 from core.runtime import tracing
-from executions.http.client import Request
+from executions.http.client import Request, encoded
 from executions.http.connection import KEPT_BYTES, Reply
 from executions.models import WITHOUT_NUMBER
 from executions.targets.base import Call, Outcome, Run, Send
@@ -87,7 +87,8 @@ KIND = "webhook"
 
 class Webhook(NamedTuple):
     """The calls of one execution. `always_post`: use POST even without metadata, as test runs do. `names`: of the
-    secrets in the content. `is_whole`: nothing is put into the content when a call is made.
+    secrets in the content. `is_whole`: nothing is put into the content when a call is made. `first`: the request of the
+    first attempt, if it was made before.
     """
 
     url: str
@@ -98,6 +99,7 @@ class Webhook(NamedTuple):
     always_post: bool = False
     names: frozenset[str] = frozenset()
     is_whole: bool = False
+    first: Request | None = None
 
     @property
     def repeatable(self) -> bool:
@@ -115,7 +117,8 @@ class Webhook(NamedTuple):
     async def deliver(self, send: Send, call: Call) -> Outcome:
         try:
             sealed = await self._sealed()
-            whole, reply = await self._authenticated(send, call, self.request(call, sealed), sealed)
+            request = self.first if self.first and call.attempt == 1 else self.request(call, sealed)
+            whole, reply = await self._authenticated(send, call, request, sealed)
         except (Refused, TokenRefused) as exc:
             return Outcome(False, error=str(exc), repeatable=False)
         return self._outcome(reply, whole)
@@ -126,7 +129,7 @@ class Webhook(NamedTuple):
         """
         try:
             sealed = await self._sealed()
-            asked = redirected(self.request(call, sealed), Reply(303, "", location=address))._replace(method="GET")
+            asked = redirected(self.request(call, sealed), Reply(303, "", location=address)).changed(method="GET")
             if URL(asked.url).origin() == URL(self.url).origin():
                 asked, reply = await self._authenticated(send, call, asked, sealed)
             else:
@@ -149,6 +152,15 @@ class Webhook(NamedTuple):
 
     def example(self, call: Call) -> Request:
         return self.request(call)
+
+    def prepared(self, call: Call) -> Webhook:
+        """The request of the first attempt is made now, if it needs nothing that only the call knows: secrets, the span
+        of a trace, the token of a callback. Raises `DeliveryError`.
+        """
+        if not self.is_whole or self.secret_keys or self.asks_first or tracing.is_on():
+            return self
+        request = self.request(call)
+        return self._replace(first=request._replace(encoded=encoded(request)))
 
     @property
     def secret_keys(self) -> list[str | UUID]:
@@ -329,11 +341,11 @@ def redirected(request: Request, reply: Reply) -> Request:
         raise Refused(f"the answer {reply.status} redirects to an address that is no URL") from None
     if there.scheme not in {"http", "https"} or not there.host:
         raise Refused(f"the answer {reply.status} redirects to an address that is no URL of http or https")
-    changed = request._replace(url=location, trusted=False)
+    changed = request.changed(url=location, trusted=False)
     # Fetch standard, "HTTP-redirect fetch": POST becomes GET after 301 and 302, every method but HEAD after 303.
     if (reply.status in {301, 302} and request.method == "POST") or (reply.status == 303 and request.method != "HEAD"):
         kept = {name: value for name, value in changed.headers.items() if name.lower() != "content-type"}
-        changed = changed._replace(method="GET", body=None, headers=kept)
+        changed = changed.changed(method="GET", body=None, headers=kept)
     if there.origin() == here.origin():
         return changed
     hide = request.hide
@@ -345,7 +357,7 @@ def redirected(request: Request, reply: Reply) -> Request:
         for name, value in changed.headers.items()
         if name.lower() not in _CREDENTIAL_HEADERS and (name == callback.HEADER or hide(value) == value)
     }
-    return changed._replace(headers=kept, certificates=None)
+    return changed.changed(headers=kept, certificates=None)
 
 
 def _with(request: Request, proof: Proof) -> Request:
@@ -354,7 +366,7 @@ def _with(request: Request, proof: Proof) -> Request:
         return request
     headers = dict(request.headers)
     _add(headers, proof.headers)
-    return request._replace(headers=headers, secrets=(*request.secrets, *proof.secrets))
+    return request.changed(headers=headers, secrets=(*request.secrets, *proof.secrets))
 
 
 def _add(headers: dict[str, str], more: Mapping[str, str]) -> None:

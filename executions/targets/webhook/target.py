@@ -18,6 +18,8 @@ from core.api import payload
 from core.api.errors import invalid_field
 from core.findings import Finding
 from core.masking import masked_url
+from executions.http.address import address_of
+from executions.http.connection import DeliveryError
 from executions.targets.base import Deliverable, DeliverableTarget, Outcome
 from executions.targets.webhook.call import KIND, Webhook, plan_of
 from jobs.content import Content
@@ -74,11 +76,12 @@ class WebhookTarget(DeliverableTarget):
 
     @property
     def host(self) -> str:
-        url = URL(self.target_url)
-        host = (url.raw_host or "").rstrip(".")
-        if not host:
-            raise ValueError(f"'{self.target_url[:80]}' is not a URL")
-        return f"[{host}]:{url.port}" if ":" in host else f"{host}:{url.port}"
+        try:
+            address = address_of(self.target_url)
+        except DeliveryError as exc:
+            raise ValueError(f"'{self.target_url[:80]}' is not a URL") from exc
+        host = address.host.rstrip(".")
+        return f"[{host}]:{address.port}" if ":" in host else f"{host}:{address.port}"
 
     @property
     def receiver(self) -> tuple[str, int]:

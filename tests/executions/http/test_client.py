@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
-import pytest
+from collections.abc import Callable
 
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from executions.http.address import _COMMON, Address, _read, address_of
 from executions.http.body import _charset, _decoded
-from executions.http.client import _address
+from executions.http.connection import DeliveryError
 
 
 @pytest.mark.parametrize(
@@ -24,11 +29,22 @@ from executions.http.client import _address
     ],
 )
 def test_a_request_target_is_sent_as_written(url: str, sent: str) -> None:
-    assert _address(url, False).path == sent
+    assert address_of(url).path == sent
 
 
 def test_basic_credentials_with_an_empty_user_name() -> None:
-    assert _address("http://:secret@x.example.com/", False).authorization == "Authorization: Basic OnNlY3JldA==\r\n"
+    assert address_of("http://:secret@x.example.com/").authorization == "Authorization: Basic OnNlY3JldA==\r\n"
+
+
+@given(st.from_regex(_COMMON, fullmatch=True))
+def test_what_is_read_from_the_text_is_what_a_parser_of_urls_reads(url: str) -> None:
+    def read(by: Callable[[str], Address]) -> Address | str:
+        try:
+            return by(url)
+        except DeliveryError as exc:
+            return str(exc)
+
+    assert read(address_of) == read(_read)
 
 
 @pytest.mark.parametrize("label", ["Windows-31J", "Shift_JIS", "x-sjis"])

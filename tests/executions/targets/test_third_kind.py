@@ -109,6 +109,9 @@ class Publication:
         url = f"{TopicTarget.broker}/topics/{self.target.topic_name}"
         return Request("POST", url, {"Idempotency-Key": str(call.execution_id)}, orjson.dumps(self.metadata))
 
+    def prepared(self, call: Call) -> Publication:
+        return self
+
 
 @pytest.fixture(autouse=True)
 def _registered(target: Server, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:

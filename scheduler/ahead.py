@@ -1,0 +1,131 @@
+"""Planning ahead: drafts of the fire times of the next seconds, so that little is left to do at the instant itself.
+
+At the instant firing still decides by the database: it locks the jobs that are due, and takes a draft only where
+nothing was edited since it was made. Where more than edits decides (an overlap policy that looks at open executions,
+windows, jitter, a budget, the last success), the draft is made at the instant.
+
+What it buys: benchmarks/README.md.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+import threading
+from collections.abc import Iterable
+from typing import NamedTuple
+from uuid import UUID
+
+from django.utils import timezone
+
+from executions.delivery.carry_out import Teams, read_teams
+from executions.http.connection import DeliveryError
+from jobs.content import asks_for_success
+from jobs.fields import OverlapPolicy
+from jobs.models import Job, JobQuerySet, Revision
+from scheduler.drafts import UNUSABLE, Draft, Drafter, read
+from windows.cover import Cover
+
+# How far it looks ahead, and how near a fire time is left to the instant.
+_AHEAD = dt.timedelta(seconds=10)
+_TOO_NEAR = dt.timedelta(seconds=0.3)
+# A fire time that is fired later than this is decided about then.
+_LATEST = dt.timedelta(seconds=5)
+# Bounds the memory of drafts, and how long one step holds the interpreter lock.
+_MOST = 10_000
+_STEP = 100
+_PAUSE_SECONDS = 0.005
+
+Due = tuple[UUID, dt.datetime]
+
+
+class _Drafts(NamedTuple):
+    """Drafts by job and fire time, None for those to be made at the instant; and by what state of the database."""
+
+    edits: int
+    teams: Teams
+    by_due: dict[Due, Draft | None]
+
+
+class Ahead:
+    """The drafts of one leader. `prepare` is called by one thread, `take` by another."""
+
+    def __init__(self) -> None:
+        self._drafts = _Drafts(-1, {}, {})
+        self._stop = threading.Event()
+
+    def prepare(self) -> None:
+        """Draft the fire times of the next seconds that have no draft yet; a few jobs at a time."""
+        drafts, now = self._current(), timezone.now()
+        coming = Job.objects.active().filter(next_run_at__gt=now + _TOO_NEAR, next_run_at__lte=now + _AHEAD)
+        lacking = [one for one in due_times(coming.order_by("next_run_at", "id"), _MOST) if one not in drafts.by_due]
+        cover = Cover.since(now) if lacking else Cover(())
+        for start in range(0, len(lacking), _STEP):
+            step = dict(lacking[start : start + _STEP])
+            jobs = [job for job in read(Job.objects.filter(pk__in=step)) if job.next_run_at == step[job.pk]]
+            drafter = Drafter(jobs, drafts.teams, None, cover)
+            for job in jobs:
+                drafts.by_due[job.pk, step[job.pk]] = _draft(drafter, job, step[job.pk], cover)
+            if self._stop.wait(_PAUSE_SECONDS) or timezone.now() + _TOO_NEAR > min(step.values()):
+                return
+
+    def take(self, due: Iterable[Due], now: dt.datetime, teams: Teams) -> dict[UUID, Draft]:
+        """The drafts that are still true for jobs which the caller's transaction has locked, by job. Call it after
+        that: an edit that is not seen then comes after the firing.
+        """
+        drafts = self._drafts
+        if not drafts.by_due or drafts.teams != teams or drafts.edits != Revision.both()[1]:
+            return {}
+        found = ((one, drafts.by_due.pop(one, None)) for one in due)
+        return {one[0]: draft for one, draft in found if draft and _holds_at(now, one[1], draft)}
+
+    def stop(self) -> None:
+        """End `prepare` soon."""
+        self._stop.set()
+
+    def _current(self) -> _Drafts:
+        """The drafts, without those of the past, or empty ones after an edit."""
+        # Read before the jobs, so that an edit in between is noticed.
+        edits, teams, now = Revision.both()[1], read_teams(), timezone.now()
+        old = self._drafts
+        kept = {}
+        if old.edits == edits and old.teams == teams:
+            kept = {due: draft for due, draft in old.by_due.items() if due[1] + _LATEST > now}
+        self._drafts = _Drafts(edits, teams, kept)
+        return self._drafts
+
+
+def due_times(jobs: JobQuerySet, most: int) -> list[Due]:
+    """The first of these jobs, and their next fire times."""
+    return [(pk, moment) for pk, moment in jobs.values_list("pk", "next_run_at")[:most] if moment is not None]
+
+
+def _draft(drafter: Drafter, job: Job, moment: dt.datetime, cover: Cover) -> Draft | None:
+    """The draft of a job that is fired at its next fire time; None if it has to be made then."""
+    if (
+        job.overlap_policy != OverlapPolicy.ALLOW
+        or job.jitter_seconds
+        or job.skipped_run_at is not None
+        or cover.over(job)
+        or asks_for_success(job)
+    ):
+        return None
+    try:
+        draft = drafter.draft(job, moment)
+        if len(draft.deliveries) != 1 or draft.deliveries[0].budget is not None:
+            return None
+        return draft._replace(deliveries=[draft.deliveries[0].prepared()])
+    except (*UNUSABLE, DeliveryError):
+        # Firing puts it aside, or the call fails.
+        return None
+
+
+def _holds_at(now: dt.datetime, moment: dt.datetime, draft: Draft) -> bool:
+    """Whether a draft made for an instant is what firing at `now` would decide: neither is another fire time due, nor
+    is this one missed.
+    """
+    deadline = draft.deliveries[0].deadline
+    return (
+        now < moment + _LATEST
+        and (draft.following is None or now < draft.following)
+        and (deadline is None or now < deadline.at)
+    )

@@ -1,0 +1,230 @@
+"""Planning ahead: what was drafted before the instant is what firing decides at the instant, or is not used."""
+
+from __future__ import annotations
+
+import datetime as dt
+import uuid
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+import time_machine
+from django.db import transaction
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from accounts.models import User
+from executions.delivery.state import Delivery
+from executions.http.client import encoded
+from executions.models import Execution
+from executions.targets.webhook.call import Webhook
+from jobs import calendars
+from jobs.models import Job
+from jobs.services import set_active, skip_next_run, update_job
+from scheduler import drafts
+from scheduler.ahead import Ahead
+from scheduler.firing import fire
+from scheduler.leadership import Leader
+from taxonomy.models import PicTeam
+from tests.support.firing import MINUTE, NOON, MakeJob, made_at_noon
+from windows import services as windows
+
+pytestmark = pytest.mark.django_db
+INSTANT = NOON + MINUTE
+
+
+def at(moment: dt.datetime) -> Any:
+    return time_machine.travel(moment, tick=False)
+
+
+def planned(seconds_before: float = 3) -> Ahead:
+    ahead = Ahead()
+    with at(INSTANT - dt.timedelta(seconds=seconds_before)):
+        ahead.prepare()
+    return ahead
+
+
+def fire_with(leader: Leader, ahead: Ahead | None, seconds_after: float = 0.01) -> None:
+    with at(INSTANT + dt.timedelta(seconds=seconds_after)):
+        fire(leader, ahead=ahead)
+
+
+@pytest.fixture
+def read_at_the_instant(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """The names of the jobs that firing reads at the instant itself."""
+    names: list[str] = []
+
+    def noted(jobs: Any) -> list[Job]:
+        found = drafts.read(jobs)
+        names.extend(job.name for job in found)
+        return found
+
+    monkeypatch.setattr("scheduler.firing.read", noted)
+    return names
+
+
+def test_a_job_that_was_planned_is_not_read_again(
+    make_job: MakeJob, leader: Leader, handed: list[Delivery], read_at_the_instant: list[str]
+) -> None:
+    job = made_at_noon(make_job, metadata={"a": 1})
+    fire_with(leader, planned())
+    assert read_at_the_instant == []
+    execution = Execution.objects.get()
+    job.refresh_from_db()
+    assert (execution.scheduled_for, execution.started_at) == (INSTANT, INSTANT + dt.timedelta(seconds=0.01))
+    assert (job.next_run_at, job.last_execution_at) == (INSTANT + MINUTE, execution.started_at)
+    webhook = handed[0].deliverable
+    assert isinstance(webhook, Webhook)
+    assert webhook.first
+    assert handed[0].execution_id == execution.pk
+    assert handed[0].worker_id == execution.worker_id
+    # The bytes that were made before are those that would be made now.
+    assert webhook.first.encoded == encoded(webhook.request(handed[0].call(1)))
+
+
+def renamed(job: Job, by: User) -> None:
+    update_job(job.pk, {"metadata": {"b": 2}}, by=by)
+
+
+def limited(job: Job, by: User) -> None:
+    PicTeam.objects.update(max_concurrent=3)
+
+
+def window(job: Job, by: User) -> None:
+    windows.create({"name": "W", "starts_at": NOON, "ends_at": NOON + 5 * MINUTE, "is_for_all": True}, by=by)
+
+
+def off(job: Job, by: User) -> None:
+    set_active(job, False, by=by)
+
+
+def skipped(job: Job, by: User) -> None:
+    skip_next_run(job, by=by)
+
+
+def closed(job: Job, by: User) -> None:
+    calendars.update("office", {"days": [{"date": "2026-11-24", "is_open": False}]})
+
+
+@pytest.mark.parametrize("edit", [renamed, limited, window, off, skipped, closed])
+@pytest.mark.usefixtures("handed")
+def test_an_edit_in_the_last_second_counts(
+    make_job: MakeJob,
+    leader: Leader,
+    admin: User,
+    read_at_the_instant: list[str],
+    edit: Callable[[Job, User], None],
+) -> None:
+    calendars.create({"name": "Office", "weekend_days": []})
+    job = made_at_noon(make_job, metadata={"a": 1}, calendar="Office", on_closed_day="skip")
+    ahead = planned()
+    with at(INSTANT - dt.timedelta(seconds=1)):
+        edit(job, admin)
+    fire_with(leader, ahead)
+    # What is not on its next fire time any more does not fire at all.
+    assert read_at_the_instant == ([] if edit in {off, closed} else [job.name])
+    ran = Execution.objects.filter(status="running").count()
+    assert ran == (1 if edit in {renamed, limited} else 0)
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"overlap_policy": "skip"}, {"jitter_seconds": 10}, {"overlap_policy": "queue_one"},
+        {"templated": True, "metadata": {"since": "{{ previous_success_for }}"}},
+        {"github_repo": "web", "github_owner": "acme", "github_workflow_name": "e2e.yml"},
+    ],
+)  # fmt: skip
+@pytest.mark.usefixtures("handed")
+def test_what_more_than_edits_decides_is_decided_at_the_instant(
+    make_job: MakeJob, leader: Leader, read_at_the_instant: list[str], changes: dict[str, Any]
+) -> None:
+    job = made_at_noon(make_job, **changes)
+    fire_with(leader, planned())
+    assert read_at_the_instant == [job.name]
+    assert Execution.objects.get().status == "running"
+
+
+@pytest.mark.usefixtures("handed")
+def test_a_fire_time_that_is_fired_late_is_decided_then(
+    make_job: MakeJob, leader: Leader, read_at_the_instant: list[str]
+) -> None:
+    job = made_at_noon(make_job, misfire_policy="skip", misfire_grace_seconds=30)
+    fire_with(leader, planned(), seconds_after=45)
+    assert read_at_the_instant == [job.name]
+    assert Execution.objects.get().status == "missed"
+
+
+@pytest.mark.usefixtures("handed")
+def test_drafts_are_used_once_and_those_of_the_past_are_dropped(
+    make_job: MakeJob, leader: Leader, read_at_the_instant: list[str]
+) -> None:
+    job = made_at_noon(make_job)
+    ahead = planned()
+    fire_with(leader, ahead)
+    Job.objects.filter(pk=job.pk).update(next_run_at=INSTANT)
+    fire_with(leader, ahead)
+    assert read_at_the_instant == [job.name]
+    # The constraint lets no fire time run twice.
+    assert Execution.objects.count() == 1
+
+
+JOBS = st.fixed_dictionaries(
+    {},
+    optional={
+        "cron_expression": st.sampled_from(["* * * * *", "1 12 * * *", "*/2 * * * *"]),
+        "misfire_policy": st.sampled_from(["skip", "run_once", "run_all"]),
+        "misfire_grace_seconds": st.sampled_from([1, 30, 300]),
+        "overlap_policy": st.sampled_from(["allow", "allow", "skip", "queue_one"]),
+        "jitter_seconds": st.sampled_from([0, 0, 20]),
+        "metadata": st.sampled_from([{}, {"at": "{{ scheduled_for }}"}, {"a": [1, "x"]}]),
+        "templated": st.booleans(),
+        "headers": st.sampled_from([{}, {"X-A": "1"}]),
+        "end_date": st.sampled_from(["2026-11-24", "2099-12-31"]),
+        "max_attempts": st.integers(1, 3),
+    },
+)
+
+
+def what_fired(leader: Leader, ahead: Ahead | None, seconds_after: float, handed: list[Delivery]) -> list[Any]:
+    """Everything that firing wrote and handed over, without the random ids. Nothing of it stays."""
+    found: list[Any] = []
+    with transaction.atomic():
+        fire_with(leader, ahead, seconds_after)
+        rows = Execution.objects.order_by("job__name", "scheduled_for")
+        ids = {row.pk: number for number, row in enumerate(rows)}
+        found += [
+            (row.job.name, row.status, row.scheduled_for, row.started_at, row.target, row.error_message, row.overrides)
+            for row in rows
+        ]
+        found += list(Job.objects.order_by("name").values_list("next_run_at", "last_execution_at", "last_status"))
+        sent = []
+        for one in handed:
+            webhook = one.deliverable
+            assert isinstance(webhook, Webhook)
+            request = webhook.first or webhook.request(one.call(1))
+            sent.append(
+                (
+                    ids[one.execution_id],
+                    one._replace(execution_id=uuid.UUID(int=0), deliverable=webhook._replace(first=None)),
+                    (request.encoded or encoded(request)).message.replace(str(one.execution_id).encode(), b""),
+                )
+            )
+        found += sorted(sent, key=lambda one: one[0])
+        transaction.set_rollback(True)
+    handed.clear()
+    return found
+
+
+@settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(jobs=st.lists(JOBS, min_size=1, max_size=4), before=st.floats(0, 12), after=st.sampled_from([0, 0.5, 4, 6, 70]))
+def test_the_plain_way_decides_the_same(
+    make_job: MakeJob, leader: Leader, handed: list[Delivery], jobs: list[dict[str, Any]], before: float, after: float
+) -> None:
+    with transaction.atomic():
+        for number, changes in enumerate(jobs):
+            with at(NOON):
+                make_job(**{"cron_expression": "* * * * *", **changes, "name": f"job {number}"})
+        ahead = planned(before)
+        assert what_fired(leader, None, after, handed) == what_fired(leader, ahead, after, handed)
+        transaction.set_rollback(True)
