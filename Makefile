@@ -85,7 +85,7 @@ checks: lint types imports
 	$(PY) manage.py check --deploy --fail-level WARNING
 
 bench: $(VENV)/dev.stamp
-	$(PY) benchmarks/fire_lag.py
+	$(PY) -m benchmarks $(ARGS)
 
 # The larger file first: both hold the same versions.
 UV := $(VENV)/bin/uv pip compile -q --universal --python-version 3.11 --generate-hashes --no-header

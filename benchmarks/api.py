@@ -29,7 +29,7 @@ RUNS = 15
 SEED = """
 import datetime as dt, random, sys, uuid
 from django.utils import timezone
-from core.db.executemany import insert_new
+from core.db.bulk import insert_new
 from executions.models import Execution
 from jobs.models import Job
 from jobs.services import add_jobs

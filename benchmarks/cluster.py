@@ -25,10 +25,10 @@ import psutil
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 from benchmarks import peers
 from benchmarks.fire_lag import READ, SEED, show
-from benchmarks.installation import ROOT, environment, manage, python
+from benchmarks.installation import ROOT, environment, manage, python, wait_until_ended
 from benchmarks.redis_server import redis_server
 from benchmarks.target import running_target, take_report
-from benchmarks.throughput import DONE, MAKE_DUE
+from benchmarks.throughput import MAKE_DUE, ONCE
 from deploy.cluster import Postgres
 
 EMPTY = (
@@ -36,15 +36,14 @@ EMPTY = (
     "PicTeam.objects.all().delete()"
 )
 DUE_NOW = f"{MAKE_DUE}; from jobs.models import Revision; Revision.bump(edited=True)"
-# It comes again next year.
-ONCE = "0 0 1 1 *"
+_LONGEST_SECONDS = 300.0
 WORKERS = "from executions.models import Worker; print(Worker.objects.count())"
 
 
-def seed(env: dict[str, str], count: int, port: int, expression: str) -> None:
+def seed(env: dict[str, str], count: int, port: str, expression: str) -> None:
     """So many jobs in an installation that holds no others, and no history."""
     python(env, EMPTY)
-    python(env, SEED.replace("* * * * *", expression), str(count), str(port))
+    python(env, SEED.replace("* * * * *", expression), str(count), port)
 
 
 @contextmanager
@@ -82,11 +81,11 @@ def throughput(env: dict[str, str], count: int, workers: int, delay: float) -> d
             time.sleep(2)
             before = cpu(found)
             python(env, DUE_NOW)
-            wait_for(env, DONE, count)
+            stored_at = wait_until_ended(env, count, seconds=_LONGEST_SECONDS)
             used = cpu(found) - before
         arrivals = take_report(target)
         rows = json.loads(python(env, READ))
-    seconds = max(row[2] for row in rows) - min(moment for moment, _ in arrivals)
+    seconds = stored_at - min(moment for moment, _ in arrivals)
     return {
         "workers": workers,
         "executions": len(rows),
@@ -106,7 +105,7 @@ def lag(env: dict[str, str], count: int, workers: int) -> dict[str, object]:
         with processes(env, workers):
             wait_for(env, WORKERS, workers)
             time.sleep(max(0.0, fire_time - time.time()) + 2)
-            wait_for(env, DONE, count)
+            wait_until_ended(env, count, seconds=_LONGEST_SECONDS)
         return {"workers": workers, "jobs": count, **peers.lags(take_report(target), fire_time)}
 
 

@@ -70,13 +70,13 @@ import time
 from django.db import transaction
 from django.utils import timezone
 from uuid_utils.compat import uuid7
-from core.db.executemany import insert_new
+from core.db.bulk import insert_new
 from executions.models import Execution
 from jobs.models import Job
 from scheduler.drafts import Row
 jobs = list(Job.objects.only("id", "target_url", "github_repo", "metadata")[:10000])
-rows = [Row(uuid7(), job.pk, "running", "scheduled", timezone.now(), None, timezone.now(), None, "webhook",
-"http://127.0.0.1/x", None, "", "", []) for job in jobs * 2]
+rows = [Row(uuid7(), job.pk, "running", "scheduled", timezone.now(), None, None, "webhook", "http://127.0.0.1/x", "",
+"", [], None, timezone.now(), None) for job in jobs * 2]
 began = time.perf_counter()
 for start in range(0, len(rows), 500):
     with transaction.atomic():

@@ -3,11 +3,20 @@
 from __future__ import annotations
 
 import os
+import sqlite3
 import subprocess
 import sys
+import time
+from collections.abc import Callable, Iterator
+from contextlib import closing, contextmanager
 from pathlib import Path
 
-ROOT = Path(__file__).resolve().parent.parent
+import psycopg
+
+# The checkout that is measured: this one, or another beside it (`python -m benchmarks --at`).
+ROOT = Path(os.environ.get("CRONSCHED_BENCH_ROOT") or Path(__file__).resolve().parent.parent)
+_ENDED = "SELECT count(*) FROM executions_execution WHERE completed_at IS NOT NULL"
+_LOOK_SECONDS = 0.05
 
 
 def environment(folder: str, database_url: str | None = None) -> dict[str, str]:
@@ -38,3 +47,26 @@ def python(env: dict[str, str], code: str, *arguments: str) -> str:
         text=True,
     )
     return done.stdout
+
+
+@contextmanager
+def ended(env: dict[str, str]) -> Iterator[Callable[[], int]]:
+    """Gives what counts the executions that have ended, as they are stored; without Django, because it shares the cores
+    with what is measured.
+    """
+    url = env["DATABASE_URL"]
+    if url.startswith("sqlite"):
+        with closing(sqlite3.connect(url.removeprefix("sqlite:///"), timeout=30)) as database:
+            yield lambda: int(database.execute(_ENDED).fetchone()[0])
+    else:
+        with psycopg.connect(url, autocommit=True) as connection:
+            yield lambda: int((connection.execute(_ENDED).fetchone() or [0])[0])
+
+
+def wait_until_ended(env: dict[str, str], count: int, *, seconds: float) -> float:
+    """Wait until so many executions have ended, or for so long; returns the time (Unix)."""
+    until = time.time() + seconds
+    with ended(env) as number:
+        while number() < count and time.time() < until:
+            time.sleep(_LOOK_SECONDS)
+    return time.time()

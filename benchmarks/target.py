@@ -48,12 +48,12 @@ class Target(asyncio.Protocol):
 
 
 @contextlib.contextmanager
-def running_target(delay: float) -> Iterator[tuple[subprocess.Popen[str], int]]:
-    """A target in a process of its own, and its port."""
-    process = subprocess.Popen([sys.executable, __file__, "0", str(delay)], stdout=subprocess.PIPE, text=True)
+def running_target(delay: float, ports: int = 1) -> Iterator[tuple[subprocess.Popen[str], str]]:
+    """A target in a process of its own, and its ports, with a comma between them."""
+    process = subprocess.Popen([sys.executable, __file__, str(ports), str(delay)], stdout=subprocess.PIPE, text=True)
     try:
         assert process.stdout is not None
-        yield process, int(process.stdout.readline())
+        yield process, process.stdout.readline().strip()
     finally:
         process.kill()
         process.wait()
@@ -66,13 +66,13 @@ def take_report(process: subprocess.Popen[str]) -> list[tuple[float, str]]:
     return [(moment, path) for moment, path in json.loads(process.stdout.read())]
 
 
-async def main(port: int, delay: float) -> None:
+async def main(ports: int, delay: float) -> None:
     Target.delay, Target.arrivals = delay, []
     loop = asyncio.get_running_loop()
     stop = asyncio.Event()
     loop.add_signal_handler(signal.SIGTERM, stop.set)
-    server = await loop.create_server(Target, "127.0.0.1", port, backlog=4096)
-    print(server.sockets[0].getsockname()[1], flush=True)
+    servers = [await loop.create_server(Target, "127.0.0.1", 0, backlog=4096) for _ in range(ports)]
+    print(",".join(str(one.sockets[0].getsockname()[1]) for one in servers), flush=True)
     await stop.wait()
     json.dump(Target.arrivals, sys.stdout)
     sys.stdout.flush()

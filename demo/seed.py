@@ -18,7 +18,7 @@ from uuid_utils.compat import uuid7
 from accounts.models import Role, User
 from calendars.models import Calendar
 from core.api.timestamps import utc_ms
-from core.db.executemany import insert_new
+from core.db.bulk import insert_new
 from executions.models import Execution, Status, TriggerType
 from executions.statistics import rollups
 from executions.targets import WebhookTarget

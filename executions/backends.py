@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from uuid import UUID
 
 from django.conf import settings
@@ -14,6 +14,7 @@ from executions.celery_backend import dispatch
 from executions.delivery import caller, engine
 from executions.delivery.carry_out import Teams, carry_out
 from executions.delivery.state import Delivery
+from executions.http.connect import Origin
 from executions.models import OPEN, Execution
 
 log = logging.getLogger("cronsched.backends")
@@ -31,6 +32,12 @@ def submit(deliveries: Sequence[Delivery]) -> None:
     if own:
         engine.local_engine().submit(own)
     dispatch.send({one.execution_id: one.deliverable.kind for one in deliveries if one.worker_id is None})
+
+
+def open_ahead(wanted: Mapping[Origin, int]) -> None:
+    """Open connections for calls that come within seconds, if this process makes them."""
+    if wanted and settings.EXECUTION_BACKEND == "local":
+        engine.local_engine().open_ahead(wanted)
 
 
 def start(executions: Sequence[Execution], teams: Teams) -> None:

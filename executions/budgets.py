@@ -15,7 +15,7 @@ from uuid import UUID
 from django.db import transaction
 from django.utils import timezone
 
-from core.db.executemany import insert_new, update_many
+from core.db.bulk import insert_new, update_many
 from executions.models import BudgetWait, DispatchBudget
 from settings_app.credential_rights import rights_of
 from settings_app.models import GitHubCredential

@@ -11,7 +11,7 @@ from uuid import UUID
 
 import orjson
 
-from core.db.executemany import insert_new
+from core.db.bulk import insert_new
 from core.masking import MASK, is_secret_name, masked_body, masked_text, masked_url, without_user
 from executions.http.client import Request
 from executions.http.connection import Reply

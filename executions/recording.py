@@ -20,7 +20,7 @@ from uuid import UUID, uuid4
 from django.db import DatabaseError, InterfaceError, OperationalError, connection, transaction
 from django.utils import timezone
 
-from core.db.executemany import insert_new, update_many
+from core.db.bulk import insert_new, update_many
 from core.runtime import heartbeat
 from executions import exchanges
 from executions.exchanges import Exchanged

@@ -16,7 +16,7 @@ from django.db.models import Q
 from django.utils import timezone
 
 from accounts.models import User
-from core.db.executemany import update_many
+from core.db.bulk import update_many
 from executions.models import Status
 from executions.recording import Finished
 from executions.statistics.queries import latest_runs

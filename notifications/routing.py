@@ -22,8 +22,8 @@ from uuid_utils.compat import uuid7
 from accounts.models import User
 from calendars.business_days import CERTAIN_UNTIL
 from calendars.models import Calendar
+from core.db.bulk import insert_new
 from core.db.deletion import delete_in_steps
-from core.db.executemany import insert_new
 from core.masking import masked_text
 from core.runtime import request_context
 from executions.models import Execution, Status

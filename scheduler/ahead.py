@@ -11,23 +11,27 @@ from __future__ import annotations
 
 import datetime as dt
 import threading
+from collections import Counter
 from collections.abc import Iterable
 from typing import NamedTuple
 from uuid import UUID
 
 from django.utils import timezone
 
+from executions import backends
 from executions.delivery.carry_out import Teams, read_teams
 from executions.http.connection import DeliveryError
 from jobs.content import asks_for_success
 from jobs.fields import OverlapPolicy
-from jobs.models import Job, JobQuerySet, Revision
+from jobs.models import Job, Revision
 from scheduler.drafts import UNUSABLE, Draft, Drafter, read
 from windows.cover import Cover
 
 # How far it looks ahead, and how near a fire time is left to the instant.
 _AHEAD = dt.timedelta(seconds=10)
 _TOO_NEAR = dt.timedelta(seconds=0.3)
+# When connections are opened. `prepare` is called every second.
+_OPENED = dt.timedelta(seconds=1.5)
 # A fire time that is fired later than this is decided about then.
 _LATEST = dt.timedelta(seconds=5)
 # Bounds the memory of drafts, and how long one step holds the interpreter lock.
@@ -35,15 +39,15 @@ _MOST = 10_000
 _STEP = 100
 _PAUSE_SECONDS = 0.005
 
-Due = tuple[UUID, dt.datetime]
-
 
 class _Drafts(NamedTuple):
-    """Drafts by job and fire time, None for those to be made at the instant; and by what state of the database."""
+    """The next fire time of jobs with its draft, None for one to be made at the instant; and by what state of the
+    database.
+    """
 
     edits: int
     teams: Teams
-    by_due: dict[Due, Draft | None]
+    by_job: dict[UUID, tuple[dt.datetime, Draft | None]]
 
 
 class Ahead:
@@ -51,32 +55,52 @@ class Ahead:
 
     def __init__(self) -> None:
         self._drafts = _Drafts(-1, {}, {})
+        self._opened_until = timezone.now()
         self._stop = threading.Event()
 
     def prepare(self) -> None:
-        """Draft the fire times of the next seconds that have no draft yet; a few jobs at a time."""
-        drafts, now = self._current(), timezone.now()
+        """Draft the fire times of the next seconds that have no draft yet, and open connections for the next calls."""
+        drafts = self._current()
+        self._draft_coming(drafts)
+        self._open_connections(drafts)
+
+    def _draft_coming(self, drafts: _Drafts) -> None:
+        now = timezone.now()
         coming = Job.objects.active().filter(next_run_at__gt=now + _TOO_NEAR, next_run_at__lte=now + _AHEAD)
-        lacking = [one for one in due_times(coming.order_by("next_run_at", "id"), _MOST) if one not in drafts.by_due]
+        due = coming.order_by("next_run_at", "id").values_list("pk", "next_run_at")
+        lacking = [(pk, moment) for pk, moment in due[:_MOST] if moment and pk not in drafts.by_job]
         cover = Cover.since(now) if lacking else Cover(())
         for start in range(0, len(lacking), _STEP):
             step = dict(lacking[start : start + _STEP])
             jobs = [job for job in read(Job.objects.filter(pk__in=step)) if job.next_run_at == step[job.pk]]
             drafter = Drafter(jobs, drafts.teams, None, cover)
             for job in jobs:
-                drafts.by_due[job.pk, step[job.pk]] = _draft(drafter, job, step[job.pk], cover)
+                drafts.by_job[job.pk] = step[job.pk], _draft(drafter, job, step[job.pk], cover)
             if self._stop.wait(_PAUSE_SECONDS) or timezone.now() + _TOO_NEAR > min(step.values()):
                 return
 
-    def take(self, due: Iterable[Due], now: dt.datetime, teams: Teams) -> dict[UUID, Draft]:
-        """The drafts that are still true for jobs which the caller's transaction has locked, by job. Call it after
-        that: an edit that is not seen then comes after the firing.
+    def _open_connections(self, drafts: _Drafts) -> None:
+        """Once for each fire time, shortly before it."""
+        until = timezone.now() + _OPENED
+        soon = [
+            (moment, draft)
+            for moment, draft in drafts.by_job.values()
+            if draft and self._opened_until < moment <= until
+        ]
+        if soon:
+            self._opened_until = max(moment for moment, _ in soon)
+            origins = (draft.deliveries[0].deliverable.origin for _, draft in soon)
+            backends.open_ahead(Counter(origin for origin in origins if origin))
+
+    def take(self, due: Iterable[UUID], now: dt.datetime, teams: Teams) -> dict[UUID, Draft]:
+        """The drafts that are still true for due jobs which the caller's transaction has locked. Call it after that: an
+        edit that is not seen then comes after the firing.
         """
         drafts = self._drafts
-        if not drafts.by_due or drafts.teams != teams or drafts.edits != Revision.both()[1]:
+        if not drafts.by_job or drafts.teams != teams or drafts.edits != Revision.both()[1]:
             return {}
-        found = ((one, drafts.by_due.pop(one, None)) for one in due)
-        return {one[0]: draft for one, draft in found if draft and _holds_at(now, one[1], draft)}
+        found = ((pk, drafts.by_job.pop(pk)) for pk in due if pk in drafts.by_job)
+        return {pk: draft for pk, (moment, draft) in found if draft and _holds_at(now, moment, draft)}
 
     def stop(self) -> None:
         """End `prepare` soon."""
@@ -89,14 +113,9 @@ class Ahead:
         old = self._drafts
         kept = {}
         if old.edits == edits and old.teams == teams:
-            kept = {due: draft for due, draft in old.by_due.items() if due[1] + _LATEST > now}
+            kept = {pk: planned for pk, planned in old.by_job.items() if planned[0] + _LATEST > now}
         self._drafts = _Drafts(edits, teams, kept)
         return self._drafts
-
-
-def due_times(jobs: JobQuerySet, most: int) -> list[Due]:
-    """The first of these jobs, and their next fire times."""
-    return [(pk, moment) for pk, moment in jobs.values_list("pk", "next_run_at")[:most] if moment is not None]
 
 
 def _draft(drafter: Drafter, job: Job, moment: dt.datetime, cover: Cover) -> Draft | None:
@@ -125,7 +144,7 @@ def _holds_at(now: dt.datetime, moment: dt.datetime, draft: Draft) -> bool:
     """
     deadline = draft.deliveries[0].deadline
     return (
-        now < moment + _LATEST
+        moment <= now < moment + _LATEST
         and (draft.following is None or now < draft.following)
         and (deadline is None or now < deadline.at)
     )

@@ -54,15 +54,19 @@ class Row(NamedTuple):
     trigger_type: str
     scheduled_for: dt.datetime
     nominal_for: dt.datetime | None
-    started_at: dt.datetime
     completed_at: dt.datetime | None
     execution_type: str
     target: str
-    worker_id: UUID | None
     error_message: str
     output: str
     attempts: list[object]
     overrides: dict[str, object] | None
+    started_at: dt.datetime
+    worker_id: UUID | None
+
+    def begun_at(self, now: dt.datetime, worker_id: UUID | None) -> Row:
+        """The row of an execution that a worker starts later than was planned."""
+        return Row(*self[:-2], now, worker_id)
 
     @classmethod
     def of(
@@ -85,15 +89,15 @@ class Row(NamedTuple):
             TriggerType.SCHEDULED.value,
             planned.moment,
             nominal_for,
-            at,
             None if is_open else at,
             target.kind,
             str(target),
-            worker_id if is_open else None,
             planned.reason,
             "",
             [],
             {"rendered": rendered.content.stored()} if rendered.content.is_rendered else None,
+            at,
+            worker_id if is_open else None,
         )
 
 
@@ -137,7 +141,7 @@ class Draft(NamedTuple):
     def begun_at(self, now: dt.datetime, worker_id: UUID | None) -> Draft:
         """A draft of executions that run, for a later start by a worker."""
         return self._replace(
-            rows=[row._replace(started_at=now, worker_id=worker_id) for row in self.rows],
+            rows=[row.begun_at(now, worker_id) for row in self.rows],
             deliveries=[one.begun_at(now, worker_id) for one in self.deliveries],
         )
 

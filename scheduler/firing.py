@@ -12,7 +12,7 @@ from django.db import DatabaseError, InterfaceError, transaction
 from django.db.models import Exists, OuterRef, Q
 from django.utils import timezone
 
-from core.db.executemany import insert_new
+from core.db.bulk import insert_new
 from executions import backends, holds
 from executions.delivery.carry_out import Teams, read_teams
 from executions.delivery.state import Delivery
@@ -23,7 +23,7 @@ from executions.statistics.rollups import Ended
 from jobs.fields import OverlapPolicy
 from jobs.models import Job, Revision
 from notifications.routing import notify_unschedulable
-from scheduler.ahead import Ahead, Due, due_times
+from scheduler.ahead import Ahead
 from scheduler.drafts import UNUSABLE, Draft, Drafter, Row, read
 from scheduler.leadership import Leader
 from windows.cover import Cover
@@ -52,7 +52,7 @@ def fire(leader: Leader, over: threading.Event | None = None, ahead: Ahead | Non
                 break
             ready = ahead.take(due, now, teams) if ahead else {}
             drafts = [draft.begun_at(now, worker_id) for draft in ready.values()]
-            jobs = _read_each([pk for pk, _ in due if pk not in ready])
+            jobs = _read_each([pk for pk in due if pk not in ready])
             deliveries = _write(drafts + _drafts(jobs, now, teams, worker_id), now)
         backends.submit(deliveries)
         size = min(2 * size, _LARGEST_CHUNK)
@@ -93,11 +93,12 @@ def start_queued(leader: Leader, teams: Teams) -> int:
     return len(chosen)
 
 
-def _due(now: dt.datetime, size: int) -> list[Due]:
-    """The next chunk of due jobs and fire times, locked. A job that another transaction has locked is fired after it:
-    that transaction changes the revision, which wakes the leader.
+def _due(now: dt.datetime, size: int) -> list[UUID]:
+    """The next chunk of due jobs, locked. A job that another transaction has locked is fired after it: that transaction
+    changes the revision, which wakes the leader.
     """
-    return due_times(Job.objects.due(now).select_for_update(of=("self",), skip_locked=True), size)
+    due = Job.objects.due(now).select_for_update(of=("self",), skip_locked=True)
+    return list(due.values_list("pk", flat=True)[:size])
 
 
 def _read_each(pks: list[UUID]) -> list[Job]:

@@ -28,6 +28,7 @@ _SHARED = [
     ),
     "tests/scheduler",
     "tests/core/api",
+    "tests/core/db",
     "tests/test_wild_inputs.py",
     "--deselect=tests/scheduler/test_leadership.py::test_no_step_breaks_a_promise_and_nothing_is_lost_for_ever",
     "--ignore=tests/scheduler/test_process.py",

@@ -9,7 +9,7 @@ import os
 import threading
 import time
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from datetime import datetime
 from functools import partial
@@ -31,6 +31,7 @@ from executions.delivery.concurrency import Limiter
 from executions.delivery.shared_limits import SharedLimits
 from executions.delivery.state import Delivery, DeliveryState, Phase
 from executions.http.client import HttpClient
+from executions.http.connect import Origin
 from executions.http.connection import DeliveryError
 from executions.http.retry_after import retry_after
 from executions.models import Status
@@ -39,6 +40,8 @@ from executions.targets import Outcome
 
 log = logging.getLogger("cronsched.engine")
 _RESOLVER_THREADS = 256
+# Connections that are opened ahead and take longer are of no use at the instant.
+_OPENED_WITHIN_SECONDS = 2.0
 # A loop that has not turned for this long hangs, and the process shows no heartbeat.
 _HUNG_SECONDS = 10.0
 # A process holds at most this many times ENGINE_CONCURRENCY deliveries before it leaves messages to other workers.
@@ -98,6 +101,14 @@ class Engine:
                     newest, count = self._newest.get(one.job_id, (one.deadline.fire_time, 0))
                     self._newest[one.job_id] = max(one.deadline.fire_time, newest), count + 1
         self._loop.call_soon_threadsafe(self._accept, states)
+
+    def open_ahead(self, wanted: Mapping[Origin, int]) -> None:
+        """Open connections for calls that come within seconds, at most as many to an origin as may be made at once;
+        returns at once.
+        """
+        most = min(settings.ENGINE_CONCURRENCY_PER_HOST, settings.ENGINE_CONCURRENCY)
+        for origin, count in wanted.items():
+            self._loop.call_soon_threadsafe(self._open_ahead, origin, min(count, most))
 
     def cancel(self, ids: Iterable[UUID]) -> None:
         """Stop executions that were cancelled: no further call of them begins, and a call under way is broken off."""
@@ -189,6 +200,12 @@ class Engine:
         await asyncio.gather(*self._tasks, return_exceptions=True)
         if self._client:
             await self._client.close()
+
+    def _open_ahead(self, origin: Origin, count: int) -> None:
+        if self._client and not self._closing:
+            task = self._loop.create_task(self._client.open_ahead(origin, count, _OPENED_WITHIN_SECONDS))
+            self._tasks.add(task)
+            task.add_done_callback(self._tasks.discard)
 
     def _accept(self, states: Sequence[DeliveryState]) -> None:
         for state in states:

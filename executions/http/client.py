@@ -17,11 +17,12 @@ from core.runtime import outbound
 from core.runtime.outbound import Proxy
 from executions.http.address import Address, address_of
 from executions.http.connect import Certificates, Connector, Origin, Resolve, resolve_by_system
-from executions.http.connection import KEPT_BYTES, Connection, DeliveryError, Reply
+from executions.http.connection import KEPT_BYTES, Connection, DeliveryError, Reply, Timings
 from jobs.targets import address_policy
 from jobs.targets.address_policy import TargetPolicy
 
 _KEEP_IDLE_SECONDS = 15.0
+_OPENED_AT_ONCE = 20
 
 
 class Encoded(NamedTuple):
@@ -92,6 +93,24 @@ class HttpClient:
                     raise
         connection = await self._connector.connect(origin, min(timeout, connect_timeout or timeout))
         return await self._exchange(request, origin, connection, message, timeout, deadline)
+
+    async def open_ahead(self, origin: Origin, count: int, timeout: float) -> None:
+        """Have up to `count` idle connections to an origin, for calls that come within seconds. One that cannot or
+        may not be called has none: its calls say why.
+        """
+        if not origin.trusted and not self._allows(origin.host):
+            return
+        for first in range(0, count - len(self._idle.get(origin, ())), _OPENED_AT_ONCE):
+            opening = [self._connector.connect(origin, timeout) for _ in range(min(_OPENED_AT_ONCE, count - first))]
+            opened = await asyncio.gather(*opening, return_exceptions=True)
+            now = asyncio.get_running_loop().time()
+            for connection in opened:
+                if isinstance(connection, Connection):
+                    # The time that it took is none of the call's.
+                    connection.opening = Timings(address=connection.opening.address)
+                    self._idle[origin].append((now, connection))
+            if any(isinstance(one, BaseException) for one in opened):
+                return
 
     async def close(self) -> None:
         """Close all pooled connections."""

@@ -109,6 +109,7 @@ class Connection(asyncio.Protocol):
         self._headers: dict[bytes, str] = {}
         self._head: list[tuple[bytes, bytes]] = []
         self._forget()
+        self._reusable = True
 
     @property
     def can_go_on(self) -> bool:

@@ -21,7 +21,7 @@ from django.db.models.functions import Coalesce
 from django.utils import timezone
 
 from core.api.timestamps import DateRange
-from core.db.executemany import add_up
+from core.db.bulk import add_up
 from executions.models import OPEN, Execution, FireLagBucket, Rollup, Status, Total
 from executions.statistics.total_count import bump_history_version, recent_begins
 from jobs.models import Job

@@ -12,6 +12,7 @@ from core.api.errors import Conflict
 from core.findings import Finding
 from executions.budgets import Budget, Pause
 from executions.http.client import Request
+from executions.http.connect import Origin
 from executions.http.connection import Reply
 from jobs.content import Content
 from jobs.models import Job
@@ -91,6 +92,11 @@ class Deliverable(Protocol):
 
     def prepared(self, call: Call) -> Deliverable:
         """The same with what can be made before the first call. Raises `DeliveryError`."""
+        ...
+
+    @property
+    def origin(self) -> Origin | None:
+        """Where a prepared first call goes; None if that is not known before it is made."""
         ...
 
 

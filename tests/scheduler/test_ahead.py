@@ -169,6 +169,26 @@ def test_drafts_are_used_once_and_those_of_the_past_are_dropped(
     assert Execution.objects.count() == 1
 
 
+def test_connections_are_opened_once_shortly_before(make_job: MakeJob, monkeypatch: pytest.MonkeyPatch) -> None:
+    for number, path in enumerate(["a", "b"]):
+        made_at_noon(make_job, name=path, target_url=f"https://hooks.example.com/{path}")
+        made_at_noon(make_job, name=f"to {path}", target_url=f"http://{path}.example.com:{8000 + number}/")
+    made_at_noon(make_job, name="later", target_url="https://later.example.com/", jitter_seconds=30)
+    opened: list[dict[tuple[bool, str, int], int]] = []
+
+    def note(wanted: dict[Any, int]) -> None:
+        opened.append({(one.tls, one.host, one.port): count for one, count in wanted.items()})
+
+    monkeypatch.setattr("scheduler.ahead.backends.open_ahead", note)
+    with at(NOON):
+        ahead = Ahead()
+    for seconds in (5, 4, 3, 2, 1):
+        with at(INSTANT - dt.timedelta(seconds=seconds)):
+            ahead.prepare()
+    calls = {(True, "hooks.example.com", 443): 2, (False, "a.example.com", 8000): 1, (False, "b.example.com", 8001): 1}
+    assert opened == [calls]
+
+
 JOBS = st.fixed_dictionaries(
     {},
     optional={

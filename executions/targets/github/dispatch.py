@@ -97,6 +97,10 @@ class GitHubDispatch:
         # The token is read when the call is made.
         return self
 
+    @property
+    def origin(self) -> None:
+        return None
+
     @staticmethod
     async def _send(send: Send, request: Request) -> Reply:
         """Send a dispatch; of a renamed or moved repository once more to its new address, if that is GitHub's API too

@@ -17,6 +17,7 @@ from yarl import URL
 from core.headers import is_value
 from core.runtime import tracing
 from executions.http.client import Request, encoded
+from executions.http.connect import Origin
 from executions.http.connection import KEPT_BYTES, Reply
 from executions.models import WITHOUT_NUMBER
 from executions.targets.base import Call, Outcome, Run, Send
@@ -161,6 +162,10 @@ class Webhook(NamedTuple):
             return self
         request = self.request(call)
         return self._replace(first=request._replace(encoded=encoded(request)))
+
+    @property
+    def origin(self) -> Origin | None:
+        return self.first.encoded.origin if self.first and self.first.encoded else None
 
     @property
     def secret_keys(self) -> list[str | UUID]:

@@ -112,6 +112,10 @@ class Publication:
     def prepared(self, call: Call) -> Publication:
         return self
 
+    @property
+    def origin(self) -> None:
+        return None
+
 
 @pytest.fixture(autouse=True)
 def _registered(target: Server, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
