@@ -14,7 +14,7 @@ from django.urls import reverse
 from django.utils import timezone
 
 from console import date_params, forecast, kept
-from console.pages import budget_forecast
+from console.pages import budget_forecast, host_forecast
 from executions.batches import single_run
 from executions.models import Execution, Status
 from executions.statistics.queries import UtcText, hour_of, minute_of, read_utc
@@ -98,7 +98,7 @@ def day(date: dt.date, filters: Filters) -> dict[str, Any]:
         "by_job": by_job,
         "now": now.hour * 60 + now.minute if now.date() == date else None,
         "hours": list(range(24)),
-        "crowds": budget_forecast.crowds(date),
+        "waits": budget_forecast.crowds(date) + host_forecast.of_day(date),
         "before": date - dt.timedelta(days=1),
         "after": date + dt.timedelta(days=1),
     }

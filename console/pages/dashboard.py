@@ -16,6 +16,7 @@ from django.utils.translation import ngettext
 
 from accounts.models import User
 from console import charts, forecast, kept
+from console.pages import host_forecast
 from console.pages.checklist import checklist
 from console.situations import condition, flapping_jobs, situation, state_of
 from executions.models import OPEN, Execution, Status
@@ -101,6 +102,7 @@ def dashboard(user: User) -> dict[str, Any]:
             _period(_("Last 7 days"), charts.days(hours, 7), week_ago),
         ],
         "coming": charts.timeline(forecast.next_minutes(groups, _AHEAD_MINUTES)),
+        "waits": host_forecast.of_coming(_AHEAD_MINUTES),
         "feed": _feed(scope),
         "slowest": _slowest(scope, now),
         "checklist": steps,

@@ -262,6 +262,13 @@ def _hours_of(jobs: QuerySet[Job] | None) -> QuerySet[Rollup]:
     return Rollup.objects.all() if jobs is None else Rollup.objects.filter(job__in=jobs)
 
 
+def mean_seconds(kind: str, since: dt.datetime) -> float | None:
+    """The mean duration of the successes of a kind of target since `since` (whole hours); None without any."""
+    found = Total.objects.filter(kind=kind, hour__gte=hour_of(since)).exclude(shard=FORGOTTEN)
+    sums = found.aggregate(number=Sum("success"), seconds=Sum("success_seconds"))
+    return sums["seconds"] / sums["number"] if sums["number"] else None
+
+
 def slowest(since: dt.datetime, count: int = 5, jobs: QuerySet[Job] | None = None) -> list[Any]:
     """The jobs with the longest successful execution since `since` (whole hours): id, name, seconds."""
     done = _hours_of(jobs).filter(longest__gt=0, hour__gte=hour_of(since), job__deleted_at=None)

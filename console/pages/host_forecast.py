@@ -1,0 +1,88 @@
+"""The forecast of the limit of calls at once to one host: the minutes in which calls wait for it, and for how long."""
+
+from __future__ import annotations
+
+import datetime as dt
+import math
+from collections import Counter
+from typing import NamedTuple
+
+from django.conf import settings
+from django.db.models import QuerySet, Value
+from django.db.models.functions import Concat, StrIndex, Substr
+from django.utils import timezone
+from django.utils.translation import gettext as _
+
+from console import forecast, kept
+from executions.statistics import rollups
+from executions.targets.webhook.target import WebhookTarget
+from jobs.models import Job
+
+_MINUTE = dt.timedelta(minutes=1)
+_DAY = dt.timedelta(days=1)
+
+
+class Crowd(NamedTuple):
+    """More calls of one host in a minute than may be made at once."""
+
+    at: dt.datetime
+    host: str
+    calls: int
+
+
+def of_day(day: dt.date) -> list[str]:
+    """The minutes of a day in which calls wait for the limit of their host, in words."""
+    return [_told(crowd) for crowd in _crowds([day])]
+
+
+def of_coming(minutes: int) -> list[str]:
+    """The same for the coming minutes."""
+    now = timezone.now()
+    until = now + minutes * _MINUTE
+    days = sorted({moment.astimezone(settings.SCHEDULER_ZONE).date() for moment in (now, until)})
+    return [_told(crowd) for crowd in _crowds(days) if now < crowd.at <= until]
+
+
+def _crowds(days: list[dt.date]) -> list[Crowd]:
+    return kept.until_edited(("calls of hosts", *days), lambda: _counted(days))
+
+
+def _counted(days: list[dt.date]) -> list[Crowd]:
+    limit = settings.ENGINE_CONCURRENCY_PER_HOST
+    jobs = Job.objects.on_schedule().filter(target_kind=WebhookTarget.kind)
+    if jobs.count() <= limit:
+        return []
+    counts: Counter[tuple[dt.datetime, str]] = Counter()
+    for group in forecast.groups(_with_origin(jobs), "origin"):
+        try:
+            host = WebhookTarget(group.lane).host
+        except ValueError:
+            # Its calls fail before they need a slot.
+            continue
+        for day in days:
+            begin, _end = forecast.bounds(day)
+            counts.update({(begin + minute * _MINUTE, host): group.jobs for minute in group.minutes_of(day)})
+    return [Crowd(*key, calls) for key, calls in sorted(counts.items()) if calls > limit]
+
+
+def _with_origin(jobs: QuerySet[Job]) -> QuerySet[Job]:
+    """Jobs with the scheme and authority of their URL, so that those of one host are counted by the database."""
+    begin = StrIndex("target_url", Value("//"))
+    rest = Concat(Substr("target_url", begin + 2), Value("/"))
+    return jobs.annotate(origin=Substr("target_url", 1, begin + StrIndex(rest, Value("/"))))
+
+
+def _told(crowd: Crowd) -> str:
+    limit = settings.ENGINE_CONCURRENCY_PER_HOST
+    shown = {
+        "count": f"{crowd.calls:,}",
+        "host": crowd.host.removesuffix(":443").removesuffix(":80"),
+        "time": f"{timezone.localtime(crowd.at):%H:%M}",
+        "limit": f"{limit:,}",
+    }
+    told = _("%(count)s calls of %(host)s at %(time)s, of which %(limit)s are made at once") % shown
+    seconds = rollups.mean_seconds(WebhookTarget.kind, timezone.now() - _DAY)
+    if seconds is None:
+        return told
+    waits = math.ceil(crowd.calls / limit) - 1
+    return told + _("; the last begins about %(seconds)s s later") % {"seconds": f"{waits * seconds:,.1f}"}

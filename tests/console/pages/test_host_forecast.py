@@ -1,0 +1,72 @@
+"""Calls that will wait for the limit of their host are announced by calendar and dashboard."""
+
+from __future__ import annotations
+
+import datetime as dt
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+import time_machine
+from django.test import Client
+
+from console.pages import host_forecast
+from executions.models import Total
+from jobs.models import Job
+
+pytestmark = pytest.mark.django_db
+DAY = dt.date(2026, 11, 24)
+BEFORE_NINE = dt.datetime(2026, 11, 23, 23, 30, tzinfo=dt.UTC)  # 08:30 JST
+
+
+@pytest.fixture(autouse=True)
+def _two_at_once(settings: Any) -> None:
+    settings.ENGINE_CONCURRENCY_PER_HOST = 2
+
+
+@pytest.fixture
+def jobs(make_job: Callable[..., Job]) -> list[Job]:
+    """Five calls of one host at 09:00, in several spellings; two of another port, and one at another time."""
+    urls = [
+        "https://hooks.example.com/a", "https://hooks.example.com", "https://hooks.example.com:443/b?c=d",
+        "https://user:pw@hooks.example.com/x", "https://HOOKS.example.com/y",
+        "https://hooks.example.com:8443/z", "https://hooks.example.com:8443/q",
+    ]  # fmt: skip
+    with time_machine.travel(BEFORE_NINE, tick=False):
+        made = [
+            make_job(name=f"job {number}", target_url=url, cron_expression="0 9 * * *")
+            for number, url in enumerate(urls)
+        ]
+        return [*made, make_job(name="later", target_url=urls[0], cron_expression="1 9 * * *")]
+
+
+@pytest.mark.usefixtures("jobs")
+def test_the_minute_the_host_and_the_limit_are_named() -> None:
+    with time_machine.travel(BEFORE_NINE, tick=False):
+        assert host_forecast.of_day(DAY) == ["5 calls of hooks.example.com at 09:00, of which 2 are made at once"]
+        assert host_forecast.of_coming(60) == host_forecast.of_day(DAY)
+        assert host_forecast.of_coming(20) == []
+
+
+@pytest.mark.usefixtures("jobs")
+def test_how_long_the_last_waits_follows_from_what_calls_take() -> None:
+    hour = BEFORE_NINE.replace(minute=0)
+    Total.objects.create(hour=hour, kind="webhook", shard=0, success=4, success_seconds=6.0, seconds=6.0)
+    with time_machine.travel(BEFORE_NINE, tick=False):
+        [told] = host_forecast.of_day(DAY)
+    # Three turns of at most two calls; the last begins after two of them.
+    assert told.endswith("; the last begins about 3.0 s later")
+
+
+@pytest.mark.usefixtures("jobs")
+def test_nothing_is_said_where_nothing_waits(settings: Any) -> None:
+    settings.ENGINE_CONCURRENCY_PER_HOST = 5
+    assert host_forecast.of_day(DAY) == []
+
+
+def test_calendar_and_dashboard_say_so(jobs: list[Job], browser: Client) -> None:
+    with time_machine.travel(BEFORE_NINE, tick=False):
+        for page in (f"/admin/calendar/?view=day&date={DAY}", "/admin/"):
+            shown = browser.get(page).content.decode()
+            assert "5 calls of hooks.example.com at 09:00" in shown
+            assert "pw@" not in shown
