@@ -1,7 +1,7 @@
 """Outcomes that wait to be stored, and for how long.
 
 In a burst storing waits: it would take the interpreter from the calls, and the database from firing. What it buys:
-benchmarks/README.md.
+docs/benchmarks.md.
 """
 
 from __future__ import annotations

@@ -4,7 +4,7 @@ At the instant firing still decides by the database: it locks the jobs that are 
 nothing was edited since it was made. Where more than edits decides (an overlap policy that looks at open executions,
 windows, jitter, a budget, the last success), the draft is made at the instant.
 
-What it buys: benchmarks/README.md.
+What it buys: docs/benchmarks.md.
 """
 
 from __future__ import annotations
@@ -38,6 +38,7 @@ _LATEST = dt.timedelta(seconds=5)
 _MOST = 10_000
 _STEP = 100
 _PAUSE_SECONDS = 0.005
+_NEVER = -1
 
 
 class _Drafts(NamedTuple):
@@ -51,18 +52,22 @@ class _Drafts(NamedTuple):
 
 
 class Ahead:
-    """The drafts of one leader. `prepare` is called by one thread, `take` by another."""
+    """The drafts of one leader. `prepare` is called by one thread, `take` by another, which removes what it takes."""
 
     def __init__(self) -> None:
-        self._drafts = _Drafts(-1, {}, {})
+        self._drafts = _Drafts(_NEVER, {}, {})
         self._opened_until = timezone.now()
         self._stop = threading.Event()
 
     def prepare(self) -> None:
-        """Draft the fire times of the next seconds that have no draft yet, and open connections for the next calls."""
+        """Draft the fire times of the next seconds that have no draft yet, and open connections for the next calls.
+        While edits follow one another, nothing is drafted: the next edit would void it.
+        """
+        before = self._drafts.edits
         drafts = self._current()
-        self._draft_coming(drafts)
-        self._open_connections(drafts)
+        if before in {_NEVER, drafts.edits}:
+            self._draft_coming(drafts)
+            self._open_connections(drafts)
 
     def _draft_coming(self, drafts: _Drafts) -> None:
         now = timezone.now()
@@ -84,7 +89,7 @@ class Ahead:
         until = timezone.now() + _OPENED
         soon = [
             (moment, draft)
-            for moment, draft in drafts.by_job.values()
+            for moment, draft in list(drafts.by_job.values())
             if draft and self._opened_until < moment <= until
         ]
         if soon:
@@ -113,7 +118,7 @@ class Ahead:
         old = self._drafts
         kept = {}
         if old.edits == edits and old.teams == teams:
-            kept = {pk: planned for pk, planned in old.by_job.items() if planned[0] + _LATEST > now}
+            kept = {pk: planned for pk, planned in list(old.by_job.items()) if planned[0] + _LATEST > now}
         self._drafts = _Drafts(edits, teams, kept)
         return self._drafts
 

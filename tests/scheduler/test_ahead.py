@@ -14,6 +14,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from accounts.models import User
+from executions.delivery.carry_out import read_teams
 from executions.delivery.state import Delivery
 from executions.http.client import encoded
 from executions.models import Execution
@@ -125,6 +126,23 @@ def test_an_edit_in_the_last_second_counts(
     assert read_at_the_instant == ([] if edit in {off, closed} else [job.name])
     ran = Execution.objects.filter(status="running").count()
     assert ran == (1 if edit in {renamed, limited} else 0)
+
+
+def test_nothing_is_planned_while_edits_follow_one_another(
+    make_job: MakeJob, leader: Leader, admin: User, handed: list[Delivery], read_at_the_instant: list[str]
+) -> None:
+    job = made_at_noon(make_job)
+    ahead = planned(5)
+    for seconds, is_edited in ((4, True), (3, True), (2, False)):
+        with at(INSTANT - dt.timedelta(seconds=seconds)):
+            if is_edited:
+                update_job(job.pk, {"metadata": {"at": seconds}}, by=admin)
+            ahead.prepare()
+            assert bool(ahead.take([job.pk], INSTANT, read_teams())) is not is_edited
+            ahead.prepare()
+    fire_with(leader, ahead)
+    assert read_at_the_instant == []
+    assert handed[0].deliverable.content.metadata == {"at": 3}
 
 
 @pytest.mark.parametrize(
