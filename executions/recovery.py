@@ -19,7 +19,7 @@ from executions import backends
 from executions.celery_backend import dispatch
 from executions.delivery import engine
 from executions.delivery.carry_out import carry_out, read_teams, why_not
-from executions.delivery.start_deadline import missed
+from executions.delivery.start_deadline import deadlines_of, missed
 from executions.models import OPEN, Execution, Status, Worker
 from executions.recording import STALE_SECONDS, Finished, pid_namespace, store
 from executions.targets import Outcome
@@ -65,7 +65,7 @@ def end_missed() -> int:
     ended, last = 0, UUID(int=0)
     while batch := list(late.filter(pk__gt=last).select_related("job")[:_BATCH]):
         last = batch[-1].pk
-        reasons = missed(batch)
+        reasons = missed(batch, deadlines_of(batch, None))
         store([Finished.missed(one, reasons[one.pk], None) for one in batch if one.pk in reasons])
         ended += len(reasons)
     if ended:

@@ -14,7 +14,7 @@ from django.db import DatabaseError, InterfaceError, close_old_connections, conn
 from executions.celery_backend import dispatch
 from executions.delivery import engine
 from executions.delivery.carry_out import carry_out as carry_out_stored
-from executions.delivery.carry_out import read_teams
+from executions.delivery.carry_out import read_teams, with_jobs
 from executions.models import Execution
 
 log = logging.getLogger("cronsched.worker")
@@ -50,7 +50,7 @@ def carry_out(*arguments: Any, **more: Any) -> int:
 def _carry_out(ids: list[UUID], worker_id: UUID) -> int:
     with transaction.atomic():
         claimed = dispatch.claim(ids, worker_id)
-        executions = list(Execution.objects.filter(pk__in=claimed).select_related("job"))
+        executions = with_jobs(Execution.objects.filter(pk__in=claimed))
         teams = read_teams()
     carry_out_stored(executions, teams)
     return len(executions)

@@ -17,13 +17,14 @@ from executions.budgets import Budget
 from executions.delivery import engine
 from executions.delivery.concurrency import Limit, Limits
 from executions.delivery.retry import NO_RETRY, RetryPolicy
-from executions.delivery.start_deadline import StartDeadline, deadline_of, missed
+from executions.delivery.start_deadline import StartDeadline, deadlines_of, missed
 from executions.delivery.state import Delivery
 from executions.models import Execution
 from executions.recording import Finished, store
 from executions.targets import Deliverable, DeliverableTarget, Outcome, target_kind
 from jobs.content import Content
-from jobs.models import Job
+from jobs.field_traits import names
+from jobs.models import Job, JobQuerySet
 from taxonomy.models import PicTeam
 
 log = logging.getLogger("cronsched.carry_out")
@@ -46,6 +47,16 @@ def read_teams() -> dict[UUID, Team]:
     """Every team, which a process reads once for the deliveries that it makes together."""
     teams: QuerySet[PicTeam] = QuerySet(PicTeam)
     return {pk: Team(name, most or None) for pk, name, most in teams.values_list("pk", "name", "max_concurrent")}
+
+
+def with_jobs(executions: QuerySet[Execution]) -> list[Execution]:
+    """Executions with their jobs, of which only the columns are read that deliveries need."""
+    found = list(executions)
+    jobs = JobQuerySet(Job).filter(pk__in={one.job_id for one in found}).bare(*names(having="fired"))
+    by_id = {job.pk: job for job in jobs}
+    for one in found:
+        one.job = by_id[one.job_id]
+    return found
 
 
 def target_of(execution: Execution) -> DeliverableTarget:
@@ -106,14 +117,15 @@ def carry_out(executions: Sequence[Execution], teams: Teams) -> int:
     """
     ended: list[Finished] = []
     deliveries: list[Delivery] = []
-    late = missed(executions, engine.worker_id())
+    deadlines = deadlines_of(executions, engine.worker_id())
+    late = missed(executions, deadlines)
     for execution in executions:
         try:
             reason = why_not(execution)
             if not reason and execution.pk in late:
                 ended.append(Finished.missed(execution, late[execution.pk], engine.worker_id()))
                 continue
-            deliveries += [] if reason else [_stored_delivery(execution, teams)]
+            deliveries += [] if reason else [_stored_delivery(execution, teams, deadlines.get(execution.pk))]
         except UNREADABLE as exc:
             reason = unreadable(exc)
         if reason:
@@ -143,7 +155,7 @@ def unreadable(exc: Exception) -> str:
     return f"what is stored of the job cannot be carried out: {exc}"
 
 
-def _stored_delivery(execution: Execution, teams: Teams) -> Delivery:
+def _stored_delivery(execution: Execution, teams: Teams, deadline: StartDeadline | None) -> Delivery:
     overrides = execution.overrides or {}
     return delivery_of(
         execution.job,
@@ -153,7 +165,7 @@ def _stored_delivery(execution: Execution, teams: Teams) -> Delivery:
         Content.of_stored(execution.job, overrides),
         worker_id=engine.worker_id(),
         scheduled_for=execution.scheduled_for,
-        deadline=deadline_of(execution, engine.worker_id()),
+        deadline=deadline,
         teams=teams,
         attempts=tuple(execution.attempts),
     )

@@ -8,7 +8,7 @@ that the job itself asks for (jitter, the turn of a queued execution) is not cou
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 from uuid import UUID
 
@@ -61,25 +61,26 @@ def start_deadline(job: Job, started_at: dt.datetime, scheduled_for: dt.datetime
     return StartDeadline(due + dt.timedelta(seconds=grace), scheduled_for, job.misfire_policy, grace)
 
 
-def deadline_of(execution: Execution, worker_id: UUID | None) -> StartDeadline | None:
-    """The start deadline of a stored execution; None also if it was called before.
+def deadlines_of(executions: Sequence[Execution], worker_id: UUID | None) -> dict[UUID, StartDeadline]:
+    """The start deadlines of stored executions, by id; without those that have none, that were called before, or that
+    wait for a budget, which has a limit of its own.
 
     Another worker than `worker_id` may have begun the call of an execution that it held: so that this is repeated,
     there is a minute more for it to be found.
     """
-    deadline = start_deadline(execution.job, execution.started_at, execution.scheduled_for)
-    if deadline is None or execution.attempts or execution.call_began_at is not None:
-        return None
-    if BudgetWait.objects.filter(pk=execution.pk).exists():
-        # How long it may wait is the limit of that budget.
-        return None
-    was_held = execution.takeovers > 0 or execution.worker_id not in {None, worker_id}
-    return deadline._replace(at=deadline.at + _TO_BE_FOUND) if was_held else deadline
+    found = {}
+    for execution in executions:
+        deadline = start_deadline(execution.job, execution.started_at, execution.scheduled_for)
+        if deadline is None or execution.attempts or execution.call_began_at is not None:
+            continue
+        was_held = execution.takeovers > 0 or execution.worker_id not in {None, worker_id}
+        found[execution.pk] = deadline._replace(at=deadline.at + _TO_BE_FOUND) if was_held else deadline
+    waiting = set(BudgetWait.objects.filter(pk__in=list(found)).values_list("pk", flat=True)) if found else set()
+    return {pk: deadline for pk, deadline in found.items() if pk not in waiting}
 
 
-def missed(executions: Sequence[Execution], worker_id: UUID | None = None) -> dict[UUID, str]:
+def missed(executions: Sequence[Execution], deadlines: Mapping[UUID, StartDeadline]) -> dict[UUID, str]:
     """Those of these executions that are missed by now, with the reason."""
-    deadlines = {one.pk: deadline for one in executions if (deadline := deadline_of(one, worker_id))}
     late = [one for one in executions if one.pk in deadlines and deadlines[one.pk].has_passed]
     if not late:
         return {}
