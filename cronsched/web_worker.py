@@ -12,7 +12,6 @@ from __future__ import annotations
 
 import json
 import os
-import resource
 import socket
 import time
 from contextlib import suppress
@@ -28,6 +27,7 @@ from waitress.task import ErrorTask, ThreadedTaskDispatcher
 from waitress.utilities import RequestEntityTooLarge
 
 from core.api.errors import DomainError, TooLarge
+from core.runtime.open_files import allow_open_files
 from cronsched import settings
 from cronsched.middleware import body_too_large, largest_body
 
@@ -192,7 +192,7 @@ class BufferingWorker(Worker):  # type: ignore[misc]  # gunicorn has no types
     _map: ClassVar[dict[int, Any]] = {}
 
     def run(self) -> None:
-        _raise_file_limit()
+        allow_open_files(4 * CONNECTIONS)
         threads = ThreadedTaskDispatcher()
         threads.set_thread_count(self.cfg.threads)
         servers = [self._serve(one.sock, threads) for one in self.sockets]
@@ -237,13 +237,3 @@ class BufferingWorker(Worker):  # type: ignore[misc]  # gunicorn has no types
             if not any(one.is_busy or one.request is not None for one in channels):
                 return
             wasyncore.poll2(_POLL_SECONDS, self._map)
-
-
-def _raise_file_limit() -> None:
-    """A connection is an open file: allow as many as the system lets this process have."""
-    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-    wanted = 4 * CONNECTIONS
-    if soft != resource.RLIM_INFINITY and soft < wanted:
-        resource.setrlimit(
-            resource.RLIMIT_NOFILE, (wanted if hard == resource.RLIM_INFINITY else min(wanted, hard), hard)
-        )

@@ -23,6 +23,7 @@ from django.utils import timezone
 from core.api.timestamps import utc_ms
 from core.runtime import logs, tracing
 from core.runtime.garbage import tune_garbage_collector
+from core.runtime.open_files import allow_open_files
 from executions.budgets import Grant, Pause
 from executions.delivery.budget_queue import BudgetQueue
 from executions.delivery.caller import STOPPED, sender
@@ -42,6 +43,8 @@ log = logging.getLogger("cronsched.engine")
 _RESOLVER_THREADS = 256
 # Connections that are opened ahead and take longer are of no use at the instant.
 _OPENED_WITHIN_SECONDS = 2.0
+# Files that are no calls: the database, logs, what the process has loaded.
+_OTHER_FILES = 500
 # A loop that has not turned for this long hangs, and the process shows no heartbeat.
 _HUNG_SECONDS = 10.0
 # A process holds at most this many times ENGINE_CONCURRENCY deliveries before it leaves messages to other workers.
@@ -83,6 +86,8 @@ class Engine:
 
     def start(self) -> None:
         """Start the recorder and the event loop."""
+        # As many idle connections may be open as calls are under way.
+        allow_open_files(2 * settings.ENGINE_CONCURRENCY + _OTHER_FILES)
         self._recorder.start()
         self._thread.start()
         self._ready.wait()
@@ -103,12 +108,15 @@ class Engine:
         self._loop.call_soon_threadsafe(self._accept, states)
 
     def open_ahead(self, wanted: Mapping[Origin, int]) -> None:
-        """Open connections for calls that come within seconds, at most as many to an origin as may be made at once;
-        returns at once.
+        """Open connections for calls that come within seconds, at most as many to an origin and in all as calls may be
+        made at once; returns at once.
         """
-        most = min(settings.ENGINE_CONCURRENCY_PER_HOST, settings.ENGINE_CONCURRENCY)
-        for origin, count in wanted.items():
-            self._loop.call_soon_threadsafe(self._open_ahead, origin, min(count, most))
+        left = settings.ENGINE_CONCURRENCY
+        for origin, calls in wanted.items():
+            count = min(calls, settings.ENGINE_CONCURRENCY_PER_HOST, left)
+            left -= count
+            if count:
+                self._loop.call_soon_threadsafe(self._open_ahead, origin, count)
 
     def cancel(self, ids: Iterable[UUID]) -> None:
         """Stop executions that were cancelled: no further call of them begins, and a call under way is broken off."""

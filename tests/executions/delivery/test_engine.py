@@ -16,6 +16,7 @@ from executions.backends import shut_down
 from executions.delivery import engine
 from executions.delivery.carry_out import delivery_of, read_teams
 from executions.delivery.state import Delivery
+from executions.http.connect import Origin
 from executions.http.connection import DeliveryError
 from executions.models import Execution, Status, TriggerType, Worker
 from executions.recovery import recover
@@ -311,3 +312,15 @@ def test_what_executions_wait_for_is_known_to_other_processes(
     waiting = browser.get("/admin/").context["board"]["health"]["waits"]
     assert ("a concurrency limit", 2) in waiting
     target.released.set()
+
+
+def test_connections_are_opened_for_as_many_calls_as_may_be_made_at_once(
+    settings: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    settings.ENGINE_CONCURRENCY, settings.ENGINE_CONCURRENCY_PER_HOST = 10, 4
+    delivery = engine.local_engine()
+    opened: list[tuple[str, int]] = []
+    monkeypatch.setattr(delivery, "_open_ahead", lambda origin, count: opened.append((origin.host, count)))
+    delivery.open_ahead({Origin(False, f"h{number}", 80, trusted=False): 3 + number for number in range(5)})
+    wait_until(lambda: len(opened) == 3)
+    assert opened == [("h0", 3), ("h1", 4), ("h2", 3)]
