@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import defaultdict, deque
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from functools import lru_cache
 from typing import Any, NamedTuple
 
@@ -100,17 +100,25 @@ class HttpClient:
         """
         if not origin.trusted and not self._allows(origin.host):
             return
-        for first in range(0, count - len(self._idle.get(origin, ())), _OPENED_AT_ONCE):
-            opening = [self._connector.connect(origin, timeout) for _ in range(min(_OPENED_AT_ONCE, count - first))]
-            opened = await asyncio.gather(*opening, return_exceptions=True)
-            now = asyncio.get_running_loop().time()
-            for connection in opened:
-                if isinstance(connection, Connection):
-                    # The time that it took is none of the call's.
-                    connection.opening = Timings(address=connection.opening.address)
-                    self._idle[origin].append((now, connection))
-            if any(isinstance(one, BaseException) for one in opened):
+        lacking = count - sum(connection.can_go_on for _, connection in self._idle.get(origin, ()))
+        for first in range(0, lacking, _OPENED_AT_ONCE):
+            count = min(_OPENED_AT_ONCE, lacking - first)
+            opening = [asyncio.ensure_future(self._connector.connect(origin, timeout)) for _ in range(count)]
+            try:
+                await asyncio.gather(*opening, return_exceptions=True)
+            finally:
+                # Also when this is broken off: nobody else would close them.
+                opened = [one.result() for one in opening if not one.cancelled() and one.exception() is None]
+                self._keep(origin, opened)
+            if len(opened) < count:
                 return
+
+    def _keep(self, origin: Origin, opened: Iterable[Connection]) -> None:
+        now = asyncio.get_running_loop().time()
+        for connection in opened:
+            # The time that it took is none of the call's.
+            connection.opening = Timings(address=connection.opening.address)
+            self._idle[origin].append((now, connection))
 
     async def close(self) -> None:
         """Close all pooled connections."""

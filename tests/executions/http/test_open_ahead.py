@@ -22,9 +22,9 @@ def test_calls_use_what_was_opened() -> None:
     async def run() -> tuple[int, int, list[float]]:
         async with scripted(*[((OK,), False)] * 3) as (client, script):
             origin = encoded(asked(script.port)).origin
-            await client.open_ahead(origin, 3, TIMEOUT)
             # Those that are idle already count.
-            await client.open_ahead(origin, 3, TIMEOUT)
+            for count in (1, 3, 2):
+                await client.open_ahead(origin, count, TIMEOUT)
             await asyncio.sleep(0)
             opened = script.connections
             replies = await asyncio.gather(*(client.send(asked(script.port), TIMEOUT) for _ in range(3)))
@@ -53,3 +53,17 @@ def test_one_that_may_not_or_cannot_be_called_has_none(allowed: list[str]) -> No
         await client.close()
 
     asyncio.run(run())
+
+
+@pytest.mark.parametrize("steps", range(12))
+def test_nothing_stays_open_when_it_is_broken_off(steps: int) -> None:
+    async def run() -> None:
+        # It ends when the other side has seen every connection close.
+        async with scripted(((OK,), False)) as (client, script):
+            opening = asyncio.create_task(client.open_ahead(encoded(asked(script.port)).origin, 3, TIMEOUT))
+            for _ in range(steps):
+                await asyncio.sleep(0)
+            opening.cancel()
+            await asyncio.gather(opening, return_exceptions=True)
+
+    asyncio.run(asyncio.wait_for(run(), 10))
