@@ -254,7 +254,7 @@ def test_an_unexpected_error_ends_the_execution(job: Job, target: Target, monkey
     monkeypatch.setattr(engine.Engine, "_go_on", lambda *_: [][0])
     done = ended(submit(job, target.url + "/ok")[0])
     assert (done.status, done.error_message[:14]) == (Status.FAILED, "internal error")
-    assert engine.local_engine().known() == set()
+    wait_until(lambda: engine.local_engine().known() == set())
 
 
 def test_the_retry_deadline_counts_from_the_first_attempt(
