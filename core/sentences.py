@@ -523,6 +523,13 @@ SENTENCES = (
 )
 # Values that are words themselves.
 WORDS = (
+    # What the operating system says of a connection (errno(3)).
+    _("connection reset by peer"),
+    _("connection refused"),
+    _("connection timed out"),
+    _("network is unreachable"),
+    _("no route to host"),
+    _("broken pipe"),
     _("weekend"),
     _("closed"),
     _("minute"),
