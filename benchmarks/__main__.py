@@ -14,15 +14,13 @@ import os
 import statistics
 import subprocess
 import sys
-import tempfile
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 from benchmarks import fire_lag, throughput
-from deploy.cluster import Postgres
+from benchmarks.installation import empty_database
 
 HERE = Path(__file__).resolve().parent.parent
 # Rows by name; each takes the URL of an empty PostgreSQL database, or None for SQLite.
@@ -47,19 +45,6 @@ def speed() -> float:
             json.loads(text)
         found.append(time.perf_counter() - began)
     return statistics.median(found)
-
-
-@contextmanager
-def empty_database(kind: str) -> Iterator[str | None]:
-    if kind == "sqlite":
-        yield None
-    else:
-        with tempfile.TemporaryDirectory(prefix="cronsched-bench-") as folder:
-            postgres = Postgres(Path(folder))
-            try:
-                yield postgres.start()
-            finally:
-                postgres.stop()
 
 
 def once(name: str, kind: str) -> dict[str, Any]:

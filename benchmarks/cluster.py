@@ -20,16 +20,13 @@ from contextlib import contextmanager
 from pathlib import Path
 from zoneinfo import ZoneInfo
 
-import psutil
-
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 from benchmarks import peers
 from benchmarks.fire_lag import READ, SEED, show
-from benchmarks.installation import ROOT, environment, manage, python, wait_until_ended
+from benchmarks.installation import ROOT, cpu_seconds, empty_database, environment, manage, python, wait_until_ended
 from benchmarks.redis_server import redis_server
 from benchmarks.target import running_target, take_report
 from benchmarks.throughput import MAKE_DUE, ONCE
-from deploy.cluster import Postgres
 
 EMPTY = (
     "from jobs.models import Job; from taxonomy.models import PicTeam; Job.objects.all().delete(); "
@@ -47,24 +44,20 @@ def seed(env: dict[str, str], count: int, port: str, expression: str) -> None:
 
 
 @contextmanager
-def processes(env: dict[str, str], workers: int) -> Iterator[list[psutil.Process]]:
-    """A scheduler and so many workers."""
+def processes(env: dict[str, str], workers: int) -> Iterator[list[int]]:
+    """A scheduler and so many workers; gives their process ids."""
     commands = ["runscheduler", *["runworker"] * workers]
     running = [
         subprocess.Popen([sys.executable, str(ROOT / "manage.py"), one], env=env, cwd=ROOT, stderr=subprocess.DEVNULL)
         for one in commands
     ]
     try:
-        yield [psutil.Process(one.pid) for one in running]
+        yield [one.pid for one in running]
     finally:
         for one in running:
             one.terminate()
         for one in running:
             one.wait(40)
-
-
-def cpu(found: list[psutil.Process]) -> float:
-    return sum(sum(process.cpu_times()[:2]) for process in found)
 
 
 def wait_for(env: dict[str, str], code: str, count: int) -> None:
@@ -79,10 +72,10 @@ def throughput(env: dict[str, str], count: int, workers: int, delay: float) -> d
         with processes(env, workers) as found:
             wait_for(env, WORKERS, workers)
             time.sleep(2)
-            before = cpu(found)
+            before = cpu_seconds(*found)
             python(env, DUE_NOW)
             stored_at = wait_until_ended(env, count, seconds=_LONGEST_SECONDS)
-            used = cpu(found) - before
+            used = cpu_seconds(*found) - before
         arrivals = take_report(target)
         rows = json.loads(python(env, READ))
     seconds = stored_at - min(moment for moment, _ in arrivals)
@@ -118,17 +111,17 @@ def main() -> None:
     parser.add_argument("--peers", action="store_true")
     parser.add_argument("--json", action="store_true", help="one JSON object a line")
     options = parser.parse_args()
-    with tempfile.TemporaryDirectory(prefix="cronsched-bench-") as folder, redis_server(folder) as broker:
-        postgres = Postgres(Path(folder))
-        env = environment(folder, postgres.start()) | {"EXECUTION_BACKEND": "celery", "BROKER_URL": broker}
-        try:
-            manage(env, "migrate", "-v0")
-            for workers in options.workers:
-                show({"who": "cronsched", **throughput(env, options.jobs, workers, options.delay)}, options.json)
-            ours = lag(env, options.lag, 2)
-            show({"who": "cronsched", **ours}, options.json)
-        finally:
-            postgres.stop()
+    with (
+        tempfile.TemporaryDirectory(prefix="cronsched-bench-") as folder,
+        redis_server(folder) as broker,
+        empty_database("postgresql") as url,
+    ):
+        env = environment(folder, url) | {"EXECUTION_BACKEND": "celery", "BROKER_URL": broker}
+        manage(env, "migrate", "-v0")
+        for workers in options.workers:
+            show({"who": "cronsched", **throughput(env, options.jobs, workers, options.delay)}, options.json)
+        ours = lag(env, options.lag, 2)
+        show({"who": "cronsched", **ours}, options.json)
     if options.peers:
         theirs = peers.celery_beat(options.lag)
         ratio = round(theirs["last_call"] / float(str(ours["last_call"])), 1)

@@ -21,11 +21,9 @@ from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-import psutil
-
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 from benchmarks import peers
-from benchmarks.installation import ROOT, environment, manage, python, wait_until_ended
+from benchmarks.installation import ROOT, cpu_seconds, environment, manage, python, wait_until_ended
 from benchmarks.target import running_target, take_report
 
 SEED = """
@@ -107,10 +105,10 @@ def run(count: int, database_url: str | None = None, *, more: Sequence[str] = ()
         )
         scheduler = subprocess.Popen([sys.executable, str(ROOT / "manage.py"), "runscheduler"], env=env, cwd=ROOT)
         time.sleep(max(0.0, fire_time - 0.5 - time.time()))
-        before = sum(psutil.Process(scheduler.pid).cpu_times()[:2])
+        before = cpu_seconds(scheduler.pid)
         time.sleep(max(0.0, fire_time - time.time()))
         stored_at = wait_until_ended(env, count, seconds=LONGEST_SECONDS)
-        used = sum(psutil.Process(scheduler.pid).cpu_times()[:2]) - before
+        used = cpu_seconds(scheduler.pid) - before
         peak = peak_memory(scheduler.pid)
         scheduler.terminate()
         scheduler.wait()

@@ -16,8 +16,7 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 from benchmarks.fire_lag import SEED, show
-from benchmarks.installation import environment, manage, python
-from deploy.cluster import Postgres
+from benchmarks.installation import empty_database, environment, manage, python
 
 FILL = r"""
 import sys
@@ -141,25 +140,21 @@ def main() -> None:
     parser.add_argument("--jobs", type=int, default=10_000)
     parser.add_argument("--json", action="store_true", help="one JSON object a line")
     options = parser.parse_args()
-    with tempfile.TemporaryDirectory(prefix="cronsched-bench-") as folder:
-        postgres = Postgres(Path(folder))
-        env = environment(folder, postgres.start()) | {"METRICS_PUBLIC": "true"}
-        try:
-            manage(env, "migrate", "-v0")
-            python(env, SEED.replace("* * * * *", "0 0 1 1 *"), str(options.jobs), "1")
-            before = int(python(env, STORE))
-            python(env, FILL, str(options.executions))
-            after = int(python(env, STORE))
-            rates: dict[str, object] = {
-                "stored_per_second_empty": before,
-                "stored_per_second": after,
-                "ratio": round(after / before, 2),
-            }
-            show({"jobs": options.jobs, "executions": options.executions, **rates}, options.json)
-            for line in python(env, ASK).splitlines():
-                show(json.loads(line), options.json)
-        finally:
-            postgres.stop()
+    with tempfile.TemporaryDirectory(prefix="cronsched-bench-") as folder, empty_database("postgresql") as url:
+        env = environment(folder, url) | {"METRICS_PUBLIC": "true"}
+        manage(env, "migrate", "-v0")
+        python(env, SEED.replace("* * * * *", "0 0 1 1 *"), str(options.jobs), "1")
+        before = int(python(env, STORE))
+        python(env, FILL, str(options.executions))
+        after = int(python(env, STORE))
+        rates: dict[str, object] = {
+            "stored_per_second_empty": before,
+            "stored_per_second": after,
+            "ratio": round(after / before, 2),
+        }
+        show({"jobs": options.jobs, "executions": options.executions, **rates}, options.json)
+        for line in python(env, ASK).splitlines():
+            show(json.loads(line), options.json)
 
 
 if __name__ == "__main__":

@@ -6,12 +6,16 @@ import os
 import sqlite3
 import subprocess
 import sys
+import tempfile
 import time
 from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
 from pathlib import Path
 
+import psutil
 import psycopg
+
+from deploy.cluster import Postgres
 
 # The checkout that is measured: this one, or another beside it (`python -m benchmarks --at`).
 ROOT = Path(os.environ.get("CRONSCHED_BENCH_ROOT") or Path(__file__).resolve().parent.parent)
@@ -29,6 +33,25 @@ def environment(folder: str, database_url: str | None = None) -> dict[str, str]:
         "LOG_LEVEL": "WARNING",
         "DJANGO_SETTINGS_MODULE": "cronsched.settings",
     }
+
+
+@contextmanager
+def empty_database(kind: str) -> Iterator[str | None]:
+    """Gives the URL of an empty database of a PostgreSQL server of its own; None for `sqlite`, see `environment`."""
+    if kind == "sqlite":
+        yield None
+        return
+    with tempfile.TemporaryDirectory(prefix="cronsched-bench-") as folder:
+        postgres = Postgres(Path(folder))
+        try:
+            yield postgres.start()
+        finally:
+            postgres.stop()
+
+
+def cpu_seconds(*pids: int) -> float:
+    """The CPU time that processes have used so far."""
+    return sum(sum(psutil.Process(pid).cpu_times()[:2]) for pid in pids)
 
 
 def manage(env: dict[str, str], *arguments: str) -> None:

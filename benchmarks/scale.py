@@ -16,9 +16,9 @@ import tempfile
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
-from benchmarks.__main__ import empty_database, speed
+from benchmarks.__main__ import speed
 from benchmarks.fire_lag import show
-from benchmarks.installation import environment, manage, python
+from benchmarks.installation import empty_database, environment, manage, python
 
 DAY = """
 import datetime as dt, json, os, statistics, sys, time

@@ -15,12 +15,10 @@ import sys
 import tempfile
 from pathlib import Path
 
-import psutil
-
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 from benchmarks import peers
 from benchmarks.fire_lag import LONGEST_SECONDS, READ, SEED, show
-from benchmarks.installation import ROOT, environment, manage, python, wait_until_ended
+from benchmarks.installation import ROOT, cpu_seconds, environment, manage, python, wait_until_ended
 from benchmarks.target import running_target, take_report
 
 MAKE_DUE = (
@@ -38,9 +36,9 @@ def run(count: int, delay: float, database_url: str | None = None) -> dict[str, 
         python(env, MAKE_DUE)
         scheduler = subprocess.Popen([sys.executable, str(ROOT / "manage.py"), "runscheduler"], env=env, cwd=ROOT)
         wait_until_ended(env, 1, seconds=LONGEST_SECONDS)
-        before = sum(psutil.Process(scheduler.pid).cpu_times()[:2])
+        before = cpu_seconds(scheduler.pid)
         stored_at = wait_until_ended(env, count, seconds=LONGEST_SECONDS)
-        used = sum(psutil.Process(scheduler.pid).cpu_times()[:2]) - before
+        used = cpu_seconds(scheduler.pid) - before
         scheduler.terminate()
         scheduler.wait()
         arrivals = take_report(target)

@@ -20,6 +20,7 @@ from windows.models import Window
 # Jobs with at least this many fire times a day are shown as one band.
 FREQUENT = 96
 _DAY = dt.timedelta(days=1)
+_MINUTE = dt.timedelta(minutes=1)
 
 
 class Group(NamedTuple):
@@ -156,6 +157,20 @@ def runs_of(jobs: Iterable[Job], day: dt.date) -> Iterator[tuple[int, Job]]:
         for minute, moment in known[schedule]:
             if job.runs_at(moment) and cover.inside(job, moment) is None:
                 yield minute, job
+
+
+def by_minute(found: Iterable[Group], day: dt.date) -> Counter[tuple[dt.datetime, Any]]:
+    """The number of jobs that run at each minute of a day, by their lane."""
+    begin, _end = bounds(day)
+    counts: Counter[tuple[dt.datetime, Any]] = Counter()
+    for group in found:
+        counts.update({(begin + minute * _MINUTE, group.lane): group.jobs for minute in group.minutes_of(day)})
+    return counts
+
+
+def clock(moment: dt.datetime) -> str:
+    """A time of day on the scheduler's clock."""
+    return f"{timezone.localtime(moment):%H:%M}"
 
 
 def next_minutes(found: list[Group], count: int) -> list[tuple[dt.datetime, int]]:

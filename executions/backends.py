@@ -34,6 +34,11 @@ def submit(deliveries: Sequence[Delivery]) -> None:
     dispatch.send({one.execution_id: one.deliverable.kind for one in deliveries if one.worker_id is None})
 
 
+def prepared(delivery: Delivery) -> Delivery:
+    """A planned delivery with what can be made before its call, if this process makes it. Raises `DeliveryError`."""
+    return delivery.prepared() if settings.EXECUTION_BACKEND == "local" else delivery
+
+
 def open_ahead(wanted: Mapping[Origin, int]) -> None:
     """Open connections for calls that come within seconds, if this process makes them."""
     if wanted and settings.EXECUTION_BACKEND == "local":

@@ -6,6 +6,7 @@ docs/benchmarks.md.
 
 from __future__ import annotations
 
+import threading
 import time
 from collections import deque
 from collections.abc import Callable, Iterator
@@ -27,6 +28,7 @@ class Unstored(Generic[T]):
         # With the time at which each came, and whether it is urgent.
         self._queue: deque[tuple[float, T, bool]] = deque()
         self._urgent = 0
+        self._lock = threading.Lock()
 
     def __len__(self) -> int:
         return len(self._queue)
@@ -36,8 +38,9 @@ class Unstored(Generic[T]):
 
     def add(self, item: T, *, is_urgent: bool = False) -> None:
         """Queue an item; with an urgent one nothing waits, because a call waits for it."""
-        self._queue.append((self._clock(), item, is_urgent))
-        self._urgent += is_urgent
+        with self._lock:
+            self._queue.append((self._clock(), item, is_urgent))
+            self._urgent += is_urgent
 
     def first(self, count: int) -> list[T]:
         """The first items, which stay."""
@@ -45,8 +48,9 @@ class Unstored(Generic[T]):
 
     def drop(self, count: int) -> None:
         """Remove the first items, which are stored."""
-        for _ in range(count):
-            self._urgent -= self._queue.popleft()[2]
+        with self._lock:
+            for _ in range(count):
+                self._urgent -= self._queue.popleft()[2]
 
     def may_wait(self, waiting_calls: int) -> bool:
         """Whether storing may wait while so many calls wait for a slot."""

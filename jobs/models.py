@@ -104,12 +104,12 @@ class JobQuerySet(models.QuerySet["Job"]):
         """
         fields = {field.name: field.attname for field in self.model._meta.concrete_fields}
         attributes = ["id", *(fields.get(name, name) for name in columns)]
-        found = []
+        found, database = [], self.db
         for values in self.values_list("pk", *columns):
             job = Job.__new__(Job)
             job.__dict__.update(zip(attributes, values, strict=True))
             job._state = ModelState()
-            job._state.adding, job._state.db = False, self.db
+            job._state.adding, job._state.db = False, database
             found.append(job)
         return found
 

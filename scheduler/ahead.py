@@ -137,7 +137,7 @@ def _draft(drafter: Drafter, job: Job, moment: dt.datetime, cover: Cover) -> Dra
         draft = drafter.draft(job, moment)
         if len(draft.deliveries) != 1 or draft.deliveries[0].budget is not None:
             return None
-        return draft._replace(deliveries=[draft.deliveries[0].prepared()])
+        return draft._replace(deliveries=[backends.prepared(draft.deliveries[0])])
     except (*UNUSABLE, DeliveryError):
         # Firing puts it aside, or the call fails.
         return None

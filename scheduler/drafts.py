@@ -41,8 +41,8 @@ def _columns() -> tuple[str, ...]:
 
 
 def read(jobs: JobQuerySet) -> list[Job]:
-    """These jobs with the columns that drafts need."""
-    return jobs.annotate(calendar_version=F("calendar__version")).bare(*_columns())
+    """These jobs, in no order, with the columns that drafts need."""
+    return jobs.order_by().annotate(calendar_version=F("calendar__version")).bare(*_columns())
 
 
 class Row(NamedTuple):

@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 import datetime as dt
-from collections import Counter
 from typing import NamedTuple
 from uuid import UUID
 
 from django.db.models import Count
-from django.utils import timezone
 from django.utils.translation import gettext as _
 
 from console import forecast
@@ -51,7 +49,7 @@ def words(credential_id: UUID | None, but: UUID | None, moment: dt.datetime) -> 
     later = [moment + number * _MINUTE for number in range(1, _LOOKED_AHEAD + 1)]
     counts = forecast.together(jobs, later)
     quiet = next((one for one, others in zip(later, counts, strict=True) if others + 1 <= budget.per_minute), None)
-    return told + (_("; quieter: %(time)s") % {"time": _clock(quiet)} if quiet else "")
+    return told + (_("; quieter: %(time)s") % {"time": forecast.clock(quiet)} if quiet else "")
 
 
 def crowds(day: dt.date) -> list[str]:
@@ -63,25 +61,17 @@ def crowds(day: dt.date) -> list[str]:
     tight = {one for one, budget in of_credential.items() if numbers[one] > budget.per_minute}
     if not tight:
         return []
-    counts: Counter[tuple[UUID | None, int]] = Counter()
-    for group in forecast.groups(jobs, "github_credential"):
-        if group.lane in tight:
-            counts.update({(group.lane, minute): group.jobs for minute in group.minutes_of(day)})
-    begin, _end = forecast.bounds(day)
+    groups = (group for group in forecast.groups(jobs, "github_credential") if group.lane in tight)
     found = []
-    for (lane, minute), count in sorted(counts.items(), key=lambda one: one[0][1]):
-        if one := crowd(of_credential[lane], begin + minute * _MINUTE, count):
-            found.append(_told(one.dispatches, begin + minute * _MINUTE, one.last))
+    for (moment, lane), count in sorted(forecast.by_minute(groups, day).items(), key=lambda one: one[0][0]):
+        if one := crowd(of_credential[lane], moment, count):
+            found.append(_told(one.dispatches, moment, one.last))
     return found
 
 
 def _told(count: int, moment: dt.datetime, last: dt.datetime) -> str:
     return _("%(count)s dispatches at %(time)s, the last leaves about %(last)s") % {
         "count": f"{count:,}",
-        "time": _clock(moment),
-        "last": _clock(last),
+        "time": forecast.clock(moment),
+        "last": forecast.clock(last),
     }
-
-
-def _clock(moment: dt.datetime) -> str:
-    return f"{timezone.localtime(moment):%H:%M}"

@@ -98,7 +98,7 @@ def day(date: dt.date, filters: Filters) -> dict[str, Any]:
         "by_job": by_job,
         "now": now.hour * 60 + now.minute if now.date() == date else None,
         "hours": list(range(24)),
-        "waits": budget_forecast.crowds(date) + host_forecast.of_day(date),
+        "waits": budget_forecast.crowds(date) + host_forecast.crowds(date),
         "before": date - dt.timedelta(days=1),
         "after": date + dt.timedelta(days=1),
     }

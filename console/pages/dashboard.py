@@ -102,7 +102,7 @@ def dashboard(user: User) -> dict[str, Any]:
             _period(_("Last 7 days"), charts.days(hours, 7), week_ago),
         ],
         "coming": charts.timeline(forecast.next_minutes(groups, _AHEAD_MINUTES)),
-        "waits": host_forecast.of_coming(_AHEAD_MINUTES),
+        "waits": host_forecast.coming_crowds(_AHEAD_MINUTES),
         "feed": _feed(scope),
         "slowest": _slowest(scope, now),
         "checklist": steps,

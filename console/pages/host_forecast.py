@@ -5,6 +5,7 @@ from __future__ import annotations
 import datetime as dt
 import math
 from collections import Counter
+from collections.abc import Iterable, Iterator
 from typing import NamedTuple
 
 from django.conf import settings
@@ -30,12 +31,12 @@ class Crowd(NamedTuple):
     calls: int
 
 
-def of_day(day: dt.date) -> list[str]:
+def crowds(day: dt.date) -> list[str]:
     """The minutes of a day in which calls wait for the limit of their host, in words."""
     return [_told(crowd) for crowd in _crowds([day])]
 
 
-def of_coming(minutes: int) -> list[str]:
+def coming_crowds(minutes: int) -> list[str]:
     """The same for the coming minutes."""
     now = timezone.now()
     until = now + minutes * _MINUTE
@@ -52,17 +53,18 @@ def _counted(days: list[dt.date]) -> list[Crowd]:
     jobs = Job.objects.on_schedule().filter(target_kind=WebhookTarget.kind)
     if jobs.count() <= limit:
         return []
-    counts: Counter[tuple[dt.datetime, str]] = Counter()
-    for group in forecast.groups(_with_origin(jobs), "origin"):
+    of_hosts = list(_by_host(forecast.groups(_with_origin(jobs), "origin")))
+    counts = sum((forecast.by_minute(of_hosts, day) for day in days), Counter[tuple[dt.datetime, str]]())
+    return [Crowd(*key, calls) for key, calls in sorted(counts.items()) if calls > limit]
+
+
+def _by_host(groups: Iterable[forecast.Group]) -> Iterator[forecast.Group]:
+    for group in groups:
         try:
-            host = WebhookTarget(group.lane).host
+            yield group._replace(lane=WebhookTarget(group.lane).host)
         except ValueError:
             # Its calls fail before they need a slot.
             continue
-        for day in days:
-            begin, _end = forecast.bounds(day)
-            counts.update({(begin + minute * _MINUTE, host): group.jobs for minute in group.minutes_of(day)})
-    return [Crowd(*key, calls) for key, calls in sorted(counts.items()) if calls > limit]
 
 
 def _with_origin(jobs: QuerySet[Job]) -> QuerySet[Job]:
@@ -77,7 +79,7 @@ def _told(crowd: Crowd) -> str:
     shown = {
         "count": f"{crowd.calls:,}",
         "host": crowd.host.removesuffix(":443").removesuffix(":80"),
-        "time": f"{timezone.localtime(crowd.at):%H:%M}",
+        "time": forecast.clock(crowd.at),
         "limit": f"{limit:,}",
     }
     told = _("%(count)s calls of %(host)s at %(time)s, of which %(limit)s are made at once") % shown

@@ -38,11 +38,12 @@ def is_on() -> bool:
     return _tracer is not None
 
 
-def span(name: str, **attributes: str) -> AbstractContextManager[Any]:
-    """A span around a block; a no-op if tracing is off."""
+def span(name: str, **attributes: object) -> AbstractContextManager[Any]:
+    """A span around a block, with its attributes as texts; a no-op if tracing is off."""
     if _tracer is None:
         return nullcontext()
-    found: AbstractContextManager[Any] = _tracer.start_as_current_span(name, attributes=attributes)
+    texts = {key: str(value) for key, value in attributes.items()}
+    found: AbstractContextManager[Any] = _tracer.start_as_current_span(name, attributes=texts)
     return found
 
 

@@ -52,8 +52,8 @@ def read_teams() -> dict[UUID, Team]:
 def with_jobs(executions: QuerySet[Execution]) -> list[Execution]:
     """Executions with their jobs, of which only the columns are read that deliveries need."""
     found = list(executions)
-    jobs = JobQuerySet(Job).filter(pk__in={one.job_id for one in found}).bare(*names(having="fired"))
-    by_id = {job.pk: job for job in jobs}
+    jobs = JobQuerySet(Job).filter(pk__in={one.job_id for one in found}).order_by()
+    by_id = {job.pk: job for job in jobs.bare(*names(having="fired"))}
     for one in found:
         one.job = by_id[one.job_id]
     return found

@@ -401,18 +401,12 @@ class Engine:
         return outcome
 
     async def _deliver(self, state: DeliveryState) -> Outcome:
-        if tracing.is_on():
-            delivery = state.delivery
-            with tracing.span("delivery", execution=str(delivery.execution_id), job=str(delivery.job_id)):
-                return await self._call(state)
-        return await self._call(state)
-
-    async def _call(self, state: DeliveryState) -> Outcome:
         delivery = state.delivery
         assert self._client is not None
         send = sender(self._client, delivery.timeout, delivery.connect_timeout, state.calls)
         try:
-            outcome = await delivery.deliverable.deliver(send, delivery.call(state.tries + 1))
+            with tracing.span("delivery", execution=delivery.execution_id, job=delivery.job_id):
+                outcome = await delivery.deliverable.deliver(send, delivery.call(state.tries + 1))
         except DeliveryError as exc:
             repeatable = delivery.deliverable.repeatable or exc.failure == "connect"
             outcome = Outcome(False, error=str(exc), failure=exc.failure, repeatable=repeatable)

@@ -43,9 +43,9 @@ def jobs(make_job: Callable[..., Job]) -> list[Job]:
 @pytest.mark.usefixtures("jobs")
 def test_the_minute_the_host_and_the_limit_are_named() -> None:
     with time_machine.travel(BEFORE_NINE, tick=False):
-        assert host_forecast.of_day(DAY) == ["5 calls of hooks.example.com at 09:00, of which 2 are made at once"]
-        assert host_forecast.of_coming(60) == host_forecast.of_day(DAY)
-        assert host_forecast.of_coming(20) == []
+        assert host_forecast.crowds(DAY) == ["5 calls of hooks.example.com at 09:00, of which 2 are made at once"]
+        assert host_forecast.coming_crowds(60) == host_forecast.crowds(DAY)
+        assert host_forecast.coming_crowds(20) == []
 
 
 @pytest.mark.usefixtures("jobs")
@@ -53,7 +53,7 @@ def test_how_long_the_last_waits_follows_from_what_calls_take() -> None:
     hour = BEFORE_NINE.replace(minute=0)
     Total.objects.create(hour=hour, kind="webhook", shard=0, success=4, success_seconds=6.0, seconds=6.0)
     with time_machine.travel(BEFORE_NINE, tick=False):
-        [told] = host_forecast.of_day(DAY)
+        [told] = host_forecast.crowds(DAY)
     # Three turns of at most two calls; the last begins after two of them.
     assert told.endswith("; the last begins about 3.0 s later")
 
@@ -61,7 +61,7 @@ def test_how_long_the_last_waits_follows_from_what_calls_take() -> None:
 @pytest.mark.usefixtures("jobs")
 def test_nothing_is_said_where_nothing_waits(settings: Any) -> None:
     settings.ENGINE_CONCURRENCY_PER_HOST = 5
-    assert host_forecast.of_day(DAY) == []
+    assert host_forecast.crowds(DAY) == []
 
 
 def test_calendar_and_dashboard_say_so(jobs: list[Job], browser: Client) -> None:

@@ -77,6 +77,8 @@ def test_150_of_one_fire_time_leave_within_minutes_though_github_allows_80(
     github.limits.dispatches_per_minute = 80
     executions = due(job, 150)
     carry_out(executions, read_teams())
+    # The clock stands still until the first minute's dispatches are used up, however busy the machine is.
+    wait_until(lambda: github.limits.refused)
     clock.advance_until(lambda: not open_count(), most=900)
     assert Execution.objects.filter(status=Status.SUCCESS).count() == 150
     # None was dispatched twice.
@@ -85,8 +87,7 @@ def test_150_of_one_fire_time_leave_within_minutes_though_github_allows_80(
     # Refusals are no attempts, and those that were late say why.
     late = list(BudgetWait.objects.values_list("credential", "seconds"))
     assert {name for name, _ in late} == {"qa-app"}
-    # On a busy machine some are called after the clock was put forward.
-    assert 40 <= len(late) <= 90
+    assert 60 <= len(late) <= 90
     assert {0 < (seconds or 0) <= 600 for _, seconds in late} == {True}
     # It is no lag of the scheduler.
     assert list(FireLagBucket.objects.filter(bound__gt=60)) == []
