@@ -62,6 +62,29 @@ with connection.cursor() as cursor:
         ''')
     for _, again in made:
         cursor.execute(again)
+    # Of a job, the last execution decides what the job's lists say; every 50th job alternates between the outcomes.
+    cursor.execute('''
+        INSERT INTO notifications_failurestate (job_id, recent, failures, since, alerted_at)
+        SELECT job_id, CASE WHEN hashtext(job_id::text) % 50 = 0 THEN 'FSFSFSFSF' ELSE 'SSSSSSSSF' END, 1, started_at,
+        started_at FROM (SELECT DISTINCT ON (job_id) job_id, status, started_at FROM executions_execution
+        ORDER BY job_id, started_at DESC) last WHERE status = 'failed'
+    ''')
+    cursor.execute('''
+        INSERT INTO notifications_event (id, title, message, type, audience, job_id, execution_id, created_at)
+        SELECT gen_random_uuid(), 'Job Failed', 'Job failed.', 'error', 'everyone', job_id, id, started_at
+        FROM executions_execution WHERE status = 'failed'
+    ''')
+    cursor.execute('''
+        INSERT INTO notifications_message (id, key, channel, recipient, subject, text, html, status, attempts,
+        next_attempt_at, last_error, created_at, sent_at)
+        SELECT gen_random_uuid(), id::text, 'email', 'qa@example.com', title, message, '', 'sent', 1, created_at, '',
+        created_at, created_at FROM notifications_event
+    ''')
+    cursor.execute('''
+        INSERT INTO audit_changerecord (id, subject, subject_id, name, at, kind, by_email, difference)
+        SELECT gen_random_uuid(), 'job', j.id, 'job', now() - interval '90 days' * random(), 'updated',
+        'admin@example.com', '{"name": ["a", "b"]}' FROM numbered j, generate_series(1, 5)
+    ''')
     cursor.execute("VACUUM ANALYZE")
 """
 STORE = """

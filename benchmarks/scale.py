@@ -30,7 +30,8 @@ from executions import backends
 from executions.exchanges import Exchanged
 from executions.http.connection import Reply
 from executions.models import Execution
-from executions.recording import Finished, store
+from executions.recording.outcomes import Finished
+from executions.recording.storage import store
 from executions.retention import prune
 from executions.targets import Outcome
 from jobs.models import Job

@@ -21,7 +21,9 @@ from executions.delivery import engine
 from executions.delivery.carry_out import carry_out, read_teams, why_not
 from executions.delivery.start_deadline import deadlines_of, missed
 from executions.models import OPEN, Execution, Status, Worker
-from executions.recording import STALE_SECONDS, Finished, pid_namespace, store
+from executions.recording.outcomes import Finished
+from executions.recording.storage import store
+from executions.recording.worker import STALE_SECONDS, pid_namespace
 from executions.targets import Outcome
 from jobs.fields import MisfirePolicy
 from jobs.models import Job

@@ -29,7 +29,8 @@ from executions.exchanges import Exchanged
 from executions.http.client import Request
 from executions.http.connection import DeliveryError
 from executions.models import OPEN, Execution, Status, TriggerType
-from executions.recording import Finished, queue_outcomes, store
+from executions.recording.outcomes import Finished
+from executions.recording.storage import queue_outcomes, store
 from executions.runs import reruns
 from executions.statistics import queries, rollups
 from executions.statistics.rollups import Ended

@@ -18,7 +18,7 @@ from django.utils import timezone
 from accounts.models import User
 from core.db.bulk import update_many
 from executions.models import Status
-from executions.recording import Finished
+from executions.recording.outcomes import Finished
 from executions.statistics.queries import latest_runs
 from jobs.models import Job
 from notifications.models import FailureState

@@ -16,7 +16,7 @@ from django.db import InterfaceError, OperationalError, transaction
 
 from core.db.locks import try_lock
 from executions.models import PendingOutcome
-from executions.recording import stored
+from executions.recording.outcomes import stored
 from notifications.routing import notify_outcomes
 
 log = logging.getLogger("cronsched.notifications")

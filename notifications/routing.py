@@ -27,7 +27,7 @@ from core.db.deletion import delete_in_steps
 from core.masking import masked_text
 from core.runtime import request_context
 from executions.models import Execution, Status
-from executions.recording import Finished
+from executions.recording.outcomes import Finished
 from jobs.calendars import follow_holidays
 from jobs.models import Job, today
 from jobs.next_runs import correct_next_runs

@@ -17,7 +17,7 @@ from executions import backends, holds
 from executions.delivery.carry_out import Teams, read_teams
 from executions.delivery.state import Delivery
 from executions.models import OPEN, Execution, Hold, Status
-from executions.recording import queue_outcomes
+from executions.recording.storage import queue_outcomes
 from executions.statistics import rollups
 from executions.statistics.rollups import Ended
 from jobs.fields import OverlapPolicy

@@ -20,7 +20,7 @@ from core.runtime import files
 from core.runtime.readiness import database_problem
 from executions.celery_backend import dispatch
 from executions.models import Worker
-from executions.recording import STALE_SECONDS
+from executions.recording.worker import STALE_SECONDS
 from executions.targets import installed_kinds
 from jobs.models import Job
 from notifications.models import Message, MessageStatus

@@ -11,7 +11,8 @@ from django.db.models import QuerySet
 from django.utils import timezone
 
 from executions.models import Execution, Poll, Report
-from executions.recording import Finished, store
+from executions.recording.outcomes import Finished
+from executions.recording.storage import store
 from executions.targets import Outcome
 
 _BATCH = 500

@@ -26,7 +26,8 @@ from executions.exchanges import Exchanged
 from executions.http.connection import DeliveryError
 from executions.http.retry_after import retry_after
 from executions.models import Exchange, Execution, Poll, Status
-from executions.recording import LONGEST_POLL_SECONDS, Finished, store
+from executions.recording.outcomes import Finished
+from executions.recording.storage import LONGEST_POLL_SECONDS, store
 from executions.targets import Call, Outcome, Webhook
 
 log = logging.getLogger("cronsched.polls")

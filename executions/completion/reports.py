@@ -18,7 +18,8 @@ from core.api.errors import Conflict, Forbidden, NotFound, invalid_field
 from core.masking import masked_text, secret_texts, without_callbacks
 from executions.delivery.carry_out import UNREADABLE, deliverable_of
 from executions.models import OPEN, Execution, Report
-from executions.recording import Finished, store
+from executions.recording.outcomes import Finished
+from executions.recording.storage import store
 from executions.targets import Outcome, Webhook
 from executions.targets.webhook import callback
 from settings_app import sent_secrets

@@ -20,7 +20,8 @@ from executions.delivery.retry import NO_RETRY, RetryPolicy
 from executions.delivery.start_deadline import StartDeadline, deadlines_of, missed
 from executions.delivery.state import Delivery
 from executions.models import Execution
-from executions.recording import Finished, store
+from executions.recording.outcomes import Finished
+from executions.recording.storage import store
 from executions.targets import Deliverable, DeliverableTarget, Outcome, target_kind
 from jobs.content import Content
 from jobs.field_traits import names

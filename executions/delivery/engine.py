@@ -8,10 +8,8 @@ import logging
 import os
 import threading
 import time
-from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager, suppress
-from datetime import datetime
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from contextlib import AbstractContextManager, suppress
 from functools import partial
 from typing import Any
 from uuid import UUID
@@ -29,14 +27,15 @@ from executions.delivery.budget_queue import BudgetQueue
 from executions.delivery.caller import STOPPED, sender
 from executions.delivery.clock import Clock, SystemClock
 from executions.delivery.concurrency import Limiter
+from executions.delivery.register import Register
 from executions.delivery.shared_limits import SharedLimits
 from executions.delivery.state import Delivery, DeliveryState, Phase
 from executions.http.client import HttpClient
 from executions.http.connect import Origin
 from executions.http.connection import DeliveryError
-from executions.http.retry_after import retry_after
 from executions.models import Status
-from executions.recording import CallBegins, Finished, Followed, Progress, Recorder
+from executions.recording.outcomes import CallBegins, Progress
+from executions.recording.recorder import Recorder
 from executions.targets import Outcome
 
 log = logging.getLogger("cronsched.engine")
@@ -54,30 +53,20 @@ _INTERNAL_ERROR = "internal error: see the log of the process that made the call
 
 
 class Engine:
-    """Carries out deliveries and hands their outcomes to the recorder. Start it once; `submit` from any thread."""
+    """Carries out deliveries and hands their outcomes to its recorder. Start it once; `submit` from any thread."""
 
-    def __init__(self, recorder: Recorder, clock: Clock | None = None) -> None:
-        self._recorder = recorder
+    def __init__(self, clock: Clock | None = None) -> None:
+        self._register = Register()
+        self._recorder = Recorder(self)
         self._clock = clock or SystemClock()
         self._loop = uvloop.new_event_loop()
         self.limiter = Limiter(settings.ENGINE_CONCURRENCY)
         self._shared_limits: SharedLimits | None = None
         if settings.EXECUTION_BACKEND == "celery":
-            self._shared_limits = SharedLimits(self.limiter, lambda: recorder.worker_id, self.run_in_loop)
+            self._shared_limits = SharedLimits(self.limiter, lambda: self.worker_id, self.run_in_loop)
             self.limiter.allowed = self._shared_limits.allowed
-        self._budgets = BudgetQueue(self._clock, self._admit, self._expire, self._is_known)
-        self._known: dict[UUID, DeliveryState] = {}
-        # The latest fire time of each job among the deliveries that have a start deadline, and how many there are.
-        self._newest: dict[UUID, tuple[datetime, int]] = {}
-        self._claiming: set[UUID] = set()
-        recorder.known = self.known
-        recorder.cancel = self.cancel
-        recorder.phases = self.phases
-        recorder.waiting_calls = lambda: self.limiter.waiting
-        recorder.open_count = lambda: len(self._known)
-        recorder.engine_answers = lambda: time.monotonic() - self._looped_at < _HUNG_SECONDS
+        self._budgets = BudgetQueue(self._clock, self._admit, self._expire, self._register.holds)
         self._looped_at = time.monotonic()
-        self._lock = threading.Lock()
         self._closing = False
         self._tasks: set[asyncio.Task[None]] = set()
         self._client: HttpClient | None = None
@@ -99,12 +88,7 @@ class Engine:
         """Carry out deliveries; returns at once."""
         now = self._clock.monotonic()
         states = [DeliveryState(delivery, now) for delivery in deliveries]
-        with self._lock:
-            self._known.update((state.delivery.execution_id, state) for state in states)
-            for one in deliveries:
-                if one.deadline:
-                    newest, count = self._newest.get(one.job_id, (one.deadline.fire_time, 0))
-                    self._newest[one.job_id] = max(one.deadline.fire_time, newest), count + 1
+        self._register.add(states)
         self._loop.call_soon_threadsafe(self._accept, states)
 
     def open_ahead(self, wanted: Mapping[Origin, int]) -> None:
@@ -125,34 +109,40 @@ class Engine:
     @property
     def worker_id(self) -> UUID:
         """The id of this process's worker row."""
-        return self._recorder.worker_id
+        return self._recorder.worker.id
 
     @property
     def is_full(self) -> bool:
         """Whether other workers should take further executions: every slot is used, or the backlog here is long."""
-        return self.limiter.is_full or len(self._known) > _BACKLOG_FACTOR * settings.ENGINE_CONCURRENCY
+        return self.limiter.is_full or self.open_count > _BACKLOG_FACTOR * settings.ENGINE_CONCURRENCY
 
     def known(self) -> set[UUID]:
         """The executions that this process claims or carries out, or whose outcomes it has yet to store."""
-        with self._lock:
-            return set(self._known) | self._claiming | self._recorder.pending()
+        # In this order: an outcome is with the recorder before its delivery leaves the register.
+        return self._register.ids() | self._recorder.pending()
+
+    def claiming(self, ids: Iterable[UUID]) -> AbstractContextManager[None]:
+        """Count executions as known while they are being claimed and submitted."""
+        return self._register.claiming(ids)
 
     def phases(self) -> dict[str, int]:
         """The number of executions in each phase."""
-        with self._lock:
-            return dict(Counter(state.phase.value for state in self._known.values()))
+        return self._register.phases()
 
-    @contextmanager
-    def claiming(self, ids: Iterable[UUID]) -> Iterator[None]:
-        """Count executions as known while they are being claimed and submitted."""
-        mine = set(ids)
-        with self._lock:
-            self._claiming |= mine
-        try:
-            yield
-        finally:
-            with self._lock:
-                self._claiming -= mine
+    @property
+    def open_count(self) -> int:
+        """The number of executions that are carried out."""
+        return len(self._register)
+
+    @property
+    def waiting_calls(self) -> int:
+        """The number of calls that wait for a slot."""
+        return self.limiter.waiting
+
+    @property
+    def answers(self) -> bool:
+        """Whether the event loop turns."""
+        return time.monotonic() - self._looped_at < _HUNG_SECONDS
 
     def shutdown(self, drain: float) -> list[Delivery]:
         """Let running calls finish for up to `drain` seconds, end the rest as failed, and store every outcome.
@@ -169,7 +159,7 @@ class Engine:
         self._loop.call_soon_threadsafe(self._loop.stop)
         self._thread.join()
         self._recorder.stop()
-        return [state.delivery for state in self._known.values()]
+        return [state.delivery for state in self._register.states()]
 
     def _run(self) -> None:
         asyncio.set_event_loop(self._loop)
@@ -224,15 +214,15 @@ class Engine:
 
     def _cancel(self, ids: list[UUID]) -> None:
         for one in ids:
-            state = self._known.get(one)
+            state = self._register.get(one)
             if state:
-                self._forget(state)
+                self._register.drop(state)
                 # A task that has not taken its first step looks for itself, and gives its slot back.
                 if state.task and state.has_started:
                     state.task.cancel()
 
     def _enqueue(self, state: DeliveryState) -> None:
-        if self._closing or not self._is_known(state):
+        if self._closing or not self._register.holds(state):
             return
         if state.delivery.budget and not state.is_admitted:
             state.phase = Phase.BUDGET
@@ -268,7 +258,7 @@ class Engine:
                 if state.began_at is None:
                     state.began_at = self._clock.monotonic()
                 outcome = await self._outcome(state)
-                if self._is_known(state):
+                if self._register.holds(state):
                     self._go_on(state, outcome)
         except Exception:
             log.exception("the execution failed with an unexpected error")
@@ -281,16 +271,16 @@ class Engine:
         passed.
         """
         delivery = state.delivery
-        if not self._is_known(state):
+        if not self._register.holds(state):
             return False
-        if not self._recorder.is_current or self._recorder.worker_id != delivery.worker_id:
+        if not self._recorder.worker.is_current or self.worker_id != delivery.worker_id:
             log.warning("this worker's heartbeat was late: the execution is left to another worker")
-            self._forget(state)
+            self._register.drop(state)
             return False
         if delivery.deadline and not state.tries:
             # How long a dispatch may wait for its budget is that budget's own limit.
             deadline = delivery.deadline.later_by(state.waited)
-            reason = deadline.missed(self._newest[delivery.job_id][0])
+            reason = deadline.missed(self._register.newest_fire_time(delivery.job_id))
             if reason:
                 self._finish(state, Outcome(False, error=reason), Status.MISSED)
                 return False
@@ -301,7 +291,7 @@ class Engine:
         if await self._mark_call(state.delivery):
             return True
         log.info("the execution belongs to another worker, or has ended")
-        self._forget(state)
+        self._register.drop(state)
         return False
 
     async def _mark_call(self, delivery: Delivery) -> bool:
@@ -359,8 +349,8 @@ class Engine:
     def _finish(self, state: DeliveryState, outcome: Outcome, unrun: Status | None = None) -> None:
         if log.isEnabledFor(logging.INFO):
             self._tell(state, outcome, unrun)
-        self._recorder.record(_followed(state, outcome) if outcome.run else _finished(state, outcome, unrun))
-        self._forget(state)
+        self._recorder.record(state.followed(outcome) if outcome.run else state.ended(outcome, unrun))
+        self._register.drop(state)
 
     def _tell(self, state: DeliveryState, outcome: Outcome, unrun: Status | None) -> None:
         """One log line a run. Address and answer are not logged: both may hold secrets."""
@@ -370,25 +360,6 @@ class Engine:
         log.info(
             "run of %r, team %s: %s, %s, attempts: %d", delivery.job_name, delivery.team, word, reason, state.tries
         )
-
-    def _is_known(self, state: DeliveryState) -> bool:
-        """Whether this is still the delivery of its execution: it was neither cancelled nor, after a late heartbeat,
-        taken over and submitted again.
-        """
-        return self._known.get(state.delivery.execution_id) is state
-
-    def _forget(self, state: DeliveryState) -> None:
-        delivery = state.delivery
-        with self._lock:
-            if self._known.get(delivery.execution_id) is state:
-                del self._known[delivery.execution_id]
-            if delivery.deadline and not state.is_forgotten:
-                state.is_forgotten = True
-                newest, count = self._newest[delivery.job_id]
-                if count > 1:
-                    self._newest[delivery.job_id] = newest, count - 1
-                else:
-                    del self._newest[delivery.job_id]
 
     async def _outcome(self, state: DeliveryState) -> Outcome:
         calls = len(state.attempts)
@@ -418,41 +389,6 @@ class Engine:
         return state.calls.without_secrets(outcome)
 
 
-def _followed(state: DeliveryState, outcome: Outcome) -> Followed:
-    delivery = state.delivery
-    assert outcome.run is not None
-    return Followed(
-        execution_id=delivery.execution_id,
-        worker_id=delivery.worker_id,
-        run=outcome.run,
-        ask_after=retry_after(outcome.retry_after),
-        response_status=outcome.response_status,
-        output=outcome.output,
-        target=outcome.target or delivery.target,
-        attempts=state.attempts,
-        exchanged=state.calls.last,
-    )
-
-
-def _finished(state: DeliveryState, outcome: Outcome, unrun: Status | None) -> Finished:
-    delivery = state.delivery
-    return Finished(
-        execution_id=delivery.execution_id,
-        worker_id=delivery.worker_id,
-        job_id=delivery.job_id,
-        job_name=delivery.job_name,
-        manual=delivery.scheduled_for is None,
-        started_at=delivery.started_at,
-        completed_at=timezone.now(),
-        target=outcome.target or delivery.target,
-        outcome=outcome,
-        attempts=state.attempts,
-        jitter=delivery.jitter,
-        unrun=unrun,
-        exchanged=state.calls.last,
-    )
-
-
 _engine: tuple[int, Engine] | None = None
 _lock = threading.Lock()
 # Tests replace it by a clock that they advance by hand.
@@ -464,7 +400,7 @@ def local_engine() -> Engine:
     global _engine
     with _lock:
         if _engine is None or _engine[0] != os.getpid():
-            engine = Engine(Recorder(), new_clock())
+            engine = Engine(new_clock())
             engine.start()
             _engine = (os.getpid(), engine)
         return _engine[1]

@@ -17,7 +17,9 @@ from executions.delivery.retry import NO_RETRY, RetryPolicy
 from executions.delivery.start_deadline import StartDeadline
 from executions.exchanges import Exchanged
 from executions.http.body import KEPT_CHARACTERS
-from executions.models import TriggerType
+from executions.http.retry_after import retry_after
+from executions.models import Status, TriggerType
+from executions.recording.outcomes import Finished, Followed
 from executions.targets import Call, Deliverable, Outcome
 
 
@@ -139,6 +141,41 @@ class DeliveryState:
     def attempts(self) -> list[dict[str, Any]]:
         """The time of each call, as it is stored."""
         return self.calls.attempts
+
+    def ended(self, outcome: Outcome, unrun: Status | None) -> Finished:
+        """What is recorded of an execution that ends now."""
+        delivery = self.delivery
+        return Finished(
+            execution_id=delivery.execution_id,
+            worker_id=delivery.worker_id,
+            job_id=delivery.job_id,
+            job_name=delivery.job_name,
+            manual=delivery.scheduled_for is None,
+            started_at=delivery.started_at,
+            completed_at=timezone.now(),
+            target=outcome.target or delivery.target,
+            outcome=outcome,
+            attempts=self.attempts,
+            jitter=delivery.jitter,
+            unrun=unrun,
+            exchanged=self.calls.last,
+        )
+
+    def followed(self, outcome: Outcome) -> Followed:
+        """What is recorded of an execution whose call started a run, which is followed from now on."""
+        delivery = self.delivery
+        assert outcome.run is not None
+        return Followed(
+            execution_id=delivery.execution_id,
+            worker_id=delivery.worker_id,
+            run=outcome.run,
+            ask_after=retry_after(outcome.retry_after),
+            response_status=outcome.response_status,
+            output=outcome.output,
+            target=outcome.target or delivery.target,
+            attempts=self.attempts,
+            exchanged=self.calls.last,
+        )
 
 
 def tries_in(attempts: Iterable[dict[str, Any]]) -> int:

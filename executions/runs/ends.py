@@ -11,7 +11,8 @@ from django.db import InterfaceError, OperationalError, transaction
 from django.utils import timezone
 
 from executions.models import Execution, Report, Status, StepLog, WorkflowRun
-from executions.recording import Finished, correct_outcome, store
+from executions.recording.outcomes import Finished
+from executions.recording.storage import correct_outcome, store
 from executions.runs import attempts, evidence, record
 from executions.runs.evidence import Evidence, Over, Repository
 from executions.runs.states import FAILURES, SUCCESSFUL, RunState

@@ -25,7 +25,8 @@ from django.utils import timezone
 
 from executions import budgets
 from executions.models import OPEN, Execution, Status, WorkflowRun
-from executions.recording import Finished, store
+from executions.recording.outcomes import Finished
+from executions.recording.storage import store
 from executions.runs import attempts, ends, listing, reruns
 from executions.runs.evidence import Repository
 from executions.runs.listing import RepositoryPoll

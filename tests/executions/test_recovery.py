@@ -17,11 +17,12 @@ from django.utils import timezone
 
 from core.runtime import heartbeat
 from demo.github_stand_in import GitHub
-from executions import recording, recovery
+from executions import recovery
 from executions.delivery import carry_out, engine
 from executions.delivery.carry_out import MOST_TAKEOVERS
 from executions.models import Execution, Status, TriggerType, Worker
-from executions.recording import STALE_SECONDS, pid_namespace
+from executions.recording import recorder, worker
+from executions.recording.worker import STALE_SECONDS, pid_namespace
 from executions.recovery import delete_dead_workers, recover
 from jobs.content import Content
 from jobs.models import Job
@@ -174,7 +175,7 @@ def test_a_row_of_our_own_that_the_engine_does_not_know_is_carried_out(
 ) -> None:
     """The database may store a transaction and lose the connection before it says so."""
     job = make_job(target_url=target.url + "/ok")
-    monkeypatch.setattr(recording, "SWEEP_SECONDS", 0.05)
+    monkeypatch.setattr(recorder, "SWEEP_SECONDS", 0.05)
     old = timezone.now() - dt.timedelta(seconds=11)
     execution, claiming = (left_running(job, worker_id=engine.worker_id(), started_at=old) for _ in range(2))
     with engine.local_engine().claiming([claiming.pk]):
@@ -196,7 +197,7 @@ def test_a_worker_that_was_stopped_leaves_what_it_did_not_begin_to_others(
     delivery = delivery_of(
         job, execution.pk, timezone.now(), job.target, Content({}), teams=read_teams(), worker_id=engine.worker_id()
     )
-    monkeypatch.setattr(recording, "STALE_SECONDS", -1.0)
+    monkeypatch.setattr(worker, "STALE_SECONDS", -1.0)
     submit([delivery])
     wait_until(lambda: not engine.local_engine().known())
     assert target.arrivals == []
@@ -234,8 +235,8 @@ def test_a_delivery_that_was_taken_over_by_its_own_process_is_not_dropped_by_the
     execution = left_running(job, worker_id=engine.worker_id())
     carry_out.carry_out([execution], {})
     target.wait_for(1)
-    recorder = engine.local_engine()._recorder
-    recorder._beat_at = 0.0
+    row = engine.local_engine()._recorder.worker
+    row._beat_at = 0.0
     wait_until(lambda: Worker.objects.exclude(pk=execution.worker_id).exists())
     Worker.objects.filter(pk=execution.worker_id).delete()
     assert recover() == 1

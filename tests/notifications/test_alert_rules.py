@@ -15,7 +15,8 @@ from hypothesis import strategies as st
 
 from accounts.models import User
 from executions.models import Execution
-from executions.recording import Finished, store
+from executions.recording.outcomes import Finished
+from executions.recording.storage import store
 from executions.targets import Outcome
 from jobs.models import Job
 from jobs.services import set_active

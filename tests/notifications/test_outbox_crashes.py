@@ -16,7 +16,8 @@ from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 
 from executions.models import Execution, PendingOutcome
-from executions.recording import Finished, store
+from executions.recording.outcomes import Finished
+from executions.recording.storage import store
 from executions.targets import Outcome
 from jobs.models import Job
 from notifications import outbox

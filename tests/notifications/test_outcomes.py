@@ -15,7 +15,8 @@ from django.utils import timezone
 
 from accounts.models import User
 from executions.models import Execution, PendingOutcome, Status
-from executions.recording import Finished, store
+from executions.recording.outcomes import Finished
+from executions.recording.storage import store
 from executions.targets import Outcome
 from jobs.models import Job
 from notifications import outcomes, routing

@@ -12,7 +12,7 @@ import time_machine
 from django.utils import timezone
 
 from executions.models import Execution
-from executions.recording import store
+from executions.recording.storage import store
 from jobs.models import Job
 from notifications.models import Event, Message
 from notifications.outcomes import notify_pending

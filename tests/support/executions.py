@@ -13,7 +13,7 @@ from django.utils import timezone
 
 from executions.delivery.state import Delivery
 from executions.models import OPEN, Execution, Status, TriggerType
-from executions.recording import Finished
+from executions.recording.outcomes import Finished
 from executions.statistics import rollups
 from executions.targets import Outcome
 from jobs.models import Job

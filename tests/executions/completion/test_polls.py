@@ -14,7 +14,8 @@ from executions import backends, exchanges
 from executions.completion.polls import Poller
 from executions.delivery import engine
 from executions.models import Execution, Poll, Status, Worker
-from executions.recording import Followed, store_followed
+from executions.recording.outcomes import Followed
+from executions.recording.storage import store_followed
 from executions.services import cancel
 from executions.targets.base import Run
 from settings_app.models import Secret, WebhookCredential

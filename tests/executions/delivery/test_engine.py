@@ -144,16 +144,16 @@ def test_shutdown_ends_what_takes_too_long_and_gives_back_what_it_did_not_begin(
 def test_outcomes_wait_for_a_database_that_is_away(job: Job, target: Target, monkeypatch: pytest.MonkeyPatch) -> None:
     from django.db import OperationalError
 
-    from executions import recording
+    from executions.recording import storage
 
-    store, failures = recording.store, iter([True, True])
+    store, failures = storage.store, iter([True, True])
 
     def flaky(batch: list[Any]) -> None:
         if next(failures, False):
             raise OperationalError("gone")
         store(batch)
 
-    monkeypatch.setattr(recording, "store", flaky)
+    monkeypatch.setattr(storage, "store", flaky)
     assert ended(submit(job, target.url + "/ok")[0]).status == Status.SUCCESS
 
 
@@ -203,16 +203,16 @@ def test_an_answer_that_no_database_stores_stops_no_outcome(job: Job, target: Ta
 def test_an_outcome_that_cannot_be_stored_ends_plainly_and_stops_no_other(
     job: Job, target: Target, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from executions import recording
+    from executions.recording import storage
 
-    store = recording.store
+    store = storage.store
 
     def picky(batch: list[Any]) -> None:
         if any(item.target.endswith("/text") or "/text?" in item.target for item in batch):
             raise UnicodeEncodeError("utf-8", "x", 0, 1, "surrogates not allowed")
         store(batch)
 
-    monkeypatch.setattr(recording, "store", picky)
+    monkeypatch.setattr(storage, "store", picky)
     bad, good = submit(job, target.url + "/text?t=a", target.url + "/ok")
     assert ended(good).status == Status.SUCCESS
     assert ended(bad).error_message == "internal error: its outcome could not be stored"
@@ -299,9 +299,9 @@ def test_of_the_jitter_only_what_is_left_is_waited_for(make_job: Callable[..., J
 def test_what_executions_wait_for_is_known_to_other_processes(
     job: Job, target: Target, settings: Any, monkeypatch: pytest.MonkeyPatch, browser: Any
 ) -> None:
-    from executions import recording
+    from executions.recording import worker
 
-    monkeypatch.setattr(recording, "HEARTBEAT_SECONDS", 0.05)
+    monkeypatch.setattr(worker, "HEARTBEAT_SECONDS", 0.05)
     settings.ENGINE_CONCURRENCY_PER_HOST, settings.METRICS_PUBLIC = 1, True
     submit(job, *[f"{target.url}/sleep?s=20"] * 3)
     submit(job, target.url + "/ok", delay=600)

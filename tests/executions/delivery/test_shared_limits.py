@@ -16,7 +16,6 @@ from executions.delivery import shared_limits
 from executions.delivery.concurrency import Limit, Limiter
 from executions.delivery.engine import Engine
 from executions.models import LimitAllocation, SharedLimit, Worker
-from executions.recording import Recorder
 from tests.support.target import wait_until
 
 pytestmark = pytest.mark.django_db
@@ -77,7 +76,7 @@ def test_a_limit_of_one_holds_between_two_engines_and_both_get_their_turn(
 ) -> None:
     settings.EXECUTION_BACKEND = "celery"
     key, lock, log, most = Limit("team serial", 1), threading.Lock(), [], [0]
-    engines = [Engine(Recorder()) for _ in range(2)]
+    engines = [Engine() for _ in range(2)]
     under_way: list[int] = []
 
     def enter(number: int, limiter: Limiter) -> None:

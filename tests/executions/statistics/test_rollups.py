@@ -18,7 +18,8 @@ from hypothesis import strategies as st
 from accounts.models import User
 from core.api.timestamps import DateRange
 from executions.models import Execution, FireLagBucket, Rollup, Status, Total
-from executions.recording import Finished, store
+from executions.recording.outcomes import Finished
+from executions.recording.storage import store
 from executions.statistics import rollups
 from executions.targets import Outcome
 from jobs.models import Job

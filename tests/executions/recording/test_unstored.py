@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from executions.unstored import BURST, LATEST_SECONDS, MOST_WAITING, Unstored
+from executions.recording.unstored import BURST, LATEST_SECONDS, MOST_WAITING, Unstored
 
 
 @pytest.fixture
