@@ -45,7 +45,10 @@ class ChangeRecord(models.Model):
         verbose_name = _("change")
         verbose_name_plural = _("changes")
         ordering = ["-at", "-id"]
-        indexes = [models.Index(fields=["subject_id", "-at"], name="change_of_subject")]
+        indexes = [
+            models.Index(fields=["subject_id", "-at"], name="change_of_subject"),
+            models.Index(fields=["-at", "-id"], name="change_newest"),
+        ]
 
     def __str__(self) -> str:
         return f"{self.name} {self.kind}"

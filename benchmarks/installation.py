@@ -35,6 +35,26 @@ def environment(folder: str, database_url: str | None = None) -> dict[str, str]:
     }
 
 
+# Jobs as real installations have them: a tenth of them at 09:00, the others spread over all minutes of a day, of twenty
+# teams and a hundred hosts.
+SPREAD = """
+import datetime as dt
+from jobs.models import Job
+from taxonomy.models import Category, PicTeam
+def add_spread_jobs(count, midnight):
+    teams = [PicTeam.objects.create(name=f"Team {n}", slug=f"team-{n}", slack_handle=f"@team{n}") for n in range(20)]
+    general = Category.objects.get(slug="general")
+    minute_of = [9 * 60 if n % 10 == 0 else n % 1440 for n in range(count)]
+    for start in range(0, count, 10_000):
+        Job.objects.bulk_create([
+            Job(name=f"job {n}", cron_expression=f"{minute_of[n] % 60} {minute_of[n] // 60} * * *", category=general,
+                target_url=f"https://host{n % 100}.example.com/{n}", pic_team=teams[n % 20],
+                end_date=dt.date(2099, 12, 31), next_run_at=midnight + dt.timedelta(minutes=minute_of[n]))
+            for n in range(start, min(count, start + 10_000))
+        ])
+"""
+
+
 @contextmanager
 def empty_database(kind: str) -> Iterator[str | None]:
     """Gives the URL of an empty database of a PostgreSQL server of its own; None for `sqlite`, see `environment`."""

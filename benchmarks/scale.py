@@ -18,9 +18,11 @@ from pathlib import Path
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 from benchmarks.__main__ import speed
 from benchmarks.fire_lag import show
-from benchmarks.installation import empty_database, environment, manage, python
+from benchmarks.installation import SPREAD, empty_database, environment, manage, python
 
-DAY = """
+DAY = (
+    SPREAD
+    + """
 import datetime as dt, json, os, statistics, sys, time
 import time_machine
 from pathlib import Path
@@ -34,23 +36,12 @@ from executions.recording.outcomes import Finished
 from executions.recording.storage import store
 from executions.retention import prune
 from executions.targets import Outcome
-from jobs.models import Job
 from notifications.outcomes import notify_pending
 from scheduler.firing import fire
 from scheduler.leadership import Leader
-from taxonomy.models import Category, PicTeam
 count = int(sys.argv[1])
-team = PicTeam.objects.create(name="Bench", slug="bench", slack_handle="@bench")
-general = Category.objects.get(slug="general")
 midnight = dt.datetime(2027, 1, 11, tzinfo=settings.SCHEDULER_ZONE)
-minute_of = [9 * 60 if n % 10 == 0 else n % 1440 for n in range(count)]
-for start in range(0, count, 10_000):
-    Job.objects.bulk_create([
-        Job(name=f"job {n}", cron_expression=f"{minute_of[n] % 60} {minute_of[n] // 60} * * *", category=general,
-            target_url=f"https://host{n % 100}.example.com/{n}", pic_team=team, end_date=dt.date(2099, 12, 31),
-            next_run_at=midnight + dt.timedelta(minutes=minute_of[n]))
-        for n in range(start, min(count, start + 10_000))
-    ])
+add_spread_jobs(count, midnight)
 handed = []
 backends.submit = handed.extend
 leader = Leader(); leader.take_over()
@@ -107,6 +98,7 @@ print(json.dumps({
     "kept": made - gone,
 }))
 """
+)
 
 
 def main() -> None:

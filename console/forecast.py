@@ -8,6 +8,7 @@ from collections.abc import Iterable, Iterator
 from typing import Any, NamedTuple
 
 from django.conf import settings
+from django.core.exceptions import EmptyResultSet
 from django.db.models import Count, Q, QuerySet
 from django.utils import timezone
 
@@ -83,7 +84,11 @@ def groups(jobs: QuerySet[Job], lane: str) -> list[Group]:
     """
     active = jobs.filter(is_active=True).order_by()
     rows = active.values_list(lane, "start_date", "end_date", *schedule_columns()).annotate(Count("id"))
-    return kept.until_edited(str(rows.query), lambda: list(_read(rows, active, lane)))
+    try:
+        key = str(rows.query)
+    except EmptyResultSet:
+        return []
+    return kept.until_edited(key, lambda: list(_read(rows, active, lane)))
 
 
 def _read(rows: Any, active: QuerySet[Job], lane: str) -> Iterator[Group]:

@@ -3,26 +3,32 @@
 from __future__ import annotations
 
 import datetime as dt
-from collections import defaultdict
-from collections.abc import Collection, Iterator
-from itertools import islice
+from collections import Counter, defaultdict
+from collections.abc import Iterator
+from itertools import count, islice
 from statistics import median
 from typing import Any, NamedTuple
+from uuid import UUID
 
 from django.conf import settings
-from django.db.models import QuerySet
+from django.db.models import Count, F, QuerySet, Window
+from django.db.models.functions import Coalesce, RowNumber
 from django.urls import reverse
 from django.utils import timezone
 
-from console import forecast
+from console import forecast, kept
 from console.pages.calendar import Filters, executions_of, executions_url, worst
 from executions.batches import single_run
 from executions.models import Execution, Status
 from executions.statistics import queries
+from executions.statistics.queries import minute_of, read_utc
 from jobs.models import Job
 
-# The rows of a panel, the executions that an agenda reads, and the names that it shows for a minute.
+# The rows of a panel, the latest executions whose jobs an agenda names, and the names that it shows for a minute.
 _ROWS, _READ, _NAMES = 200, 2000, 4
+_SLICE = 250
+# The minutes that are one row of an agenda: as few as leave at most so many rows.
+_ROW_MINUTES, _MOST_ROWS = (1, 5, 10, 30), 300
 _COMPARED = 5
 
 
@@ -79,7 +85,7 @@ def _ran(span: Span, filters: Filters) -> list[Execution]:
 def _coming(span: Span, filters: Filters) -> list[tuple[int, Job]]:
     """The jobs that are due in the rest of a span, with their minute, in the order of time; up to 201."""
     first = max(span.first, _first_left(span.date))
-    runs = _runs(span.date, filters, first, span.last, ())
+    runs = _runs(span.date, filters, first, span.last)
     single = (row for row in _single_runs(span.date, filters, first) if row[0] <= span.last)
     return sorted([*islice(runs, _ROWS + 1), *single], key=lambda row: row[0])
 
@@ -92,21 +98,27 @@ def _first_left(date: dt.date) -> int:
     return now.hour * 60 + now.minute + 1 if date == now.date() else 0
 
 
-def _runs(
-    date: dt.date, filters: Filters, first: int, last: int, without: Collection[str]
-) -> Iterator[tuple[int, Job]]:
-    """The runs within some minutes of a day by the jobs' schedules, but those of some expressions; by name."""
+def _runs(date: dt.date, filters: Filters, first: int, last: int) -> Iterator[tuple[int, Job]]:
+    """The runs within some minutes of a day by the jobs' schedules, by name."""
     if first > last:
         return iter(())
     jobs = _around(filters, date)
     due = {
         group.schedule.expression
         for group in forecast.groups(jobs, "is_active")
-        if group.schedule.expression not in without
-        and any(first <= minute <= last for minute in group.minutes_of(date))
+        if any(first <= minute <= last for minute in group.minutes_of(date))
     }
-    found = jobs.filter(cron_expression__in=due).select_related("pic_team", "calendar").order_by("name")
-    return (row for row in forecast.runs_of(found.iterator(500), date) if first <= row[0] <= last)
+    found = jobs.filter(cron_expression__in=due).select_related("pic_team", "calendar").order_by("name", "pk")
+    return (row for row in forecast.runs_of(_in_slices(found), date) if first <= row[0] <= last)
+
+
+def _in_slices(jobs: QuerySet[Job]) -> Iterator[Job]:
+    """The jobs, of which mostly the first few are asked: a cursor would let the database read them all."""
+    for start in count(step=_SLICE):
+        rows = list(jobs[start : start + _SLICE])
+        yield from rows
+        if len(rows) < _SLICE:
+            return
 
 
 def _around(filters: Filters, date: dt.date) -> QuerySet[Job]:
@@ -140,43 +152,97 @@ def _at(date: dt.date, minute: int) -> dt.datetime:
 def agenda(date: dt.date, filters: Filters) -> dict[str, Any]:
     """The minutes of a day at which something ran or is due, without frequent jobs, which stand apart."""
     groups = forecast.groups(filters.jobs(), "is_active")
-    frequent = {group.schedule.expression for group in groups if group.is_frequent}
-    minutes: defaultdict[int, dict[str, Any]] = defaultdict(lambda: {"jobs": {}, "counts": defaultdict(int), "due": 0})
-    ran = executions_of(date, date, filters.jobs()).exclude(job__cron_expression__in=frequent)
-    read = ran.order_by("-started_at").values_list("job", "job__name", "status", "scheduled_for", "started_at")
-    for pk, name, status, scheduled_for, started_at in read[:_READ]:
-        local = timezone.localtime(scheduled_for or started_at)
-        row = minutes[local.hour * 60 + local.minute if local.date() == date else 0]
-        row["jobs"][pk] = name
-        row["counts"][status] += 1
-    for minute, job in _due(date, filters, frequent):
-        minutes[minute]["jobs"][job.pk] = job.name
-        minutes[minute]["due"] += 1
+    minutes: defaultdict[int, _Minute] = defaultdict(_Minute)
+    _add_past(minutes, date, filters, {group.schedule.expression for group in groups if group.is_frequent})
+    _add_due(minutes, date, filters, [group for group in groups if not group.is_frequent])
     return {
         "date": date,
-        "rows": [_row(minute, minutes[minute]) for minute in sorted(minutes)],
+        "rows": _rows_of(minutes, date, filters),
         "frequent": sum(group.jobs for group in groups if group.is_frequent),
         "before": date - dt.timedelta(days=1),
         "after": date + dt.timedelta(days=1),
     }
 
 
-def _due(date: dt.date, filters: Filters, frequent: set[str]) -> Iterator[tuple[int, Job]]:
+class _Minute:
+    """The runs of a minute: how many ended how, how many are due, and the names of some of their jobs."""
+
+    def __init__(self) -> None:
+        self.counts: Counter[str] = Counter()
+        self.due = 0
+        self.jobs: dict[UUID, str] = {}
+
+    def add(self, other: _Minute) -> None:
+        self.counts.update(other.counts)
+        self.due += other.due
+        self.jobs |= other.jobs
+
+
+_Minutes = defaultdict[int, _Minute]
+
+
+def _add_past(minutes: _Minutes, date: dt.date, filters: Filters, frequent: set[str]) -> None:
+    """Count what ran, and name the jobs of the latest executions."""
+    ran = executions_of(date, date, filters.jobs()).exclude(job__cron_expression__in=frequent)
+    fire_time = Coalesce("scheduled_for", "started_at")
+
+    def minute_at(moment: dt.datetime) -> _Minute:
+        local = timezone.localtime(moment)
+        return minutes[local.hour * 60 + local.minute if local.date() == date else 0]
+
+    for text, status, number in ran.values_list(minute_of(fire_time), "status").annotate(Count("id")):
+        minute_at(read_utc(text)).counts[status] += number
+    latest = ran.annotate(at=fire_time).order_by("-started_at")
+    for pk, name, moment in latest.values_list("job", "job__name", "at")[:_READ]:
+        minute_at(moment).jobs[pk] = name
+
+
+def _add_due(minutes: _Minutes, date: dt.date, filters: Filters, groups: list[forecast.Group]) -> None:
+    """Count what is due, and name the first jobs of each schedule."""
     first = _first_left(date)
-    yield from islice(_runs(date, filters, first, 24 * 60 - 1, frequent), _READ)
-    yield from _single_runs(date, filters, first)
+    for group in groups:
+        for minute in group.minutes_of(date):
+            if minute >= first:
+                minutes[minute].due += group.jobs
+    for minute, pk, name in _first_names(date, filters, {group.schedule.expression for group in groups}):
+        if minute >= first:
+            minutes[minute].jobs[pk] = name
+    for minute, job in _single_runs(date, filters, first):
+        minutes[minute].due += 1
+        minutes[minute].jobs[job.pk] = job.name
 
 
-def _row(minute: int, found: dict[str, Any]) -> dict[str, Any]:
-    names = sorted(found["jobs"].items(), key=lambda item: item[1].lower())
-    counts = dict(found["counts"])
+def _first_names(date: dt.date, filters: Filters, expressions: set[str]) -> list[tuple[int, UUID, str]]:
+    """The minutes of a day with the jobs that run at them, up to four of each schedule."""
+    rank = Window(RowNumber(), partition_by=[F(name) for name in ("cron_expression", "time_zone")], order_by="name")
+    first = _around(filters, date).order_by().annotate(rank=rank).filter(rank__lte=_NAMES).values("pk")
+
+    def named() -> list[tuple[int, UUID, str]]:
+        jobs = Job.objects.filter(pk__in=first).select_related("calendar").order_by("name")
+        chosen = (job for job in jobs if job.cron_expression in expressions)
+        return [(minute, job.pk, job.name) for minute, job in forecast.runs_of(chosen, date)]
+
+    return kept.until_edited(("first names", date, str(first.query)), named)
+
+
+def _rows_of(minutes: _Minutes, date: dt.date, filters: Filters) -> list[dict[str, Any]]:
+    """The rows of an agenda. On a day with runs at most of its minutes, some minutes are one row."""
+    together = next((one for one in _ROW_MINUTES if len({at // one for at in minutes}) <= _MOST_ROWS), _ROW_MINUTES[-1])
+    rows: defaultdict[int, _Minute] = defaultdict(_Minute)
+    for minute, found in minutes.items():
+        rows[minute // together * together].add(found)
+    return [_row(Span(date, first, first + together - 1), rows[first], filters) for first in sorted(rows)]
+
+
+def _row(span: Span, found: _Minute, filters: Filters) -> dict[str, Any]:
+    names = sorted(found.jobs.items(), key=lambda item: item[1].lower())[:_NAMES]
     return {
-        "minute": minute,
-        "at": f"{minute // 60:02d}:{minute % 60:02d}",
-        "jobs": [(name, reverse("admin:jobs_job_view", args=[pk])) for pk, name in names[:_NAMES]],
-        "more": max(0, len(names) - _NAMES),
-        "kind": worst(counts) or "expected",
-        "ran": sum(counts.values()),
-        "failed": counts.get(Status.FAILED, 0),
-        "due": found["due"],
+        "url": filters.panel(*span, view="agenda"),
+        "at": span.title,
+        "jobs": [(name, reverse("admin:jobs_job_view", args=[pk])) for pk, name in names],
+        "more": max(0, found.counts.total() + found.due - len(names)),
+        "kind": worst(found.counts) or "expected",
+        "ran": found.counts.total(),
+        "failed": found.counts[Status.FAILED],
+        "due": found.due,
     }

@@ -6,10 +6,10 @@ import datetime as dt
 from typing import NamedTuple
 from uuid import UUID
 
-from django.db.models import Count
+from django.db.models import Count, QuerySet
 from django.utils.translation import gettext as _
 
-from console import forecast
+from console import forecast, kept
 from executions import budgets
 from executions.budgets import Budget
 from executions.targets.github.target import GitHubTarget
@@ -55,7 +55,7 @@ def words(credential_id: UUID | None, but: UUID | None, moment: dt.datetime) -> 
 def crowds(day: dt.date) -> list[str]:
     """The minutes of a day in which a budget does not allow all dispatches at once, in words."""
     jobs = Job.objects.on_schedule().filter(target_kind=GitHubTarget.kind)
-    numbers = dict(jobs.order_by().values_list("github_credential").annotate(number=Count("pk")))
+    numbers = kept.until_edited("dispatches by credential", lambda: _number_by_credential(jobs))
     of_credential = {one: budgets.budget_of(one) for one in numbers}
     # Fewer jobs than the budget of a minute never wait.
     tight = {one for one, budget in of_credential.items() if numbers[one] > budget.per_minute}
@@ -67,6 +67,10 @@ def crowds(day: dt.date) -> list[str]:
         if one := crowd(of_credential[lane], moment, count):
             found.append(_told(one.dispatches, moment, one.last))
     return found
+
+
+def _number_by_credential(jobs: QuerySet[Job]) -> dict[UUID | None, int]:
+    return dict(jobs.order_by().values_list("github_credential").annotate(number=Count("pk")))
 
 
 def _told(count: int, moment: dt.datetime, last: dt.datetime) -> str:

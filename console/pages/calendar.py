@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import datetime as dt
 from collections import Counter, defaultdict
-from collections.abc import Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
+from functools import cache
 from typing import Any, NamedTuple
 from urllib.parse import urlencode
 
@@ -17,14 +18,17 @@ from console import date_params, forecast, kept
 from console.pages import budget_forecast, host_forecast
 from executions.batches import single_run
 from executions.models import Execution, Status
+from executions.statistics import rollups
 from executions.statistics.queries import UtcText, hour_of, minute_of, read_utc
 from jobs.models import Job, today
+from taxonomy.models import PicTeam
 from windows.models import Window
 
 # Up to this number, each job has its own track; above it, each team has one.
 TRACKS = 40
-# Marks within this many minutes are merged.
-_CLUSTER_MINUTES = 10
+# Marks within this many minutes are merged: as few as leave at most so many marks on a page.
+_CLUSTER_MINUTES = (10, 20, 30, 60)
+_MOST_MARKS = 1000
 _MOST_WINDOWS = 20
 _WORST = (Status.FAILED, Status.MISSED, Status.RUNNING, Status.QUEUED, Status.SKIPPED, Status.CANCELLED, Status.SUCCESS)
 
@@ -84,11 +88,10 @@ def day(date: dt.date, filters: Filters) -> dict[str, Any]:
     """The tracks of a day, and the current time in minutes after midnight (None on other days)."""
     jobs = filters.jobs()
     by_job = kept.until_edited(("number", str(jobs.query)), jobs.count) <= TRACKS
-    lane, label = ("pk", "name") if by_job else ("pic_team_id", "pic_team__name")
+    lane = "pk" if by_job else "pic_team_id"
     groups = forecast.groups(jobs, lane)
     frequent = {group.schedule.expression for group in groups if group.is_frequent}
-    titles = jobs.order_by().values_list(lane, label).distinct()
-    labels = kept.until_edited(str(titles.query), lambda: dict(titles))
+    labels = dict((jobs if by_job else PicTeam.objects).order_by().values_list("pk", "name"))
     now = timezone.now().astimezone(settings.SCHEDULER_ZONE)
     bands = _bands(date, jobs, groups, now, filters)
     tracks = _windows(date) + bands + _tracks(date, jobs, groups, frequent, labels, by_job, now, filters)
@@ -173,30 +176,48 @@ def executions_of(first: dt.date, last: dt.date, jobs: QuerySet[Job]) -> QuerySe
     start, end = forecast.bounds(first, last)
     found = Execution.objects.filter(started_at__gte=start, started_at__lt=end).order_by()
     # Joining every job is slower than a query without the filter.
-    is_filtered = len(jobs.query.where.children) > len(Job.objects.all().query.where.children)
-    return found.filter(job__in=jobs) if is_filtered else found
+    return found.filter(job__in=jobs) if _is_filtered(jobs) else found
+
+
+def _is_filtered(jobs: QuerySet[Job]) -> bool:
+    return len(jobs.query.where.children) > len(Job.objects.all().query.where.children)
 
 
 def _past_hours(
     days: list[dt.date], jobs: QuerySet[Job], frequent: set[str]
 ) -> dict[tuple[dt.date, int], Counter[str]]:
-    rows = (
-        executions_of(days[0], days[-1], jobs)
-        .exclude(job__cron_expression__in=frequent)
-        .values_list(_local_hour_of("started_at", days[0]), "status")
-        .annotate(count=Count("id"))
-    )
+    """The executions by outcome in each hour of the zone's clock, without those of frequent jobs."""
     found: defaultdict[tuple[dt.date, int], Counter[str]] = defaultdict(Counter)
-    for text, status, count in rows:
-        local = read_utc(text).astimezone(settings.SCHEDULER_ZONE)
-        found[local.date(), local.hour][status] += count
+    for moment, counts in _past_by_time(days, jobs, frequent):
+        local = moment.astimezone(settings.SCHEDULER_ZONE)
+        found[local.date(), local.hour].update(counts)
     return dict(found)
 
 
+def _past_by_time(
+    days: list[dt.date], jobs: QuerySet[Job], frequent: set[str]
+) -> Iterator[tuple[dt.datetime, Counter[str]]]:
+    if _has_whole_hours(days[0]):
+        begin, end = forecast.bounds(days[0], days[-1])
+        found = rollups.by_hour(begin, jobs if _is_filtered(jobs) else None, until=end)
+        less = rollups.by_hour(begin, jobs.filter(cron_expression__in=frequent), until=end) if frequent else {}
+        for hour, counts in found.items():
+            yield hour, Counter(counts) - Counter(less.get(hour, {}))
+    else:
+        executions = executions_of(days[0], days[-1], jobs).exclude(job__cron_expression__in=frequent)
+        for text, status, count in executions.values_list(minute_of("started_at"), "status").annotate(Count("id")):
+            yield read_utc(text), Counter({status: count})
+
+
 def _local_hour_of(expression: str, day: dt.date) -> UtcText:
-    """The part of a timestamp that decides about the hour on the zone's clock: minutes where its offset has some."""
+    """The part of a timestamp that decides about the hour on the zone's clock."""
+    return hour_of(expression) if _has_whole_hours(day) else minute_of(expression)
+
+
+def _has_whole_hours(day: dt.date) -> bool:
+    """Whether the hours of the zone's clock are hours of UTC."""
     offset = dt.datetime.combine(day, dt.time(), settings.SCHEDULER_ZONE).utcoffset() or dt.timedelta()
-    return minute_of(expression) if offset.total_seconds() % 3600 else hour_of(expression)
+    return not offset.total_seconds() % 3600
 
 
 def _windows(date: dt.date) -> list[Track]:
@@ -292,9 +313,10 @@ def _tracks(
         .annotate(Count("id"), Max("duration_seconds"))
     )
     past: defaultdict[Any, list[tuple[int, str, int, float]]] = defaultdict(list)
+    # Lanes share minutes, and a day has few of them.
+    minute_by_text = cache(_local_minute)
     for key, text, status, count, longest in rows:
-        local = read_utc(text).astimezone(settings.SCHEDULER_ZONE)
-        past[key].append((local.hour * 60 + local.minute, status, count, longest or 0.0))
+        past[key].append((minute_by_text(text), status, count, longest or 0.0))
     coming: defaultdict[Any, defaultdict[int, int]] = defaultdict(lambda: defaultdict(int))
     passed = now.hour * 60 + now.minute if date == now.date() else -1
     for group in groups:
@@ -305,16 +327,31 @@ def _tracks(
     if date >= now.date():
         _add_single_runs(coming, date, jobs, now, by_job)
     base = reverse("admin:jobs_job_changelist")
+    apart = _cluster_minutes([*past.values(), *(one.items() for one in coming.values())])
     return [
         Track(
             label,
             reverse("admin:jobs_job_view", args=[key]) if by_job else f"{base}?pic_team__id__exact={key}",
             False,
-            _past_marks(date, past.get(key, []), filters) + _coming_marks(date, coming.get(key, {}), filters),
+            _past_marks(date, _clusters(past.get(key, []), apart), filters)
+            + _coming_marks(date, _clusters(coming.get(key, {}).items(), apart), filters),
         )
         for key, label in sorted(labels.items(), key=lambda item: item[1].lower())
         if key in past or key in coming
     ]
+
+
+def _local_minute(text: str) -> int:
+    local = read_utc(text).astimezone(settings.SCHEDULER_ZONE)
+    return local.hour * 60 + local.minute
+
+
+def _cluster_minutes(lanes: list[Collection[Any]]) -> int:
+    """The minutes within which marks are merged."""
+    for minutes in _CLUSTER_MINUTES:
+        if sum(len({fire[0] // minutes for fire in fires}) for fires in lanes) <= _MOST_MARKS:
+            return minutes
+    return _CLUSTER_MINUTES[-1]
 
 
 def _add_single_runs(
@@ -326,9 +363,9 @@ def _add_single_runs(
         coming[one.job.pk if by_job else one.job.pic_team_id][local.hour * 60 + local.minute] += 1
 
 
-def _past_marks(date: dt.date, fires: list[tuple[int, str, int, float]], filters: Filters) -> list[Mark]:
+def _past_marks(date: dt.date, clusters: Iterator[list[Any]], filters: Filters) -> list[Mark]:
     marks = []
-    for cluster in _clusters(sorted(fires)):
+    for cluster in clusters:
         counts: defaultdict[str, int] = defaultdict(int)
         for _, status, count, _ in cluster:
             counts[status] += count
@@ -341,9 +378,9 @@ def _past_marks(date: dt.date, fires: list[tuple[int, str, int, float]], filters
     return marks
 
 
-def _coming_marks(date: dt.date, fires: dict[int, int], filters: Filters) -> list[Mark]:
+def _coming_marks(date: dt.date, clusters: Iterator[list[Any]], filters: Filters) -> list[Mark]:
     marks = []
-    for cluster in _clusters(sorted(fires.items())):
+    for cluster in clusters:
         first, last = cluster[0][0], cluster[-1][0]
         count = sum(number for _, number in cluster)
         title = f"{first // 60:02d}:{first % 60:02d} · {count}"
@@ -351,15 +388,16 @@ def _coming_marks(date: dt.date, fires: dict[int, int], filters: Filters) -> lis
     return marks
 
 
-def _clusters(fires: list[Any]) -> list[list[Any]]:
-    """Groups of neighbouring fire times."""
-    found: list[list[Any]] = []
-    for fire in fires:
-        if found and fire[0] - found[-1][0][0] < _CLUSTER_MINUTES:
-            found[-1].append(fire)
-        else:
-            found.append([fire])
-    return found
+def _clusters(fires: Iterable[Any], apart: int) -> Iterator[list[Any]]:
+    """Groups of fire times that are within so many minutes of their first one."""
+    cluster: list[Any] = []
+    for fire in sorted(fires):
+        if cluster and fire[0] - cluster[0][0] >= apart:
+            yield cluster
+            cluster = []
+        cluster.append(fire)
+    if cluster:
+        yield cluster
 
 
 def _title(counts: dict[str, int], at: str) -> str:

@@ -53,9 +53,23 @@ def _counted(days: list[dt.date]) -> list[Crowd]:
     jobs = Job.objects.on_schedule().filter(target_kind=WebhookTarget.kind)
     if jobs.count() <= limit:
         return []
-    of_hosts = list(_by_host(forecast.groups(_with_origin(jobs), "origin")))
+    crowded = jobs.filter(cron_expression__in=_crowded_expressions(days, limit))
+    of_hosts = list(_by_host(forecast.groups(_with_origin(crowded), "origin")))
     counts = sum((forecast.by_minute(of_hosts, day) for day in days), Counter[tuple[dt.datetime, str]]())
     return [Crowd(*key, calls) for key, calls in sorted(counts.items()) if calls > limit]
+
+
+def _crowded_expressions(days: list[dt.date], limit: int) -> set[str]:
+    """The schedules of the minutes at which more jobs run than one host may be called at once."""
+    groups = forecast.groups(Job.objects.all(), "is_active")
+    found = set()
+    for day in days:
+        minutes = Counter[int]()
+        for group in groups:
+            minutes.update(dict.fromkeys(group.minutes_of(day), group.jobs))
+        crowded = {minute for minute, number in minutes.items() if number > limit}
+        found |= {group.schedule.expression for group in groups if not crowded.isdisjoint(group.minutes_of(day))}
+    return found
 
 
 def _by_host(groups: Iterable[forecast.Group]) -> Iterator[forecast.Group]:

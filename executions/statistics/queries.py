@@ -11,6 +11,7 @@ from django.db import connection, models
 from django.db.models import OuterRef, Subquery
 from django.utils import timezone
 
+from core.db.raw import rows_of
 from executions.models import OPEN, Execution, Status, TriggerType, Worker
 from jobs.models import Job
 
@@ -39,20 +40,19 @@ class UtcText(models.Func):
         return self.as_sql(compiler, connection, template=template, **context)
 
 
-def hour_of(expression: str) -> UtcText:
+def hour_of(expression: str | models.Expression) -> UtcText:
     """The hour of a timestamp, as UTC text."""
     return UtcText(expression, 13)
 
 
-def minute_of(expression: str) -> UtcText:
+def minute_of(expression: str | models.Expression) -> UtcText:
     """The minute of a timestamp, as UTC text."""
     return UtcText(expression, 16)
 
 
 def read_utc(text: str) -> dt.datetime:
     """Parse the text of `hour_of` or `minute_of` into an aware datetime."""
-    shape = "%Y-%m-%d %H:%M" if len(text) == 16 else "%Y-%m-%d %H"
-    return dt.datetime.strptime(text, shape).replace(tzinfo=dt.UTC)
+    return dt.datetime.fromisoformat(text).replace(tzinfo=dt.UTC)
 
 
 class Lag(NamedTuple):
@@ -118,8 +118,8 @@ def latest_runs(job_ids: Sequence[UUID], count: int = 20) -> dict[UUID, list[Run
         f"WHERE j.id IN ({marks})"
     )
     found: dict[UUID, list[Run]] = {pk: [] for pk in job_ids}
-    for one in Execution.objects.raw(sql, keys):
-        found[one.job_id].append(Run(one.id, one.status, one.started_at, one.duration_seconds))
+    for execution_id, job_id, *rest in rows_of(Execution, ("id", "job", *Run._fields[1:]), sql, keys):
+        found[job_id].append(Run(execution_id, *rest))
     for runs in found.values():
         runs.sort(key=lambda run: (run.started_at, run.id))
     return found

@@ -16,7 +16,7 @@ from typing import Any, NamedTuple
 from uuid import UUID
 
 from django.db import connection, transaction
-from django.db.models import Count, F, Max, Min, Q, QuerySet, Sum
+from django.db.models import Count, Max, Min, Q, QuerySet, Sum
 from django.db.models.functions import Coalesce
 from django.utils import timezone
 
@@ -236,14 +236,19 @@ def _aggregated(executions: Any) -> dict[str, Any]:
     return {name: found[f"n_{name}"] for name in _COLUMNS}
 
 
-def by_hour(since: dt.datetime, jobs: QuerySet[Job] | None = None) -> dict[dt.datetime, dict[str, int]]:
-    """The number of executions that began in each hour since `since`, by status; of some jobs, or of all."""
+def by_hour(
+    since: dt.datetime, jobs: QuerySet[Job] | None = None, *, until: dt.datetime | None = None
+) -> dict[dt.datetime, dict[str, int]]:
+    """The number of executions that began in each hour since `since` and before `until`, by status; of some jobs, or of
+    all.
+    """
+    span = DateRange(hour_of(since), until)
     found: defaultdict[dt.datetime, dict[str, int]] = defaultdict(dict)
     kept: Any = Total.objects.exclude(shard=FORGOTTEN) if jobs is None else Rollup.objects.filter(job__in=jobs)
-    rows = kept.filter(hour__gte=hour_of(since)).order_by().values_list("hour")
+    rows = kept.filter(**span.lookup("hour")).order_by().values_list("hour")
     for hour, *values in rows.annotate(**{f"sum_{name}": Sum(name) for name in _COUNTS}):
         found[hour] = {name: value for name, value in zip(_COUNTS, values, strict=True) if value}
-    still = Execution.objects.filter(status__in=OPEN, started_at__gte=since)
+    still = Execution.objects.filter(**DateRange(since, until).lookup("started_at"), status__in=OPEN)
     still = still if jobs is None else still.filter(job__in=jobs)
     for started_at, status in still.values_list("started_at", "status"):
         counts = found[hour_of(started_at)]
@@ -253,13 +258,24 @@ def by_hour(since: dt.datetime, jobs: QuerySet[Job] | None = None) -> dict[dt.da
 
 def most_failing(since: dt.datetime, count: int = 5, jobs: QuerySet[Job] | None = None) -> list[Any]:
     """The jobs with the most failed executions since `since` (whole hours): id, name, number, hour of the latest."""
-    failed = _hours_of(jobs).filter(failed__gt=0, hour__gte=hour_of(since), job__deleted_at=None).order_by()
-    rows = failed.values("job_id", job__name=F("job__name")).annotate(failed_runs=Sum("failed"), latest=Max("hour"))
-    return [{**row, "failed": row["failed_runs"]} for row in rows.order_by("-failed_runs", "job__name")[:count]]
+    failed = _hours_of(jobs).filter(failed__gt=0, hour__gte=hour_of(since)).order_by()
+    rows = failed.values("job_id").annotate(failed_runs=Sum("failed"), latest=Max("hour"))
+    found = _named(rows.order_by("-failed_runs", "-latest", "job_id")[:count])
+    return [{**row, "failed": row["failed_runs"]} for row in found]
 
 
 def _hours_of(jobs: QuerySet[Job] | None) -> QuerySet[Rollup]:
-    return Rollup.objects.all() if jobs is None else Rollup.objects.filter(job__in=jobs)
+    """The hours of some jobs, or of all that are not deleted; without a join, which would read every job."""
+    if jobs is None:
+        return Rollup.objects.exclude(job__in=Job.with_deleted.filter(deleted_at__isnull=False))
+    return Rollup.objects.filter(job__in=jobs)
+
+
+def _named(rows: Iterable[Any]) -> list[dict[str, Any]]:
+    """Rows about jobs, with the jobs' names."""
+    found = list(rows)
+    names = dict(Job.objects.filter(pk__in={row["job_id"] for row in found}).values_list("pk", "name"))
+    return [{**row, "job__name": names[row["job_id"]]} for row in found if row["job_id"] in names]
 
 
 def mean_seconds(kind: str, since: dt.datetime) -> float | None:
@@ -271,15 +287,15 @@ def mean_seconds(kind: str, since: dt.datetime) -> float | None:
 
 def slowest(since: dt.datetime, count: int = 5, jobs: QuerySet[Job] | None = None) -> list[Any]:
     """The jobs with the longest successful execution since `since` (whole hours): id, name, seconds."""
-    done = _hours_of(jobs).filter(longest__gt=0, hour__gte=hour_of(since), job__deleted_at=None)
+    done = _hours_of(jobs).filter(longest__gt=0, hour__gte=hour_of(since))
     # A job has at most one row an hour and status, so this many rows contain enough jobs without grouping.
     hours = int((timezone.now() - hour_of(since)) / _HOUR) + 1
     most = len(kinds.registered()) * hours * count
     found: dict[UUID, Any] = {}
-    for row in done.order_by("-longest", "job_id").values("job_id", "longest", job__name=F("job__name"))[:most]:
+    for row in done.order_by("-longest", "job_id").values("job_id", "longest")[:most]:
         if len(found) < count:
             found.setdefault(row["job_id"], row)
-    return list(found.values())
+    return _named(found.values())
 
 
 def fold() -> int:

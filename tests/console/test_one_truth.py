@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import datetime as dt
 import random
+from collections import defaultdict
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -141,8 +142,13 @@ def test_they_agree(seed: int, make_job: Callable[..., Job], office: Calendar, a
         day = NOON.date() + number * DAY
         begin, end = forecast.bounds(day)
         due = sorted((moment, job.name) for job, runs in expected.items() for moment in runs if begin <= moment < end)
-        listed = sorted((minute, job.name) for minute, job in agenda._due(day, Filters(), set()))
-        assert [name for _, name in sorted(due)] == [name for _, name in listed], day
+        minutes: defaultdict[int, agenda._Minute] = defaultdict(agenda._Minute)
+        agenda._add_due(minutes, day, Filters(), forecast.groups(Job.objects.all(), "is_active"))
+        names: defaultdict[int, set[str]] = defaultdict(set)
+        for moment, name in due:
+            names[int((moment - begin).total_seconds() // 60)].add(name)
+        assert {minute: one.due for minute, one in minutes.items()} == {one: len(names[one]) for one in names}, day
+        assert {minute: set(one.jobs.values()) for minute, one in minutes.items()} == names, day
         moments = sorted({moment for moment, _ in due})
         assert forecast.together(Job.objects.all(), moments) == [
             sum(moment == one for one, _ in due) for moment in moments

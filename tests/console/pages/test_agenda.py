@@ -66,6 +66,34 @@ def test_the_list_groups_a_day_by_minutes(make_job: Callable[..., Job]) -> None:
     assert shown["frequent"] == 1
 
 
+@time_machine.travel(NOON, tick=False)
+def test_the_list_counts_all_and_names_a_few(make_job: Callable[..., Job], monkeypatch: pytest.MonkeyPatch) -> None:
+    """A day of an installation with many jobs has more runs than a page can name."""
+    monkeypatch.setattr("console.pages.agenda._READ", 3)
+    jobs = [make_job(name=f"job {number}", cron_expression="0 8,9,18 * * *") for number in range(6)]
+    for hour in (8, 9):
+        for job in jobs:
+            ran_at(job, hour, 0, Status.SUCCESS)
+    rows = agenda(DAY, Filters())["rows"]
+    assert [(row["at"], row["ran"], row["due"], len(row["jobs"]), row["more"]) for row in rows] == [
+        ("08:00", 6, 0, 0, 6), ("09:00", 6, 0, 3, 3), ("18:00", 0, 6, 4, 2),
+    ]  # fmt: skip
+
+
+@time_machine.travel(NOON, tick=False)
+def test_a_day_with_runs_at_most_minutes_has_rows_of_some_minutes(
+    browser: Client, make_job: Callable[..., Job], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("console.pages.agenda._MOST_ROWS", 3)
+    for minute in (0, 4, 12, 31):
+        make_job(name=f"job {minute}", cron_expression=f"{minute} 18 * * *")
+    rows = agenda(DAY, Filters(team="qa-team"))["rows"]
+    assert [(row["at"], row["due"]) for row in rows] == [("18:00-18:04", 2), ("18:10-18:14", 1), ("18:30-18:34", 1)]
+    page = browser.get(reverse("admin:calendar") + rows[0]["url"])
+    assert [row["job"].name for row in page.context["panel"]["rows"]] == ["job 0", "job 4"]
+    assert page.context["filters"].team == "qa-team"
+
+
 @pytest.mark.parametrize(
     ("first", "last"), [("", ""), ("x", "1"), ("-1", "5"), ("10", "5"), ("0", "1440"), ("9" * 20, "9")]
 )

@@ -62,17 +62,29 @@ def test_neighbours_are_one_cluster_that_leads_to_its_jobs(browser: Client, make
     assert len(browser.get(reverse("admin:calendar") + cluster.url).context["panel"]["rows"]) == 4
 
 
+def test_a_page_holds_about_a_thousand_marks() -> None:
+    every_minute = [(minute, "success", 1, 1.0) for minute in range(24 * 60)]
+    widths = [calendar._cluster_minutes([every_minute] * lanes) for lanes in (1, 6, 7, 13, 14, 20, 21, 100)]
+    assert widths == [10, 10, 20, 20, 30, 30, 60, 60]
+    assert len(list(calendar._clusters(every_minute, 30))) == 48
+
+
 @pytest.mark.django_db
 @time_machine.travel(NOON, tick=False)
 def test_a_week(make_job: Callable[..., Job]) -> None:
     daily = make_job(name="daily", cron_expression="0 9 * * *")
-    make_job(name="minutely", cron_expression="* * * * *")
+    minutely = make_job(name="minutely", cron_expression="* * * * *")
     ran(daily, Status.FAILED, ago=3.5 * 3600)
+    ran(minutely, Status.SUCCESS, ago=3.5 * 3600)
+    ran(minutely, Status.FAILED, ago=4.5 * 3600)
     shown = calendar.week(TODAY, Filters())
     assert shown["days"][0]["date"] == dt.date(2026, 11, 23)
     nine = shown["rows"][9]["cells"]
     assert (nine[1]["ran"], nine[1]["failed"], nine[1]["worst"]) == (1, 1, "failed")
     assert [cell["expected"] for cell in nine] == [0, 0, 1, 1, 1, 1, 1]
+    assert shown["rows"][8]["cells"][1]["ran"] == 0
+    assert calendar.week(TODAY, Filters(team="qa-team"))["rows"][9]["cells"][1]["ran"] == 1
+    assert calendar.week(TODAY, Filters(team="other"))["rows"][9]["cells"][1]["ran"] == 0
     assert (shown["frequent"], shown["frequent_fires"]) == (1, 1440)
 
 

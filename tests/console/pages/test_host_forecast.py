@@ -64,6 +64,16 @@ def test_nothing_is_said_where_nothing_waits(settings: Any) -> None:
     assert host_forecast.crowds(DAY) == []
 
 
+def test_many_jobs_that_never_run_together_wait_for_nothing(make_job: Callable[..., Job], browser: Client) -> None:
+    with time_machine.travel(BEFORE_NINE, tick=False):
+        for minute in range(5):
+            make_job(
+                name=f"job {minute}", target_url="https://hooks.example.com/a", cron_expression=f"{minute} 9 * * *"
+            )
+        assert host_forecast.crowds(DAY) == []
+        assert browser.get("/admin/").context["board"]["waits"] == []
+
+
 def test_calendar_and_dashboard_say_so(jobs: list[Job], browser: Client) -> None:
     with time_machine.travel(BEFORE_NINE, tick=False):
         for page in (f"/admin/calendar/?view=day&date={DAY}", "/admin/"):
