@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import os
 from typing import Any
 
 from core.runtime.garbage import tune_garbage_collector
 from cronsched import settings
 
+# The worker's class is loaded before the application.
+os.environ.setdefault("DJANGO_SETTINGS_MODULE", "cronsched.settings")
 bind = f"{settings.HOST}:{settings.PORT}"
 workers = settings.WEB_WORKERS
 threads = settings.WEB_THREADS

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import json
+import os
 import re
 import shutil
 import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -30,6 +32,23 @@ def test_every_command_is_one() -> None:
     named = {re.search(r"manage\.py (\w+)", line)[1] for line in commands()}  # type: ignore[index]
     assert named == {"setup", "runscheduler", "runworker"}
     assert named | {"alive", "doctor", "movedata", "backup", "restore"} <= set(get_commands())
+
+
+def web_commands() -> list[list[str]]:
+    """What starts the web processes in a container and under systemd."""
+    [unit] = re.findall(r"^ExecStart=\S+ (.*)$", (DEPLOY / "systemd/cronsched-web.service").read_text(), re.M)
+    [image] = re.findall(r"^CMD (\[.*\])$", (DEPLOY / "Containerfile").read_text(), re.M)
+    return [unit.split(), json.loads(image)[1:]]
+
+
+@pytest.mark.parametrize("command", web_commands())
+def test_the_web_starts_without_settings_of_django_in_the_environment(command: list[str], tmp_path: Path) -> None:
+    env = {name: value for name, value in os.environ.items() if name != "DJANGO_SETTINGS_MODULE"}
+    check = [sys.executable, *command, "--check-config"]
+    done = subprocess.run(
+        check, cwd=ROOT, env=env | {"CRONSCHED_DATA_DIR": str(tmp_path)}, capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, done.stderr
 
 
 def test_every_setting_is_explained_in_the_example_file() -> None:
