@@ -5,7 +5,7 @@ PY := $(VENV)/bin/python
 PIP := $(PY) -m pip install --quiet --disable-pip-version-check --require-hashes
 
 .PHONY: run demo demo-github demo-clean cluster test test-postgresql test-cluster faults fuzz docs lint types imports checks bench
-.PHONY: test-security bench-security sbom audit lock clean
+.PHONY: image-check test-security bench-security sbom audit lock clean
 
 run: $(VENV)/runtime.stamp
 	@exec $(PY) manage.py serve
@@ -47,6 +47,10 @@ test-security: $(VENV)/dev.stamp
 # Load of attackers on a running installation; see its docstring.
 bench-security: $(VENV)/dev.stamp
 	$(PY) -m benchmarks.attacks
+
+# The container image, built and run; on Debian, as root. See deploy/image_check.py.
+image-check: $(VENV)/dev.stamp
+	$(PY) -m deploy.image_check
 
 # The software bill of materials (CycloneDX) of what requirements.txt installs.
 sbom: $(VENV)/dev.stamp

@@ -96,10 +96,11 @@ class SharedLimits:
         return demands
 
     def _thaw(self, allowed: dict[str, int]) -> None:
-        self._allowed = allowed
+        self._allowed = dict(allowed)
         for name in [name for name in self._limits if not self._limiter.demand(name)]:
             del self._limits[name]
-            del self._allowed[name]
+            # A limit that was asked for since the freeze has no allowance yet.
+            self._allowed.pop(name, None)
         self._limiter.start_waiting()
 
 

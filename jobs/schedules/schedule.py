@@ -114,8 +114,13 @@ class Schedule:
         return moment.astimezone(self.zone).date() < self.nth.since - reach
 
     def upcoming(self, count: int, after: dt.datetime) -> list[dt.datetime]:
-        """The first `count` fire times strictly after `after`."""
-        return list(islice(self._from(after), count))
+        """The first `count` fire times strictly after `after`; fewer if there are no more. Raises `CronError` if there
+        is none.
+        """
+        if self.tab.is_manual or not count:
+            return []
+        first = self.next(after)
+        return [first, *islice(self._from(first), count - 1)]
 
     def between(self, after: dt.datetime, until: dt.datetime) -> Iterator[dt.datetime]:
         """The fire times in (after, until], in order."""
@@ -206,8 +211,12 @@ class Schedule:
         return schedule_of(self.expression, self.zone, self.calendar, nth=self.nth)
 
     def _from(self, after: dt.datetime) -> Iterator[dt.datetime]:
+        """The fire times after an instant, up to the last one, if a calendar leaves no more."""
         while not self.tab.is_manual:
-            after = self.next(after)
+            try:
+                after = self.next(after)
+            except CronError:
+                return
             yield after
 
 

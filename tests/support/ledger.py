@@ -8,6 +8,7 @@ import signal
 import sqlite3
 import time
 from collections import Counter
+from contextlib import closing
 from typing import Any
 
 import psycopg
@@ -46,7 +47,7 @@ class Ledger:
                 cursor = connection.execute(sql.encode())
                 return cursor.fetchall() if cursor.description else []
         path = self.installation.folder / "cronsched.sqlite3"
-        with sqlite3.connect(path, timeout=30) as plain:
+        with closing(sqlite3.connect(path, timeout=30, isolation_level=None)) as plain:
             return plain.execute(sql).fetchall()
 
     def make_due(self) -> None:
@@ -68,7 +69,7 @@ class Ledger:
             if self._url:
                 return
             try:
-                with sqlite3.connect(self.installation.folder / "cronsched.sqlite3", timeout=0.1) as plain:
+                with closing(sqlite3.connect(self.installation.folder / "cronsched.sqlite3", timeout=0.1)) as plain:
                     plain.execute("BEGIN IMMEDIATE")
                     return
             except sqlite3.OperationalError:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import sqlite3
 from collections.abc import Iterator
+from contextlib import closing
 from pathlib import Path
 
 import psycopg
@@ -62,7 +63,7 @@ def moved(installation: Installation, url: str) -> dict[str, tuple[int, str]]:
 def test_there_and_back(origin: Installation, postgres: Postgres, tmp_path: Path) -> None:
     url, back = postgres.database(), tmp_path / "back.sqlite3"
     there = moved(origin, url)
-    with sqlite3.connect(origin.folder / "cronsched.sqlite3") as plain:
+    with closing(sqlite3.connect(origin.folder / "cronsched.sqlite3")) as plain:
         assert (
             there["executions_execution"][0]
             == plain.execute("SELECT count(*) FROM executions_execution").fetchone()[0]

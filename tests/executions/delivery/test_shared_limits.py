@@ -72,7 +72,7 @@ def test_a_worker_that_is_gone_leaves_its_slots(db: None) -> None:
 
 
 def test_a_limit_of_one_holds_between_two_engines_and_both_get_their_turn(
-    settings: Any, transactional_db: None
+    settings: Any, transactional_db: None, caplog: pytest.LogCaptureFixture
 ) -> None:
     settings.EXECUTION_BACKEND = "celery"
     key, lock, log, most = Limit("team serial", 1), threading.Lock(), [], [0]
@@ -101,9 +101,11 @@ def test_a_limit_of_one_holds_between_two_engines_and_both_get_their_turn(
             for number, one in enumerate(engines):
                 one.run_in_loop(partial(enter, number, one.limiter))
         wait_until(lambda: len(log) == 16, 30)
+        wait_until(lambda: not LimitAllocation.objects.exclude(count=0, wanted=0).exists())
     finally:
         for one in engines:
             one.shutdown(0)
     assert most == [1]
     # Neither had to wait until the other had nothing left to do.
     assert set(log[:8]) == {0, 1}
+    assert [record.getMessage() for record in caplog.records if record.name == "cronsched.shared_limits"] == []
