@@ -55,6 +55,22 @@ class Request(NamedTuple):
         """The request with other values."""
         return self._replace(**values, encoded=None)
 
+    def extended(self, headers: Mapping[str, str]) -> Request:
+        """The request with more headers, none of which it has; its bytes are kept. Their values hold no line breaks."""
+        added = "".join([f"{name}: {value}\r\n" for name, value in headers.items()])
+        encoded = self.encoded
+        if encoded is not None:
+            head, _, body = encoded.message.partition(b"\r\n\r\n")
+            message = b"%b\r\n%b\r\n%b" % (head, added.encode("latin-1", errors="replace"), body)
+            encoded = encoded._replace(message=message)
+        return self._replace(headers={**self.headers, **headers}, encoded=encoded)
+
+    def has_header(self, name: str) -> bool:
+        """Whether the name is among its headers, or its bytes hold it."""
+        if self.encoded is not None:
+            return f"\r\n{name}:".lower().encode() in self.encoded.message.partition(b"\r\n\r\n")[0].lower()
+        return name.lower() in {one.lower() for one in self.headers}
+
     def hide(self, text: str, *, is_cut: bool = False) -> str:
         """A text of the request or its answer without what nobody may read; `is_cut`: see `SecretTexts.hide`."""
         hidden = secret_texts(self.secrets).hide(text, is_cut=is_cut) if self.secrets else text

@@ -12,6 +12,7 @@ from weakref import WeakKeyDictionary
 
 import orjson
 from django.conf import settings
+from django.db import DatabaseError
 from yarl import URL
 
 from core.headers import is_value
@@ -118,11 +119,16 @@ class Webhook(NamedTuple):
     async def deliver(self, send: Send, call: Call) -> Outcome:
         try:
             sealed = await self._sealed()
-            request = self.first if self.first and call.attempt == 1 else self.request(call, sealed)
+            request = self._first(call, sealed) or self.request(call, sealed)
             whole, reply = await self._authenticated(send, call, request, sealed)
         except (Refused, TokenRefused) as exc:
             return Outcome(False, error=str(exc), repeatable=False)
         return self._outcome(reply, whole)
+
+    def _first(self, call: Call, sealed: Sealed) -> Request | None:
+        """The request that was made before, unless its credential has got certificates since."""
+        has_certificates = sealed.credential is not None and sealed.credential.has_certificates
+        return self.first if call.attempt == 1 and not has_certificates else None
 
     async def poll(self, send: Send, call: Call, address: str) -> Outcome:
         """Ask the status address of the work that a call began; the outcome has a run as long as the work goes on. As
@@ -155,13 +161,25 @@ class Webhook(NamedTuple):
         return self.request(call)
 
     def prepared(self, call: Call) -> Webhook:
-        """The request of the first attempt is made now, if it needs nothing that only the call knows: secrets, the span
-        of a trace, the token of a callback. Raises `DeliveryError`.
+        """The request of the first attempt is made now, if its content needs nothing that only the call knows: secrets,
+        the span of a trace, the token of a callback. The headers of its credential are added by the call. Raises
+        `DeliveryError`.
         """
-        if not self.is_whole or self.secret_keys or self.asks_first or tracing.is_on():
+        if not self.is_whole or self.names or self.asks_first or tracing.is_on() or self._needs_certificates():
             return self
         request = self.request(call)
         return self._replace(first=request._replace(encoded=encoded(request)))
+
+    def _needs_certificates(self) -> bool:
+        """Whether its connections are those of its credential. One that cannot be read may have certificates."""
+        keys = self.secret_keys
+        if not keys:
+            return False
+        try:
+            found = sent_secrets.known(keys) or sent_secrets.read(keys, note_use=False)
+        except (Refused, DatabaseError):
+            return True
+        return any(one.has_certificates for one in found.values())
 
     @property
     def origin(self) -> Origin | None:
@@ -369,19 +387,28 @@ def _with(request: Request, proof: Proof) -> Request:
     """A request with the headers of a credential."""
     if not proof.headers:
         return request
+    request = request._replace(secrets=(*request.secrets, *proof.secrets))
+    if request.encoded and not any(request.has_header(name) for name in proof.headers):
+        _require_values(proof.headers)
+        return request.extended(proof.headers)
     headers = dict(request.headers)
     _add(headers, proof.headers)
-    return request.changed(headers=headers, secrets=(*request.secrets, *proof.secrets))
+    return request.changed(headers=headers)
 
 
 def _add(headers: dict[str, str], more: Mapping[str, str]) -> None:
     """Add headers, which replace those of the same name. Raises `Refused` for a value that no header can hold."""
+    _require_values(more)
     names = {name.lower(): name for name in headers}
     for name, value in more.items():
-        if not is_value(value):
-            raise Refused(f"the value of the header {name} holds characters that no header can")
         headers.pop(names.get(name.lower(), name), None)
         headers[_CANONICAL.get(name.lower(), name)] = value
+
+
+def _require_values(headers: Mapping[str, str]) -> None:
+    for name, value in headers.items():
+        if not is_value(value):
+            raise Refused(f"the value of the header {name} holds characters that no header can")
 
 
 def _with_query(url: str, query: Mapping[str, str]) -> str:
