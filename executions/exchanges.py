@@ -48,7 +48,7 @@ def shown(exchanged: Exchanged) -> dict[str, Any]:
         "request": {
             "method": request.method,
             "url": hide(request.url),
-            "headers": [[name, hide(value)] for name, value in request.headers.items()],
+            "headers": _hidden(request.headers.items(), hide),
             "body": _kept(request.body or b"", hide),
             "size": len(request.body or b""),
         }
@@ -57,9 +57,7 @@ def shown(exchanged: Exchanged) -> dict[str, Any]:
         timings = reply.timings
         found["answer"] = {
             "status": reply.status,
-            "headers": [
-                [name.decode("latin-1"), hide(value.decode("latin-1"))[:_LONGEST_HEADER]] for name, value in reply.head
-            ],
+            "headers": [[name, value[:_LONGEST_HEADER]] for name, value in _hidden(_decoded(reply), hide)],
             "body": _answered(reply, hide),
             "timings": {
                 name: round(getattr(timings, name), 5) for name in ("dns", "connect", "tls", "first_byte", "total")
@@ -67,6 +65,17 @@ def shown(exchanged: Exchanged) -> dict[str, Any]:
             "address": timings.address,
         }
     return found
+
+
+def _decoded(reply: Reply) -> list[tuple[str, str]]:
+    return [(name.decode("latin-1"), value.decode("latin-1")) for name, value in reply.head]
+
+
+def _hidden(headers: Iterable[tuple[str, str]], hide: Hide) -> list[list[str]]:
+    """Headers whose values hold no secret. Most hold none, which is seen for all of them at once."""
+    found = [[name, value] for name, value in headers]
+    together = "\n".join([value for _, value in found])
+    return found if hide(together) == together else [[name, hide(value)] for name, value in found]
 
 
 def _kept(body: bytes, hide: Hide) -> str:

@@ -10,6 +10,7 @@ import re
 import threading
 import time
 from collections.abc import Iterable
+from functools import lru_cache
 from typing import Any, NamedTuple, TypeVar
 from uuid import UUID
 
@@ -212,6 +213,7 @@ def cleaned_hosts(text: str) -> str:
     return "\n".join(dict.fromkeys(lines))
 
 
+@lru_cache(maxsize=10_000)
 def _fits(pattern: str, host: str, port: int) -> bool:
     name, colon, number = pattern.rpartition(":") if re.search(r":[0-9]+\Z", pattern) else (pattern, "", "")
     if colon and int(number) != port:

@@ -26,10 +26,15 @@ _OPENED_AT_ONCE = 20
 
 
 class Encoded(NamedTuple):
-    """Where a request goes, and its bytes."""
+    """Where a request goes, and its bytes. `names`: the headers in them, in small letters, if they may be extended."""
 
     origin: Origin
     message: bytes
+    names: frozenset[str] | None = None
+
+    def extensible(self) -> Encoded:
+        lines = self.message.partition(b"\r\n\r\n")[0].decode("latin-1").lower().split("\r\n")[1:]
+        return self._replace(names=frozenset([line.partition(":")[0] for line in lines]))
 
 
 class Request(NamedTuple):
@@ -55,21 +60,19 @@ class Request(NamedTuple):
         """The request with other values."""
         return self._replace(**values, encoded=None)
 
-    def extended(self, headers: Mapping[str, str]) -> Request:
-        """The request with more headers, none of which it has; its bytes are kept. Their values hold no line breaks."""
-        added = "".join([f"{name}: {value}\r\n" for name, value in headers.items()])
+    def extended(self, headers: Mapping[str, str], **values: Any) -> Request | None:
+        """The request with more headers and other values, its bytes extended by these headers, whose values hold no
+        line breaks; None if it has no bytes that may be extended, or one of these headers.
+        """
         encoded = self.encoded
-        if encoded is not None:
-            head, _, body = encoded.message.partition(b"\r\n\r\n")
-            message = b"%b\r\n%b\r\n%b" % (head, added.encode("latin-1", errors="replace"), body)
-            encoded = encoded._replace(message=message)
-        return self._replace(headers={**self.headers, **headers}, encoded=encoded)
-
-    def has_header(self, name: str) -> bool:
-        """Whether the name is among its headers, or its bytes hold it."""
-        if self.encoded is not None:
-            return f"\r\n{name}:".lower().encode() in self.encoded.message.partition(b"\r\n\r\n")[0].lower()
-        return name.lower() in {one.lower() for one in self.headers}
+        if encoded is None or encoded.names is None:
+            return None
+        if not encoded.names.isdisjoint([name.lower() for name in headers]):
+            return None
+        added = "".join([f"\r\n{name}: {value}" for name, value in headers.items()])
+        head, _, body = encoded.message.partition(b"\r\n\r\n")
+        message = b"%b%b\r\n\r\n%b" % (head, added.encode("latin-1", errors="replace"), body)
+        return self._replace(headers={**self.headers, **headers}, encoded=Encoded(encoded.origin, message), **values)
 
     def hide(self, text: str, *, is_cut: bool = False) -> str:
         """A text of the request or its answer without what nobody may read; `is_cut`: see `SecretTexts.hide`."""
@@ -93,7 +96,7 @@ class HttpClient:
 
         Raises `DeliveryError` if there is no reply.
         """
-        origin, message = request.encoded or encoded(request)
+        origin, message, _names = request.encoded or encoded(request)
         if not request.trusted and not self._allows(origin.host):
             raise DeliveryError(f"the address {origin.host} is not allowed as a target", "")
         loop = asyncio.get_running_loop()

@@ -9,6 +9,7 @@ import hashlib
 import hmac
 import time
 from collections.abc import Mapping, Sequence
+from functools import lru_cache
 from typing import NamedTuple
 from urllib.parse import quote_plus, urlencode
 from uuid import UUID
@@ -76,6 +77,7 @@ def signature_headers(secrets: Sequence[str], message_id: str, timestamp: int, b
     return {"webhook-id": message_id, "webhook-timestamp": str(timestamp), "webhook-signature": " ".join(signatures)}
 
 
+@lru_cache(maxsize=1_000)
 def signing_key(secret: str) -> bytes:
     """The key of a signing secret, `whsec_` and base64. Raises `Refused`."""
     try:

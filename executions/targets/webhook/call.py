@@ -168,7 +168,8 @@ class Webhook(NamedTuple):
         if not self.is_whole or self.names or self.asks_first or tracing.is_on() or self._needs_certificates():
             return self
         request = self.request(call)
-        return self._replace(first=request._replace(encoded=encoded(request)))
+        made = encoded(request)
+        return self._replace(first=request._replace(encoded=made.extensible() if self.plan.credential_id else made))
 
     def _needs_certificates(self) -> bool:
         """Whether its connections are those of its credential. One that cannot be read may have certificates."""
@@ -199,9 +200,9 @@ class Webhook(NamedTuple):
         if not keys:
             return UNSEALED
         found = sent_secrets.known(keys) or await _read(tuple(keys))
-        url = URL(self.url)
+        host, port = _host_and_port(self.url)
         for one in found.values():
-            refusal = one.rights.refusal(url.raw_host or "", url.port or 0, self.team_id)
+            refusal = one.rights.refusal(host, port, self.team_id)
             if refusal:
                 raise Refused(refusal)
         credential = found.pop(self.plan.credential_id, None)
@@ -243,6 +244,7 @@ class Webhook(NamedTuple):
         if content_type:
             headers["Content-Type"] = content_type
         if content.headers:
+            _require_values(content.headers)
             _add(headers, content.headers)
         has_callback = self.plan.completion == _BY_CALLBACK
         if has_callback:
@@ -387,22 +389,28 @@ def _with(request: Request, proof: Proof) -> Request:
     """A request with the headers of a credential."""
     if not proof.headers:
         return request
-    request = request._replace(secrets=(*request.secrets, *proof.secrets))
-    if request.encoded and not any(request.has_header(name) for name in proof.headers):
-        _require_values(proof.headers)
-        return request.extended(proof.headers)
+    secrets = (*request.secrets, *proof.secrets)
+    _require_values(proof.headers)
+    extended = request.extended(proof.headers, secrets=secrets)
+    if extended is not None:
+        return extended
     headers = dict(request.headers)
     _add(headers, proof.headers)
-    return request.changed(headers=headers)
+    return request.changed(headers=headers, secrets=secrets)
 
 
 def _add(headers: dict[str, str], more: Mapping[str, str]) -> None:
-    """Add headers, which replace those of the same name. Raises `Refused` for a value that no header can hold."""
-    _require_values(more)
+    """Add headers, which replace those of the same name."""
     names = {name.lower(): name for name in headers}
     for name, value in more.items():
         headers.pop(names.get(name.lower(), name), None)
         headers[_CANONICAL.get(name.lower(), name)] = value
+
+
+@lru_cache(maxsize=10_000)
+def _host_and_port(url: str) -> tuple[str, int]:
+    parsed = URL(url)
+    return parsed.raw_host or "", parsed.port or 0
 
 
 def _require_values(headers: Mapping[str, str]) -> None:
