@@ -67,7 +67,9 @@ def test_the_list_groups_a_day_by_minutes(make_job: Callable[..., Job]) -> None:
 
 
 @time_machine.travel(NOON, tick=False)
-def test_the_list_counts_all_and_names_a_few(make_job: Callable[..., Job], monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_list_counts_all_and_names_a_few(
+    browser: Client, make_job: Callable[..., Job], monkeypatch: pytest.MonkeyPatch
+) -> None:
     """A day of an installation with many jobs has more runs than a page can name."""
     monkeypatch.setattr("console.pages.agenda._READ", 3)
     jobs = [make_job(name=f"job {number}", cron_expression="0 8,9,18 * * *") for number in range(6)]
@@ -78,6 +80,8 @@ def test_the_list_counts_all_and_names_a_few(make_job: Callable[..., Job], monke
     assert [(row["at"], row["ran"], row["due"], len(row["jobs"]), row["more"]) for row in rows] == [
         ("08:00", 6, 0, 0, 6), ("09:00", 6, 0, 3, 3), ("18:00", 0, 6, 4, 2),
     ]  # fmt: skip
+    page = browser.get(reverse("admin:calendar"), {"view": "agenda"}).content.decode()
+    assert ">6 runs</a>" in page and ">+3</a>" in page
 
 
 @time_machine.travel(NOON, tick=False)
