@@ -17,7 +17,7 @@ from django.urls import reverse
 from django.utils import timezone
 
 from console import forecast, kept
-from console.pages.calendar import Filters, executions_of, executions_url, worst
+from console.pages.calendar import Filters, executions_of, executions_url, fewest_minutes, worst
 from executions.batches import single_run
 from executions.models import Execution, Status
 from executions.statistics import queries
@@ -227,7 +227,7 @@ def _first_names(date: dt.date, filters: Filters, expressions: set[str]) -> list
 
 def _rows_of(minutes: _Minutes, date: dt.date, filters: Filters) -> list[dict[str, Any]]:
     """The rows of an agenda. On a day with runs at most of its minutes, some minutes are one row."""
-    together = next((one for one in _ROW_MINUTES if len({at // one for at in minutes}) <= _MOST_ROWS), _ROW_MINUTES[-1])
+    together = fewest_minutes(_ROW_MINUTES, [minutes], _MOST_ROWS)
     rows: defaultdict[int, _Minute] = defaultdict(_Minute)
     for minute, found in minutes.items():
         rows[minute // together * together].add(found)

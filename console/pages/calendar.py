@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import datetime as dt
 from collections import Counter, defaultdict
-from collections.abc import Collection, Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from functools import cache
 from typing import Any, NamedTuple
 from urllib.parse import urlencode
@@ -327,7 +327,8 @@ def _tracks(
     if date >= now.date():
         _add_single_runs(coming, date, jobs, now, by_job)
     base = reverse("admin:jobs_job_changelist")
-    apart = _cluster_minutes([*past.values(), *(one.items() for one in coming.values())])
+    minutes = [{fire[0] for fire in fires} for fires in past.values()] + [set(fires) for fires in coming.values()]
+    apart = fewest_minutes(_CLUSTER_MINUTES, minutes, _MOST_MARKS)
     return [
         Track(
             label,
@@ -346,12 +347,14 @@ def _local_minute(text: str) -> int:
     return local.hour * 60 + local.minute
 
 
-def _cluster_minutes(lanes: list[Collection[Any]]) -> int:
-    """The minutes within which marks are merged."""
-    for minutes in _CLUSTER_MINUTES:
-        if sum(len({fire[0] // minutes for fire in fires}) for fires in lanes) <= _MOST_MARKS:
-            return minutes
-    return _CLUSTER_MINUTES[-1]
+def fewest_minutes(choices: Sequence[int], lanes: Sequence[Collection[int]], most: int) -> int:
+    """The first of ascending choices that leaves at most so many pieces, if so many minutes become one piece of each
+    lane; the last one if none does.
+    """
+    for together in choices:
+        if sum(len({minute // together for minute in minutes}) for minutes in lanes) <= most:
+            return together
+    return choices[-1]
 
 
 def _add_single_runs(

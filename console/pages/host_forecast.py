@@ -64,11 +64,12 @@ def _crowded_expressions(days: list[dt.date], limit: int) -> set[str]:
     groups = forecast.groups(Job.objects.all(), "is_active")
     found = set()
     for day in days:
-        minutes = Counter[int]()
-        for group in groups:
-            minutes.update(dict.fromkeys(group.minutes_of(day), group.jobs))
-        crowded = {minute for minute, number in minutes.items() if number > limit}
-        found |= {group.schedule.expression for group in groups if not crowded.isdisjoint(group.minutes_of(day))}
+        runs = [(group, group.minutes_of(day)) for group in groups]
+        jobs = Counter[int]()
+        for group, minutes in runs:
+            jobs.update(dict.fromkeys(minutes, group.jobs))
+        crowded = {minute for minute, number in jobs.items() if number > limit}
+        found |= {group.schedule.expression for group, minutes in runs if not crowded.isdisjoint(minutes)}
     return found
 
 
