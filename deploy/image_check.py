@@ -37,6 +37,7 @@ FOLDER = Path(os.environ.get("IMAGE_CHECK_DIR", BASE / "var" / "image-check"))
 BUILDAH = ["buildah", "--root", str(FOLDER / "storage"), "--runroot", str(FOLDER / "run"), "--storage-driver", "vfs"]
 # Mounted into the build where pip needs settings of this machine; separated by commas.
 VOLUMES = [one for one in os.environ.get("IMAGE_CHECK_VOLUMES", "").split(",") if one]
+CONTAINERFILE = BASE / "deploy/Containerfile"
 LARGEST_MIB = 350
 HOST = "cron.example.com"
 USER = "10001"
@@ -102,7 +103,7 @@ def _built() -> str:
     print("Building the image ...", flush=True)
     volumes = [option for one in VOLUMES for option in ("--volume", f"{one}:{one}:ro")]
     built = ["build", "--isolation", "chroot", "--build-arg", f"BASE={base}", *volumes, "-q", "-t", "cronsched"]
-    _run(*BUILDAH, *built, "-f", str(BASE / "deploy/Containerfile"), str(BASE))
+    _run(*BUILDAH, *built, "-f", str(CONTAINERFILE), str(BASE))
     return "cronsched"
 
 
@@ -137,8 +138,8 @@ class _Check:
         self._env = self._settings(url, redis)
         self._container("setup", "python", "manage.py", "setup").wait()
         self._start_nginx()
-        gunicorn = ["python", "-m", "gunicorn", "-c", "python:cronsched.gunicorn", "cronsched.wsgi"]
-        self._container("web", *gunicorn)
+        [command] = re.findall(r"^CMD (\[.*\])$", CONTAINERFILE.read_text(), re.MULTILINE)
+        self._container("web", *json.loads(command))
         self._container("scheduler", "python", "manage.py", "runscheduler")
         self._container("worker", "python", "manage.py", "runworker")
         self._stack.callback(self._stop)
@@ -210,7 +211,7 @@ class _Check:
 
     def _check_health(self) -> None:
         _until("nginx and web", lambda: self._api("GET", "/health")["scheduler_running"])
-        probe = re.search(r'CMD python -c "(.*?)"\nCMD', (BASE / "deploy/Containerfile").read_text(), re.DOTALL)
+        probe = re.search(r'CMD python -c "(.*?)"\nCMD', CONTAINERFILE.read_text(), re.DOTALL)
         assert probe is not None
         # The image's own health check: plain HTTP, by address.
         assert self._inside("web", "python", "-c", probe[1].replace("\\\n", "")) == 0
@@ -226,13 +227,10 @@ class _Check:
         self._token = self._api("POST", "/auth/login", login)["access_token"]
         team = {"name": "QA", "slug": "qa", "slack_handle": "@qa"}
         self._api("POST", "/pic-teams", team, self._token)
-        found = self._run_job("quick", "/quick", 10)
+        execution = self._begin_job("quick", "/quick", 10)
+        found = _until("the job", lambda: self._ended(execution))
         assert found["status"] == "success", found
         print("a job ran through it: success", flush=True)
-
-    def _run_job(self, name: str, path: str, timeout: int) -> Any:
-        execution = self._begin_job(name, path, timeout)
-        return _until(f"the job {name}", lambda: self._ended(execution))
 
     def _begin_job(self, name: str, path: str, timeout: int) -> str:
         body = {
