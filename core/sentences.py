@@ -26,6 +26,8 @@ SENTENCES = (
     _("'{text}' is unknown; the macros are {names}."),
     _("{count} fields found, 5 are needed: minute, hour, day of month, month, day of week, such as '0 9 * * 1-5'."),
     _("It can never fire: day {day} does not exist in month {months}."),
+    _("It never fires before its end date."),
+    _("The URL is a page of {kind}, and a call of it starts nothing: choose the target {same}."),
     _("The answer to a HEAD request has no body: choose GET."),
     _("the target is longer than {most} characters with its variables put in"),
     _("At most {most} headers are allowed; these are {count}."),

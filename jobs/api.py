@@ -23,12 +23,14 @@ from core.api.openapi import endpoint, param, shape
 from core.api.pagination import Page
 from core.api.timestamps import local_iso
 from jobs import services
+from jobs.advice import warnings_of
 from jobs.filters import JobFilter
 from jobs.models import Job, Revision
 from jobs.schedules.schedule import Schedule
 from jobs.serializers import (
     BULK_ANSWER,
     JOB_NAME,
+    WARNINGS,
     BulkBody,
     ExpressionBody,
     JobBody,
@@ -40,7 +42,7 @@ from jobs.serializers import (
 )
 from jobs.transfer.importing import import_jobs
 
-_JOB_ANSWER = shape("JobAnswer", message=openapi.text(), job=JobSerializer())
+_JOB_ANSWER = shape("JobAnswer", message=openapi.text(), job=JobSerializer(), warnings=WARNINGS)
 _LIST_QUERY = [
     param("search", "Part of the name, the target or the team."),
     param("ordering", "name, created_at, updated_at, end_date, next_execution_at, last_execution_at; '-' turns it."),
@@ -52,6 +54,10 @@ _LIST_QUERY = [
     param("page", "Page number; with it the list comes in pages.", int),
     param("limit", "Jobs a page, 1 to 200 (20).", int),
 ]
+
+
+def _answer(message: str, job: Job) -> dict[str, Any]:
+    return {"message": message, "job": JobSerializer.of(JobRow.of(job)), "warnings": warnings_of(job)}
 
 
 def job_list_etag(request: Request) -> str:
@@ -102,9 +108,7 @@ class JobsView(APIView):
     @endpoint(_JOB_ANSWER, 403, status=201, body=JobBody)
     def post(self, request: Request) -> Response:
         job = services.create_job(body_of(request), by=require_login(request))
-        return Response(
-            {"message": "Job created successfully", "job": JobSerializer.of(JobRow.of(job))}, status.HTTP_201_CREATED
-        )
+        return Response(_answer("Job created successfully", job), status.HTTP_201_CREATED)
 
 
 class JobView(APIView):
@@ -122,7 +126,7 @@ class JobView(APIView):
         user = require_login(request)
         services.require_owner(services.get_job(job_id), user)
         job = services.update_job(job_id, body_of(request), by=user)
-        return Response({"message": "Job updated successfully", "job": JobSerializer.of(JobRow.of(job))})
+        return Response(_answer("Job updated successfully", job))
 
     @endpoint(shape("JobDeleted", message=openapi.text(), deleted_job=JOB_NAME), 403, 404)
     def delete(self, request: Request, job_id: str) -> Response:

@@ -20,6 +20,7 @@ from rest_framework import serializers
 from core.api import openapi
 from core.api.timestamps import local_iso, utc_ms
 from jobs import services
+from jobs.advice import warnings_of
 from jobs.field_traits import JobField, Section, job_fields
 from jobs.models import Job, first_fire, schedule_columns, schedule_from
 from jobs.schedules.schedule import CronError
@@ -300,6 +301,9 @@ class BulkBody(serializers.Serializer[Any]):
     default_github_owner = serializers.CharField(required=False, max_length=100)
 
 
+WARNINGS = serializers.ListField(
+    child=serializers.CharField(), help_text="What is valid and yet probably not meant, in sentences."
+)
 BULK_ANSWER = openapi.shape(
     "BulkAnswer",
     message=openapi.text(),
@@ -342,9 +346,10 @@ def bulk_answer(found: Import, dry_run: bool, failed: bool) -> dict[str, Any]:
 
 def _bulk_job(job: Job, dry_run: bool) -> dict[str, Any]:
     if not dry_run:
-        return {"id": str(job.id), "name": job.name, "is_active": job.is_active}
+        return {"id": str(job.id), "name": job.name, "is_active": job.is_active, "warnings": warnings_of(job)}
     return {
         "name": job.name,
+        "warnings": warnings_of(job),
         "is_active": job.is_active,
         "cron_expression": job.cron_expression,
         "end_date": job.end_date.isoformat(),

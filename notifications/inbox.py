@@ -120,6 +120,15 @@ def delete_read(span: DateRange, *, by: User) -> int:
     return before - visible(by, span).count()
 
 
+def forget(before: dt.datetime) -> None:
+    """Drop what inboxes say of events before `before`, which are deleted."""
+    for pk in Inbox.objects.values_list("pk", flat=True):
+        with transaction.atomic():
+            for inbox in Inbox.objects.select_for_update().filter(pk=pk):
+                inbox.forget(before)
+                inbox.save()
+
+
 def _inbox(user: User) -> Inbox:
     return Inbox.objects.filter(user=user).first() or Inbox(user=user)
 

@@ -129,6 +129,11 @@ class Inbox(models.Model):
             for start, end in self.cleared
         ]
 
+    def forget(self, before: dt.datetime) -> None:
+        """Drop what says nothing about events since `before`."""
+        self.read_marks = [mark.isoformat() for mark in self.marks if mark >= before]
+        self.cleared = [span for span in self.cleared if dt.datetime.fromisoformat(span[1]) > before]
+
     def clear(self, start: dt.datetime | None, end: dt.datetime) -> None:
         """Add a span and merge it with those that it touches."""
         low = dt.datetime.min.replace(tzinfo=dt.UTC)

@@ -23,7 +23,6 @@ from accounts.models import User
 from calendars.business_days import CERTAIN_UNTIL
 from calendars.models import Calendar
 from core.db.bulk import insert_new
-from core.db.deletion import delete_in_steps
 from core.masking import masked_text
 from core.runtime import request_context
 from executions.models import Execution, Status
@@ -273,11 +272,3 @@ def _ending(job: Job, days: int) -> Event:
 def _store(events: list[Event], outgoing: Iterable[Message]) -> None:
     Event.objects.bulk_create(events, batch_size=_BATCH)
     Message.objects.bulk_create(outgoing, batch_size=_BATCH, ignore_conflicts=True)
-
-
-def delete_old(days: int) -> int:
-    """Delete events and messages older than `days`, in steps; returns how many events."""
-    limit = timezone.now() - dt.timedelta(days=days)
-    deleted = delete_in_steps(Event.objects.filter(created_at__lt=limit).order_by(), at_once=_BATCH)
-    Message.objects.filter(created_at__lt=limit).delete()
-    return deleted

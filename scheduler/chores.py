@@ -25,9 +25,9 @@ from jobs import signed_links
 from jobs.schedules.schedule import schedule_of
 from jobs.services import pause_expired
 from moving import double_runs
+from notifications import retention as notifications_retention
 from notifications.reports import send_daily, send_weekly
 from notifications.routing import (
-    delete_old,
     notify_credential_problems,
     notify_double_runs,
     notify_holidays,
@@ -58,7 +58,7 @@ def tidy() -> None:
     LoginSession.objects.filter(expires_at__lte=now).delete()
     WebSession.objects.filter(expire_date__lte=now).delete()
     ApiToken.objects.filter(expires_at__lte=now - _KEPT).delete()
-    delete_old(settings.NOTIFICATIONS_KEPT_DAYS)
+    notifications_retention.delete_old()
     audit_retention.delete_old()
     signed_links.delete_old()
     login_throttle.delete_old()

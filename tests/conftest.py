@@ -165,10 +165,14 @@ def target(_target: Target) -> Target:
 
 @pytest.fixture(scope="session")
 def installation(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Installation]:
-    """The product as an operator runs it: web processes and a scheduler, on a database of their own; with
-    `TEST_CLUSTER` a cluster.
+    """The product as an operator runs it: web processes and a scheduler, on a database of their own, which is one of
+    PostgreSQL where the tests' is; with `TEST_CLUSTER` a cluster.
     """
     folder: Path = tmp_path_factory.mktemp("installation")
+    if os.environ.get("TESTS_DATABASE_URL"):
+        with Postgres() as postgres, Installation(folder, env={"DATABASE_URL": postgres.database()}) as running:
+            yield running
+        return
     if not os.environ.get("TEST_CLUSTER"):
         with Installation(folder) as running:
             yield running

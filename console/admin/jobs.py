@@ -35,9 +35,11 @@ from console.pages import job_form, windows
 from console.situations import condition
 from core.admin import ProductAdmin, ReadOnlyAdmin
 from core.api.errors import DomainError
+from core.sentences import said
 from executions.models import Execution
 from executions.statistics import queries
 from jobs import services
+from jobs.advice import warnings_of
 from jobs.models import Job, Revision, today
 from jobs.targets.kinds import searched_columns
 from settings_app.services import columns_of
@@ -275,8 +277,8 @@ class JobAdmin(JobVerbs, JobRuns, ProductAdmin):
         else:
             saved = services.create_job(form.payload(), by=user)
         obj.__dict__.update(saved.__dict__)
-        if saved.is_active and saved.next_run_at is None and not (saved.has_ended or saved.schedule.tab.is_manual):
-            self.message_user(request, _("It never fires before its end date."), messages.WARNING)
+        for warning in warnings_of(saved):
+            self.message_user(request, said(warning), messages.WARNING)
 
     def response_post_save_add(self, request: HttpRequest, obj: Job) -> HttpResponseRedirect:
         """A saved job is shown."""

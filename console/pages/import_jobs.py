@@ -23,6 +23,8 @@ from unfold.widgets import UnfoldAdminFileFieldWidget, UnfoldAdminTextInputWidge
 
 from accounts.permissions import require_login
 from core.api.errors import DomainError
+from core.sentences import said
+from jobs.advice import warnings_of
 from jobs.transfer.columns import template_titles
 from jobs.transfer.importing import Import, import_jobs
 
@@ -113,7 +115,14 @@ class ImportView(View):
 
 def _preview(found: Import) -> dict[str, Any]:
     good = [
-        {"row": row.number, "name": job.name, "job": job, "words": job.schedule.describe(), "target": str(job.target)}
+        {
+            "row": row.number,
+            "name": job.name,
+            "job": job,
+            "words": job.schedule.describe(),
+            "target": str(job.target),
+            "warnings": [said(warning) for warning in warnings_of(job)],
+        }
         for row, job in found.jobs
     ]
     bad = [{"row": error["row"], "name": error["job_name"], "error": error} for error in found.errors]

@@ -100,8 +100,11 @@ class Connection(asyncio.Protocol):
         self._loop = asyncio.get_running_loop()
         self._transport: asyncio.Transport | None = None
         self._parser = HttpResponseParser(self)
-        # RFC 9112 requires or allows a client to accept folded lines (5.2) and lines that end in LF alone (2.2).
-        self._parser.set_dangerous_leniencies(lenient_headers=True, lenient_optional_cr_before_lf=True)
+        # RFC 9112 requires or allows a client to accept folded lines (5.2) and lines that end in LF alone (2.2). Some
+        # servers pad the sizes of chunks with spaces, which other clients accept.
+        self._parser.set_dangerous_leniencies(
+            lenient_headers=True, lenient_optional_cr_before_lf=True, lenient_spaces_after_chunk_size=True
+        )
         self._answer: asyncio.Future[Reply] | None = None
         self.is_closed = False
         # What it took to open the connection, until its first call has taken it.

@@ -99,6 +99,13 @@ class Target(ABC):
         return None
 
     @classmethod
+    def is_page(cls, url: str) -> bool:
+        """Whether a webhook's URL is a page that shows a target of this kind to people, so that a call of it starts
+        nothing.
+        """
+        return False
+
+    @classmethod
     def read_first(cls, cells: Mapping[str, str]) -> Self | None:
         """The target in CSV cells that take precedence over all others and are validated first; None without such
         cells.

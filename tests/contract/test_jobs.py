@@ -454,3 +454,13 @@ class TestExecute:
 
     def test_unknown(self, admin: Client) -> None:
         refused(admin.post(f"/jobs/{uuid.uuid4()}/execute"), 404, "Job not found")
+
+
+def test_what_is_probably_not_meant_is_told(admin: Client) -> None:
+    page = "https://github.com/o/r/actions/workflows/ci.yml"
+    answer = ok(admin.post("/jobs", json=body(target_url=page)), 201)
+    assert answer["warnings"] == [
+        "The URL is a page of GitHub Actions, and a call of it starts nothing: choose the target GitHub Actions."
+    ]
+    changes = {"target_url": None, "github_owner": "o", "github_repo": "r", "github_workflow_name": "ci.yml"}
+    assert ok(admin.put(f"/jobs/{answer['job']['id']}", json=changes))["warnings"] == []

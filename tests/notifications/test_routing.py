@@ -11,12 +11,15 @@ import pytest
 import time_machine
 from django.utils import timezone
 
+from accounts.models import User
+from core.api.timestamps import DateRange
 from executions.models import Execution
 from executions.recording.storage import store
 from jobs.models import Job
-from notifications.models import Event, Message
+from notifications import inbox, retention
+from notifications.models import Event, Inbox, Message
 from notifications.outcomes import notify_pending
-from notifications.routing import delete_old, notify_outcomes, remind_of_ending_jobs
+from notifications.routing import notify_outcomes, remind_of_ending_jobs
 from tests.support.executions import finished
 
 pytestmark = pytest.mark.django_db
@@ -50,8 +53,24 @@ class TestEvents:
         make_job()
         Event.objects.update(created_at=timezone.now() - dt.timedelta(days=91))
         make_job(name="New")
-        assert delete_old(90) == 1
+        assert retention.delete_old() == 1
         assert Event.objects.count() == 1
+
+    def test_inboxes_forget_what_they_say_of_deleted_events(self, make_job: Callable[..., Job], admin: User) -> None:
+        now = timezone.now()
+        admin.created_at = now - dt.timedelta(days=365)
+        admin.save()
+        for days in (200, 150, 0):
+            with time_machine.travel(now - dt.timedelta(days=days), tick=False):
+                make_job(name=f"{days} days ago")
+                inbox.mark_all_read(by=admin)
+                inbox.delete_read(DateRange(timezone.now() - dt.timedelta(hours=1), None), by=admin)
+        before = [len(Inbox.objects.get().read_marks), len(Inbox.objects.get().cleared)]
+        retention.delete_old()
+        assert (before, [len(Inbox.objects.get().read_marks), len(Inbox.objects.get().cleared)]) == ([3, 3], [1, 1])
+        assert not inbox.visible(admin).exists()
+        make_job(name="New")
+        assert inbox.visible(admin, unread_only=True).count() == 1
 
 
 def test_an_outcome_of_a_worker_that_lost_its_execution_tells_nobody(make_job: Callable[..., Job]) -> None:

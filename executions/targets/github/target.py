@@ -6,6 +6,7 @@ import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, ClassVar, Self
+from urllib.parse import urlsplit
 from uuid import UUID
 
 import requests
@@ -36,6 +37,7 @@ _DISPATCH = re.compile(
     r"([^/\s]+)/([^/\s]+)/actions/workflows/([^/?#\s]+)(?:/dispatches)?/?(?:[?#].*)?",
     re.IGNORECASE,
 )
+_PAGE = re.compile(r"/[^/]+/[^/]+/(actions/workflows|blob/.+/\.github/workflows)/[^/]+/?")
 _NAME = re.compile(r"[A-Za-z0-9_.-]+", re.ASCII)
 _LONGEST = 100
 _MOST_INPUTS, _LONGEST_INPUTS = 25, 65_535
@@ -123,6 +125,12 @@ class GitHubTarget(DeliverableTarget):
     def read_text(cls, text: str) -> Self | None:
         match = _OWNER_REPO_WORKFLOW.fullmatch(text)
         return cls.checked(*match.groups()) if match else None
+
+    @classmethod
+    def is_page(cls, url: str) -> bool:
+        page = urlsplit(url)
+        website = f"{page.scheme}://{page.netloc.removeprefix('www.')}"
+        return website == _website() and bool(_PAGE.fullmatch(page.path))
 
     @classmethod
     def read_dispatch_url(cls, text: str, *, error: str = "Invalid payload") -> Self:
@@ -250,11 +258,7 @@ class GitHubTarget(DeliverableTarget):
         return f"{self._repository_page()}/blob/HEAD/.github/workflows/{file}"
 
     def _repository_page(self) -> str:
-        api_url = URL(settings.GITHUB_API_URL)
-        host = "https://github.com"
-        if api_url.host != "api.github.com":
-            host = f"{api_url.scheme}://{api_url.authority}"
-        return f"{host}/{self.github_owner}/{self.github_repo}"
+        return f"{_website()}/{self.github_owner}/{self.github_repo}"
 
     @classmethod
     def online_findings(cls) -> Iterator[Finding]:
@@ -286,6 +290,11 @@ class GitHubTarget(DeliverableTarget):
         return Finding(
             "GitHub", "ok" if good else "bad", f"{name}: GitHub answers {status}", "" if good else "Store a new token."
         )
+
+
+def _website() -> str:
+    api_url = URL(settings.GITHUB_API_URL)
+    return "https://github.com" if api_url.host == "api.github.com" else str(api_url.origin())
 
 
 def _not_cancelled(reason: str) -> Conflict:

@@ -93,6 +93,7 @@ def one(*pieces: bytes, closes: bool = False) -> Reply:
         (b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n"
          b"3\r\nabc\r\n2;x=y\r\nde\r\n0\r\n\r\n", False,
         Reply(200, "abcde")),
+        (b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n3  \r\nabc\r\n0   \r\n\r\n", False, Reply(200, "abc")),
         (b"HTTP/1.0 200 OK\r\n\r\nuntil the end", True, Reply(200, "until the end")),
         (b"HTTP/1.1 200 OK\r\nTransfer-Encoding: identity\r\n\r\nuntil the end", True, Reply(200, "until the end")),
         (b"HTTP/1.1 200 OK\nContent-Length: 2\n\nok", False, Reply(200, "ok")),

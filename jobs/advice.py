@@ -1,0 +1,23 @@
+"""What is valid and yet probably not what a person means."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from django.utils import timezone
+
+from jobs.models import Job
+from jobs.targets import kinds
+
+
+def warnings_of(job: Job) -> list[str]:
+    """Sentences in English about a valid job, stored or not, that will not do what was probably meant."""
+    return list(_warnings_of(job))
+
+
+def _warnings_of(job: Job) -> Iterator[str]:
+    if not (job.has_ended or job.schedule.tab.is_manual) and job.fire_after(timezone.now()) is None:
+        yield "It never fires before its end date."
+    for kind in kinds.registered():
+        if kind.is_page(job.target_url):
+            yield f"The URL is a page of {kind.noun}, and a call of it starts nothing: choose the target {kind.noun}."
