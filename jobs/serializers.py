@@ -318,6 +318,7 @@ BULK_ANSWER = openapi.shape(
     created_count=openapi.whole(),
     error_count=openapi.whole(),
     errors=serializers.ListField(child=serializers.DictField()),
+    warnings=serializers.ListField(child=serializers.DictField(), help_text=WARNINGS.help_text),
     jobs=serializers.ListField(child=serializers.DictField()),
 )
 
@@ -339,6 +340,11 @@ def bulk_answer(found: Import, dry_run: bool, failed: bool) -> dict[str, Any]:
         "error_count": len(found.errors),
         # The first of them: an answer does not grow with every row of a broken file.
         "errors": found.errors[:_MOST_ERRORS],
+        "warnings": [
+            {"row": row.number, "job_name": job.name, "message": warning}
+            for row, job in found.jobs
+            for warning in warnings_of(job)
+        ][:_MOST_ERRORS],
         "jobs": [_bulk_job(job, dry_run) for _, job in found.jobs],
     }
     return {"error": "CSV validation failed" if dry_run else "Bulk upload failed", **body} if failed else body
@@ -346,10 +352,9 @@ def bulk_answer(found: Import, dry_run: bool, failed: bool) -> dict[str, Any]:
 
 def _bulk_job(job: Job, dry_run: bool) -> dict[str, Any]:
     if not dry_run:
-        return {"id": str(job.id), "name": job.name, "is_active": job.is_active, "warnings": warnings_of(job)}
+        return {"id": str(job.id), "name": job.name, "is_active": job.is_active}
     return {
         "name": job.name,
-        "warnings": warnings_of(job),
         "is_active": job.is_active,
         "cron_expression": job.cron_expression,
         "end_date": job.end_date.isoformat(),

@@ -13,6 +13,7 @@ from accounts.models import User
 from core.sentences import said
 from jobs.advice import warnings_of
 from jobs.models import Job, today
+from jobs.serializers import bulk_answer
 from jobs.transfer.importing import import_jobs
 
 pytestmark = pytest.mark.django_db
@@ -53,8 +54,8 @@ def test_a_row_of_a_file(admin: User, team: Any) -> None:
     text = (
         f"Job Name,Cron Schedule (JST),Target URL,End Date,PIC Team\nNightly,0 3 * * *,{url},2099-12-31,{team.name}\n"
     )
-    [(_, job)] = import_jobs(text.encode(), by=admin, dry_run=True).jobs
-    assert warnings_of(job) == [PAGE]
+    answer = bulk_answer(import_jobs(text.encode(), by=admin, dry_run=True), True, False)
+    assert answer["warnings"] == [{"row": 2, "job_name": "Nightly", "message": PAGE}]
 
 
 @pytest.mark.parametrize("sentence", [PAGE, NEVER])
