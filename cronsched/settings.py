@@ -143,6 +143,7 @@ DEFAULT_FROM_EMAIL = env.text("MAIL_DEFAULT_SENDER", "cronsched@localhost")
 
 # Notifications
 NOTIFY_ON_SUCCESS = env.choice("NOTIFY_ON_SUCCESS", "all", ["all", "manual", "none"])
+NOTIFICATION_LANGUAGE = env.choice("NOTIFICATION_LANGUAGE", "en", ["en", "ja"])
 AUDIT_KEPT_DAYS = env.number("AUDIT_KEPT_DAYS", 730)
 NOTIFICATIONS_KEPT_DAYS = env.number("NOTIFICATIONS_KEPT_DAYS", 90, least=1)
 

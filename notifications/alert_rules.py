@@ -35,12 +35,12 @@ class AlertKind(Enum):
     """The kinds of alerts."""
 
     FAILED = "failed"
-    STILL_FAILING = "is still failing"
-    RECOVERED = "has recovered"
-    SLOW = "was slow"
+    STILL_FAILING = "still failing"
+    RECOVERED = "recovered"
+    SLOW = "slow"
     COMPLETED = "completed"
-    UNRUN = "was missed or skipped"
-    WAITING = "waits for an approval"
+    UNRUN = "unrun"
+    WAITING = "waiting"
 
 
 class Alert(NamedTuple):

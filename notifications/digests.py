@@ -19,6 +19,7 @@ from django.utils import timezone
 
 from notifications import rendering
 from notifications.alert_rules import Alert, AlertKind
+from notifications.languages import Languages
 from notifications.models import Channel, Message, MessageStatus
 from settings_app.models import Preferences, SlackSettings
 from windows.cover import OPEN_ENDED, Cover, Inside
@@ -47,20 +48,29 @@ def queue_alerts(alerts: Sequence[Alert]) -> list[Message]:
     by_recipient = _by_email(alerts) | _by_slack(alerts)
     recent = _told_lately(by_recipient) if by_recipient else {}
     today = _told_of_unrun(by_recipient) if any(alert.kind is AlertKind.UNRUN for alert in alerts) else {}
+    languages = _languages(by_recipient)
     fresh: list[Message] = []
     for recipient, all_of_them in sorted(by_recipient.items()):
         mine = [alert for alert in all_of_them if rendering.identity(alert) not in today.get(recipient, ())]
-        if not mine:
-            continue
-        told = recent.get(recipient, 0)
-        if told + len(mine) <= AT_ONCE:
-            fresh += [rendering.of_alert(alert, *recipient) for alert in mine]
-        elif not told:
-            fresh.append(rendering.digest(f"at once {rendering.identity(mine[0])}", mine, *recipient))
-        else:
-            ends = _end_of_span()
-            _add_to_digest(recipient, mine, f"until {ends:%Y-%m-%dT%H:%M}", ends)
+        if mine:
+            with languages.of(recipient[1]):
+                fresh += _to_one(recipient, mine, recent.get(recipient, 0))
     return fresh
+
+
+def _to_one(recipient: Recipient, alerts: Sequence[Alert], told: int) -> list[Message]:
+    """The messages to one recipient, who was told of `told` alerts lately."""
+    if told + len(alerts) <= AT_ONCE:
+        return [rendering.of_alert(alert, *recipient) for alert in alerts]
+    if not told:
+        return [rendering.digest(f"at once {rendering.identity(alerts[0])}", alerts, *recipient)]
+    ends = _end_of_span()
+    _add_to_digest(recipient, alerts, f"until {ends:%Y-%m-%dT%H:%M}", ends)
+    return []
+
+
+def _languages(recipients: Iterable[Recipient]) -> Languages:
+    return Languages(name for channel, name in recipients if channel == Channel.EMAIL)
 
 
 def review() -> int:
@@ -97,8 +107,11 @@ def _but_muted(alerts: Sequence[Alert]) -> list[Alert]:
     for inside, gathered in muted.items():
         ends = inside.until or OPEN_ENDED
         name = f"{_gathered_by(inside.window)} {ends:%Y-%m-%dT%H:%M}"
-        for recipient, mine in sorted((_by_email(gathered) | _by_slack(gathered)).items()):
-            _add_to_digest(recipient, mine, name, ends)
+        by_recipient = _by_email(gathered) | _by_slack(gathered)
+        languages = _languages(by_recipient)
+        for recipient, mine in sorted(by_recipient.items()):
+            with languages.of(recipient[1]):
+                _add_to_digest(recipient, mine, name, ends)
     return heard
 
 

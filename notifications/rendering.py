@@ -1,26 +1,30 @@
-"""Texts of e-mails and Slack messages. Text from users is escaped, so it can neither format a message nor mention
-anyone.
+"""E-mails and Slack messages, in the active language or, where they choose their recipients, in the recipient's. Text
+from users is escaped, so it can neither format a message nor mention anyone.
 """
 
 from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Sequence
-from datetime import datetime
 from typing import Any
 
 from django.conf import settings
 from django.template.loader import render_to_string
 from django.utils import timezone
+from django.utils.translation import gettext as _
+from django.utils.translation import ngettext
 
 from accounts.models import User
 from core import page_links
 from core.masking import masked_text
+from core.sentences import said
 from executions.targets import shown_target
 from jobs import signed_links
 from jobs.models import Job
 from notifications.alert_rules import Alert, AlertKind
+from notifications.languages import Languages
 from notifications.models import Channel, Event, Message
+from notifications.wording import subject, summary
 from settings_app.models import Preferences, SlackSettings
 
 _LISTED = 20
@@ -43,42 +47,6 @@ def identity(alert: Alert) -> str:
     return f"{alert.kind.name.lower()} {alert.job.pk} {timezone.now():%Y-%m-%d}"
 
 
-def summary(alert: Alert) -> str:
-    """An alert in one line."""
-    kind, finished = alert.kind, alert.finished
-    if kind is AlertKind.FAILED and finished:
-        times = f" ({alert.failures} failures since {_local(alert.since)})" if alert.failures > 1 else ""
-        return f"failed: {masked_text(finished.outcome.error)}{times}"
-    if kind is AlertKind.RECOVERED:
-        return f"has recovered: it was failing for {_span(alert)}, {alert.failures} runs failed"
-    if kind is AlertKind.STILL_FAILING:
-        return f"is still failing: since {_local(alert.since)}, {alert.failures} runs failed"
-    if kind is AlertKind.UNRUN:
-        return (
-            f"missed or skipped {alert.failures} fire time{'s' if alert.failures > 1 else ''}; the executions say why"
-        )
-    if kind is AlertKind.WAITING:
-        return f"waits for an approval on GitHub since {_local(alert.since)}"
-    if kind is AlertKind.SLOW and finished:
-        took = f"was slow: it took {finished.duration_seconds:.1f} s"
-        usual = f"{took}, where its latest runs took {alert.usual:.1f} s" if alert.usual is not None else ""
-        return usual or f"{took}, more than {alert.job.slow_after_seconds} s"
-    return "completed successfully"
-
-
-def _local(moment: datetime | None) -> str:
-    return f"{moment.astimezone(settings.SCHEDULER_ZONE):%Y-%m-%d %H:%M}" if moment else "-"
-
-
-def _span(alert: Alert) -> str:
-    if not (alert.since and alert.finished):
-        return "-"
-    minutes = max(1, round((alert.finished.completed_at - alert.since).total_seconds() / 60))
-    return (
-        f"{minutes} min" if minutes < 120 else f"{minutes // 60} h" if minutes < 48 * 60 else f"{minutes // 1440} days"
-    )
-
-
 def _email(alert: Alert, address: str) -> Message:
     finished = alert.finished
     context: dict[str, Any] = {
@@ -86,20 +54,18 @@ def _email(alert: Alert, address: str) -> Message:
         "words": summary(alert),
         "bad": alert.kind in _BAD,
         "finished": finished,
-        "reason": masked_text(finished.outcome.error) if finished else "",
+        "reason": said(masked_text(finished.outcome.error)) if finished else "",
         "target": shown_target(finished.kind, finished.target) if finished else "",
         "completed_at": finished.completed_at.astimezone(settings.SCHEDULER_ZONE) if finished else None,
         "zone": str(settings.SCHEDULER_ZONE),
         "link": job_link(alert.job),
         "unsubscribe": unsubscribe_link(alert.job, address),
     }
-    # A line break in a subject would start another header.
-    name = " ".join(alert.job.name.split())
     return Message(
         key=f"email {identity(alert)} {address}",
         channel=Channel.EMAIL,
         recipient=address,
-        subject=f"[Cronsched] {name} {alert.kind.value}"[:300],
+        subject=f"[Cronsched] {subject(alert)}"[:300],
         unsubscribe=context["unsubscribe"],
         text=render_to_string("notifications/execution.txt", context),
         html=render_to_string("notifications/execution.html", context),
@@ -123,24 +89,32 @@ def add_to_digest(message: Message, alerts: Sequence[Alert]) -> None:
     address = message.recipient if message.channel == Channel.EMAIL else ""
     message.alerts = [*kept, *(_line(alert, address) for alert in alerts[: max(0, LONGEST_DIGEST - len(kept))])]
     message.alert_count += len(alerts)
-    message.subject = f"[Cronsched] {message.alert_count} alerts"
+    message.subject = f"[Cronsched] {_alerts(message.alert_count)}"
+
+
+def _alerts(count: int) -> str:
+    return ngettext("%(count)d alert", "%(count)d alerts", count) % {"count": count}
 
 
 def draw_if_digest(message: Message) -> None:
-    """Render the texts of a digest that is about to be sent."""
-    if message.text:
-        return
+    """Render the texts of a digest that is about to be sent, in the recipient's language."""
+    if not message.text:
+        with Languages([message.recipient]).of(message.recipient):
+            _draw_digest(message)
+
+
+def _draw_digest(message: Message) -> None:
     # Alerts may have been added until it was claimed.
     message.refresh_from_db(fields=["alerts", "alert_count"])
     lines, count = message.alerts or [], message.alert_count
     if message.channel == Channel.EMAIL:
-        context = {"rows": lines, "count": count, "more": count - len(lines)}
+        context = {"rows": lines, "alerts": _alerts(count), "more": count - len(lines)}
         message.text = render_to_string("notifications/digest.txt", context)
         message.html = render_to_string("notifications/digest.html", context)
     else:
         told = [f"• *{escaped(line['job'])}* {escaped(line['words'])}" for line in lines[:_LISTED]]
-        more = [f"… and {count - len(told)} more"] if count > len(told) else []
-        message.text = "\n".join([f"{mention(message.recipient)} {count} alerts:", *told, *more])
+        more = [_("… and %(count)d more") % {"count": count - len(told)}] if count > len(told) else []
+        message.text = "\n".join([f"{mention(message.recipient)} {_alerts(count)}:", *told, *more])
     message.save(update_fields=["text", "html"])
 
 
@@ -163,11 +137,15 @@ def _slack(alert: Alert) -> Message:
     return Message(
         key=f"slack {identity(alert)}",
         channel=Channel.SLACK,
-        subject=f"{job.name} {alert.kind.value}"[:300],
-        text=f"{mention(job.pic_team.slack_handle)} Job *{escaped(job.name)}* {escaped(summary(alert))} "
-        f"<{job_link(job)}|Open the job>",
+        subject=subject(alert)[:300],
+        text=f"{mention(job.pic_team.slack_handle)} {_slack_job(job, summary(alert))}"
+        f" <{job_link(job)}|{_('Open the job')}>",
         blocks=_blocks(alert),
     )
+
+
+def _slack_job(job: Job, words: str) -> str:
+    return _("Job *%(job)s* %(words)s") % {"job": escaped(job.name), "words": escaped(words)}
 
 
 def _blocks(alert: Alert) -> list[dict[str, Any]]:
@@ -175,13 +153,14 @@ def _blocks(alert: Alert) -> list[dict[str, Any]]:
     execution.
     """
     job, bad = alert.job, alert.kind in _BAD
-    said = f"{':red_circle:' if bad else ':large_green_circle:'} *{escaped(job.name)}* {escaped(summary(alert))}"
-    buttons = [("Open the job", job_link(job))]
+    words = f"{':red_circle:' if bad else ':large_green_circle:'} *{escaped(job.name)}* {escaped(summary(alert))}"
+    text = f"{words}\n{mention(job.pic_team.slack_handle)}"
+    buttons = [(_("Open the job"), job_link(job))]
     if alert.finished:
-        buttons.append(("Open the execution", _public("execution", alert.finished.execution_id)))
+        buttons.append((_("Open the execution"), _public("execution", alert.finished.execution_id)))
     return [
         # Slack allows 3,000 characters in a section.
-        {"type": "section", "text": {"type": "mrkdwn", "text": f"{said}\n{mention(job.pic_team.slack_handle)}"[:2900]}},
+        {"type": "section", "text": {"type": "mrkdwn", "text": text[:2900]}},
         {
             "type": "actions",
             "elements": [
@@ -193,27 +172,30 @@ def _blocks(alert: Alert) -> list[dict[str, Any]]:
 
 def of_scheduler(event: Event) -> list[Message]:
     """An e-mail to each admin and one Slack message about an incident of the scheduler."""
-    admins = User.objects.active_admins().values_list("email", flat=True) if settings.MAIL_ENABLED else []
-    text = f"{event.message}\n\n{settings.FRONTEND_BASE_URL}\n"
-    found = [
-        Message(
-            key=f"email scheduler {event.pk} {address}",
-            channel=Channel.EMAIL,
-            recipient=address,
-            subject=f"[Cronsched] {event.title}",
-            text=text,
-        )
-        for address in admins
-    ]
-    if SlackSettings.objects.filter(is_enabled=True).exists():
-        found.append(
-            Message(
-                key=f"slack scheduler {event.pk}",
-                channel=Channel.SLACK,
-                subject=event.title,
-                text=f"*{escaped(event.title)}*: {escaped(event.message)}",
+    admins = list(User.objects.active_admins().values_list("email", flat=True)) if settings.MAIL_ENABLED else []
+    languages, found = Languages(admins), []
+    for address in admins:
+        with languages.of(address):
+            found.append(
+                Message(
+                    key=f"email scheduler {event.pk} {address}",
+                    channel=Channel.EMAIL,
+                    recipient=address,
+                    subject=f"[Cronsched] {said(event.title)}",
+                    text=f"{said(event.message)}\n\n{settings.FRONTEND_BASE_URL}\n",
+                )
             )
-        )
+    if SlackSettings.objects.filter(is_enabled=True).exists():
+        with languages.of(Channel.SLACK):
+            title = said(event.title)
+            found.append(
+                Message(
+                    key=f"slack scheduler {event.pk}",
+                    channel=Channel.SLACK,
+                    subject=title,
+                    text=f"*{escaped(title)}*: {escaped(said(event.message))}",
+                )
+            )
     return found
 
 
@@ -225,16 +207,17 @@ def of_disabled(job: Job, by: str) -> list[Message]:
     if not Preferences.objects.filter(user=owner, email_on_job_disabled=True).exists():
         return []
     name = " ".join(job.name.split())
-    text = f'Job "{name}" was disabled by {by}; it does not fire any more.\n\n{job_link(job)}\n'
-    return [
-        Message(
-            key=f"email disabled {job.pk} {job.updated_at.isoformat()} {owner.email}",
-            channel=Channel.EMAIL,
-            recipient=owner.email,
-            subject=f"[Cronsched] {name} was disabled"[:300],
-            text=text,
-        )
-    ]
+    with Languages([owner.email]).of(owner.email):
+        words = _('Job "%(job)s" was disabled by %(by)s; it does not fire any more.') % {"job": name, "by": by}
+        return [
+            Message(
+                key=f"email disabled {job.pk} {job.updated_at.isoformat()} {owner.email}",
+                channel=Channel.EMAIL,
+                recipient=owner.email,
+                subject=f"[Cronsched] {_('%(job)s was disabled') % {'job': name}}"[:300],
+                text=f"{words}\n\n{job_link(job)}\n",
+            )
+        ]
 
 
 def to_slack(what: str, jobs: Iterable[Job]) -> list[Message]:
@@ -242,20 +225,23 @@ def to_slack(what: str, jobs: Iterable[Job]) -> list[Message]:
     jobs = list(jobs)
     if not jobs or not SlackSettings.objects.filter(is_enabled=True).exists():
         return []
-    verb = "was paused: its end date has passed" if what == "ended" else "ends soon"
-    return [
-        Message(
-            key=f"slack {what} {job.pk} {job.end_date}",
-            channel=Channel.SLACK,
-            subject=f"{job.name} {verb}"[:300],
-            text=(
-                f"{mention(job.pic_team.slack_handle)} Job *{escaped(job.name)}* {verb}"
-                f" (end date {job.end_date}, {settings.SCHEDULER_ZONE}). <{job_link(job)}|Open the job>"
-                f" · <{extension_link(job)}|Extend it or hand it over>"
-            ),
-        )
-        for job in jobs
-    ]
+    with Languages([]).of(Channel.SLACK):
+        verb = _("was paused: its end date has passed") if what == "ended" else _("ends soon")
+        until = _("(end date %(date)s, %(zone)s).")
+        return [
+            Message(
+                key=f"slack {what} {job.pk} {job.end_date}",
+                channel=Channel.SLACK,
+                subject=f"{job.name} {verb}"[:300],
+                text=(
+                    f"{mention(job.pic_team.slack_handle)} {_slack_job(job, verb)}"
+                    f" {until % {'date': job.end_date, 'zone': settings.SCHEDULER_ZONE}}"
+                    f" <{job_link(job)}|{_('Open the job')}>"
+                    f" · <{extension_link(job)}|{_('Extend it or hand it over')}>"
+                ),
+            )
+            for job in jobs
+        ]
 
 
 def of_ending(week: str, jobs: Sequence[Job]) -> list[Message]:
@@ -268,17 +254,22 @@ def of_ending(week: str, jobs: Sequence[Job]) -> list[Message]:
         owner = job.created_by
         if owner and owner.is_active and owner.email not in admins:
             by_address.setdefault(owner.email, []).append(job)
-    return [_ending_email(week, address, mine) for address, mine in sorted(by_address.items())]
+    languages, made = Languages(by_address), []
+    for address, mine in sorted(by_address.items()):
+        with languages.of(address):
+            made.append(_ending_email(week, address, mine))
+    return made
 
 
 def _ending_email(week: str, address: str, jobs: Sequence[Job]) -> Message:
     rows = [{"job": job, "link": extension_link(job)} for job in sorted(jobs, key=lambda job: (job.end_date, job.name))]
     context = {"rows": rows, "zone": str(settings.SCHEDULER_ZONE)}
+    ending = ngettext("%(count)d job ends within 30 days", "%(count)d jobs end within 30 days", len(jobs))
     return Message(
         key=f"email ending {week} {address}",
         channel=Channel.EMAIL,
         recipient=address,
-        subject=f"[Cronsched] {len(jobs)} job{'s end' if len(jobs) > 1 else ' ends'} within 30 days",
+        subject=f"[Cronsched] {ending % {'count': len(jobs)}}",
         text=render_to_string("notifications/ending.txt", context),
         html=render_to_string("notifications/ending.html", context),
     )

@@ -8,10 +8,12 @@ from typing import Any
 from django.conf import settings
 from django.template.loader import render_to_string
 from django.utils import timezone
+from django.utils.translation import gettext as _
 
 from executions.models import Status
 from executions.statistics import queries, rollups
 from jobs.models import Job, today
+from notifications.languages import Languages
 from notifications.models import Channel, Message
 from settings_app.models import Preferences
 
@@ -25,7 +27,7 @@ def send_daily() -> int:
 
 def send_weekly() -> int:
     """Queue the report of the last week, once a week for each user who wants it; returns how many."""
-    year, week, _ = today().isocalendar()
+    year, week, _day = today().isocalendar()
     return _queue("weekly_report", "weekly", f"{year}-W{week:02}", dt.timedelta(days=7))
 
 
@@ -34,31 +36,34 @@ def _queue(flag: str, name: str, period: str, span: dt.timedelta) -> int:
     addresses = sorted(wanting) if settings.MAIL_ENABLED else []
     if not addresses:
         return 0
-    context = _context(name, span)
-    subject = f"[Cronsched] {context['failed']} failed runs in the {'last day' if name == 'daily' else 'last week'}"
-    text = render_to_string("notifications/report.txt", context)
-    html = render_to_string("notifications/report.html", context)
-    made = [
-        Message(
-            key=f"email {name} {period} {address}",
-            channel=Channel.EMAIL,
-            recipient=address,
-            subject=subject,
-            text=text,
-            html=html,
-        )
-        for address in addresses
-    ]
+    context, languages, made = _context(span), Languages(addresses), []
+    for address in addresses:
+        with languages.of(address):
+            made.append(_report(name, period, address, context))
     Message.objects.bulk_create(made, ignore_conflicts=True)
     return len(made)
 
 
-def _context(name: str, span: dt.timedelta) -> dict[str, Any]:
+def _report(name: str, period: str, address: str, context: dict[str, Any]) -> Message:
+    subject = (
+        _("%(count)d failed runs in the last day") if name == "daily" else _("%(count)d failed runs in the last week")
+    )
+    context = {**context, "title": _("The daily report") if name == "daily" else _("The weekly report")}
+    return Message(
+        key=f"email {name} {period} {address}",
+        channel=Channel.EMAIL,
+        recipient=address,
+        subject=f"[Cronsched] {subject % {'count': context['failed']}}",
+        text=render_to_string("notifications/report.txt", context),
+        html=render_to_string("notifications/report.html", context),
+    )
+
+
+def _context(span: dt.timedelta) -> dict[str, Any]:
     since = timezone.now() - span
     counts = queries.total(rollups.by_hour(since).values())
     ending = Job.objects.ending_soon().select_related("pic_team")
     return {
-        "name": name,
         "succeeded": counts.get(Status.SUCCESS, 0),
         "failed": counts.get(Status.FAILED, 0),
         "unrun": counts.get(Status.MISSED, 0) + counts.get(Status.SKIPPED, 0),

@@ -75,6 +75,9 @@ def _shown(request: Request, slack: SlackSettings) -> dict[str, Any]:
     return SlackSettingsSerializer.of(slack, masked=isinstance(request.auth, ApiToken))
 
 
+_LANGUAGE = "Language of e-mails: en, ja, or empty for the installation's."
+
+
 class PreferencesSerializer(openapi.Representation[Preferences]):
     """A user's notification preferences."""
 
@@ -86,6 +89,7 @@ class PreferencesSerializer(openapi.Representation[Preferences]):
     browser_notifications = serializers.BooleanField()
     daily_digest = serializers.BooleanField()
     weekly_report = serializers.BooleanField()
+    language = serializers.CharField(help_text=_LANGUAGE)
     created_at = openapi.timestamp()
     updated_at = openapi.timestamp()
 
@@ -94,12 +98,17 @@ class PreferencesSerializer(openapi.Representation[Preferences]):
             "id": str(preferences.id),
             "user_id": str(preferences.user_id),
             **{name: getattr(preferences, name) for name in PREFERENCE_FLAGS},
+            "language": preferences.language,
             "created_at": utc_ms(preferences.created_at),
             "updated_at": utc_ms(preferences.updated_at),
         }
 
 
-_FLAGS_BODY = shape("PreferenceChanges", **{name: openapi.flag(required=False) for name in PREFERENCE_FLAGS})
+_FLAGS_BODY = shape(
+    "PreferenceChanges",
+    **{name: openapi.flag(required=False) for name in PREFERENCE_FLAGS},
+    language=serializers.CharField(required=False, help_text=_LANGUAGE),
+)
 _PREFERENCES = shape("PreferencesAnswer", message=openapi.text(), preferences=PreferencesSerializer())
 _COLUMNS = shape("JobsTableColumns", **{name: openapi.flag() for name in JOBS_TABLE_COLUMNS})
 _UI_PREFERENCES = shape("UiPreferencesAnswer", preferences=shape("UiPreferences", jobs_table_columns=_COLUMNS))

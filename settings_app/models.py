@@ -333,6 +333,14 @@ class Preferences(models.Model):
     browser_notifications = models.BooleanField(_("browser notifications"), default=False)
     daily_digest = models.BooleanField(_("daily digest by e-mail"), default=False)
     weekly_report = models.BooleanField(_("weekly report by e-mail"), default=False)
+    language = models.CharField(
+        _("language of e-mails"),
+        max_length=10,
+        blank=True,
+        db_default="",
+        choices=settings.LANGUAGES,
+        help_text=_("Empty: the installation's language of notifications."),
+    )
     created_at = models.DateTimeField(_("created at"), default=timezone.now, editable=False)
     updated_at = models.DateTimeField(_("updated at"), auto_now=True)
 

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 from urllib.parse import urlsplit
 
+from django.conf import settings
 from django.db import transaction
 
 from accounts.models import Role, User
@@ -73,14 +74,23 @@ def preferences_of(user: User) -> Preferences:
 
 @transaction.atomic
 def update_preferences(user: User, data: Mapping[str, Any]) -> Preferences:
-    """Change the given flags; unknown keys are ignored."""
+    """Change the given flags and the language of e-mails; unknown keys are ignored."""
     preferences_of(user)
     preferences = Preferences.objects.select_for_update().get(user=user)
     for name in PREFERENCE_FLAGS:
         if data.get(name) is not None:
             setattr(preferences, name, payload.boolean(data[name], name))
+    if data.get("language") is not None:
+        preferences.language = _language(data["language"])
     preferences.save()
     return preferences
+
+
+def _language(value: Any) -> str:
+    known = ["", *dict(settings.LANGUAGES)]
+    if value not in known:
+        raise invalid_field("language", "'language' must be en, ja, or empty for the installation's.")
+    return str(value)
 
 
 def columns_of(user: User) -> dict[str, bool]:

@@ -52,6 +52,9 @@ def _context(user: User) -> dict[str, Any]:
             for field in Preferences._meta.concrete_fields
             if field.name in _FLAGS
         ],
+        "language": stored.language,
+        "languages": settings.LANGUAGES,
+        "default_language": dict(settings.LANGUAGES)[settings.NOTIFICATION_LANGUAGE],
         "mail_enabled": settings.MAIL_ENABLED,
         "tokens": user.api_tokens.filter(expires_at__gt=timezone.now()),
         "scopes": ApiToken.Scope.choices,
@@ -70,7 +73,8 @@ def _change_email(request: HttpRequest, user: User) -> dict[str, Any]:
 
 
 def _change_preferences(request: HttpRequest, user: User) -> dict[str, Any]:
-    update_preferences(user, {name: name in request.POST for name in _FLAGS})
+    flags = {name: name in request.POST for name in _FLAGS}
+    update_preferences(user, {**flags, "language": request.POST.get("language", "")})
     messages.success(request, _("Your notification preferences are saved."))
     return {}
 

@@ -197,7 +197,14 @@ class TestPreferences:
         account = register(admin)
         answer = ok(client_of(installation, account).get(f"/auth/users/{account['id']}/preferences"))
         assert answer["message"] == "Notification preferences retrieved successfully"
-        assert set(answer["preferences"]) == {*self.defaults, "id", "user_id", "created_at", "updated_at"}
+        assert set(answer["preferences"]) == {
+            *self.defaults,
+            "language",
+            "id",
+            "user_id",
+            "created_at",
+            "updated_at",
+        }
         assert {k: answer["preferences"][k] for k in self.defaults} == self.defaults
         assert answer["preferences"]["user_id"] == account["id"]
 
