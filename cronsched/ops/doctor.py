@@ -12,9 +12,11 @@ from django.conf import settings
 from django.core.checks import run_checks
 from django.core.mail import get_connection
 from django.db import connection
+from django.db.models import Model
 from django.utils import timezone
 
 from core.api.errors import DomainError
+from core.db.encryption import UndecryptableError, encrypted_fields
 from core.findings import Finding, Level
 from core.runtime import files
 from core.runtime.readiness import database_problem
@@ -214,18 +216,20 @@ def _proxies() -> Iterator[Finding]:
 
 
 def _secrets() -> Iterator[Finding]:
+    """Decrypt every stored secret."""
+    found = [finding for model, name in encrypted_fields() if (finding := _lost_key(model, name))]
+    yield from found or [Finding("secrets", "ok", "all stored secrets can be decrypted")]
+
+
+def _lost_key(model: type[Model], name: str) -> Finding | None:
     try:
-        SlackSettings.objects.first()
-        for pk in GitHubCredential.objects.values_list("pk", flat=True):
-            credential = GitHubCredential.objects.get(pk=pk)
-            # The secrets are read from the database, and decrypted, when they are looked at.
-            _ = credential.token, credential.private_key
-    except DomainError as exc:
-        yield Finding(
-            "secrets", "bad", exc.message, "Add the old key to CRONSCHED_ENCRYPTION_KEYS, behind the new one."
-        )
-    else:
-        yield Finding("secrets", "ok", "all stored secrets can be decrypted")
+        # A value is decrypted when it is read.
+        for _value in model._default_manager.exclude(**{name: ""}).values_list(name).iterator():
+            continue
+    except UndecryptableError as exc:
+        remedy = "Add the old key to CRONSCHED_ENCRYPTION_KEYS, behind the new one."
+        return Finding("secrets", "bad", f"{model._meta.verbose_name}: {exc.message}", remedy)
+    return None
 
 
 def _credentials() -> Iterator[Finding]:

@@ -6,6 +6,10 @@ from typing import Any
 
 import pytest
 
+from accounts.models import User
+from core.api.errors import Invalid
+from jobs.services import update_job
+
 pytestmark = pytest.mark.django_db
 
 
@@ -22,3 +26,12 @@ def test_a_bad_policy_is_named(api: Any, job_body: dict[str, Any], field: str, v
     answer = api.post("/api/v2/jobs", {**job_body, field: value})
     assert answer.status_code == 400
     assert list(answer.json()["fields"]) == [field]
+
+
+def test_an_end_date_before_the_stored_start_date_is_refused(make_job: Any, admin: User) -> None:
+    job = make_job(start_date="2090-06-01")
+    with pytest.raises(Invalid, match="the job would never fire") as caught:
+        update_job(job.pk, {"end_date": "2090-05-31"}, by=admin)
+    assert list(caught.value.fields) == ["end_date"]
+    job.refresh_from_db()
+    assert str(job.end_date) == "2099-12-31"

@@ -14,7 +14,7 @@ from accounts.models import User
 from audit.models import ChangeRecord
 from jobs import signed_links
 from jobs.models import Job, today
-from notifications.models import Channel, Message
+from notifications.models import Channel, Event, Message
 from notifications.routing import remind_of_ending_jobs
 from settings_app.models import SlackSettings
 from taxonomy.models import PicTeam
@@ -45,6 +45,7 @@ def test_it_extends_once(ending: Job) -> None:
     assert ending.end_date == before + dt.timedelta(days=30)
     told = ChangeRecord.objects.filter(subject_id=ending.pk)[0]
     assert (told.kind, told.by, told.address) == ("updated", None, "192.0.2.5")
+    assert Event.objects.order_by("-id")[0].message == 'Job "Ends <soon>" was updated by a link from a reminder.'
     again = Client().post(page, {"extend": "1"})
     assert (again.status_code, "has been used" in again.content.decode()) == (400, True)
     ending.refresh_from_db()

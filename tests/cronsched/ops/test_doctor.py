@@ -15,6 +15,7 @@ from demo.github_stand_in import GitHub
 from jobs.models import Job
 from notifications.models import Message
 from scheduler.models import Leadership
+from settings_app.models import EnvironmentToken, GitHubCredential, Secret, SlackSettings, WebhookCredential
 
 pytestmark = pytest.mark.django_db
 
@@ -46,6 +47,24 @@ class TestDoctor:
         call_command("doctor", "--json")
         findings = json.loads(capsys.readouterr().out)
         assert {finding["level"] for finding in findings} <= {"ok", "note"}
+
+    @pytest.mark.parametrize(
+        ("model", "values"),
+        [
+            (SlackSettings, {"webhook_url": "https://hooks.example.com/x"}),
+            (GitHubCredential, {"name": "g", "token": "secret text"}),
+            (EnvironmentToken, {"webhook_secret": "secret text"}),
+            (Secret, {"name": "s", "value": "secret text"}),
+            (WebhookCredential, {"name": "w", "kind": "bearer", "secret": "secret text"}),
+        ],
+    )
+    def test_a_secret_whose_key_is_lost_is_named(self, model: Any, values: dict[str, str], settings: Any) -> None:
+        model(**values).save()
+        assert [one.level for one in examine() if one.subject == "secrets"] == ["ok"]
+        settings.CRONSCHED_ENCRYPTION_KEYS = ["another"]
+        [finding] = [one for one in examine() if one.subject == "secrets"]
+        assert (finding.level, finding.words.partition(":")[0]) == ("bad", str(model._meta.verbose_name))
+        assert "CRONSCHED_ENCRYPTION_KEYS" in finding.remedy
 
     def test_callbacks_that_lead_to_their_receivers_are_noted(
         self, make_job: Callable[..., Job], settings: Any

@@ -59,6 +59,35 @@ def test_a_name_that_cannot_be_resolved_is_told_and_may_be_tried_again() -> None
     assert caught.value.failure == "connect"
 
 
+def test_names_of_a_domain_that_does_not_answer_hold_up_no_other(target: Target) -> None:
+    port = target.url.rsplit(":", 1)[1]
+    asked: list[str] = []
+
+    async def resolve(host: str, port: int) -> list[str]:
+        asked.append(host)
+        if host.endswith(".dead.example"):
+            await asyncio.Event().wait()
+        return ["127.0.0.1"]
+
+    async def run() -> Reply:
+        client = HttpClient(policy=TargetPolicy.read(["127.0.0.0/8"]), resolve=resolve)
+        waiting = [
+            asyncio.ensure_future(client.send(Request("GET", f"http://n{number}.dead.example:{port}/", {}), 60))
+            for number in range(100)
+        ]
+        await asyncio.sleep(0)
+        reply = await client.send(Request("GET", f"http://well.example.com:{port}/ok", {}), 2)
+        for one in waiting:
+            one.cancel()
+        await asyncio.gather(*waiting, return_exceptions=True)
+        await client.close()
+        return reply
+
+    assert asyncio.run(run()).status == 200
+    # The threads of a process are 64.
+    assert len([host for host in asked if host.endswith(".dead.example")]) <= 16
+
+
 def test_of_several_records_only_the_allowed_are_dialled() -> None:
     dialler = Connector(TargetPolicy(), failing)
     records = ["10.0.0.1", "93.184.216.34", "::1", "2606:2800:220:1::1"]

@@ -69,6 +69,19 @@ class TestEmail:
         assert "<img" not in html
         assert "<script>alert(1)</script>" in message.body
 
+    def test_secrets_of_the_target_are_masked(self, make_job: Callable[..., Job], mailing: None) -> None:
+        job = make_job(
+            target_url="https://user:password1@hooks.example.com/x?token=secret1",
+            enable_email_notifications=True,
+            notification_emails=["a@example.com"],
+        )
+        notify_outcomes([finished(job)])
+        send_due("email")
+        sent = mail.outbox[0].body + str(mail.outbox[0].alternatives[0][0])
+        assert "hooks.example.com" in sent
+        assert "password1" not in sent
+        assert "secret1" not in sent
+
     def test_a_mail_server_that_fails_is_tried_again_and_given_up(
         self, make_job: Callable[..., Job], mailing: None, settings: Any
     ) -> None:
