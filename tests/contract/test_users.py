@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import uuid
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import pytest
@@ -54,6 +55,14 @@ class TestRegister:
         refused(admin.post("/auth/register", json=sent), 409, "Username already exists")
         sent = {"username": name, "email": taken["email"].upper(), "password": PASSWORD}
         refused(admin.post("/auth/register", json=sent), 409, "Email already exists")
+
+    def test_of_many_at_once_one_gets_the_name(self, admin: Client) -> None:
+        name = unique("race")
+        sent = {"username": name, "email": f"{name}@example.com", "password": PASSWORD}
+        token = str(admin.headers["Authorization"])[7:]
+        with ThreadPoolExecutor(8) as pool:
+            answers = list(pool.map(lambda _: Client(admin.base, token).post("/auth/register", json=sent), range(8)))
+        assert sorted(answer.status_code for answer in answers) == [201] + [409] * 7
 
     @pytest.mark.parametrize(
         ("changes", "field"),
