@@ -170,7 +170,10 @@ def installation(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Installat
     """
     folder: Path = tmp_path_factory.mktemp("installation")
     if os.environ.get("TESTS_DATABASE_URL"):
-        with Postgres() as postgres, Installation(folder, env={"DATABASE_URL": postgres.database()}) as running:
+        with (
+            Postgres() as postgres,
+            Installation(folder, env={"DATABASE_URL": postgres.migrated()}) as running,
+        ):
             yield running
         return
     if not os.environ.get("TEST_CLUSTER"):
@@ -178,6 +181,10 @@ def installation(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Installat
             yield running
         return
     with Postgres() as postgres, Redis() as broker:
-        env = {"DATABASE_URL": postgres.database(), "EXECUTION_BACKEND": "celery", "BROKER_URL": broker.url}
+        env = {
+            "DATABASE_URL": postgres.migrated(),
+            "EXECUTION_BACKEND": "celery",
+            "BROKER_URL": broker.url,
+        }
         with Installation(folder, schedulers=2, workers=2, env=env) as running:
             yield running

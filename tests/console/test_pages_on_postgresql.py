@@ -21,7 +21,10 @@ PAGES = [
 
 
 def test_every_page(tmp_path: Path, target: Target) -> None:
-    with Postgres() as server, Installation(tmp_path, schedulers=0, env={"DATABASE_URL": server.database()}) as running:
+    with (
+        Postgres() as server,
+        Installation(tmp_path, schedulers=0, env={"DATABASE_URL": server.migrated()}) as running,
+    ):
         team(running.admin)
         job = make_job(running.admin, target_url=target.url + "/status/500", cron_expression="*/5 * * * *")
         asked = running.admin.post(f"/jobs/{job['id']}/execute").json()["execution_id"]

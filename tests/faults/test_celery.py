@@ -36,7 +36,7 @@ def broker() -> Iterator[Redis]:
 @pytest.fixture
 def installation(tmp_path: Path, postgres: Postgres, broker: Redis) -> Iterator[Installation]:  # type: ignore[override]
     env = {
-        "DATABASE_URL": postgres.database(),
+        "DATABASE_URL": postgres.migrated(),
         "EXECUTION_BACKEND": "celery",
         "BROKER_URL": broker.url,
         "ENGINE_DRAIN_SECONDS": "5",

@@ -40,7 +40,7 @@ def database(request: pytest.FixtureRequest) -> dict[str, str]:
     if request.param == "sqlite":
         return {}
     server: Postgres = request.getfixturevalue("postgres")
-    return {"DATABASE_URL": server.database()}
+    return {"DATABASE_URL": server.migrated()}
 
 
 @pytest.fixture
@@ -110,7 +110,7 @@ def test_a_leader_that_is_stopped_and_goes_on_fires_nothing_and_steps_down(
 def test_a_database_that_restarts_under_load_costs_no_execution(
     tmp_path: Path, postgres: Postgres, target: Target
 ) -> None:
-    with Installation(tmp_path, schedulers=2, web=False, env={"DATABASE_URL": postgres.database()}) as installation:
+    with Installation(tmp_path, schedulers=2, web=False, env={"DATABASE_URL": postgres.migrated()}) as installation:
         ledger = Ledger(installation, target, JOBS, "/sleep?s=0.05")
         chance = random.Random(SEED)
         for _ in range(ROUNDS):

@@ -35,7 +35,7 @@ def installation(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Ins
     if request.param == "postgresql":
         if not (_PROGRAMS / "pg_dump").exists():
             pytest.skip("the wheel brings no pg_dump")
-        env["DATABASE_URL"] = request.getfixturevalue("postgres").database()
+        env["DATABASE_URL"] = request.getfixturevalue("postgres").migrated()
     with Installation(tmp_path, web=False, schedulers=0, env=env) as running:
         yield running
 
