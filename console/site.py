@@ -21,7 +21,7 @@ from accounts.auth.login_form import LoginForm
 from accounts.permissions import require_login
 from audit import events
 from audit.events import Event
-from console.pages import account, agenda, calendar, feed, inbox, palette, views
+from console.pages import account, agenda, calendar, calendar_day, calendar_week, feed, inbox, palette, views
 from console.pages.calendar import Filters
 from console.pages.dashboard import dashboard
 from console.pages.palette import keys
@@ -104,7 +104,7 @@ class CronschedAdminSite(UnfoldAdminSite):  # type: ignore[misc]  # unfold has n
         """The calendar of a day or a week, or as a list, which is the default on phones."""
         filters = Filters(request.GET.get("team", ""), request.GET.get("category", ""))
         date = calendar.read_day(request.GET.get("date", ""))
-        views = {"day": calendar.day, "week": calendar.week, "agenda": agenda.agenda}
+        views = {"day": calendar_day.day, "week": calendar_week.week, "agenda": agenda.agenda}
         default = "agenda" if "Mobi" in request.headers.get("User-Agent", "") else "day"
         view = request.GET.get("view", default)
         view = view if view in views else default

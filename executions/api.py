@@ -36,6 +36,7 @@ from executions.serializers import (
 from executions.statistics import rollups, total_count
 from executions.statistics.rollups import Counts
 from executions.targets import GitHubTarget
+from executions.trials import try_target
 from jobs.serializers import JOB_NAME
 from jobs.services import get_job, may_read_secrets
 
@@ -333,7 +334,7 @@ class TestRunView(APIView):
         body=TestRunBody,
     )
     def post(self, request: Request) -> Response:
-        return Response(services.try_target(body_of(request), by=require_login(request)).answer)
+        return Response(try_target(body_of(request), by=require_login(request)).answer)
 
 
 def _total(found: ExecutionQuerySet, params: Mapping[str, str]) -> int | None:

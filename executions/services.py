@@ -1,17 +1,12 @@
-"""What users can do with executions: run a job now, cancel an execution, and make a test run of a target."""
+"""What users can do with executions: run a job now, run one again, cancel one."""
 
 from __future__ import annotations
 
 import datetime as dt
-import threading
-import time
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
-from functools import partial
+from collections.abc import Mapping
 from typing import Any, NamedTuple
-from uuid import UUID, uuid4
+from uuid import UUID
 
-from django.conf import settings
 from django.db import transaction
 from django.utils import timezone
 from uuid_utils.compat import uuid7
@@ -23,31 +18,26 @@ from core.api import payload
 from core.api.errors import Conflict, NotFound, TooManyRequests, invalid_field
 from executions import backends
 from executions.delivery import engine
-from executions.delivery.caller import local_caller
 from executions.delivery.carry_out import delivery_of, read_teams, target_of
-from executions.exchanges import Exchanged
-from executions.http.client import Request
-from executions.http.connection import DeliveryError
 from executions.models import OPEN, Execution, Status, TriggerType
 from executions.recording.outcomes import Finished
 from executions.recording.storage import queue_outcomes, store
 from executions.runs import reruns
 from executions.statistics import queries, rollups
 from executions.statistics.rollups import Ended
-from executions.targets import Call, DeliverableTarget, Outcome, deliverable
+from executions.targets import DeliverableTarget, Outcome, deliverable
 from jobs import content, request_rules, validation
 from jobs.content import Content, Rendered
+from jobs.input import changed_copy
 from jobs.models import Job, Revision
-from jobs.services import changed_copy, get_job, job_expired, pause_expired, require_owner
-from jobs.targets import parsing
+from jobs.services import get_job, pause_expired, require_owner
+from jobs.validation import job_expired
 from windows.services import inside_now
 
 _TOKEN_LIMIT = 1000
 _TRIES = 3
 # Runs by hand of one user that may be open at a time.
 _MOST_OPEN = 200
-_lock = threading.Lock()
-_trying: set[UUID] = set()
 
 
 def trigger_now(
@@ -73,42 +63,45 @@ def trigger_now(
     _refuse_inside(job, data)
     overrides = read_overrides(job, data, by=by)
     _refuse_too_many(by)
-    token, execution_id, now = overrides.token, uuid7(), timezone.now()
+    execution_id, now = uuid7(), timezone.now()
     rendered = _kept_of(again) if again else None
     if rendered is None:
         rendered = _render(job, overrides, execution_id, nominal_for or now)
-    target = deliverable(rendered.target)
-    stored = overrides.stored
-    if rendered.content.is_rendered:
-        stored = {**stored, "rendered": rendered.content.stored()}
     with transaction.atomic():
-        execution = Execution.objects.create(
-            id=execution_id,
-            job=job,
-            status=Status.RUNNING,
-            trigger_type=TriggerType.MANUAL,
-            triggered_by=by,
-            nominal_for=nominal_for,
-            execution_type=target.kind,
-            target=str(target),
-            overrides=stored or None,
-            started_at=now,
-            # The token is in the memory of this process only, so this process makes the call.
-            worker_id=engine.worker_id() if token else backends.new_worker_id(),
-        )
-        Job.objects.filter(pk=job.pk).update(last_execution_at=execution.started_at, last_status=Status.RUNNING)
-        Revision.bump()
+        execution = _started(job, overrides, rendered, id=execution_id, triggered_by=by, nominal_for=nominal_for)
         delivery = delivery_of(
             job,
             execution.id,
             execution.started_at,
-            target,
+            deliverable(rendered.target),
             rendered.content,
             teams=read_teams(),
             worker_id=execution.worker_id,
-            token=token,
+            token=overrides.token,
         )
         transaction.on_commit(lambda: backends.submit([delivery]))
+    return execution
+
+
+def _started(job: Job, overrides: Overrides, rendered: Rendered, **fields: Any) -> Execution:
+    """The stored execution of a manual run."""
+    target, stored = deliverable(rendered.target), overrides.stored
+    if rendered.content.is_rendered:
+        stored = {**stored, "rendered": rendered.content.stored()}
+    execution = Execution.objects.create(
+        job=job,
+        status=Status.RUNNING,
+        trigger_type=TriggerType.MANUAL,
+        execution_type=target.kind,
+        target=str(target),
+        overrides=stored or None,
+        started_at=timezone.now(),
+        # The token is in the memory of this process only, so this process makes the call.
+        worker_id=engine.worker_id() if overrides.token else backends.new_worker_id(),
+        **fields,
+    )
+    Job.objects.filter(pk=job.pk).update(last_execution_at=execution.started_at, last_status=Status.RUNNING)
+    Revision.bump()
     return execution
 
 
@@ -289,89 +282,6 @@ def _cancelled(execution: Execution, by: User) -> Finished:
     return Finished.of(execution, outcome, execution.worker_id, Status.CANCELLED)
 
 
-class Trial(NamedTuple):
-    """A test run: the body of the API's answer, the last call with what came back (None if none was made), and its
-    seconds.
-    """
-
-    answer: dict[str, Any]
-    exchanged: Exchanged | None
-    seconds: float
-
-
-class _Prepared(NamedTuple):
-    """A target and a request that need not be stored, with the variables put in."""
-
-    job: Job
-    target: DeliverableTarget
-    content: Content
-
-
-def _prepare(data: Mapping[str, Any], *, by: User, execution_id: UUID, moment: dt.datetime, trigger: str) -> _Prepared:
-    """Read the target and the request of a test run. Raises a `DomainError` for what is invalid."""
-    target = parsing.read_target(data, default_owner=settings.DEFAULT_GITHUB_OWNER)
-    job = Job(metadata=validation.metadata(data.get("metadata")), **validation.request(data))
-    job.name = payload.text(data.get("name"), "name", limit=255)
-    if target is None:
-        raise parsing.missing_target()
-    if data.get("pic_team"):
-        job.pic_team = validation.pic_team(data["pic_team"])
-    deliverable(target).check_credential(None, None, by)
-    request_rules.check(job, target, by=by)
-    values = content.values_of(
-        job, execution_id=str(execution_id), trigger=trigger, scheduled_for=moment, succeeded_for=moment
-    )
-    rendered = content.render(job, target, Content.of(job), values)
-    return _Prepared(job, deliverable(rendered.target), rendered.content)
-
-
-def example(data: Mapping[str, Any], moment: dt.datetime, *, by: User) -> Request:
-    """The request of a fire time, with placeholders for secrets; it is not sent. `data`: as for `try_target`."""
-    execution_id = uuid4()
-    job, target, sent = _prepare(data, by=by, execution_id=execution_id, moment=moment, trigger=TriggerType.SCHEDULED)
-    call = Call(execution_id, scheduled_for=moment, trigger=TriggerType.SCHEDULED)
-    return target.delivery(sent.readable(), job).example(call)
-
-
-def try_target(data: Mapping[str, Any], *, by: User) -> Trial:
-    """Call a target once with a job's settings (a test run); the audit trail says who called what. Raises
-    `Too many test runs`.
-    """
-    execution_id = uuid4()
-    job, tried, sent = _prepare(data, by=by, execution_id=execution_id, moment=timezone.now(), trigger="test")
-    timeout = _timeout(data.get("timeout_seconds"))
-    answer: dict[str, Any] = {"ok": False, "type": tried.short_name}
-    with _trial(by):
-        events.note(Event.TEST_RUN, tried.shown(), by=by, kind=tried.kind)
-        began = time.perf_counter()
-        try:
-            deliver = partial(tried.trial(sent, job).deliver, call=Call(execution_id, trigger="test"))
-            outcome, exchanged = local_caller().ask(deliver, timeout).result()
-        except DeliveryError as exc:
-            refused = {**answer, "error": "Request failed", "message": str(exc)}
-            return Trial(refused, None, time.perf_counter() - began)
-    if outcome.response_status is None:
-        answer |= {"error": tried.unsent, "message": outcome.error}
-    else:
-        message = tried.trial_message(outcome)
-        answer |= {"ok": outcome.ok, "status_code": outcome.response_status, "message": message}
-    return Trial(answer, exchanged, time.perf_counter() - began)
-
-
-@contextmanager
-def _trial(by: User) -> Iterator[None]:
-    """One test run at a time for a user, and few in all: each holds a thread of the web server."""
-    with _lock:
-        if by.pk in _trying or len(_trying) >= max(1, settings.WEB_THREADS // 4):
-            raise TooManyRequests("Too many test runs", "Wait until the ones under way have ended.", retry_after=5)
-        _trying.add(by.pk)
-    try:
-        yield
-    finally:
-        with _lock:
-            _trying.discard(by.pk)
-
-
 def remedy(execution: Execution) -> str:
     """What to change after an execution that failed; '' where nothing is known."""
     if execution.status != Status.FAILED:
@@ -400,11 +310,3 @@ def _token(data: Mapping[str, Any]) -> str:
     if not (token.isascii() and token.isprintable()):
         raise invalid_field("github_token", "The token contains invalid characters: copy it again.")
     return token
-
-
-def _timeout(value: Any) -> float:
-    if value is None:
-        return float(settings.WEBHOOK_TIMEOUT_SECONDS)
-    if isinstance(value, bool) or not isinstance(value, int | float) or not 1 <= value <= 30:
-        raise invalid_field("timeout_seconds", "'timeout_seconds' must be a number from 1 to 30.")
-    return float(value)

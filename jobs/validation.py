@@ -350,3 +350,9 @@ def _day(value: Any, field: str) -> dt.date | None:
     if not 1990 <= day.year <= 2200:
         raise invalid_field(field, "The year must be from 1990 to 2200.")
     return day
+
+
+def job_expired(end_date: dt.date) -> Invalid:
+    return invalid_field(
+        "end_date", f"The end date {end_date} has passed. Set a later end date first.", error="Job expired"
+    )

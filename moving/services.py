@@ -17,8 +17,9 @@ from core.api import payload
 from core.api.errors import Conflict, DomainError, Invalid, invalid_field
 from executions.targets.github import api as github_api
 from jobs import validation
+from jobs.input import clean_new
 from jobs.models import Job
-from jobs.services import add_jobs, clean_new
+from jobs.services import add_jobs
 from moving import celery_beat, cloud_scheduler, crontab_file, eventbridge, github, kubernetes, quartz
 from moving.entries import LARGEST, MOST, Entry, Proposal, Unreadable, Verdict
 from settings_app.credential_rights import check_role

@@ -23,6 +23,7 @@ from core.api.errors import DomainError
 from jobs import services
 from jobs.field_traits import declared
 from jobs.fields import RetryOn
+from jobs.input import clean_changes, clean_new
 from jobs.models import Job
 from jobs.targets import kinds
 from taxonomy.models import Category, PicTeam
@@ -177,9 +178,9 @@ class JobForm(forms.ModelForm[Job]):
             return data
         try:
             if self.instance._state.adding:
-                values = services.clean_new(self.payload(), by=self.acting)
+                values = clean_new(self.payload(), by=self.acting)
             else:
-                values = services.clean_changes(services.get_job(self.instance.pk), self.payload(), by=self.acting)
+                values = clean_changes(services.get_job(self.instance.pk), self.payload(), by=self.acting)
         except DomainError as exc:
             show_errors(self, exc)
             return data

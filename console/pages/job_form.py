@@ -24,10 +24,10 @@ from core.api.errors import DomainError
 from core.sentences import said
 from executions import exchanges
 from executions.exchanges import Exchanged
-from executions.services import example, try_target
 from executions.targets import DeliverableTarget
 from executions.targets.github import pickers
 from executions.targets.github.target import GitHubTarget
+from executions.trials import example, try_target
 from jobs import services, validation
 from jobs.field_traits import JobField, Section, job_fields, names
 from jobs.models import Job, today

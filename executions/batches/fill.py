@@ -18,7 +18,8 @@ from executions.models import OPEN, Batch, BatchRun, Execution, Status, TriggerT
 from jobs.models import Job
 from jobs.schedule_history import fire_times_between
 from jobs.schedules.schedule import CronError
-from jobs.services import job_expired, require_owner
+from jobs.services import require_owner
+from jobs.validation import job_expired
 
 Which = Literal["gaps", "failed", "all"]
 WHICH: tuple[Which, ...] = get_args(Which)

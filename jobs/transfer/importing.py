@@ -16,8 +16,9 @@ from core.api.errors import DomainError, Invalid, invalid_field, missing_fields
 from core.api.json import read_object
 from jobs import request_rules, validation
 from jobs.field_traits import names
+from jobs.input import clean_new
 from jobs.models import Job
-from jobs.services import add_jobs, clean_new
+from jobs.services import add_jobs
 from jobs.targets import kinds, parsing
 from jobs.transfer import csv_reader
 from jobs.transfer.columns import beyond_titles, titles

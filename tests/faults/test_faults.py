@@ -141,7 +141,7 @@ def test_a_full_disk_costs_no_execution(tmp_path: Path, target: Target) -> None:
 def test_a_manual_run_survives_its_web_process(tmp_path: Path, target: Target) -> None:
     with Installation(tmp_path, schedulers=1) as installation:
         team(installation.admin)
-        job = make_job(installation.admin, target_url=target.url + "/sleep?s=20")
+        job = make_job(installation.admin, target_url=target.url + "/sleep?s=3")
         asked = installation.admin.post(f"/jobs/{job['id']}/execute").json()["execution_id"]
         target.wait_for(1)
         web = installation.processes["web"]

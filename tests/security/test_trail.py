@@ -17,7 +17,7 @@ from accounts.models import LoginSession, User
 from audit import retention
 from audit.events import SUBJECT
 from audit.models import ChangeRecord
-from executions import services
+from executions import services, trials
 from jobs.models import Job
 from tests.conftest import PASSWORD
 from tests.support.target import Target
@@ -83,13 +83,13 @@ class TestTestRuns:
         self, api: APIClient, client_of: Callable[[User], APIClient], user: User, admin: User, settings: Any
     ) -> None:
         body = {"target_url": "https://hooks.example.com/"}
-        with services._trial(admin):
+        with trials._trial(admin):
             answer = api.post("/api/v2/jobs/test-run", body)
             assert (answer.status_code, answer.json()["error"]) == (429, "Too many test runs")
             assert int(answer.headers["Retry-After"]) >= 1
             settings.WEB_THREADS = 4
             assert client_of(user).post("/api/v2/jobs/test-run", body).status_code == 429
-        assert services._trying == set()
+        assert trials._trying == set()
 
     def test_open_runs_by_hand_have_a_limit(
         self, api: APIClient, make_job: Callable[..., Job], handed: Any, monkeypatch: pytest.MonkeyPatch

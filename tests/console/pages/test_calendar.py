@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 
 from accounts.models import User
 from console import forecast
-from console.pages import calendar
+from console.pages import calendar, calendar_day, calendar_week
 from console.pages.calendar import Filters
 from executions.models import Status
 from jobs.models import Job
@@ -35,7 +35,7 @@ def test_a_day(make_job: Callable[..., Job]) -> None:
     daily = make_job(name="daily", cron_expression="0 9,18 * * *")
     make_job(name="minutely", cron_expression="* * * * *")
     ran(daily, Status.FAILED, ago=3.5 * 3600, took=600)
-    shown = calendar.day(TODAY, Filters())
+    shown = calendar_day.day(TODAY, Filters())
     band, track = shown["tracks"]
     assert (band.is_band, len(band.marks)) == (True, 12)
     assert {mark.kind for mark in band.marks} == {"expected"}
@@ -51,12 +51,12 @@ def test_neighbours_are_one_cluster_that_leads_to_its_jobs(browser: Client, make
         job = make_job(name=f"job {number}", cron_expression=f"{number} 9 * * *")
         ran(job, Status.SUCCESS if number else Status.FAILED, ago=3.5 * 3600 - number * 60)
     (mark,) = [
-        mark for track in calendar.day(TODAY, Filters())["tracks"] for mark in track.marks if track.label == "job 0"
+        mark for track in calendar_day.day(TODAY, Filters())["tracks"] for mark in track.marks if track.label == "job 0"
     ]
     assert mark.fires == 1
-    for number in range(calendar.TRACKS):
+    for number in range(calendar_day.TRACKS):
         make_job(name=f"other {number}")
-    (track,) = calendar.day(TODAY, Filters())["tracks"][-1:]
+    (track,) = calendar_day.day(TODAY, Filters())["tracks"][-1:]
     (cluster,) = [mark for mark in track.marks if mark.kind == "failed"]
     assert cluster.fires == 4
     assert len(browser.get(reverse("admin:calendar") + cluster.url).context["panel"]["rows"]) == 4
@@ -65,11 +65,11 @@ def test_neighbours_are_one_cluster_that_leads_to_its_jobs(browser: Client, make
 def test_a_page_holds_about_a_thousand_marks() -> None:
     every_minute = [(minute, "success", 1, 1.0) for minute in range(24 * 60)]
     widths = [
-        calendar.fewest_minutes(calendar._CLUSTER_MINUTES, [range(24 * 60)] * lanes, calendar._MOST_MARKS)
+        calendar.fewest_minutes(calendar_day._CLUSTER_MINUTES, [range(24 * 60)] * lanes, calendar_day._MOST_MARKS)
         for lanes in (1, 6, 7, 13, 14, 20, 21, 100)
     ]
     assert widths == [10, 10, 20, 20, 30, 30, 60, 60]
-    assert len(list(calendar._clusters(every_minute, 30))) == 48
+    assert len(list(calendar_day._clusters(every_minute, 30))) == 48
 
 
 @pytest.mark.django_db
@@ -80,14 +80,14 @@ def test_a_week(make_job: Callable[..., Job]) -> None:
     ran(daily, Status.FAILED, ago=3.5 * 3600)
     ran(minutely, Status.SUCCESS, ago=3.5 * 3600)
     ran(minutely, Status.FAILED, ago=4.5 * 3600)
-    shown = calendar.week(TODAY, Filters())
+    shown = calendar_week.week(TODAY, Filters())
     assert shown["days"][0]["date"] == dt.date(2026, 11, 23)
     nine = shown["rows"][9]["cells"]
     assert (nine[1]["ran"], nine[1]["failed"], nine[1]["worst"]) == (1, 1, "failed")
     assert [cell["expected"] for cell in nine] == [0, 0, 1, 1, 1, 1, 1]
     assert shown["rows"][8]["cells"][1]["ran"] == 0
-    assert calendar.week(TODAY, Filters(team="qa-team"))["rows"][9]["cells"][1]["ran"] == 1
-    assert calendar.week(TODAY, Filters(team="other"))["rows"][9]["cells"][1]["ran"] == 0
+    assert calendar_week.week(TODAY, Filters(team="qa-team"))["rows"][9]["cells"][1]["ran"] == 1
+    assert calendar_week.week(TODAY, Filters(team="other"))["rows"][9]["cells"][1]["ran"] == 0
     assert (shown["frequent"], shown["frequent_fires"]) == (1, 1440)
 
 
@@ -144,7 +144,7 @@ def test_an_execution_is_in_the_hour_of_the_zones_clock(zone: str, make_job: Cal
         # 09:15 and 08:45 on the zone's clock: one UTC hour in India, two in Japan.
         for ago in (3.25, 3.75):
             ran(job, Status.SUCCESS, ago=ago * 3600)
-        rows = calendar.week(dt.date(2026, 11, 24), Filters())["rows"]
+        rows = calendar_week.week(dt.date(2026, 11, 24), Filters())["rows"]
     assert [(row["hour"], row["cells"][1]["ran"]) for row in rows if row["cells"][1]["ran"]] == [(8, 1), (9, 1)]
 
 
@@ -152,7 +152,7 @@ def test_an_execution_is_in_the_hour_of_the_zones_clock(zone: str, make_job: Cal
 @time_machine.travel(NOON, tick=False)
 def test_windows_of_a_day(admin: User) -> None:
     def marks(day: dt.date) -> dict[str, list[tuple[int, float]]]:
-        tracks = calendar.day(day, Filters())["tracks"]
+        tracks = calendar_day.day(day, Filters())["tracks"]
         return {track.label: [(mark.x, mark.width) for mark in track.marks] for track in tracks}
 
     freeze = {"name": "Freeze", "is_for_all": True, "starts_at": "2026-11-24T22:00+09:00"}

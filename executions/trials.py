@@ -1,0 +1,125 @@
+"""Test runs of a target that need not be stored, and the request that one would send."""
+
+from __future__ import annotations
+
+import datetime as dt
+import threading
+import time
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from functools import partial
+from typing import Any, NamedTuple
+from uuid import UUID, uuid4
+
+from django.conf import settings
+from django.utils import timezone
+
+from accounts.models import User
+from audit import events
+from audit.events import Event
+from core.api import payload
+from core.api.errors import TooManyRequests, invalid_field
+from executions.delivery.caller import local_caller
+from executions.exchanges import Exchanged
+from executions.http.client import Request
+from executions.http.connection import DeliveryError
+from executions.models import TriggerType
+from executions.targets import Call, DeliverableTarget, deliverable
+from jobs import content, request_rules, validation
+from jobs.content import Content
+from jobs.models import Job
+from jobs.targets import parsing
+
+_lock = threading.Lock()
+_trying: set[UUID] = set()
+
+
+class Trial(NamedTuple):
+    """A test run: the body of the API's answer, the last call with what came back (None if none was made), and its
+    seconds.
+    """
+
+    answer: dict[str, Any]
+    exchanged: Exchanged | None
+    seconds: float
+
+
+class _Prepared(NamedTuple):
+    """A target and a request that need not be stored, with the variables put in."""
+
+    job: Job
+    target: DeliverableTarget
+    content: Content
+
+
+def _prepare(data: Mapping[str, Any], *, by: User, execution_id: UUID, moment: dt.datetime, trigger: str) -> _Prepared:
+    """Read the target and the request of a test run. Raises a `DomainError` for what is invalid."""
+    target = parsing.read_target(data, default_owner=settings.DEFAULT_GITHUB_OWNER)
+    job = Job(metadata=validation.metadata(data.get("metadata")), **validation.request(data))
+    job.name = payload.text(data.get("name"), "name", limit=255)
+    if target is None:
+        raise parsing.missing_target()
+    if data.get("pic_team"):
+        job.pic_team = validation.pic_team(data["pic_team"])
+    deliverable(target).check_credential(None, None, by)
+    request_rules.check(job, target, by=by)
+    values = content.values_of(
+        job, execution_id=str(execution_id), trigger=trigger, scheduled_for=moment, succeeded_for=moment
+    )
+    rendered = content.render(job, target, Content.of(job), values)
+    return _Prepared(job, deliverable(rendered.target), rendered.content)
+
+
+def example(data: Mapping[str, Any], moment: dt.datetime, *, by: User) -> Request:
+    """The request of a fire time, with placeholders for secrets; it is not sent. `data`: as for `try_target`."""
+    execution_id = uuid4()
+    job, target, sent = _prepare(data, by=by, execution_id=execution_id, moment=moment, trigger=TriggerType.SCHEDULED)
+    call = Call(execution_id, scheduled_for=moment, trigger=TriggerType.SCHEDULED)
+    return target.delivery(sent.readable(), job).example(call)
+
+
+def try_target(data: Mapping[str, Any], *, by: User) -> Trial:
+    """Call a target once with a job's settings (a test run); the audit trail says who called what. Raises
+    `Too many test runs`.
+    """
+    execution_id = uuid4()
+    job, tried, sent = _prepare(data, by=by, execution_id=execution_id, moment=timezone.now(), trigger="test")
+    timeout = _timeout(data.get("timeout_seconds"))
+    answer: dict[str, Any] = {"ok": False, "type": tried.short_name}
+    with _trial(by):
+        events.note(Event.TEST_RUN, tried.shown(), by=by, kind=tried.kind)
+        began = time.perf_counter()
+        try:
+            deliver = partial(tried.trial(sent, job).deliver, call=Call(execution_id, trigger="test"))
+            outcome, exchanged = local_caller().ask(deliver, timeout).result()
+        except DeliveryError as exc:
+            refused = {**answer, "error": "Request failed", "message": str(exc)}
+            return Trial(refused, None, time.perf_counter() - began)
+    if outcome.response_status is None:
+        answer |= {"error": tried.unsent, "message": outcome.error}
+    else:
+        message = tried.trial_message(outcome)
+        answer |= {"ok": outcome.ok, "status_code": outcome.response_status, "message": message}
+    return Trial(answer, exchanged, time.perf_counter() - began)
+
+
+@contextmanager
+def _trial(by: User) -> Iterator[None]:
+    """One test run at a time for a user, and few in all: each holds a thread of the web server."""
+    with _lock:
+        if by.pk in _trying or len(_trying) >= max(1, settings.WEB_THREADS // 4):
+            raise TooManyRequests("Too many test runs", "Wait until the ones under way have ended.", retry_after=5)
+        _trying.add(by.pk)
+    try:
+        yield
+    finally:
+        with _lock:
+            _trying.discard(by.pk)
+
+
+def _timeout(value: Any) -> float:
+    if value is None:
+        return float(settings.WEBHOOK_TIMEOUT_SECONDS)
+    if isinstance(value, bool) or not isinstance(value, int | float) or not 1 <= value <= 30:
+        raise invalid_field("timeout_seconds", "'timeout_seconds' must be a number from 1 to 30.")
+    return float(value)
