@@ -15,7 +15,6 @@ from django.conf import settings
 from django.db import DatabaseError
 from yarl import URL
 
-from core.headers import is_value
 from core.runtime import tracing
 from executions.http.client import Request, encoded
 from executions.http.connect import Origin
@@ -25,6 +24,14 @@ from executions.targets.base import Call, Outcome, Run, Send
 from executions.targets.lookup import looked_up
 from executions.targets.webhook import authentication, callback
 from executions.targets.webhook.authentication import Proof, TokenRefused, Tokens
+from executions.targets.webhook.request import (
+    add_headers,
+    authenticated,
+    form_fields,
+    redirected,
+    require_values,
+    with_query,
+)
 from jobs import success_rules
 from jobs.content import Content
 from jobs.models import Job
@@ -43,9 +50,6 @@ _AUTO = Method.AUTO.value
 _NONE, _TEXT, _FORM = Body.NONE.value, Body.TEXT.value, Body.FORM.value
 _AT_ONCE, _BY_CALLBACK, _BY_POLL = Completion.RESPONSE.value, Completion.CALLBACK.value, Completion.POLL.value
 _WITHOUT_BODY = frozenset([Method.GET.value, Method.HEAD.value])
-_CREDENTIAL_HEADERS = frozenset(["authorization", "cookie"])
-# Header names that `executions.http.client` writes itself, unless they are there in this spelling.
-_CANONICAL = {name.lower(): name for name in ("Accept", "Accept-Encoding", "Authorization", "User-Agent")}
 _MOST_LOOK_UPS = 10_000
 _LookUps = dict[tuple[str | UUID, ...], asyncio.Lock]
 _look_ups: WeakKeyDictionary[asyncio.AbstractEventLoop, _LookUps] = WeakKeyDictionary()
@@ -151,10 +155,10 @@ class Webhook(NamedTuple):
     async def _authenticated(self, send: Send, call: Call, request: Request, sealed: Sealed) -> tuple[Request, Reply]:
         """The request that was made last, with its proof, and the reply. Raises `Refused`, `TokenRefused`."""
         proof = await self._proof(call, request, sealed, send)
-        last, reply = await self._answer(send, _with(request, proof))
+        last, reply = await self._answer(send, authenticated(request, proof))
         if reply.status == 401 and sealed.credential and sealed.credential.kind == authentication.Kind.OAUTH2:
             proof = await self._proof(call, request, sealed, send, instead_of=proof)
-            last, reply = await self._answer(send, _with(request, proof))
+            last, reply = await self._answer(send, authenticated(request, proof))
         return last, reply
 
     def example(self, call: Call) -> Request:
@@ -244,15 +248,15 @@ class Webhook(NamedTuple):
         if content_type:
             headers["Content-Type"] = content_type
         if content.headers:
-            _require_values(content.headers)
-            _add(headers, content.headers)
+            require_values(content.headers)
+            add_headers(headers, content.headers)
         has_callback = self.plan.completion == _BY_CALLBACK
         if has_callback:
             headers[callback.HEADER] = callback.address_of(call.execution_id)
         judged = self.plan.criteria.body is not None
         return Request(
             self._method(body),
-            _with_query(self.url, content.query) if content.query else self.url,
+            with_query(self.url, content.query) if content.query else self.url,
             headers,
             body,
             trusted=self.url == settings.ECHO_URL,
@@ -291,7 +295,7 @@ class Webhook(NamedTuple):
         if method == _AUTO and not metadata and not self.always_post:
             return None, ""
         if kind == _FORM:
-            return urlencode(_form_fields(metadata), doseq=True).encode(), "application/x-www-form-urlencoded"
+            return urlencode(form_fields(metadata), doseq=True).encode(), "application/x-www-form-urlencoded"
         return orjson.dumps(metadata), "application/json"
 
     async def _answer(self, send: Send, request: Request) -> tuple[Request, Reply]:
@@ -353,89 +357,10 @@ async def _read(keys: tuple[str | UUID, ...]) -> dict[Any, Any]:
         return found
 
 
-def redirected(request: Request, reply: Reply) -> Request:
-    """The request that follows a redirect. To another origin it carries neither credentials nor secrets. Raises
-    `Refused`.
-    """
-    here = URL(request.url)
-    try:
-        # As it is written: signed URLs depend on their encoding.
-        location = urljoin(request.url, reply.location).partition("#")[0]
-        there = URL(location)
-    except ValueError:
-        raise Refused(f"the answer {reply.status} redirects to an address that is no URL") from None
-    if there.scheme not in {"http", "https"} or not there.host:
-        raise Refused(f"the answer {reply.status} redirects to an address that is no URL of http or https")
-    changed = request.changed(url=location, trusted=False)
-    # Fetch standard, "HTTP-redirect fetch": POST becomes GET after 301 and 302, every method but HEAD after 303.
-    if (reply.status in {301, 302} and request.method == "POST") or (reply.status == 303 and request.method != "HEAD"):
-        kept = {name: value for name, value in changed.headers.items() if name.lower() != "content-type"}
-        changed = changed.changed(method="GET", body=None, headers=kept)
-    if there.origin() == here.origin():
-        return changed
-    hide = request.hide
-    body = (changed.body or b"").decode(errors="replace")
-    if hide(body) != body:
-        raise Refused(f"the answer {reply.status} redirects to {there.host}, which would get a secret of the body")
-    kept = {
-        name: value
-        for name, value in changed.headers.items()
-        if name.lower() not in _CREDENTIAL_HEADERS and (name == callback.HEADER or hide(value) == value)
-    }
-    return changed.changed(headers=kept, certificates=None)
-
-
-def _with(request: Request, proof: Proof) -> Request:
-    """A request with the headers of a credential."""
-    if not proof.headers:
-        return request
-    secrets = (*request.secrets, *proof.secrets)
-    _require_values(proof.headers)
-    extended = request.extended(proof.headers, secrets=secrets)
-    if extended is not None:
-        return extended
-    headers = dict(request.headers)
-    _add(headers, proof.headers)
-    return request.changed(headers=headers, secrets=secrets)
-
-
-def _add(headers: dict[str, str], more: Mapping[str, str]) -> None:
-    """Add headers, which replace those of the same name."""
-    names = {name.lower(): name for name in headers}
-    for name, value in more.items():
-        headers.pop(names.get(name.lower(), name), None)
-        headers[_CANONICAL.get(name.lower(), name)] = value
-
-
 @lru_cache(maxsize=10_000)
 def _host_and_port(url: str) -> tuple[str, int]:
     parsed = URL(url)
     return parsed.raw_host or "", parsed.port or 0
-
-
-def _require_values(headers: Mapping[str, str]) -> None:
-    for name, value in headers.items():
-        if not is_value(value):
-            raise Refused(f"the value of the header {name} holds characters that no header can")
-
-
-def _with_query(url: str, query: Mapping[str, str]) -> str:
-    """A URL with parameters appended to its query, which stays as it is written."""
-    rest, hash_sign, fragment = url.partition("#")
-    joint = "" if rest.endswith(("?", "&")) else "&" if "?" in rest else "?"
-    return f"{rest}{joint}{urlencode(query)}{hash_sign}{fragment}"
-
-
-def _form_fields(metadata: Mapping[str, Any]) -> dict[str, Any]:
-    """Metadata as form fields: lists become several fields, other values JSON unless they are text."""
-    return {
-        name: [_form_text(one) for one in value] if isinstance(value, list) else _form_text(value)
-        for name, value in metadata.items()
-    }
-
-
-def _form_text(value: Any) -> str:
-    return value if isinstance(value, str) else "" if value is None else orjson.dumps(value).decode()
 
 
 def _range(one: tuple[int, int]) -> str:

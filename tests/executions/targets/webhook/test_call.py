@@ -12,7 +12,8 @@ from executions.http.client import Request
 from executions.http.connect import Certificates
 from executions.http.connection import Reply
 from executions.targets import Call, Webhook
-from executions.targets.webhook.call import Sealed, redirected
+from executions.targets.webhook.call import Sealed
+from executions.targets.webhook.request import redirected
 from jobs.content import Content
 from settings_app.sent_secrets import Refused, Rights, StoredSecret
 
