@@ -36,7 +36,7 @@ cluster: $(VENV)/dev.stamp
 test: $(VENV)/dev.stamp
 	$(PY) -m pytest $(ARGS)
 
-# The tests that share a database, on a PostgreSQL server of their own.
+# All tests but those of the browser and of installations that choose their database, on PostgreSQL.
 test-postgresql: $(VENV)/dev.stamp
 	$(PY) -m tests.on_postgresql $(ARGS)
 

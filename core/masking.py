@@ -17,6 +17,8 @@ _SHORTEST_BEGINNING = 3
 # Hexadecimal escapes of URLs and JSON, which programs write in capitals or not.
 _HEX = re.compile(r"%[0-9A-Fa-f]{2}|\\u[0-9A-Fa-f]{4}")
 _SECRET_NAME = re.compile(r"pass|secret|token|api.?key|authorization|credential|private", re.IGNORECASE)
+# Names of a URL's parameters that hold keys and signatures.
+_SECRET_PARAMETERS = frozenset(["auth", "code", "hmac", "key", "sig", "signature"])
 # Segments of a path that are keys rather than names, such as those of Slack's and Discord's webhooks.
 _KEY_SEGMENT = re.compile(r"(?<=/)(?=[^/]*[0-9])(?=[^/]*[A-Za-z])(?![0-9a-f]{8}-)[A-Za-z0-9_-]{20,}")
 # `"token": "..."` and the like in text that is not one JSON document. Names are read once and whole (atomic groups), so
@@ -83,6 +85,23 @@ def masked_url(text: str) -> str:
     path = f"{before}{services}{MASK}" if after else _KEY_SEGMENT.sub(MASK, parts.path)
     query = "&".join(f"{pair.partition('=')[0]}={MASK}" for pair in parts.query.split("&")) if parts.query else ""
     return urlunsplit((parts.scheme, authority, path, query, parts.fragment and MASK))
+
+
+def url_for(url: str, *, is_owner: bool) -> str:
+    """A URL for a reader: who may read the job's secrets (`is_owner`) sees its query but for secret-sounding names."""
+    masked = masked_url(url)
+    if not is_owner or "?" not in masked:
+        return masked
+    pairs = url.partition("#")[0].partition("?")[2].split("&")
+    query = "&".join(f"{pair.partition('=')[0]}={MASK}" if _sounds_secret(pair) else pair for pair in pairs)
+    before, _, after = masked.partition("?")
+    return f"{before}?{query}{'#' + MASK if '#' in after else ''}"
+
+
+def _sounds_secret(pair: str) -> bool:
+    name, _, value = pair.partition("=")
+    # The placeholder of a stored secret tells nothing.
+    return (is_secret_name(name) or name.lower() in _SECRET_PARAMETERS) and not value.startswith(("{{", "%7B%7B"))
 
 
 class SecretTexts:

@@ -12,7 +12,7 @@ from uuid import UUID
 import orjson
 
 from core.db.bulk import insert_new
-from core.masking import MASK, is_secret_name, masked_body, masked_text, masked_url, without_user
+from core.masking import MASK, is_secret_name, masked_body, url_for
 from executions.http.client import Request
 from executions.http.connection import Reply
 from executions.models import Exchange
@@ -100,12 +100,8 @@ def readable(record: dict[str, Any], *, is_owner: bool) -> dict[str, Any]:
     for part in [one for one in (found["request"], found["answer"]) if one]:
         part["headers"] = [[name, _header(name, value, is_owner=is_owner)] for name, value in part["headers"]]
         part["body"] = masked_body(part["body"])
-    found["request"]["url"] = _url(found["request"]["url"], is_owner=is_owner)
+    found["request"]["url"] = url_for(found["request"]["url"], is_owner=is_owner)
     return found
-
-
-def _url(url: str, *, is_owner: bool) -> str:
-    return masked_text(without_user(url)) if is_owner else masked_url(url)
 
 
 def _header(name: str, value: str, *, is_owner: bool) -> str:
@@ -116,7 +112,7 @@ def _header(name: str, value: str, *, is_owner: bool) -> str:
         return value if _PLACEHOLDER.fullmatch(rest) else f"{scheme} {MASK}" if rest else MASK
     if low in _COOKIES or (is_secret_name(name) and not _PLACEHOLDER.fullmatch(value)):
         return MASK
-    return _url(value, is_owner=is_owner) if low in {"location", "referer"} else value
+    return url_for(value, is_owner=is_owner) if low in {"location", "referer"} else value
 
 
 def of(execution_id: UUID) -> dict[str, Any] | None:

@@ -20,7 +20,7 @@ from executions import exchanges
 from executions.delivery.carry_out import target_of
 from executions.models import OPEN, BatchRun, Execution, Status
 from executions.services import remedy
-from executions.targets import DeliverableTarget
+from executions.targets import DeliverableTarget, shown_target
 from jobs.content import Content
 from jobs.services import may_read_secrets, may_touch
 from windows.services import inside_now
@@ -55,7 +55,9 @@ def context(execution: Execution, user: User) -> dict[str, Any]:
         "exchange": exchange.context(exchanges.of(execution.pk), is_owner=is_owner),
         "sent": _shown_metadata(Content.of_stored(job, _overrides(execution)).readable().metadata),
         "remedy": said(remedy(execution)),
-        "target": target.shown() if target else execution.target,
+        "target": (
+            target.shown(is_owner=is_owner) if target else shown_target(execution.execution_type, execution.target)
+        ),
         "run_url": execution.run_url or (target.page() if target else ""),
         "received": _received(execution.output),
     }

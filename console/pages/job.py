@@ -15,6 +15,7 @@ from console import charts, outlook, records
 from console.pages import feed, report, windows
 from console.situations import situation, state_of
 from core.api.timestamps import DateRange
+from core.masking import url_for
 from core.sentences import said
 from executions.batches import single_run
 from executions.models import OPEN, BatchRun, Execution, Status
@@ -24,7 +25,7 @@ from executions.targets import DeliverableTarget
 from jobs.models import Job, fire_within, not_before
 from jobs.schedules.crontab import MANUALLY
 from jobs.schedules.schedule import CronError, Outlook
-from jobs.services import may_touch
+from jobs.services import may_read_secrets, may_touch
 from notifications.audience import audience, is_told_outside
 from notifications.models import FailureState
 from windows.cover import Cover
@@ -67,7 +68,7 @@ def context(job: Job, user: User) -> dict[str, Any]:
         "may_end": inside is not None and inside.window.is_pause_of(job) and may_end(inside.window, user),
         "next_run_iso": job.next_run_at.isoformat() if job.next_run_at else "",
         "skips_next": job.next_run_at is not None and job.skipped_run_at == job.next_run_at,
-        "target": _target(job),
+        "target": _target(job, is_owner=may_read_secrets(job.created_by_id, user)),
         "ears": ears,
         "nobody_told": not is_told_outside(ears),
         "acknowledged": FailureState.objects.filter(job=job, acknowledged_at__isnull=False)
@@ -144,12 +145,12 @@ def _outlook(job: Job, now: dt.datetime) -> list[Outlook]:
     return [one for one in coming if fire_within(one.moment, job.end_date, job.zone)]
 
 
-def _target(job: Job) -> dict[str, str]:
+def _target(job: Job, *, is_owner: bool) -> dict[str, str]:
     """The target as it is shown, its kind, and its web page."""
     try:
         target = job.target
     except ValueError:
-        return {"shown": job.target_url, "noun": "", "page": ""}
-    shown = target.shown() if isinstance(target, DeliverableTarget) else str(target)
+        return {"shown": url_for(job.target_url, is_owner=is_owner), "noun": "", "page": ""}
+    shown = target.shown(is_owner=is_owner) if isinstance(target, DeliverableTarget) else str(target)
     page = target.page() if isinstance(target, DeliverableTarget) else ""
     return {"shown": shown, "noun": str(target.noun), "page": page}

@@ -151,8 +151,8 @@ class DeliverableTarget(Target):
         """What to change after a call that ended with this status and answer; '' where nothing is known."""
         return ""
 
-    def shown(self) -> str:
-        """The target with secret parts masked."""
+    def shown(self, *, is_owner: bool = False) -> str:
+        """The target with secret parts masked; `is_owner`: for who may read the job's secrets."""
         return str(self)
 
     def page(self) -> str:

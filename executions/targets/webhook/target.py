@@ -17,7 +17,7 @@ from yarl import URL
 from core.api import payload
 from core.api.errors import invalid_field
 from core.findings import Finding
-from core.masking import masked_url
+from core.masking import url_for
 from executions.http.address import address_of
 from executions.http.connection import DeliveryError
 from executions.targets.base import Deliverable, DeliverableTarget, Outcome
@@ -121,8 +121,8 @@ class WebhookTarget(DeliverableTarget):
     def check(self, metadata: dict[str, Any], form: Mapping[str, str], credential_id: UUID | None) -> dict[str, Any]:
         return {"ok": False, "message": _("This job calls a webhook; it has no workflow.")}
 
-    def shown(self) -> str:
-        return masked_url(self.target_url)
+    def shown(self, *, is_owner: bool = False) -> str:
+        return url_for(self.target_url, is_owner=is_owner)
 
     @classmethod
     def findings(cls) -> Iterator[Finding]:

@@ -73,3 +73,24 @@ def test_the_page_costs_a_constant_number_of_queries(
     browser.get(part)
     with django_assert_num_queries(11):
         browser.get(part)
+
+
+@pytest.mark.parametrize(
+    ("username", "shown", "hidden"),
+    [("ada", ["?suite=smoke&amp;token=••••••"], []), ("vic", ["?suite=••••••&amp;token=••••••"], ["smoke"])],
+)
+def test_the_target_is_the_same_on_every_page_and_hides_what_the_reader_may_not_read(
+    username: str, shown: list[str], hidden: list[str], make_job: Callable[..., Job], admin: User, viewer: User
+) -> None:
+    url = "https://user:pass1@hooks.example.com/x?suite=smoke&token=tok1"
+    job = make_job(target_url=url)
+    run = ran(job, Status.SUCCESS)
+    Execution.objects.filter(pk=run.pk).update(target=url)
+    User.objects.update(admin_access=True)
+    browser = Client()
+    browser.force_login(User.objects.get(username=username))
+    for name, pk in (("executions_execution_change", run.pk), ("jobs_job_view", job.pk)):
+        path = reverse(f"admin:{name}", args=[pk])
+        page = browser.get(path).content.decode()
+        assert [text for text in shown if text not in page] == []
+        assert [text for text in [*hidden, "pass1", "tok1"] if text in page] == []

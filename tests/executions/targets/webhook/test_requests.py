@@ -539,7 +539,7 @@ def test_a_request_that_cannot_be_made_any_more_takes_no_other_down(make_job: Ma
 def test_the_record_for_readers(
     client_of: Callable[[User], APIClient], viewer: User, admin: User, make_job: MakeJob, target: Target
 ) -> None:
-    head = {"Set-Cookie": "sid=SESSION1; Path=/", "Location": "https://x.example.com/?code=abc"}
+    head = {"Set-Cookie": "sid=SESSION1; Path=/", "Location": "https://x.example.com/?page=abc&code=CODE1"}
     target.answers["/r"] = lambda _: (200, head, b'{"tokens": ["aaa", "bbb"], "password": "x\\"TAIL", "n": 1}')
     job = make_job(
         target_url=target.url + "/r?day=1&api_key=Q1",
@@ -549,10 +549,10 @@ def test_the_record_for_readers(
     execution = run(job)
     for reader, sees in ((viewer, False), (admin, True)):
         shown = client_of(reader).get(f"/api/v2/executions/{execution.pk}/exchange").content.decode()
-        for secret in ("SESSION1", "SESSION2", "plain-token", "1234", "bbb", "TAIL", "Q1"):
+        for secret in ("SESSION1", "SESSION2", "plain-token", "1234", "bbb", "TAIL", "Q1", "CODE1"):
             assert secret not in shown
         assert ("day=1" in shown) is sees
-        assert ("code=abc" in shown) is sees
+        assert ("page=abc" in shown) is sees
     missing = client_of(admin).get(f"/api/v2/executions/{job.pk}/exchange")
     assert missing.json()["error"] == "Execution not found"
 
