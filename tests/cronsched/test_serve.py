@@ -5,11 +5,13 @@ from __future__ import annotations
 import os
 import re
 import signal
+import socket
 import stat
 import subprocess
 import sys
 import time
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import psutil
@@ -22,7 +24,7 @@ from tests.support.target import wait_until
 
 @pytest.fixture
 def installation(tmp_path: Path) -> Installation:  # type: ignore[override]
-    """One that is not set up yet, in a folder with a space and a percent sign in its name."""
+    """In a folder with a space and a percent sign in its name; not set up yet."""
     folder = tmp_path / "data of 100%"
     folder.mkdir()
     return Installation(folder, env={"CRONSCHED_ADMIN_PASSWORD": ""})
@@ -35,24 +37,37 @@ def healthy(installation: Installation) -> bool:
         return False
 
 
-@pytest.fixture
-def served(installation: Installation) -> Iterator[tuple[Installation, subprocess.Popen[str]]]:
-    out = open(installation.folder / "serve.log", "w")  # noqa: SIM115
-    process = subprocess.Popen(
-        [sys.executable, "manage.py", "serve"], cwd=ROOT, env=installation.env, stdout=out, stderr=out, text=True
+@contextmanager
+def serving(installation: Installation) -> Iterator[subprocess.Popen[str]]:
+    with open(installation.folder / "serve.log", "w") as out:
+        process = subprocess.Popen(
+            [sys.executable, "manage.py", "serve"], cwd=ROOT, env=installation.env, stdout=out, stderr=out, text=True
+        )
+        try:
+            wait_until(lambda: healthy(installation), 60)
+            yield process
+        finally:
+            if process.poll() is None:
+                process.terminate()
+                process.wait(30)
+
+
+def test_it_sets_up_serves_and_stops_without_leaving_a_process(installation: Installation) -> None:
+    with serving(installation) as process:
+        _sets_up_and_stops(installation, process)
+    second = subprocess.Popen(
+        [sys.executable, "manage.py", "serve"], cwd=ROOT, env=installation.env, stdout=subprocess.PIPE, text=True
     )
-    wait_until(lambda: healthy(installation), 30)
-    yield installation, process
-    if process.poll() is None:
-        process.terminate()
-        process.wait(30)
-    out.close()
+    started = time.monotonic()
+    wait_until(lambda: healthy(installation), 15)
+    assert time.monotonic() - started < 10
+    second.terminate()
+    output, _ = second.communicate(timeout=20)
+    assert (installation.folder / "admin_password").read_text().strip() not in output
+    assert "Log in with your account" in output
 
 
-def test_it_sets_up_serves_and_stops_without_leaving_a_process(
-    served: tuple[Installation, subprocess.Popen[str]],
-) -> None:
-    installation, process = served
+def _sets_up_and_stops(installation: Installation, process: subprocess.Popen[str]) -> None:
     banner = installation.log("serve")
     kept = installation.folder / "admin_password"
     password = kept.read_text().strip()
@@ -70,33 +85,24 @@ def test_it_sets_up_serves_and_stops_without_leaving_a_process(
     assert time.monotonic() - started < 10
     assert not [child for child in children if child.is_running() and child.status() != psutil.STATUS_ZOMBIE]
 
-    second = subprocess.Popen(
-        [sys.executable, "manage.py", "serve"], cwd=ROOT, env=installation.env, stdout=subprocess.PIPE, text=True
-    )
-    started = time.monotonic()
-    wait_until(lambda: healthy(installation), 15)
-    assert time.monotonic() - started < 10
-    second.terminate()
-    output, _ = second.communicate(timeout=20)
-    assert password not in output
-    assert "Log in with your account" in output
+
+def test_a_process_that_dies_is_started_again(installation: Installation) -> None:
+    with serving(installation.prepared()) as process:
+        for word in ("runscheduler", "gunicorn"):
+            child = next(c for c in psutil.Process(process.pid).children() if word in " ".join(c.cmdline()))
+            os.kill(child.pid, signal.SIGKILL)
+            child.wait(5)
+            wait_until(
+                lambda word=word: any(word in " ".join(c.cmdline()) for c in psutil.Process(process.pid).children()), 20
+            )  # type: ignore[misc]
+            wait_until(lambda: healthy(installation), 20)
 
 
-def test_a_process_that_dies_is_started_again(served: tuple[Installation, subprocess.Popen[str]]) -> None:
-    installation, process = served
-    for word in ("runscheduler", "gunicorn"):
-        child = next(c for c in psutil.Process(process.pid).children() if word in " ".join(c.cmdline()))
-        os.kill(child.pid, signal.SIGKILL)
-        child.wait(5)
-        wait_until(
-            lambda word=word: any(word in " ".join(c.cmdline()) for c in psutil.Process(process.pid).children()), 20
-        )  # type: ignore[misc]
-        wait_until(lambda: healthy(installation), 20)
-
-
-def test_a_port_in_use_is_told_in_one_line(served: tuple[Installation, subprocess.Popen[str]]) -> None:
-    installation, _ = served
-    done = installation.manage("serve", check=False)
+def test_a_port_in_use_is_told_in_one_line(installation: Installation) -> None:
+    with socket.socket() as other:
+        other.bind(("0.0.0.0", installation.port))
+        other.listen()
+        done = installation.prepared().manage("serve", check=False)
     assert done.returncode == 1
     assert re.fullmatch(r"CommandError: Port \d+ is in use: .*PORT.*\n", done.stderr)
 

@@ -81,11 +81,16 @@ class Installation:
         self.processes: dict[str, subprocess.Popen[bytes]] = {}
         self._clients: dict[str, Client] = {}
 
-    def __enter__(self) -> Self:
+    def prepared(self) -> Self:
+        """As `setup` leaves it."""
         if "DATABASE_URL" in self.env:
             self.manage("setup")
         else:
             shutil.copytree(_fresh_folder(), self.folder, dirs_exist_ok=True)
+        return self
+
+    def __enter__(self) -> Self:
+        self.prepared()
         schedulers, web = self._counts
         if web:
             self.start_web()

@@ -48,8 +48,7 @@ def postgres() -> Iterator[Postgres]:
 
 @pytest.fixture
 def origin(tmp_path: Path) -> Installation:
-    found = Installation(tmp_path, web=False, schedulers=0)
-    found.manage("setup")
+    found = Installation(tmp_path, web=False, schedulers=0).prepared()
     found.python(_SEED)
     return found
 
