@@ -202,3 +202,43 @@ def test_executions_under_way_end_with_the_target(tmp_path: Path, target: Target
             )
         )
         assert ledger.query("SELECT DISTINCT status FROM executions_execution") == [("running",)]
+
+
+def test_answers_that_came_while_the_scheduler_was_stopped_are_read_before_their_time_out(
+    tmp_path: Path, target: Target
+) -> None:
+    with Installation(tmp_path, schedulers=1, web=False) as installation:
+        ledger = Ledger(installation, target, JOBS, "/sleep?s=0.5")
+        ledger.query("UPDATE jobs_job SET timeout_seconds = 3")
+        pid = ledger.wait_for_leader()
+        ledger.make_due()
+        target.wait_for(JOBS, 20)
+        ledger.stop_leader(pid)
+        time.sleep(4)
+        os.kill(pid, signal.SIGCONT)
+        ledger.settle(60)
+        ledger.check()
+        assert ledger.query("SELECT status, count(*) FROM executions_execution GROUP BY status") == [("success", JOBS)]
+
+
+def test_a_lost_key_costs_only_what_needs_its_secrets(tmp_path: Path, database: dict[str, str], target: Target) -> None:
+    env = {**database, "CRONSCHED_ENCRYPTION_KEYS": "a" * 40}
+    with Installation(tmp_path, schedulers=0, web=False, env=env) as installation:
+        ledger = Ledger(installation, target, JOBS)
+        installation.python(
+            "from accounts.models import User; from settings_app.models import Secret\n"
+            "from jobs.models import Job; from jobs.services import update_job\n"
+            "Secret.objects.create(name='TOKEN', value='s3cr3t', allowed_hosts='127.0.0.1')\n"
+            "update_job(Job.objects.get(name='job 0').pk, {'headers': {'X-Token': '{{ secret.TOKEN }}'}, "
+            "'templated': True}, by=User.objects.get(username='admin'))"
+        )
+        installation.env["CRONSCHED_ENCRYPTION_KEYS"] = "b" * 40
+        installation.start_scheduler()
+        ledger.wait_for_leader()
+        ledger.make_due()
+        ledger.settle(60)
+        failed = "SELECT error_message FROM executions_execution WHERE status = 'failed'"
+        [(reason,)] = ledger.query(failed)
+        assert "add the key it was stored with to CRONSCHED_ENCRYPTION_KEYS" in reason
+        assert ledger.query("SELECT count(*) FROM executions_execution WHERE status = 'success'") == [(JOBS - 1,)]
+        assert "Traceback" not in installation.log("scheduler0")
