@@ -72,8 +72,15 @@ def panel(span: Span, filters: Filters) -> dict[str, Any]:
         "rows": rows[:_ROWS],
         "hidden": max(0, len(rows) - _ROWS),
         "most": _ROWS,
+        "kept_days": settings.EXECUTIONS_KEPT_DAYS if _is_past_retention(span.date) else 0,
         "url": executions_url(span.date, span.first, span.last, **filters.lookups()),
     }
+
+
+def _is_past_retention(date: dt.date) -> bool:
+    """Whether the executions of a day may be deleted; their counts are kept."""
+    days = settings.EXECUTIONS_KEPT_DAYS
+    return bool(days) and date <= timezone.localdate() - dt.timedelta(days=days)
 
 
 def _ran(span: Span, filters: Filters) -> list[Execution]:

@@ -106,6 +106,14 @@ def test_odd_spans_show_no_panel(browser: Client, first: str, last: str) -> None
     assert browser.get(reverse("admin:calendar"), {"at": first, "until": last}).context["panel"] is None
 
 
+@time_machine.travel(NOON, tick=False)
+@pytest.mark.parametrize(("days", "words"), [(399, "Nothing ran or is due here."), (400, "deleted after 400 days")])
+def test_a_panel_says_that_its_executions_are_deleted(browser: Client, days: int, words: str) -> None:
+    date = (DAY - dt.timedelta(days=days)).isoformat()
+    page = browser.get(reverse("admin:calendar"), {"view": "week", "date": date, "at": "540", "until": "599"})
+    assert words in page.content.decode()
+
+
 def test_a_phone_gets_the_list_first(browser: Client) -> None:
     page = browser.get(reverse("admin:calendar"), headers={"User-Agent": "Mozilla/5.0 (iPhone) Mobile/15E148"})
     assert page.context["view"] == "agenda"
