@@ -208,7 +208,7 @@ def of_disabled(job: Job, by: str) -> list[Message]:
         return []
     name = " ".join(job.name.split())
     with Languages([owner.email]).of(owner.email):
-        words = _('Job "%(job)s" was disabled by %(by)s; it does not fire any more.') % {"job": name, "by": by}
+        words = _('Job "%(job)s" was disabled by %(by)s; it does not fire any more.') % {"job": name, "by": said(by)}
         return [
             Message(
                 key=f"email disabled {job.pk} {job.updated_at.isoformat()} {owner.email}",
