@@ -38,6 +38,9 @@ if len(JWT_SECRET_KEY) < 32:
     raise SettingError("JWT_SECRET_KEY is too short; write at least 32 random characters, or leave it out.")
 # Former secret keys: what they signed or encrypted is still read.
 SECRET_KEY_FALLBACKS = env.texts("SECRET_KEY_FALLBACKS")
+JWT_SECRET_KEY_FALLBACKS = env.texts("JWT_SECRET_KEY_FALLBACKS") or (
+    SECRET_KEY_FALLBACKS if JWT_SECRET_KEY == SECRET_KEY else []
+)
 CRONSCHED_ENCRYPTION_KEYS = env.texts("CRONSCHED_ENCRYPTION_KEYS") or [SECRET_KEY, *SECRET_KEY_FALLBACKS]
 if len(CRONSCHED_ENCRYPTION_KEYS[0]) < 32:
     raise SettingError(

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
+from functools import lru_cache
 from typing import TypeVar
 from uuid import UUID
 
 from django.conf import settings
 from django.utils.crypto import constant_time_compare
+from rest_framework_simplejwt.backends import TokenBackend
 from rest_framework_simplejwt.exceptions import TokenError
+from rest_framework_simplejwt.settings import api_settings
 from rest_framework_simplejwt.tokens import AccessToken, RefreshToken, Token
 
 from accounts.models import LoginSession
@@ -33,7 +37,7 @@ def session_of(kind: type[Token], raw: str) -> LoginSession:
     malformed, forged, expired, of the other type or revoked, and for a missing or inactive account.
     """
     try:
-        token = kind(raw)  # type: ignore[arg-type]
+        token = _read(kind, raw)
         sid = UUID(str(token["sid"]))
     except (TokenError, KeyError, ValueError, TypeError, OverflowError) as exc:
         raise _invalid("The token is invalid or has expired. Log in again.") from exc
@@ -45,6 +49,23 @@ def session_of(kind: type[Token], raw: str) -> LoginSession:
     if not session.user.is_active:
         raise _invalid("Account is inactive. Contact administrator.")
     return session
+
+
+def _read(kind: type[Token], raw: str) -> Token:
+    """A token that was signed with the present key or a former one. Raises `TokenError`."""
+    try:
+        return kind(raw)  # type: ignore[arg-type]
+    except TokenError:
+        for key in settings.JWT_SECRET_KEY_FALLBACKS:
+            with suppress(TokenError):
+                return _signed_with(key, kind)(raw)  # type: ignore[arg-type]
+        raise
+
+
+@lru_cache(maxsize=16)
+def _signed_with(key: str, kind: type[Token]) -> type[Token]:
+    backend = TokenBackend(api_settings.ALGORITHM, key, leeway=api_settings.LEEWAY)
+    return type(kind.__name__, (kind,), {"_token_backend": backend})
 
 
 def _is_tied(session: LoginSession) -> bool:

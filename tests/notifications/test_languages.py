@@ -101,7 +101,9 @@ def test_reports_endings_and_what_others_did(make_job: MakeJob, admin: User, use
     job = make_job(by=user)
     send_daily()
     send_weekly()
-    Message.objects.bulk_create([*rendering.of_ending("w", [job]), *rendering.of_disabled(job, "a link from a reminder")])
+    Message.objects.bulk_create(
+        [*rendering.of_ending("w", [job]), *rendering.of_disabled(job, "a link from a reminder")]
+    )
     send_due("email")
     assert len(mail.outbox) == 5
     for message in mail.outbox:
