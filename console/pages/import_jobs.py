@@ -125,7 +125,15 @@ def _preview(found: Import) -> dict[str, Any]:
         }
         for row, job in found.jobs
     ]
-    bad = [{"row": error["row"], "name": error["job_name"], "error": error} for error in found.errors]
+    bad = [
+        {
+            "row": error["row"],
+            "name": error["job_name"],
+            "column": error["column"],
+            "error": said(error["message"].removeprefix(f"{error['error']}. ")),
+        }
+        for error in found.errors
+    ]
     rows = sorted(good + bad, key=lambda row: int(row["row"]))
     return {"rows": rows[:_SHOWN], "hidden": max(0, len(rows) - _SHOWN), "good": len(good), "bad": len(bad)}
 
