@@ -8,7 +8,7 @@ import re
 from collections.abc import Callable, Iterable, Iterator
 from functools import lru_cache
 from typing import Any
-from urllib.parse import quote, quote_plus, urlsplit, urlunsplit
+from urllib.parse import quote, quote_plus, unquote, urlsplit, urlunsplit
 
 MASK = "••••••"
 # Shorter texts would be found by chance.
@@ -17,8 +17,9 @@ _SHORTEST_BEGINNING = 3
 # Hexadecimal escapes of URLs and JSON, which programs write in capitals or not.
 _HEX = re.compile(r"%[0-9A-Fa-f]{2}|\\u[0-9A-Fa-f]{4}")
 _SECRET_NAME = re.compile(r"pass|secret|token|api.?key|authorization|credential|private", re.IGNORECASE)
-# Names of a URL's parameters that hold keys and signatures.
-_SECRET_PARAMETERS = frozenset(["auth", "code", "hmac", "key", "sig", "signature"])
+# Names of a URL's parameters that hold keys and signatures, beside the secret-sounding ones.
+_SECRET_PARAMETER = re.compile(r"key|signature|auth|hmac|pwd|jwt|session|\b(?:sig|sid|code)\b", re.IGNORECASE)
+_PLACEHOLDER = re.compile(r"\{\{[^{}]*\}\}")
 # Segments of a path that are keys rather than names, such as those of Slack's and Discord's webhooks.
 _KEY_SEGMENT = re.compile(r"(?<=/)(?=[^/]*[0-9])(?=[^/]*[A-Za-z])(?![0-9a-f]{8}-)[A-Za-z0-9_-]{20,}")
 # `"token": "..."` and the like in text that is not one JSON document. Names are read once and whole (atomic groups), so
@@ -82,8 +83,10 @@ def masked_url(text: str) -> str:
     except ValueError:
         return text.partition("?")[0].rpartition("@")[2]
     before, services, after = parts.path.partition("/services/")
-    path = f"{before}{services}{MASK}" if after else _KEY_SEGMENT.sub(MASK, parts.path)
-    query = "&".join(f"{pair.partition('=')[0]}={MASK}" for pair in parts.query.split("&")) if parts.query else ""
+    path = masked_text(f"{before}{services}{MASK}" if after else _KEY_SEGMENT.sub(MASK, parts.path))
+    # What is no pair of a name and a value may be a key.
+    names = (pair.partition("=")[0] + "=" if "=" in pair else "" for pair in parts.query.split("&"))
+    query = "&".join(f"{name}{MASK}" for name in names) if parts.query else ""
     return urlunsplit((parts.scheme, authority, path, query, parts.fragment and MASK))
 
 
@@ -92,16 +95,18 @@ def url_for(url: str, *, is_owner: bool) -> str:
     masked = masked_url(url)
     if not is_owner or "?" not in masked:
         return masked
-    pairs = url.partition("#")[0].partition("?")[2].split("&")
-    query = "&".join(f"{pair.partition('=')[0]}={MASK}" if _sounds_secret(pair) else pair for pair in pairs)
+    pairs = re.split("([&;])", url.partition("#")[0].partition("?")[2])
+    query = "".join(f"{pair.partition('=')[0]}={MASK}" if _sounds_secret(pair) else pair for pair in pairs)
     before, _, after = masked.partition("?")
-    return f"{before}?{query}{'#' + MASK if '#' in after else ''}"
+    return f"{before}?{masked_text(query)}{'#' + MASK if '#' in after else ''}"
 
 
 def _sounds_secret(pair: str) -> bool:
-    name, _, value = pair.partition("=")
+    name, equals, value = pair.partition("=")
+    name = unquote(name)
+    secret = is_secret_name(name) or _SECRET_PARAMETER.search(name) is not None
     # The placeholder of a stored secret tells nothing.
-    return (is_secret_name(name) or name.lower() in _SECRET_PARAMETERS) and not value.startswith(("{{", "%7B%7B"))
+    return bool(equals) and secret and not _PLACEHOLDER.fullmatch(value)
 
 
 class SecretTexts:

@@ -39,8 +39,10 @@ if len(JWT_SECRET_KEY) < 32:
 # Former secret keys: what they signed or encrypted is still read.
 SECRET_KEY_FALLBACKS = env.texts("SECRET_KEY_FALLBACKS")
 JWT_SECRET_KEY_FALLBACKS = env.texts("JWT_SECRET_KEY_FALLBACKS") or (
-    SECRET_KEY_FALLBACKS if JWT_SECRET_KEY == SECRET_KEY else []
+    [key for key in SECRET_KEY_FALLBACKS if len(key) >= 32] if JWT_SECRET_KEY == SECRET_KEY else []
 )
+if any(len(key) < 32 for key in JWT_SECRET_KEY_FALLBACKS):
+    raise SettingError("A key of JWT_SECRET_KEY_FALLBACKS is too short; each has at least 32 characters.")
 CRONSCHED_ENCRYPTION_KEYS = env.texts("CRONSCHED_ENCRYPTION_KEYS") or [SECRET_KEY, *SECRET_KEY_FALLBACKS]
 if len(CRONSCHED_ENCRYPTION_KEYS[0]) < 32:
     raise SettingError(

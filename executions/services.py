@@ -68,7 +68,8 @@ def trigger_now(
     if rendered is None:
         rendered = _render(job, overrides, execution_id, nominal_for or now)
     with transaction.atomic():
-        execution = _started(job, overrides, rendered, id=execution_id, triggered_by=by, nominal_for=nominal_for)
+        fields = {"id": execution_id, "triggered_by": by, "nominal_for": nominal_for, "started_at": now}
+        execution = _started(job, overrides, rendered, **fields)
         delivery = delivery_of(
             job,
             execution.id,
@@ -95,7 +96,6 @@ def _started(job: Job, overrides: Overrides, rendered: Rendered, **fields: Any) 
         execution_type=target.kind,
         target=str(target),
         overrides=stored or None,
-        started_at=timezone.now(),
         # The token is in the memory of this process only, so this process makes the call.
         worker_id=engine.worker_id() if overrides.token else backends.new_worker_id(),
         **fields,

@@ -16,8 +16,16 @@ def warnings_of(job: Job) -> list[str]:
 
 
 def _warnings_of(job: Job) -> Iterator[str]:
-    if not (job.has_ended or job.schedule.tab.is_manual) and job.fire_after(timezone.now()) is None:
+    if _never_fires(job):
         yield "It never fires before its end date."
     for kind in kinds.registered():
         if kind.is_page(job.target_url):
             yield f"The URL is a page of {kind.noun}, and a call of it starts nothing: choose the target {kind.noun}."
+
+
+def _never_fires(job: Job) -> bool:
+    try:
+        return not (job.has_ended or job.schedule.tab.is_manual) and job.fire_after(timezone.now()) is None
+    except ValueError:
+        # A stored schedule or zone that cannot be used is shown as the job's problem.
+        return False

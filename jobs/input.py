@@ -16,7 +16,7 @@ from core.api import payload
 from core.api.errors import Checks, Invalid, invalid_field, missing_fields
 from jobs import request_rules, validation
 from jobs.field_traits import Section, job_fields, names
-from jobs.models import Job, today, zone_named
+from jobs.models import Job, today
 from jobs.targets import parsing
 from jobs.targets.kinds import Target
 from jobs.validation import job_expired
@@ -178,11 +178,15 @@ def _policies(job: Job, data: Mapping[str, Any], end_date: dt.date) -> dict[str,
 
 
 def check_not_ended(job: Job, values: Mapping[str, Any]) -> None:
-    """Raise `Job expired` if the change would enable a job after its end date."""
-    end_date = values.get("end_date", job.end_date)
-    zone = zone_named(values.get("time_zone", job.time_zone))
-    if values.get("is_active") and not job.is_active and end_date < today(zone):
-        raise job_expired(end_date)
+    """Raise `Job expired` if the change would enable a job after its end date, and the schedule's error if it would
+    enable one whose stored schedule cannot be used.
+    """
+    if not values.get("is_active") or job.is_active:
+        return
+    changed = changed_copy(job, values)
+    validation.schedule(changed)
+    if changed.end_date < today(changed.zone):
+        raise job_expired(changed.end_date)
 
 
 def _id(row: Any) -> UUID | None:

@@ -49,6 +49,18 @@ def test_a_schedule_that_does_not_fire_before_the_end_date(make_job: MakeJob) ->
     assert warnings_of(make_job(name="off", is_active=False)) == []
 
 
+@pytest.mark.parametrize("broken", [{"cron_expression": "99 9 * * *"}, {"time_zone": "Mars/Base"}])
+def test_a_stored_schedule_that_cannot_be_used_stops_no_change(
+    broken: dict[str, str], make_job: MakeJob, api: Any
+) -> None:
+    job = make_job(is_active=False)
+    Job.objects.filter(pk=job.pk).update(**broken)
+    job.refresh_from_db()
+    assert warnings_of(job) == []
+    answer = api.put(f"/api/v2/jobs/{job.pk}", {"name": "renamed"}, format="json")
+    assert (answer.status_code, answer.json()["job"]["name"]) == (200, "renamed")
+
+
 def test_a_row_of_a_file(admin: User, team: Any) -> None:
     url = "https://github.com/o/r/actions/workflows/ci.yml"
     text = (

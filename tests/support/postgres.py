@@ -57,7 +57,8 @@ class Postgres:
     def migrated(self) -> str:
         url = self.database()
         if (_PROGRAMS / "pg_dump").exists():
-            subprocess.run([_PROGRAMS / "psql", "-q", "-o", os.devnull, url], input=_tables(), check=True)
+            load = [_PROGRAMS / "psql", "-q", "-v", "ON_ERROR_STOP=1", "-o", os.devnull, url]
+            subprocess.run(load, input=_tables(), check=True)
         return url
 
     def _url(self, name: str) -> str:
