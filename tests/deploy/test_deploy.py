@@ -11,10 +11,13 @@ import sys
 from pathlib import Path
 from typing import Any
 
+import psycopg
 import pytest
 import yaml
 from django.core.management import get_commands
 from django.test import Client
+
+from deploy.cluster import Postgres
 
 ROOT = Path(__file__).resolve().parents[2]
 DEPLOY = ROOT / "deploy"
@@ -117,3 +120,12 @@ def test_alerts_fire_when_they_should() -> None:
     for arguments in (["check", "rules", "cronsched-alerts.yml"], ["test", "rules", "cronsched-alerts-test.yml"]):
         done = subprocess.run(["promtool", *arguments], cwd=folder, capture_output=True, text=True, check=False)
         assert done.returncode == 0, done.stdout + done.stderr
+
+
+def test_the_database_of_the_cluster_starts_in_a_path_with_a_space_and_again(tmp_path: Path) -> None:
+    for _ in range(2):
+        server = Postgres(tmp_path / "a folder's data")
+        url = server.start()
+        with psycopg.connect(url) as connection:
+            connection.execute("CREATE TABLE IF NOT EXISTS kept (number int)")
+        server.stop()
