@@ -35,6 +35,11 @@ _SECRET_VALUE = re.compile(
 _NESTED_SECRET = re.compile(rf"""("[^"]*(?:{_SECRET_NAME.pattern})[^"]*"\s*:\s*)[\[{{].*""", re.IGNORECASE | re.DOTALL)
 
 
+def is_placeholder(text: str) -> bool:
+    """Whether a text is only the placeholder of a stored secret, which tells nothing."""
+    return _PLACEHOLDER.fullmatch(text) is not None
+
+
 def is_secret_name(name: str) -> bool:
     """Whether the value of this name is masked."""
     return _SECRET_NAME.search(name) is not None
@@ -105,8 +110,7 @@ def _sounds_secret(pair: str) -> bool:
     name, equals, value = pair.partition("=")
     name = unquote(name)
     secret = is_secret_name(name) or _SECRET_PARAMETER.search(name) is not None
-    # The placeholder of a stored secret tells nothing.
-    return bool(equals) and secret and not _PLACEHOLDER.fullmatch(value)
+    return bool(equals) and secret and not is_placeholder(value)
 
 
 class SecretTexts:

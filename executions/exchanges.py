@@ -4,7 +4,6 @@ replaced by their placeholders before anything is stored.
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable, Iterable
 from typing import Any, NamedTuple
 from uuid import UUID
@@ -12,7 +11,7 @@ from uuid import UUID
 import orjson
 
 from core.db.bulk import insert_new
-from core.masking import MASK, is_secret_name, masked_body, url_for
+from core.masking import MASK, is_placeholder, is_secret_name, masked_body, url_for
 from executions.http.client import Request
 from executions.http.connection import Reply
 from executions.models import Exchange
@@ -89,7 +88,6 @@ def _answered(reply: Reply, hide: Hide) -> str:
 
 _COOKIES = frozenset(["cookie", "set-cookie"])
 _AUTHORIZATIONS = frozenset(["authorization", "proxy-authorization"])
-_PLACEHOLDER = re.compile(r"\{\{[^{}]*\}\}")
 
 
 def readable(record: dict[str, Any], *, is_owner: bool) -> dict[str, Any]:
@@ -109,8 +107,8 @@ def _header(name: str, value: str, *, is_owner: bool) -> str:
     if low in _AUTHORIZATIONS:
         # The scheme and the placeholder of a credential tell nothing.
         scheme, _, rest = value.partition(" ")
-        return value if _PLACEHOLDER.fullmatch(rest) else f"{scheme} {MASK}" if rest else MASK
-    if low in _COOKIES or (is_secret_name(name) and not _PLACEHOLDER.fullmatch(value)):
+        return value if is_placeholder(rest) else f"{scheme} {MASK}" if rest else MASK
+    if low in _COOKIES or (is_secret_name(name) and not is_placeholder(value)):
         return MASK
     return url_for(value, is_owner=is_owner) if low in {"location", "referer"} else value
 
