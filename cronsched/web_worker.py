@@ -4,6 +4,7 @@ Gunicorn's threads read the request themselves, so a few hundred clients that se
 Here waitress reads requests and writes answers in one loop; its threads see complete requests only. On top of it:
 
 - a request has a time in which it must be complete, and an answer one in which it must be taken;
+- a request that waits for a call (a test run) holds no thread, see `core.runtime.parking`;
 - where the connections are used up, the one that has waited longest without a request is closed for a new one;
 - errors below the application have the API's shape.
 """
@@ -17,16 +18,18 @@ import time
 from contextlib import suppress
 from typing import Any, ClassVar
 
+from django.core.signals import request_finished
 from gunicorn.workers.base import Worker
 from waitress import wasyncore
 from waitress.adjustments import Adjustments
 from waitress.channel import HTTPChannel
 from waitress.parser import HTTPRequestParser, ParsingError
 from waitress.server import TcpWSGIServer
-from waitress.task import ErrorTask, ThreadedTaskDispatcher
+from waitress.task import ErrorTask, ThreadedTaskDispatcher, WSGITask
 from waitress.utilities import RequestEntityTooLarge
 
 from core.api.errors import DomainError, TooLarge
+from core.runtime import parking
 from core.runtime.open_files import allow_open_files
 from cronsched import settings
 from cronsched.middleware import body_too_large, largest_body
@@ -71,6 +74,17 @@ class JsonErrorTask(ErrorTask):  # type: ignore[misc]  # waitress has no types
         self.write(body)
 
 
+class Task(WSGITask):  # type: ignore[misc]
+    """Has the application answer a request, which may be the second time."""
+
+    def get_environment(self) -> dict[str, Any]:
+        environ: dict[str, Any] = super().get_environment()
+        environ[parking.CAN_PARK] = True
+        environ[parking.AWAITED] = self.request.awaited
+        environ["wsgi.input"].seek(0)
+        return environ
+
+
 class _Sink:
     """Takes the place of a body that is too large: it is read, so that the client reads the answer, and not kept."""
 
@@ -86,6 +100,7 @@ class Parser(HTTPRequestParser):  # type: ignore[misc]
 
     error: Any
     is_too_large = False
+    awaited: parking.Awaited[object] | None = None
 
     def received(self, data: bytes) -> int:
         consumed = int(super().received(data))
@@ -112,6 +127,7 @@ class Channel(HTTPChannel):  # type: ignore[misc]
     """One connection; it knows since when it has been reading a request and writing an answer."""
 
     error_task_class = JsonErrorTask
+    task_class = Task
     parser_class = Parser
     reading_since = 0.0
     writing_since = 0.0
@@ -126,6 +142,16 @@ class Channel(HTTPChannel):  # type: ignore[misc]
         elif not self.reading_since:
             self.reading_since = time.time()
         return done
+
+    def service(self) -> None:
+        """Have a thread answer the first request that has come; one that waits is served again when it can go on."""
+        try:
+            super().service()
+        except parking.Parked as parked:
+            # The thread's connections to the database are free for others.
+            request_finished.send(type(self))
+            self.requests[0].awaited = parked.awaited
+            parked.awaited.add_done_callback(lambda _awaited: self.server.add_task(self))
 
     def handle_close(self) -> None:
         """Close; bytes that nobody read would make the system send a reset, which can overtake the answer."""

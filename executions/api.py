@@ -18,6 +18,7 @@ from core.api.openapi import RANGE_QUERY, RangeSerializer, endpoint, param, shap
 from core.api.pagination import Page
 from core.api.payload import query_int
 from core.api.timestamps import DateRange
+from core.runtime import parking
 from executions import exchanges, services
 from executions.completion import reports
 from executions.filters import filtered
@@ -334,7 +335,8 @@ class TestRunView(APIView):
         body=TestRunBody,
     )
     def post(self, request: Request) -> Response:
-        return Response(try_target(body_of(request), by=require_login(request)).answer)
+        body, by = body_of(request), require_login(request)
+        return Response(parking.result_of(request.META, lambda: try_target(body, by=by)).answer)
 
 
 def _total(found: ExecutionQuerySet, params: Mapping[str, str]) -> int | None:

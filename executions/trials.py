@@ -5,8 +5,8 @@ from __future__ import annotations
 import datetime as dt
 import threading
 import time
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
+from concurrent.futures import Future
 from functools import partial
 from typing import Any, NamedTuple
 from uuid import UUID, uuid4
@@ -19,7 +19,7 @@ from audit import events
 from audit.events import Event
 from core.api import payload
 from core.api.errors import TooManyRequests, invalid_field
-from executions.delivery.caller import local_caller
+from executions.delivery.caller import Asked, local_caller
 from executions.exchanges import Exchanged
 from executions.http.client import Request
 from executions.http.connection import DeliveryError
@@ -30,6 +30,8 @@ from jobs.content import Content
 from jobs.models import Job
 from jobs.targets import parsing
 
+# In this process. They hold no thread of the web server, but memory and sockets.
+_AT_ONCE = 50
 _lock = threading.Lock()
 _trying: set[UUID] = set()
 
@@ -78,43 +80,60 @@ def example(data: Mapping[str, Any], moment: dt.datetime, *, by: User) -> Reques
     return target.delivery(sent.readable(), job).example(call)
 
 
-def try_target(data: Mapping[str, Any], *, by: User) -> Trial:
-    """Call a target once with a job's settings (a test run); the audit trail says who called what. Raises
+def try_target(data: Mapping[str, Any], *, by: User) -> Future[Trial]:
+    """Start to call a target once with a job's settings (a test run); the audit trail says who called what. Raises
     `Too many test runs`.
     """
     execution_id = uuid4()
     job, tried, sent = _prepare(data, by=by, execution_id=execution_id, moment=timezone.now(), trigger="test")
     timeout = _timeout(data.get("timeout_seconds"))
-    answer: dict[str, Any] = {"ok": False, "type": tried.short_name}
-    with _trial(by):
+    trial: Future[Trial] = Future()
+    _take_place(by.pk)
+    try:
         events.note(Event.TEST_RUN, tried.shown(), by=by, kind=tried.kind)
         began = time.perf_counter()
+        deliver = partial(tried.trial(sent, job).deliver, call=Call(execution_id, trigger="test"))
+        asked = local_caller().ask(deliver, timeout)
+    except BaseException:
+        _give_place_back(by.pk)
+        raise
+
+    def end(asked: Future[Asked]) -> None:
+        _give_place_back(by.pk)
         try:
-            deliver = partial(tried.trial(sent, job).deliver, call=Call(execution_id, trigger="test"))
-            outcome, exchanged = local_caller().ask(deliver, timeout).result()
-        except DeliveryError as exc:
-            refused = {**answer, "error": "Request failed", "message": str(exc)}
-            return Trial(refused, None, time.perf_counter() - began)
+            trial.set_result(_read(tried, asked, time.perf_counter() - began))
+        except BaseException as exc:
+            trial.set_exception(exc)
+
+    asked.add_done_callback(end)
+    return trial
+
+
+def _read(tried: DeliverableTarget, asked: Future[Asked], seconds: float) -> Trial:
+    answer: dict[str, Any] = {"ok": False, "type": tried.short_name}
+    try:
+        outcome, exchanged = asked.result()
+    except DeliveryError as exc:
+        return Trial({**answer, "error": "Request failed", "message": str(exc)}, None, seconds)
     if outcome.response_status is None:
         answer |= {"error": tried.unsent, "message": outcome.error}
     else:
         message = tried.trial_message(outcome)
         answer |= {"ok": outcome.ok, "status_code": outcome.response_status, "message": message}
-    return Trial(answer, exchanged, time.perf_counter() - began)
+    return Trial(answer, exchanged, seconds)
 
 
-@contextmanager
-def _trial(by: User) -> Iterator[None]:
-    """One test run at a time for a user, and few in all: each holds a thread of the web server."""
+def _take_place(user: UUID) -> None:
+    """One test run at a time for a user, and a number in all. Raises `Too many test runs`."""
     with _lock:
-        if by.pk in _trying or len(_trying) >= max(1, settings.WEB_THREADS // 4):
+        if user in _trying or len(_trying) >= _AT_ONCE:
             raise TooManyRequests("Too many test runs", "Wait until the ones under way have ended.", retry_after=5)
-        _trying.add(by.pk)
-    try:
-        yield
-    finally:
-        with _lock:
-            _trying.discard(by.pk)
+        _trying.add(user)
+
+
+def _give_place_back(user: UUID) -> None:
+    with _lock:
+        _trying.discard(user)
 
 
 def _timeout(value: Any) -> float:

@@ -302,7 +302,7 @@ class JobAdmin(JobVerbs, JobRuns, ProductAdmin):
 
     def test_run(self, request: HttpRequest) -> HttpResponseBase:
         """Call the form's target once without saving; answers like the API's test run."""
-        return self._try(request, lambda: job_form.tried(request.POST, by=require_login(request)))
+        return self._try(request, lambda: job_form.tried(request, by=require_login(request)))
 
     def preview_request(self, request: HttpRequest) -> HttpResponseBase:
         """The request of the form's next fire time, without sending it."""

@@ -21,6 +21,7 @@ from audit.events import Event
 from console import forecast, outlook, pairs
 from console.pages import budget_forecast, exchange, windows
 from core.api.errors import DomainError
+from core.runtime import parking
 from core.sentences import said
 from executions import exchanges
 from executions.exchanges import Exchanged
@@ -177,9 +178,9 @@ def test_body(form: Mapping[str, str]) -> dict[str, Any]:
     return {**body, **target, **{one.name: _value(one, form) for one in more}}
 
 
-def tried(form: Mapping[str, str], *, by: User) -> dict[str, Any]:
+def tried(request: HttpRequest, *, by: User) -> dict[str, Any]:
     """A test run of the form's target: the API's answer, and the time, headers and body of the reply, masked."""
-    trial = try_target(test_body(form), by=by)
+    trial = parking.result_of(request.META, lambda: try_target(test_body(request.POST), by=by))
     shown: dict[str, Any] = {
         **trial.answer,
         "message": said(trial.answer["message"]),

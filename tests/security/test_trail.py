@@ -80,16 +80,26 @@ def test_test_runs_exports_and_checks(
 
 class TestTestRuns:
     def test_one_at_a_time_for_a_user_and_few_in_all(
-        self, api: APIClient, client_of: Callable[[User], APIClient], user: User, admin: User, settings: Any
+        self,
+        api: APIClient,
+        client_of: Callable[[User], APIClient],
+        user: User,
+        admin: User,
+        target: Target,
+        monkeypatch: pytest.MonkeyPatch,
     ) -> None:
-        body = {"target_url": "https://hooks.example.com/"}
-        with trials._trial(admin):
-            answer = api.post("/api/v2/jobs/test-run", body)
-            assert (answer.status_code, answer.json()["error"]) == (429, "Too many test runs")
-            assert int(answer.headers["Retry-After"]) >= 1
-            settings.WEB_THREADS = 4
-            assert client_of(user).post("/api/v2/jobs/test-run", body).status_code == 429
-        assert trials._trying == set()
+        under_way = trials.try_target({"target_url": f"{target.url}/hang"}, by=admin)
+        body = {"target_url": f"{target.url}/ok"}
+        answer = api.post("/api/v2/jobs/test-run", body)
+        assert (answer.status_code, answer.json()["error"]) == (429, "Too many test runs")
+        assert int(answer.headers["Retry-After"]) >= 1
+        others = client_of(user)
+        assert others.post("/api/v2/jobs/test-run", body).json()["ok"] is True
+        monkeypatch.setattr(trials, "_AT_ONCE", 1)
+        assert others.post("/api/v2/jobs/test-run", body).status_code == 429
+        target.released.set()
+        assert under_way.result(10).answer["ok"] is False
+        assert api.post("/api/v2/jobs/test-run", body).json()["ok"] is True
 
     def test_open_runs_by_hand_have_a_limit(
         self, api: APIClient, make_job: Callable[..., Job], handed: Any, monkeypatch: pytest.MonkeyPatch

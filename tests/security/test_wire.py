@@ -6,6 +6,7 @@ import json
 import socket
 import time
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager
 from types import SimpleNamespace
 from typing import Any
@@ -15,6 +16,7 @@ import pytest
 from cronsched import web_worker
 from cronsched.web_worker import Channel
 from tests.support.installation import Installation
+from tests.support.target import Target
 
 HEAD = b"Host: 127.0.0.1\r\n"
 
@@ -76,6 +78,29 @@ class TestSlowClients:
                 sock.sendall(b"GET /api/v2/openapi.json HTTP/1.1\r\n" + HEAD + b"\r\n")
                 held.append(sock)
             assert admin.get("/health").status_code == 200
+
+    def test_nor_who_tries_a_target_that_is_slow(self, installation: Installation, target: Target) -> None:
+        """More test runs than threads wait for their targets; each is made once, and answered."""
+        password = "quite unguessable 5"
+        people = [f"tester{number}" for number in range(12)]
+        for name in people:
+            body = {"username": name, "email": f"{name}@example.com", "password": password, "role": "user"}
+            assert installation.admin.post("/auth/register", json=body).status_code == 201
+        clients = [installation.login(name, password) for name in people]
+        with ThreadPoolExecutor(len(clients)) as pool:
+            body = {"target_url": f"{target.url}/sleep?s=25", "metadata": {"n": 1}, "timeout_seconds": 30}
+            under_way = [pool.submit(one.post, "/jobs/test-run", json=body, timeout=30) for one in clients]
+            target.wait_for(len(clients))
+            began = time.monotonic()
+            assert installation.admin.get("/jobs").status_code == 200
+            assert time.monotonic() - began < 5
+            assert not any(one.done() for one in under_way)
+            target.released.set()
+            answers = [one.result() for one in under_way]
+        assert [(one.status_code, one.json()["ok"]) for one in answers] == [(200, True)] * len(clients)
+        assert [one.json for one in target.arrivals] == [{"n": 1}] * len(clients)
+        noted = "from audit.models import ChangeRecord; print(ChangeRecord.objects.filter(kind='test run').count())"
+        assert int(installation.python(noted)) == len(clients)
 
     def test_nor_who_asks_for_everything_at_once(self, installation: Installation) -> None:
         """A hundred requests in one packet, for large answers that are not read."""

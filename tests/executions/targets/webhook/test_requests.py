@@ -540,16 +540,16 @@ def test_the_record_for_readers(
     client_of: Callable[[User], APIClient], viewer: User, admin: User, make_job: MakeJob, target: Target
 ) -> None:
     head = {"Set-Cookie": "sid=SESSION1; Path=/", "Location": "https://x.example.com/?page=abc&code=CODE1"}
-    target.answers["/r"] = lambda _: (200, head, b'{"tokens": ["aaa", "bbb"], "password": "x\\"TAIL", "n": 1}')
+    target.answers["/r"] = lambda _: (200, head, b'{"tokens": ["TOKEN1", "TOKEN2"], "password": "x\\"TAIL", "n": 1}')
     job = make_job(
         target_url=target.url + "/r?day=1&api_key=Q1",
         headers={"Cookie": "session=SESSION2; theme=dark", "Authorization": "Bearer plain-token"},
-        metadata={"credentials": {"pin": "1234"}, "a": 1},
+        metadata={"credentials": {"pin": "PIN1"}, "a": 1},
     )
     execution = run(job)
     for reader, sees in ((viewer, False), (admin, True)):
         shown = client_of(reader).get(f"/api/v2/executions/{execution.pk}/exchange").content.decode()
-        for secret in ("SESSION1", "SESSION2", "plain-token", "1234", "bbb", "TAIL", "Q1", "CODE1"):
+        for secret in ("SESSION1", "SESSION2", "plain-token", "PIN1", "TOKEN1", "TOKEN2", "TAIL", "Q1", "CODE1"):
             assert secret not in shown
         assert ("day=1" in shown) is sees
         assert ("page=abc" in shown) is sees
