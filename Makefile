@@ -4,7 +4,7 @@ VENV := .venv
 PY := $(VENV)/bin/python
 PIP := $(PY) -m pip install --quiet --disable-pip-version-check --require-hashes
 
-.PHONY: run demo demo-github demo-clean cluster test test-postgresql test-cluster faults fuzz docs lint types imports checks bench
+.PHONY: run demo demo-github demo-clean cluster test test-long test-postgresql test-cluster faults fuzz docs lint types imports checks bench
 .PHONY: image-check test-security bench-security sbom audit lock clean
 
 run: $(VENV)/runtime.stamp
@@ -34,7 +34,11 @@ cluster: $(VENV)/dev.stamp
 	@exec $(PY) -m deploy.cluster
 
 test: $(VENV)/dev.stamp
-	$(PY) -m pytest $(ARGS)
+	$(PY) -m pytest -m "not long" $(ARGS)
+
+# The tests that drive a browser, start and kill processes, or wait for real time.
+test-long: $(VENV)/dev.stamp
+	$(PY) -m pytest -m long $(ARGS)
 
 # All tests but those of the browser and of installations that choose their database, on PostgreSQL.
 test-postgresql: $(VENV)/dev.stamp

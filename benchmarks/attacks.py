@@ -2,8 +2,9 @@
 
 Serves an installation of its own with gunicorn, as `make run` does, and prints for each attack the median and the worst
 time of a health check, a login and the job list (seconds), what a webhook takes beside ten hostile targets
-(milliseconds), and the memory of the web processes before and after many odd requests (MiB). Run it as
-`make bench-security` or `python -m benchmarks.attacks --connections 500 --requests 20000`.
+(milliseconds), the memory of the web processes at the start, before and after many odd requests (MiB), and the longest
+that an honest client waited beside these. Run it as `make bench-security` or
+`python -m benchmarks.attacks --connections 500 --requests 1000000`.
 """
 
 from __future__ import annotations
@@ -95,6 +96,7 @@ def main() -> None:
         with served(env, port) as process:
             probes = Probes(port)
             probes.report("nobody else")
+            start = memory(process)
             with holding(port, options.connections, IDLE):
                 probes.report(f"{options.connections} idle half requests")
                 with holding(port, options.connections, SLOW, drip=True):
@@ -102,10 +104,11 @@ def main() -> None:
             with holding(port, options.connections, b"GET /api/v2/openapi.json HTTP/1.1\r\n" + HEAD + b"\r\n"):
                 probes.report(f"{options.connections} readers that read nothing")
             before = memory(process)
-            odd_requests(port, options.requests)
+            with probes.repeated():
+                odd_requests(port, options.requests)
             after = memory(process)
-            told = f"{before:.0f} MiB before, {after:.0f} after, {after / before:.2f} times"
-            print(f"{options.requests} odd requests: {told}")
+            told = f"{start:.0f} MiB at the start, {before:.0f} before, {after:.0f} after"
+            print(f"{options.requests} odd requests: {told}, {after / start:.2f} times the start", flush=True)
         hostile(env)
 
 
@@ -135,24 +138,49 @@ class Probes:
         token = requests.post(f"{self._base}/auth/login", json=self._login, timeout=30).json()["access_token"]
         self._headers = {"Authorization": f"Bearer {token}"}
 
-    def report(self, beside: str) -> None:
-        calls: dict[str, Callable[[], requests.Response]] = {
+    def _calls(self) -> dict[str, Callable[[], requests.Response]]:
+        return {
             "health": lambda: requests.get(f"{self._base}/health", timeout=10),
             "login": lambda: requests.post(f"{self._base}/auth/login", json=self._login, timeout=10),
             "job list": lambda: requests.get(f"{self._base}/jobs", headers=self._headers, timeout=10),
         }
-        figures = []
-        for name, call in calls.items():
-            took = []
-            for _round in range(10):
-                began = time.perf_counter()
-                try:
-                    assert call().status_code == 200
-                    took.append(time.perf_counter() - began)
-                except requests.RequestException:
-                    took.append(float("inf"))
-            figures.append(f"{name} {statistics.median(took):.3f} / {max(took):.3f}")
+
+    def report(self, beside: str) -> None:
+        """Print what ten calls of each kind take."""
+        self._print(beside, {name: [_seconds(call) for _round in range(10)] for name, call in self._calls().items()})
+
+    @contextlib.contextmanager
+    def repeated(self) -> Iterator[None]:
+        """Call each kind every second or so, and print at the end what they took."""
+        took: dict[str, list[float]] = {name: [] for name in self._calls()}
+        over = threading.Event()
+
+        def call_all() -> None:
+            while not over.wait(1):
+                for name, call in self._calls().items():
+                    took[name].append(_seconds(call))
+
+        thread = threading.Thread(target=call_all)
+        thread.start()
+        try:
+            yield
+        finally:
+            over.set()
+            thread.join()
+            self._print(f"beside odd requests, {len(took['health'])} times", took)
+
+    def _print(self, beside: str, took: dict[str, list[float]]) -> None:
+        figures = [f"{name} {statistics.median(each):.3f} / {max(each):.3f}" for name, each in took.items()]
         print(f"{beside}: " + ", ".join(figures), flush=True)
+
+
+def _seconds(call: Callable[[], requests.Response]) -> float:
+    began = time.perf_counter()
+    try:
+        assert call().status_code == 200
+    except requests.RequestException:
+        return float("inf")
+    return time.perf_counter() - began
 
 
 @contextlib.contextmanager

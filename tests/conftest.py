@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import datetime as dt
 import os
+import shutil
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
+from django.conf import settings as django_settings
+from django.db import connection
 from django.test import Client
 from hypothesis import settings as hypothesis_settings
 from rest_framework.test import APIClient
@@ -24,6 +27,7 @@ from settings_app import credential_rights
 from taxonomy.models import Category, PicTeam
 from tests.support.executions import IdleEngine
 from tests.support.installation import Installation
+from tests.support.migrated import migrated_file
 from tests.support.postgres import Postgres
 from tests.support.redis import Redis
 from tests.support.target import Target
@@ -33,6 +37,21 @@ hypothesis_settings.register_profile("cronsched", deadline=None)
 hypothesis_settings.load_profile("cronsched")
 
 PASSWORD = "correct horse battery"
+
+
+@pytest.fixture(scope="session")
+def django_db_keepdb(request: pytest.FixtureRequest) -> bool:
+    return connection.vendor == "sqlite" or bool(request.config.getvalue("reuse_db"))
+
+
+@pytest.fixture(scope="session")
+def django_db_modify_db_settings(django_db_modify_db_settings_parallel_suffix: None) -> None:
+    """Begin with all tables in place of applying each migration."""
+    if connection.vendor == "sqlite":
+        file = Path(django_settings.DATABASES["default"]["TEST"]["NAME"])
+        for beside in ("-wal", "-shm"):
+            file.with_name(file.name + beside).unlink(missing_ok=True)
+        shutil.copyfile(migrated_file(), file)
 
 
 @pytest.fixture(autouse=True)

@@ -26,3 +26,5 @@ PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]
 CRONSCHED_ALLOWED_TARGETS = ["127.0.0.0/8"]
 if DATABASES["default"]["ENGINE"].endswith("sqlite3"):  # noqa: F405
     DATABASES["default"]["TEST"] = {"NAME": str(_DATA / "test.sqlite3")}  # noqa: F405
+# Otherwise each test's client reads the folder of static files.
+WHITENOISE_AUTOREFRESH = True

@@ -19,6 +19,8 @@ from tests.support.contract import make_job, team
 from tests.support.installation import Installation
 from tests.support.target import Target, wait_until
 
+pytestmark = pytest.mark.long
+
 PASSWORD = "correct horse battery"
 SIZES = {"desktop": {"width": 1440, "height": 900}, "phone": {"width": 390, "height": 844}}
 # Pages that everybody with access to the admin may open.

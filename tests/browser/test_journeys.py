@@ -13,6 +13,8 @@ from tests.support.contract import make_job, team
 from tests.support.installation import Installation
 from tests.support.target import Target, wait_until
 
+pytestmark = pytest.mark.long
+
 
 @pytest.fixture(autouse=True)
 def _team(installation: Installation) -> None:

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import pytest
 from playwright.sync_api import Browser, expect
 
 from tests.support.contract import make_job, team
 from tests.support.installation import Installation
+
+pytestmark = pytest.mark.long
 
 
 def test_a_job_is_extended_by_a_click(chromium: Browser, installation: Installation) -> None:

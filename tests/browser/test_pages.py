@@ -11,6 +11,8 @@ from tests.support.contract import make_job, team
 from tests.support.installation import Installation
 from tests.support.target import Target
 
+pytestmark = pytest.mark.long
+
 
 @pytest.fixture(autouse=True)
 def _job(installation: Installation, _target: Target) -> None:

@@ -8,7 +8,10 @@ import json
 from collections.abc import Callable
 from typing import Any
 
+import pytest
 from playwright.sync_api import Page, Route, expect
+
+pytestmark = pytest.mark.long
 
 OFFERED: dict[str, Any] = {
     "repositories": ["acme/docs", "acme/shop", "other/x"],

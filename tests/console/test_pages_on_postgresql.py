@@ -5,12 +5,15 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
+import pytest
 import requests
 
 from tests.support.contract import make_job, team
 from tests.support.installation import ADMIN_PASSWORD, Installation
 from tests.support.postgres import Postgres
 from tests.support.target import Target, wait_until
+
+pytestmark = pytest.mark.long
 
 PAGES = [
     "", "dashboard/", "calendar/", "calendar/?view=week", "jobs/job/", "jobs/job/?attention=failing",

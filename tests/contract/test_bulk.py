@@ -4,9 +4,7 @@ from __future__ import annotations
 
 import csv
 import io
-import json
 import time
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -347,6 +345,7 @@ def test_one_notification_for_the_whole_upload(admin: Client, viewer: Client) ->
     assert "3 jobs were created" in after["notifications"][0]["message"]
 
 
+@pytest.mark.long
 def test_ten_thousand_rows(admin: Client, installation: Installation) -> None:
     rows = [
         [unique(f"many {n}"), f"{n % 60} {n % 24} * * *", "https://x.example.com/", "2099-12-31", "Contract"]
@@ -357,53 +356,3 @@ def test_ten_thousand_rows(admin: Client, installation: Installation) -> None:
     print(f"10,000 rows in {time.monotonic() - started:.2f} s")
     assert answer["created_count"] == 10_000
     installation.python("from jobs.models import Job; Job.objects.filter(name__startswith='many ').delete()")
-
-
-class TestCommands:
-    def test_what_is_exported_is_imported_the_same(self, tmp_path: Path) -> None:
-        with Installation(tmp_path, schedulers=0, web=False) as installation:
-            installation.python(
-                "from jobs.services import create_job; from taxonomy.models import PicTeam\n"
-                "PicTeam.objects.create(slug='t', name='T', slack_handle='@t')\n"
-                "common = {'cron_expression': '@daily', 'end_date': '2099-01-01', 'pic_team': 't'}\n"
-                "create_job({**common, 'name': '=1+1', 'target_url': 'https://x.example.com/', 'metadata': {'a': "
-                "'x\\ny'}, 'is_active': False}, by=None)\n"
-                "create_job({**common, 'name': \"'-quote\", 'target_url': 'a/b/c', 'category': 'Refund', "
-                "'enable_email_notifications': True,"
-                " 'notification_emails': ['a@example.com']}, by=None)"
-            )
-            read = (
-                "from jobs.transfer.exporting import *; import io; o = io.StringIO(); "
-                "write_json(Job.objects.order_by('name'), o, reader=None); print(o.getvalue())"
-            )
-            before = json.loads(installation.python(read))
-            for kind in ("csv", "json"):
-                file = str(tmp_path / f"jobs.{kind}")
-                installation.manage("exportjobs", "--format", kind, "--output", file)
-                installation.python("from jobs.models import Job; Job.objects.all().delete()")
-                dry = installation.manage("importjobs", file, "--dry-run")
-                assert "2 jobs would be created" in dry.stdout
-                done = installation.manage("importjobs", file, "--json", check=False)
-                assert json.loads(done.stdout)["errors"] == []
-                after = json.loads(installation.python(read))
-                if kind == "csv":
-                    for body in before:
-                        body.update(enable_email_notifications=False, notification_emails=[])
-                    assert after == before
-                    installation.python(
-                        "from jobs.models import Job; "
-                        'Job.objects.filter(name__startswith="\'").update(enable_email_notifications=True, '
-                        "notification_emails=['b@example.com'])"
-                    )
-                    before = json.loads(installation.python(read))
-                else:
-                    assert after == before
-
-    def test_errors_of_rows_are_told_and_fail_the_command(self, tmp_path: Path) -> None:
-        with Installation(tmp_path, schedulers=0, web=False) as installation:
-            (tmp_path / "bad.csv").write_text(sheet(row(team="Nobody")))
-            done = installation.manage("importjobs", str(tmp_path / "bad.csv"), check=False)
-            assert done.returncode == 1
-            assert "row 2, column pic team: Invalid PIC team" in done.stdout
-            assert "1 of 1 rows checked" in done.stderr
-            assert installation.manage("importjobs", str(tmp_path / "none.csv"), check=False).returncode == 1

@@ -199,6 +199,7 @@ def test_a_jobs_statistics(admin: Client, history: tuple[dict[str, Any], list[di
     refused(admin.get(f"/jobs/{uuid.uuid4()}/executions/stats"), 404, "Job not found")
 
 
+@pytest.mark.long
 def test_a_job_made_now_fires_at_the_very_next_minute_and_is_recorded(admin: Client, target: Target) -> None:
     job = make_job(admin, cron_expression="* * * * *", target_url=target.url + "/fired")
     due = dt.datetime.fromisoformat(job["next_execution_at"])

@@ -56,6 +56,7 @@ def upgraded(folder: Path, url: str) -> dict[str, Any]:
     return found
 
 
+@pytest.mark.long
 class TestUpgrade:
     """A database with data of the version before its migrations were squashed goes on, and the API answers the same."""
 

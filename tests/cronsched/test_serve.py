@@ -21,6 +21,8 @@ import requests
 from tests.support.installation import ROOT, Installation
 from tests.support.target import wait_until
 
+pytestmark = pytest.mark.long
+
 
 @pytest.fixture
 def installation(tmp_path: Path) -> Installation:  # type: ignore[override]

@@ -20,6 +20,8 @@ from tests.support.postgres import Postgres
 from tests.support.redis import Redis
 from tests.support.target import Target, wait_until
 
+pytestmark = pytest.mark.long
+
 
 @pytest.fixture(scope="module")
 def postgres() -> Iterator[Postgres]:

@@ -16,7 +16,7 @@ from tests.support.ledger import Ledger
 from tests.support.target import Target, wait_until
 
 _LIBRARIES = sorted(Path("/usr/lib").glob("*/faketime/libfaketime.so.1"))
-pytestmark = pytest.mark.skipif(not _LIBRARIES, reason="libfaketime is not installed")
+pytestmark = [pytest.mark.long, pytest.mark.skipif(not _LIBRARIES, reason="libfaketime is not installed")]
 JOBS = 20
 
 

@@ -24,6 +24,8 @@ from tests.support.ledger import Ledger
 from tests.support.postgres import Postgres
 from tests.support.target import Target, wait_until
 
+pytestmark = pytest.mark.long
+
 ROUNDS = int(os.environ.get("FAULT_ROUNDS", "2"))
 SEED = int(os.environ.get("FAULT_SEED", "1"))
 JOBS = 200

@@ -11,6 +11,8 @@ from collections import deque
 from collections.abc import Iterator
 from typing import Literal, NamedTuple
 
+import pytest
+
 Life = Literal["up", "stopped"]
 PROCESSES = (0, 1)
 MOST_KILLS = 2
@@ -145,6 +147,7 @@ def explore() -> dict[State, list[State]]:
     return before
 
 
+@pytest.mark.long
 def test_no_step_breaks_a_promise_and_nothing_is_lost_for_ever() -> None:
     before = explore()
     print(f"{len(before)} states, {sum(map(len, before.values()))} steps")

@@ -13,6 +13,8 @@ from scheduler.leadership import FileLeaderLock
 from tests.support.installation import Installation
 from tests.support.target import Target, wait_until
 
+pytestmark = pytest.mark.long
+
 STATUS = (
     "from scheduler.models import Leadership; l = Leadership.current()\n"
     "print(l.leader_id, l.fencing_token, int(l.is_live))"

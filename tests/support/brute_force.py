@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import datetime as dt
+from functools import cache
 
 MONTHS = ["jan", "feb", "mar", "apr", "may", "jun", "jul", "aug", "sep", "oct", "nov", "dec"]
 DAYS = ["sun", "mon", "tue", "wed", "thu", "fri", "sat"]
 
 
+@cache
 def values(text: str, low: int, high: int) -> set[int]:
     found: set[int] = set()
     for item in text.split(","):
@@ -18,13 +20,19 @@ def values(text: str, low: int, high: int) -> set[int]:
     return found
 
 
-def matches(expression: str, moment: dt.datetime) -> bool:
-    """Whether an expression (numbers or names) names this wall-clock minute."""
+@cache
+def parts(expression: str) -> list[str]:
+    """The five fields of an expression, with numbers in place of names."""
     text = expression.lower()
     for names, base in ((MONTHS, 1), (DAYS, 0)):
         for number, name in enumerate(names, base):
             text = text.replace(name, str(number))
-    minute, hour, day, month, weekday = text.split()
+    return text.split()
+
+
+def matches(expression: str, moment: dt.datetime) -> bool:
+    """Whether an expression (numbers or names) names this wall-clock minute."""
+    minute, hour, day, month, weekday = parts(expression)
     on_day = moment.day in values(day, 1, 31)
     cron_weekday = moment.isoweekday() % 7
     high = 6 if weekday.startswith("*") else 7

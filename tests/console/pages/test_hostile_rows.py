@@ -61,13 +61,28 @@ def admin_lists() -> list[str]:
     return found
 
 
-def pages_of(job: Job) -> list[str]:
+def shared_pages() -> list[str]:
     return [
         *admin_lists(),
         reverse("admin:index"),
         reverse("admin:dashboard_live"),
         reverse("admin:calendar") + "?view=day",
         reverse("admin:calendar") + "?view=week",
+    ]
+
+
+SHARED_ANSWERS = [
+    "/api/v2/jobs",
+    "/api/v2/executions",
+    "/api/v2/executions/statistics",
+    "/api/v2/notifications",
+    "/api/v2/health",
+]
+
+
+def pages_of(job: Job) -> list[str]:
+    return [
+        reverse("admin:jobs_job_view", args=[job.pk]),
         reverse("admin:jobs_job_change", args=[job.pk]),
         reverse("admin:jobs_job_explain", args=[job.pk]),
         reverse("admin:jobs_job_history", args=[job.pk]),
@@ -75,37 +90,25 @@ def pages_of(job: Job) -> list[str]:
     ]
 
 
-def api_of(job: Job) -> list[str]:
-    return [
-        "/api/v2/jobs",
-        f"/api/v2/jobs/{job.pk}",
-        f"/api/v2/jobs/{job.pk}/executions",
-        f"/api/v2/jobs/{job.pk}/explain",
-        "/api/v2/executions",
-        "/api/v2/executions/statistics",
-        "/api/v2/notifications",
-        "/api/v2/health",
-    ]
+def answers_of(job: Job) -> list[str]:
+    return [f"/api/v2/jobs/{job.pk}", f"/api/v2/jobs/{job.pk}/executions", f"/api/v2/jobs/{job.pk}/explain"]
 
 
-def assert_all_well(browser: Client, api: APIClient, job: Job, *more: str) -> None:
+def assert_all_well(browser: Client, api: APIClient, pages: list[str], answers: list[str]) -> None:
     browser.raise_request_exception = False
     bad = []
-    for page in [*pages_of(job), *more]:
+    for page in pages:
         answer = browser.get(page, follow=True)
         if answer.status_code != 200:
             bad.append((page, answer.status_code, answer.exc_info and answer.exc_info[1]))
-    for path in api_of(job):
+    for path in answers:
         answer = api.get(path)
         if answer.status_code not in {200, 400}:
             bad.append((path, answer.status_code, answer.content[:200]))
     assert not bad
 
 
-@pytest.fixture
-def execution(make_job: Callable[..., Job]) -> Execution:
-    job = make_job(cron_expression="*/5 * * * *")
-    make_job(name="Its neighbour")
+def run_of(job: Job) -> Execution:
     now = timezone.now()
     return Execution.objects.create(
         job=job,
@@ -120,33 +123,52 @@ def execution(make_job: Callable[..., Job]) -> Execution:
     )
 
 
+@pytest.fixture
+def execution(make_job: Callable[..., Job]) -> Execution:
+    return run_of(make_job(cron_expression="*/5 * * * *"))
+
+
 @pytest.mark.parametrize("change", HOSTILE.values(), ids=HOSTILE)
 def test_a_hostile_job(change: dict[str, Any], execution: Execution, browser: Client, api: APIClient) -> None:
     job = execution.job
     Job.objects.filter(pk=job.pk).update(**change)
-    assert_all_well(browser, api, job)
-    assert "Its neighbour" in browser.get(reverse("admin:jobs_job_changelist")).content.decode()
-    out = io.StringIO()
-    exporting.write_csv(Job.objects.all(), out, reader=None)
-    assert "Its neighbour" in out.getvalue()
-    out = io.StringIO()
-    exporting.write_json(Job.objects.all(), out, reader=None)
-    assert "Its neighbour" in out.getvalue()
+    assert_all_well(browser, api, pages_of(job), answers_of(job))
 
 
 @pytest.mark.parametrize("change", EXECUTIONS.values(), ids=EXECUTIONS)
 def test_a_hostile_execution(change: dict[str, Any], execution: Execution, browser: Client, api: APIClient) -> None:
     Execution.objects.filter(pk=execution.pk).update(**change)
     page = reverse("admin:executions_execution_change", args=[execution.pk])
-    assert_all_well(browser, api, execution.job, page)
+    assert_all_well(browser, api, [page, *pages_of(execution.job)], answers_of(execution.job))
     assert api.get(f"/api/v2/executions/{execution.pk}").status_code == 200
 
 
-@pytest.mark.parametrize("text", ["not json", "", '{"a":', "NaN"])
+def test_what_shows_them_all(make_job: Callable[..., Job], browser: Client, api: APIClient) -> None:
+    """Lists, boards and exports over every row of the two tables above, and a good one."""
+    for number, change in enumerate(HOSTILE.values()):
+        hostile = run_of(make_job(name=f"Hostile {number}", cron_expression="*/5 * * * *"))
+        Job.objects.filter(pk=hostile.job_id).update(**change)
+    for number, change in enumerate(EXECUTIONS.values()):
+        hostile = run_of(make_job(name=f"Hostile run {number}", cron_expression="*/5 * * * *"))
+        Execution.objects.filter(pk=hostile.pk).update(**change)
+    make_job(name="Its neighbour")
+    assert_all_well(browser, api, shared_pages(), SHARED_ANSWERS)
+    assert "Its neighbour" in browser.get(reverse("admin:jobs_job_changelist")).content.decode()
+    for write in (exporting.write_csv, exporting.write_json):
+        out = io.StringIO()
+        write(Job.objects.all(), out, reader=None)
+        assert "Its neighbour" in out.getvalue()
+
+
 @pytest.mark.skipif(connection.vendor != "sqlite", reason="only SQLite stores a JSON column that is no JSON")
-def test_a_column_that_is_no_json(text: str, execution: Execution, browser: Client, api: APIClient) -> None:
-    with connection.cursor() as cursor:
-        cursor.execute("PRAGMA ignore_check_constraints = 1")
-        cursor.execute("UPDATE jobs_job SET metadata = %s WHERE id = %s", [text, execution.job_id.hex])
-        cursor.execute("PRAGMA ignore_check_constraints = 0")
-    assert_all_well(browser, api, execution.job)
+def test_a_column_that_is_no_json(make_job: Callable[..., Job], browser: Client, api: APIClient) -> None:
+    pages, answers = shared_pages(), list(SHARED_ANSWERS)
+    for text in ("not json", "", '{"a":', "NaN"):
+        job = run_of(make_job(name=f"Metadata {text}", cron_expression="*/5 * * * *")).job
+        with connection.cursor() as cursor:
+            cursor.execute("PRAGMA ignore_check_constraints = 1")
+            cursor.execute("UPDATE jobs_job SET metadata = %s WHERE id = %s", [text, job.pk.hex])
+            cursor.execute("PRAGMA ignore_check_constraints = 0")
+        pages += pages_of(job)
+        answers += answers_of(job)
+    assert_all_well(browser, api, pages, answers)

@@ -15,6 +15,8 @@ from tests.support.installation import Installation
 from tests.support.postgres import Postgres
 from tests.support.target import wait_until
 
+pytestmark = pytest.mark.long
+
 _COUNT = (
     "from jobs.models import Job; from executions.models import Execution; print(Job.objects.count(), "
     "Execution.objects.count())"

@@ -14,6 +14,8 @@ import pytest
 from tests.support.installation import Installation
 from tests.support.postgres import Postgres
 
+pytestmark = pytest.mark.long
+
 _SEED = """
 import datetime as dt
 from demo.seed import seed
