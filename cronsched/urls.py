@@ -7,6 +7,7 @@ from django.urls import include, path
 from accounts.second_factor.pages import page as second_factor_page
 from accounts.set_password import page as set_password_page
 from console.pages.feed import feed
+from console.pages.link_preview import page as link_preview_page
 from console.pages.public import extension, unsubscription
 from cronsched import health, openapi_views
 from cronsched.echo import echo
@@ -32,6 +33,7 @@ urlpatterns = [
     path("admin/", admin.site.urls),
     path("extend/<str:token>/", extension, name="extend_job"),
     path("unsubscribe/<str:token>/", unsubscription, name="unsubscribe"),
+    path("summary/<str:token>/", link_preview_page, name="link_preview"),
     path("calendar/<str:token>.ics", feed, name="feed"),
     path("metrics", metrics),
     path("echo", echo),

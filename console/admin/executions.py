@@ -23,6 +23,7 @@ from console.admin import columns, execution_actions
 from console.admin.filters import ExecutionTypeFilter, FromFilter, ToFilter, WhenFilter
 from console.admin.lists import ConsoleChangeList, ExactPaginator
 from console.pages import execution as execution_page
+from console.pages import link_preview
 from console.templatetags.console import duration, moment
 from core.admin import ReadOnlyAdmin
 from core.api.errors import DomainError
@@ -183,7 +184,10 @@ class ExecutionAdmin(ReadOnlyAdmin):
         execution = services.get_execution(execution_id)
         if not self.has_view_permission(request, execution):
             raise PermissionDenied
-        return execution_page.context(execution, require_login(request))
+        return {
+            **execution_page.context(execution, require_login(request)),
+            "link": link_preview.address(execution),
+        }
 
     def again(self, request: HttpRequest, execution_id: str) -> HttpResponseBase:
         """Run the execution's job again with the same overrides."""

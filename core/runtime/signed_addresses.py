@@ -9,7 +9,7 @@ from core.masking import MASK
 
 CALLBACKS = "/api/v2/callbacks/"
 # What stands before the token.
-_BEFORE = ("callbacks", "extend", "unsubscribe", "calendar", "set-password/[^/\\s]+")
+_BEFORE = ("callbacks", "extend", "unsubscribe", "calendar", "summary", "set-password/[^/\\s]+")
 _SIGNED = re.compile(rf"(/(?:{'|'.join(_BEFORE)})/)[^/\s?\"']+")
 # As OpenTelemetry takes the addresses that are not traced.
 NOT_TRACED = ",".join(f"{one.partition('/')[0]}/.*" for one in _BEFORE)

@@ -104,7 +104,9 @@ class Engine:
 
     def cancel(self, ids: Iterable[UUID]) -> None:
         """Stop executions that were cancelled: no further call of them begins, and a call under way is broken off."""
-        self._loop.call_soon_threadsafe(self._cancel, list(ids))
+        # The recorder writes on when the loop has ended, and no call is under way any more.
+        with suppress(RuntimeError):
+            self._loop.call_soon_threadsafe(self._cancel, list(ids))
 
     @property
     def worker_id(self) -> UUID:

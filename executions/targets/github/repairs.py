@@ -18,6 +18,7 @@ from executions.targets.github import api as github_api
 log = logging.getLogger("cronsched.github")
 INACTIVE = "disabled_inactivity"
 ENABLED = "GitHub had disabled the workflow for inactivity: it was enabled and dispatched again."
+ACTIVE_AGAIN = "GitHub had disabled the workflow, which is active again: it was dispatched again."
 _DISABLED = "disabled workflow"
 _NO_REF = "No ref found for"
 
@@ -56,7 +57,11 @@ async def repaired(refused: Refused, reply: Reply, token: str) -> Repair | None:
 
 def _enabled(refused: Refused, token: str) -> Repair | None:
     path = f"/repos/{refused.repository}/actions/workflows/{refused.workflow}"
-    if _field(github_api.get(path, token), "state") != INACTIVE:
+    state = _field(github_api.get(path, token), "state")
+    if state == "active":
+        # Another job of the same workflow, or a person, was faster.
+        return Repair("", ACTIVE_AGAIN)
+    if state != INACTIVE:
         return None
     return Repair("", ENABLED) if github_api.put(f"{path}/enable", token).status_code == 204 else None
 

@@ -47,6 +47,22 @@ def test_a_workflow_disabled_for_inactivity_is_enabled_and_dispatched(
     assert [status for *_, status in github.calls] == [422, 200, 204, 204]
 
 
+def test_one_that_another_job_has_just_enabled_is_dispatched(github: GitHub, run: Callable[..., Execution]) -> None:
+    """Two jobs of one workflow are refused; when the second one asks, the first has enabled it."""
+    answer, refused = github.answer, []
+
+    def refuse_once(method: str, path: str, *more: Any) -> Any:
+        if method == "POST" and not refused:
+            refused.append(path)
+            return 422, {"message": "Cannot trigger a 'workflow_dispatch' on a disabled workflow"}, {}
+        return answer(method, path, *more)
+
+    github.answer = refuse_once  # type: ignore[method-assign]
+    done = run()
+    assert (done.status, len(github.runs)) == (Status.SUCCESS, 1)
+    assert "is active again" in done.output
+
+
 def test_one_that_somebody_disabled_fails_and_says_so(
     github: GitHub, run: Callable[..., Execution], api: APIClient
 ) -> None:
