@@ -97,7 +97,8 @@ def stacked(columns: Sequence[Column], title: str) -> dict[str, Any]:
                 height = max(1.0, HEIGHT * count / most)
                 y -= height
                 bars.append(Bar(round(number * step + 1, 1), round(y, 1), round(step - 2, 1), round(height, 1), status))
-        drawn.append({"column": column, "bars": bars, "middle": round((number + 0.5) * step, 1)})
+        middle, whole = round((number + 0.5) * step, 1), sum(column.counts.values())
+        drawn.append({"column": column, "bars": bars, "middle": middle, "total": whole})
     return {"title": title, "columns": drawn, "most": most, "width": WIDTH, "height": HEIGHT}
 
 

@@ -61,8 +61,8 @@ class ProductAdmin(ModelAdmin):  # type: ignore[misc]  # unfold has no types
     plural: Any = ""
     # What the list is for: shown while it is empty.
     purpose: Any = ""
-    # Look-ups of links to the list, besides those of its filters.
-    linked_lookups: frozenset[str] = frozenset()
+    # Look-ups of links to the list, besides those of its filters, and what they are called.
+    linked_lookups: Mapping[str, Any] = {}
     list_after_template = change_form_outer_after_template = "core/act.html"
 
     def formfield_for_dbfield(self, db_field: Any, request: HttpRequest, **kwargs: Any) -> Any:

@@ -7,7 +7,7 @@ from typing import Any
 
 from django.contrib import admin, messages
 from django.contrib.admin import RelatedFieldListFilter
-from django.core.exceptions import PermissionDenied, ValidationError
+from django.core.exceptions import PermissionDenied
 from django.http import Http404, HttpRequest, HttpResponse, HttpResponseBase, HttpResponseRedirect
 from django.shortcuts import render
 from django.template.response import TemplateResponse
@@ -30,48 +30,16 @@ from core.api.errors import DomainError
 from core.masking import masked_text
 from core.sentences import said
 from executions import services
-from executions.models import Execution, Status, Worker
+from executions.models import Execution, Worker
 from executions.statistics import total_count
 from jobs.models import Job
 from jobs.services import may_touch
-from taxonomy.models import PicTeam
-
-# The parameters of links from other pages, in addition to the filters, and what they are called.
-_LINKED = {
-    "job": gettext_lazy("Job"),
-    "job__pic_team": gettext_lazy("Team"),
-    "job__pic_team__slug": gettext_lazy("Team"),
-    "job__category__slug": gettext_lazy("Category"),
-    "job__cron_expression": gettext_lazy("Schedule"),
-    "status__in": gettext_lazy("Outcome"),
-}
 
 
 class ExecutionChangeList(ConsoleChangeList):
     """A page of executions."""
 
     has_range = True
-
-    @property
-    def linked_chips(self) -> list[dict[str, Any]]:
-        """The filters that links have set."""
-        return [
-            {"title": title, "chosen": _named(name, value), "without": self.get_query_string(remove=[name])}
-            for name, title in _LINKED.items()
-            if (value := self.filter_params.get(name, [""])[0])
-        ]
-
-
-def _named(name: str, value: str) -> str:
-    """The value of a linked filter as a person knows it."""
-    if name == "status__in":
-        return ", ".join(str(Status(one).label) for one in value.split(",") if one in Status.values)
-    model: Any = {"job": Job, "job__pic_team": PicTeam}.get(name)
-    try:
-        found = model.objects.filter(pk=value).values_list("name", flat=True).first() if model else None
-    except ValidationError:
-        found = None
-    return found or value
 
 
 @admin.register(Execution)
@@ -90,7 +58,15 @@ class ExecutionAdmin(ReadOnlyAdmin):
         "trigger_type",
         ExecutionTypeFilter,
     )
-    linked_lookups = frozenset(_LINKED)
+    linked_lookups = {
+        "job": gettext_lazy("Job"),
+        "job__created_by": gettext_lazy("Owner"),
+        "job__pic_team": gettext_lazy("Team"),
+        "job__pic_team__slug": gettext_lazy("Team"),
+        "job__category__slug": gettext_lazy("Category"),
+        "job__cron_expression": gettext_lazy("Schedule"),
+        "status__in": gettext_lazy("Outcome"),
+    }
     search_fields = ("job__name",)
     search_help_text = gettext_lazy("Name of the job")
     purpose = gettext_lazy("Each run of a job is listed here, with its outcome and the reason if it failed.")

@@ -122,7 +122,12 @@ class JobAdmin(JobVerbs, JobRuns, ProductAdmin):
         "category",
         TargetFilter,
     )
-    linked_lookups = frozenset({"cron_expression", "last_status__exact", "created_by__id__exact", "is_active__exact"})
+    linked_lookups = {
+        "cron_expression": gettext_lazy("Schedule"),
+        "last_status__exact": gettext_lazy("Last outcome"),
+        "created_by__id__exact": gettext_lazy("Owner"),
+        "is_active__exact": gettext_lazy("Active"),
+    }
     search_help_text = gettext_lazy("Name, URL, repository, workflow or team")
     list_select_related = ("pic_team", "category", "calendar")
     readonly_fields = ("next_run_at", "problem", "last_execution_at", "created_by", "created_at", "updated_at")

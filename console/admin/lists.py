@@ -7,15 +7,29 @@ from __future__ import annotations
 from typing import Any
 from urllib.parse import urlencode
 
+from django.core.exceptions import ValidationError
 from django.core.paginator import Paginator
 from django.db.models import DateTimeField, ExpressionWrapper, F
 from django.db.models.expressions import OrderBy
 from django.http import HttpRequest
 from django.utils.functional import cached_property
+from django.utils.translation import gettext as _
 from unfold.views import ChangeList
 
+from accounts.models import User
 from accounts.permissions import require_login
 from console.models import SavedView
+from executions.models import Status
+from jobs.models import Job
+from taxonomy.models import PicTeam
+
+# What names the rows that look-ups mean.
+_NAMES: dict[str, tuple[Any, str]] = {
+    "job": (Job, "name"),
+    "job__pic_team": (PicTeam, "name"),
+    "job__created_by": (User, "username"),
+    "created_by__id__exact": (User, "username"),
+}
 
 
 class ExactPaginator(Paginator[Any]):
@@ -42,12 +56,32 @@ class NullsLast(ExpressionWrapper[F]):
         return super().desc(nulls_last=True)
 
 
+def _named(lookup: str, value: str) -> str:
+    """The value of a linked look-up as a person knows it."""
+    if lookup.startswith(("status", "last_status")):
+        return ", ".join(str(Status(one).label) for one in value.split(",") if one in Status.values)
+    if lookup.startswith("is_"):
+        return _("yes") if value == "1" else _("no")
+    model, shown = _NAMES.get(lookup, (None, ""))
+    try:
+        return (model and model.objects.filter(pk=value).values_list(shown, flat=True).first()) or value
+    except ValidationError:
+        return value
+
+
 class ConsoleChangeList(ChangeList):  # type: ignore[misc]  # unfold has no types
     """A list with tabs and saved views."""
 
     tabs: list[dict[str, Any]] = []
-    # Titles of filters that links set and no filter of the list shows.
-    linked_titles: dict[str, Any] = {}
+
+    @property
+    def linked_chips(self) -> list[dict[str, Any]]:
+        """The filters that links have set and no filter of the list shows."""
+        return [
+            {"title": title, "chosen": _named(name, value), "without": self.get_query_string(remove=[name])}
+            for name, title in self.model_admin.linked_lookups.items()
+            if (value := self.filter_params.get(name, [""])[0])
+        ]
 
     def get_results(self, request: HttpRequest) -> None:
         super().get_results(request)

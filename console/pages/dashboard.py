@@ -35,12 +35,15 @@ _NAMED, _FED = 20, 10
 
 
 class Scope(NamedTuple):
-    """Whose jobs are shown. `jobs` is None for all of them; `query`: the same filter on the job list."""
+    """Whose jobs are shown. `jobs` is None for all of them; `query` and `runs_query`: the same filter on the lists of
+    jobs and of executions.
+    """
 
     value: str
     title: str
     jobs: QuerySet[Job] | None
     query: dict[str, str]
+    runs_query: dict[str, str]
 
     @property
     def key(self) -> str:
@@ -55,11 +58,15 @@ def scope_of(user: User) -> Scope:
     """The scope that the user has chosen: all jobs, the user's own, or those of a team."""
     value = dashboard_scope_of(user)
     if value == "mine":
-        return Scope(value, _("My jobs"), Job.objects.filter(created_by=user), {"attention": "mine"})
+        jobs = Job.objects.filter(created_by=user)
+        return Scope(
+            value, _("My jobs"), jobs, {"created_by__id__exact": str(user.pk)}, {"job__created_by": str(user.pk)}
+        )
     team: Any = PicTeam.objects.filter(pk=key).first() if (key := _uuid(value)) else None
     if team is None:
-        return Scope("all", _("All teams"), None, {})
-    return Scope(value, team.name, Job.objects.filter(pic_team=team), {"pic_team__id__exact": value})
+        return Scope("all", _("All teams"), None, {}, {})
+    jobs = Job.objects.filter(pic_team=team)
+    return Scope(value, team.name, jobs, {"pic_team__id__exact": value}, {"job__pic_team__id__exact": value})
 
 
 def _uuid(text: str) -> UUID | None:
@@ -98,8 +105,8 @@ def dashboard(user: User) -> dict[str, Any]:
         "bad": counts["failing"] + (0 if health["is_well"] else 1),
         "tiles": _tiles(scope, counts, user),
         "periods": [
-            _period(_("Last 24 hours"), charts.hours(last_day, 24), day_ago),
-            _period(_("Last 7 days"), charts.days(hours, 7), week_ago),
+            _period(_("Last 24 hours"), charts.hours(last_day, 24), day_ago, scope),
+            _period(_("Last 7 days"), charts.days(hours, 7), week_ago, scope),
         ],
         "coming": charts.timeline(forecast.next_minutes(groups, _AHEAD_MINUTES)),
         "waits": host_forecast.coming_crowds(_AHEAD_MINUTES),
@@ -226,14 +233,16 @@ def _waits() -> list[tuple[str, int]]:
     return [(label, counts[name]) for name, label in labels.items() if counts[name]]
 
 
-def _period(title: str, columns: list[charts.Column], since: dt.datetime) -> dict[str, Any]:
+def _period(title: str, columns: list[charts.Column], since: dt.datetime, scope: Scope) -> dict[str, Any]:
     """A period: its totals, and its runs and failures as charts on scales of their own."""
+    if scope.runs_query:
+        columns = [one._replace(query=f"{one.query}&{urlencode(scope.runs_query)}") for one in columns]
     added = queries.total(dict(column.counts) for column in columns)
     success, failed = added.get(Status.SUCCESS, 0), added.get(Status.FAILED, 0)
     ended = success + failed
     return {
         "title": title,
-        "query": urlencode({"from": charts.local(since)}),
+        "query": urlencode({"from": charts.local(since), **scope.runs_query}),
         "total": sum(added.values()),
         "failed": failed,
         "rate": round(100 * success / ended, 1) if ended else None,
