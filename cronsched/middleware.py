@@ -12,7 +12,7 @@ from django.http import HttpRequest, HttpResponse, HttpResponseBase, JsonRespons
 from core.api.errors import Invalid, TooLarge
 from core.runtime import request_context, signed_addresses
 
-_UPLOADS = ("/bulk-upload", "/admin/import/")
+_UPLOADS = {"/api/v2/jobs/bulk-upload", "/admin/import/"}
 # Receivers call back without a login.
 _LARGEST_CALLBACK = 64 * 1024
 
@@ -21,7 +21,7 @@ def largest_body(path: str) -> int:
     """The largest body, in bytes, that an address takes."""
     if path.startswith(signed_addresses.CALLBACKS):
         return _LARGEST_CALLBACK
-    return settings.MAX_UPLOAD_BYTES if path.endswith(_UPLOADS) else settings.DATA_UPLOAD_MAX_MEMORY_SIZE
+    return settings.MAX_UPLOAD_BYTES if path in _UPLOADS else settings.DATA_UPLOAD_MAX_MEMORY_SIZE
 
 
 def body_too_large(limit: int) -> TooLarge:

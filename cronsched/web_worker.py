@@ -4,7 +4,7 @@ Gunicorn's threads read the request themselves, so a few hundred clients that se
 Here waitress reads requests and writes answers in one loop; its threads see complete requests only. On top of it:
 
 - a request has a time in which it must be complete, and an answer one in which it must be taken;
-- a request that waits for a call (a test run) holds no thread, see `core.runtime.parking`;
+- an answer that waits for a call (of a test run) holds no thread, see `core.runtime.parking`;
 - where the connections are used up, the one that has waited longest without a request is closed for a new one;
 - errors below the application have the API's shape.
 """
@@ -12,13 +12,13 @@ Here waitress reads requests and writes answers in one loop; its threads see com
 from __future__ import annotations
 
 import json
+import logging
 import os
 import socket
 import time
 from contextlib import suppress
-from typing import Any, ClassVar
+from typing import Any, ClassVar, NamedTuple
 
-from django.core.signals import request_finished
 from gunicorn.workers.base import Worker
 from waitress import wasyncore
 from waitress.adjustments import Adjustments
@@ -34,6 +34,7 @@ from core.runtime.open_files import allow_open_files
 from cronsched import settings
 from cronsched.middleware import body_too_large, largest_body
 
+log = logging.getLogger("cronsched.web")
 # In seconds. A body may be large, and the line slow.
 HEAD_SECONDS = 15.0
 BODY_SECONDS = 120.0
@@ -42,7 +43,11 @@ _POLL_SECONDS = 0.25
 CONNECTIONS = 2000
 _SPARE = 100
 _UNREAD_ROUNDS = 16
+# Of the time that gunicorn gives to a stop.
+_SPARE_SECONDS = 1.0
 _PIPELINED = 4
+# Bytes of a body in memory before it goes to a temporary file: times the number of connections.
+_BODY_IN_MEMORY = 32 * 1024
 # Bytes of an answer in memory before it goes to a temporary file, and before its thread waits for the client.
 _ANSWER_IN_MEMORY = 128 * 1024
 _ANSWER_WAITING = 64 * 1024 * 1024
@@ -74,15 +79,48 @@ class JsonErrorTask(ErrorTask):  # type: ignore[misc]  # waitress has no types
         self.write(body)
 
 
-class Task(WSGITask):  # type: ignore[misc]
-    """Has the application answer a request, which may be the second time."""
+class Held(NamedTuple):
+    """A parked answer with the status and the headers that the application has given it."""
+
+    parked: parking.Parked
+    status: str
+    headers: list[tuple[str, str]]
+
+
+class HeldBack(BaseException):
+    """The application has answered, and the body is to come. No `Exception`, all of which waitress handles."""
+
+
+class Task(WSGITask):  # type: ignore[misc]  # waitress has no types
+    """Has the application answer a request, or writes an answer that was parked."""
+
+    status: str
+    response_headers: list[tuple[str, str]]
 
     def get_environment(self) -> dict[str, Any]:
         environ: dict[str, Any] = super().get_environment()
         environ[parking.CAN_PARK] = True
-        environ[parking.AWAITED] = self.request.awaited
-        environ["wsgi.input"].seek(0)
         return environ
+
+    def execute(self) -> None:
+        held = self.request.held
+        if held is None:
+            super().execute()
+            parked = self.environ.get(parking.PARKED)
+            if parked is not None and not self.wrote_header:
+                self.request.held = Held(parked, self.status, list(self.response_headers))
+                raise HeldBack
+            return
+        try:
+            body, self.status = held.parked.write(), held.status
+        except Exception:
+            log.exception("a parked answer could not be written")
+            refusal = DomainError(*_MESSAGES[500])
+            body, self.status = json.dumps(refusal.body()).encode(), f"500 {refusal.error}"
+        self.response_headers = [one for one in held.headers if one[0].lower() != "content-length"]
+        self.complete = True
+        self.content_length = len(body)
+        self.write(body)
 
 
 class _Sink:
@@ -100,7 +138,7 @@ class Parser(HTTPRequestParser):  # type: ignore[misc]
 
     error: Any
     is_too_large = False
-    awaited: parking.Awaited[object] | None = None
+    held: Held | None = None
 
     def received(self, data: bytes) -> int:
         consumed = int(super().received(data))
@@ -144,14 +182,11 @@ class Channel(HTTPChannel):  # type: ignore[misc]
         return done
 
     def service(self) -> None:
-        """Have a thread answer the first request that has come; one that waits is served again when it can go on."""
+        """Have a thread answer the first request that has come; a parked answer goes on when it can be written."""
         try:
             super().service()
-        except parking.Parked as parked:
-            # The thread's connections to the database are free for others.
-            request_finished.send(type(self))
-            self.requests[0].awaited = parked.awaited
-            parked.awaited.add_done_callback(lambda _awaited: self.server.add_task(self))
+        except HeldBack:
+            self.requests[0].held.parked.awaited.add_done_callback(lambda _done: self.server.add_task(self))
 
     def handle_close(self) -> None:
         """Close; bytes that nobody read would make the system send a reset, which can overtake the answer."""
@@ -178,6 +213,9 @@ class Channel(HTTPChannel):  # type: ignore[misc]
         elif not self.total_outbufs_len:
             self.writing_since = 0.0
         partial = self.request
+        if self.requests and self.reading_since:
+            # Nothing is read while a request is worked on.
+            self.reading_since = now
         limit = BODY_SECONDS if partial is not None and partial.headers_finished else HEAD_SECONDS
         is_slow_to_send = partial is not None and bool(self.reading_since) and now - self.reading_since > limit
         return is_slow_to_send or bool(self.writing_since and now - self.writing_since > ANSWER_SECONDS)
@@ -240,6 +278,7 @@ class BufferingWorker(Worker):  # type: ignore[misc]  # gunicorn has no types
             outbuf_high_watermark=_ANSWER_WAITING,
             max_request_header_size=_LARGEST_HEAD,
             max_request_body_size=settings.MAX_UPLOAD_BYTES + 64 * 1024,
+            inbuf_overflow=_BODY_IN_MEMORY,
             # `cronsched.middleware.ClientAddress` knows which proxies are trusted.
             clear_untrusted_proxy_headers=False,
             ident=None,
@@ -251,12 +290,18 @@ class BufferingWorker(Worker):  # type: ignore[misc]  # gunicorn has no types
         )
 
     def _drain(self, servers: list[Server]) -> None:
-        """Accept nothing more, and let requests under way end."""
-        until = time.monotonic() + self.cfg.graceful_timeout
+        """Accept nothing more, and let requests under way end. Manual runs need the rest of the time that gunicorn
+        gives.
+        """
+        from executions.delivery.caller import shut_down_local_caller
+
+        until = time.monotonic() + self.cfg.graceful_timeout - settings.ENGINE_DRAIN_SECONDS - _SPARE_SECONDS
         for server in servers:
             server.accepting = False
         # What has arrived already is a request under way.
         wasyncore.poll2(0, self._map)
+        # Parked answers say that their calls were broken off.
+        shut_down_local_caller()
         while time.monotonic() < until:
             self.notify()
             channels = [one for server in servers for one in list(server.active_channels.values())]

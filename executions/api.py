@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
+import orjson
+from django.http import HttpResponse
 from rest_framework import serializers
 from rest_framework.permissions import IsAuthenticated
 from rest_framework.request import Request
@@ -334,9 +336,9 @@ class TestRunView(APIView):
         429,
         body=TestRunBody,
     )
-    def post(self, request: Request) -> Response:
-        body, by = body_of(request), require_login(request)
-        return Response(parking.result_of(request.META, lambda: try_target(body, by=by)).answer)
+    def post(self, request: Request) -> HttpResponse:
+        run = try_target(body_of(request), by=require_login(request))
+        return parking.json_answer(request, run, lambda trial: orjson.dumps(trial.answer))
 
 
 def _total(found: ExecutionQuerySet, params: Mapping[str, str]) -> int | None:

@@ -7,6 +7,7 @@ from functools import partial
 from typing import Any
 from uuid import UUID
 
+import orjson
 from django.contrib import admin, messages
 from django.contrib.admin.views.main import ChangeList
 from django.core.exceptions import PermissionDenied
@@ -35,9 +36,11 @@ from console.pages import job_form, windows
 from console.situations import condition
 from core.admin import ProductAdmin, ReadOnlyAdmin
 from core.api.errors import DomainError
+from core.runtime import parking
 from core.sentences import said
 from executions.models import Execution
 from executions.statistics import queries
+from executions.trials import try_target
 from jobs import services
 from jobs.advice import warnings_of
 from jobs.models import Job, Revision, today
@@ -307,21 +310,28 @@ class JobAdmin(JobVerbs, JobRuns, ProductAdmin):
 
     def test_run(self, request: HttpRequest) -> HttpResponseBase:
         """Call the form's target once without saving; answers like the API's test run."""
-        return self._try(request, lambda: job_form.tried(request, by=require_login(request)))
+
+        def start() -> HttpResponseBase:
+            run = try_target(job_form.test_body(request.POST), by=require_login(request))
+            return parking.json_answer(request, run, lambda trial: orjson.dumps(job_form.tried(trial)))
+
+        return self._try(request, start)
 
     def preview_request(self, request: HttpRequest) -> HttpResponseBase:
         """The request of the form's next fire time, without sending it."""
-        return self._try(request, lambda: job_form.previewed(request.POST, by=require_login(request)))
+        by = require_login(request)
+        return self._try(request, lambda: JsonResponse(job_form.previewed(request.POST, by=by)))
 
     def check_workflow(self, request: HttpRequest) -> HttpResponseBase:
         """Compare the form's metadata with the inputs of its workflow file, without saving."""
-        return self._try(request, lambda: job_form.checked_workflow(request.POST, by=require_login(request)))
+        by = require_login(request)
+        return self._try(request, lambda: JsonResponse(job_form.checked_workflow(request.POST, by=by)))
 
-    def _try(self, request: HttpRequest, work: Callable[[], dict[str, Any]]) -> HttpResponseBase:
+    def _try(self, request: HttpRequest, work: Callable[[], HttpResponseBase]) -> HttpResponseBase:
         if request.method != "POST" or not self.has_add_permission(request):
             raise PermissionDenied
         try:
-            return JsonResponse(work())
+            return work()
         except (DomainError, ValueError) as exc:
             message = exc.spoken if isinstance(exc, DomainError) else _("The metadata is not valid JSON.")
             return JsonResponse({"ok": False, "message": message})

@@ -21,14 +21,13 @@ from audit.events import Event
 from console import forecast, outlook, pairs
 from console.pages import budget_forecast, exchange, windows
 from core.api.errors import DomainError
-from core.runtime import parking
 from core.sentences import said
 from executions import exchanges
 from executions.exchanges import Exchanged
 from executions.targets import DeliverableTarget
 from executions.targets.github import pickers
 from executions.targets.github.target import GitHubTarget
-from executions.trials import example, try_target
+from executions.trials import Trial, example
 from jobs import services, validation
 from jobs.field_traits import JobField, Section, job_fields, names
 from jobs.models import Job, today
@@ -178,9 +177,8 @@ def test_body(form: Mapping[str, str]) -> dict[str, Any]:
     return {**body, **target, **{one.name: _value(one, form) for one in more}}
 
 
-def tried(request: HttpRequest, *, by: User) -> dict[str, Any]:
-    """A test run of the form's target: the API's answer, and the time, headers and body of the reply, masked."""
-    trial = parking.result_of(request.META, lambda: try_target(test_body(request.POST), by=by))
+def tried(trial: Trial) -> dict[str, Any]:
+    """What the page shows of a test run: the API's answer, and the time, headers and body of the reply, masked."""
     shown: dict[str, Any] = {
         **trial.answer,
         "message": said(trial.answer["message"]),

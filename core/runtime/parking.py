@@ -1,23 +1,26 @@
-"""Requests whose answer waits for something that needs no thread, such as a call of a target.
+"""Answers that wait for something that needs no thread, such as a call of a target.
 
-The web worker parks such a request: its thread is free until what the request waits for has ended. Then the request
-runs from its beginning once more, and finds the result. In any other server the thread waits.
+The web worker parks such an answer: the view has returned, status and headers are known, and the thread is free until
+the body can be written. In any other server the thread waits.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from typing import Any, Protocol, TypeVar
+from collections.abc import Callable
+from typing import Any, NamedTuple, Protocol, TypeVar
+
+from django.http import HttpRequest, HttpResponse
+from django.utils import translation
 
 # Keys of a WSGI environment. Headers of a client begin with HTTP_ there.
 CAN_PARK = "cronsched.can_park"
-AWAITED = "cronsched.awaited"
+PARKED = "cronsched.parked"
 
 Result = TypeVar("Result", covariant=True)
 
 
 class Awaited(Protocol[Result]):
-    """What a request waits for; a `Future` is one."""
+    """What an answer waits for; a `Future` is one."""
 
     def add_done_callback(self, call: Callable[[Any], object], /) -> None:
         """Call it, with one argument, once the result is there: at once if it is already, otherwise in any thread."""
@@ -26,21 +29,24 @@ class Awaited(Protocol[Result]):
         """Wait for the result. May raise."""
 
 
-class Parked(BaseException):
-    """The answer of the request waits. No error: nothing between the view and the web worker may handle it."""
+class Parked(NamedTuple):
+    """An answer whose body is not known yet. `write` makes the body, in any thread, once `awaited` is done."""
 
-    def __init__(self, awaited: Awaited[object]) -> None:
-        super().__init__()
-        self.awaited = awaited
+    awaited: Awaited[Any]
+    write: Callable[[], bytes]
 
 
-def result_of(environ: Mapping[str, Any], begin: Callable[[], Awaited[Result]]) -> Result:
-    """The result of what `begin` starts; it starts once a request. Raises `Parked`: what comes before it in a view
-    happens twice.
+def json_answer(request: HttpRequest, awaited: Awaited[Result], write: Callable[[Result], bytes]) -> HttpResponse:
+    """The answer 200 with the JSON that `write` makes of the result, in the language of the request. `write` reads no
+    database.
     """
-    awaited: Awaited[Result] | None = environ.get(AWAITED)
-    if awaited is None:
-        awaited = begin()
-        if environ.get(CAN_PARK):
-            raise Parked(awaited)
-    return awaited.result()
+    language = translation.get_language()
+
+    def body() -> bytes:
+        with translation.override(language):
+            return write(awaited.result())
+
+    if not request.META.get(CAN_PARK):
+        return HttpResponse(body(), content_type="application/json")
+    request.META[PARKED] = Parked(awaited, body)
+    return HttpResponse(content_type="application/json")

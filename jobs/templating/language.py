@@ -48,12 +48,17 @@ class Expression(NamedTuple):
 
 
 Part = str | Expression
+# Characters: what is kept is bounded in bytes.
+_LONGEST_KEPT, _MOST_KEPT = 4_096, 4_000
 Encode = Callable[[str], str]
 
 
-@lru_cache(maxsize=20_000)
 def parse(text: str) -> tuple[Part, ...]:
     """The literal texts and placeholders of a template, in order. Raises `TemplateError`."""
+    return _kept(text) if len(text) <= _LONGEST_KEPT else _parse(text)
+
+
+def _parse(text: str) -> tuple[Part, ...]:
     parts: list[Part] = []
     literal: list[str] = []
     at = 0
@@ -75,6 +80,9 @@ def parse(text: str) -> tuple[Part, ...]:
     if whole := "".join(literal):
         parts.append(whole.translate(_RESERVED))
     return tuple(parts)
+
+
+_kept = lru_cache(maxsize=_MOST_KEPT)(_parse)
 
 
 def _expression(text: str) -> Expression:

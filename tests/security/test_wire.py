@@ -8,6 +8,7 @@ import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager
+from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
@@ -15,6 +16,7 @@ import pytest
 
 from cronsched import web_worker
 from cronsched.web_worker import Channel
+from tests.support.contract import make_job, team
 from tests.support.installation import Installation
 from tests.support.target import Target
 
@@ -105,6 +107,34 @@ class TestSlowClients:
         )
         assert int(installation.python(noted)) == len(clients)
 
+    @pytest.mark.long
+    def test_a_stop_waits_for_no_client(self, tmp_path: Path, target: Target) -> None:
+        """A half request and a test run under way leave the web process the time to store its manual runs."""
+        env = {"ENGINE_DRAIN_SECONDS": "3"}
+        with Installation(tmp_path, schedulers=0, env=env) as own, ThreadPoolExecutor(1) as pool:
+            team(own.admin)
+            job = make_job(own.admin, target_url=f"{target.url}/sleep?s=25")
+            execution = own.admin.post(f"/jobs/{job['id']}/execute").json()["execution_id"]
+            body = {"target_url": f"{target.url}/sleep?s=25"}
+            tried = pool.submit(own.admin.post, "/jobs/test-run", json=body)
+            target.wait_for(2)
+            with holding(own, 2, b"POST /api/v2/auth/login HTTP/1.1\r\n" + HEAD + b"Content-Length: 1000\r\n\r\n{"):
+                own.processes["web"].terminate()
+                assert own.processes["web"].wait(15) == 0
+            assert "stopped before an answer came" in tried.result(5).json()["message"]
+            read = f"from executions.models import Execution; print(Execution.objects.get(pk='{execution}').status)"
+            assert own.python(read).strip() == "failed"
+
+    @pytest.mark.long
+    def test_a_login_that_ends_meanwhile_loses_no_answer(self, tmp_path: Path, target: Target) -> None:
+        """A client that got 401 would call the target a second time."""
+        with Installation(tmp_path, schedulers=0, env={"JWT_ACCESS_TOKEN_EXPIRES": "3"}) as own:
+            body = {"target_url": f"{target.url}/sleep?s=7"}
+            answer = own.admin.post("/jobs/test-run", json=body)
+            assert (answer.status_code, answer.json()["ok"]) == (200, True)
+            assert answer.headers["Cache-Control"] == "no-store"
+            assert own.admin.get("/auth/me").status_code == 401
+
     def test_nor_who_asks_for_everything_at_once(self, installation: Installation) -> None:
         """A hundred requests in one packet, for large answers that are not read."""
         admin = installation.admin
@@ -130,7 +160,7 @@ class TestSlowClients:
 
 class TestDeadlines:
     def channel(self, **state: Any) -> Any:
-        given = {"request": None, "total_outbufs_len": 0, "reading_since": 0.0, "writing_since": 0.0}
+        given = {"request": None, "requests": [], "total_outbufs_len": 0, "reading_since": 0.0, "writing_since": 0.0}
         return SimpleNamespace(**{**given, **state})
 
     def test_a_head_and_a_body_have_their_time(self) -> None:
@@ -140,6 +170,14 @@ class TestDeadlines:
         body = self.channel(request=SimpleNamespace(headers_finished=True), reading_since=100.0)
         assert not Channel.is_overdue(body, 100 + web_worker.HEAD_SECONDS + 1)
         assert Channel.is_overdue(body, 100 + web_worker.BODY_SECONDS + 1)
+
+    def test_nothing_is_read_while_a_request_is_worked_on(self) -> None:
+        half = SimpleNamespace(headers_finished=False)
+        channel = self.channel(request=half, requests=[object()], reading_since=1.0)
+        assert not Channel.is_overdue(channel, 1000.0)
+        channel.requests = []
+        assert not Channel.is_overdue(channel, 1001.0)
+        assert Channel.is_overdue(channel, 1000.0 + web_worker.HEAD_SECONDS + 1)
 
     def test_an_answer_has_its_time_to_be_taken(self) -> None:
         channel = self.channel(total_outbufs_len=5)

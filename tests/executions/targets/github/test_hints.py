@@ -49,6 +49,8 @@ def test_a_refusal_says_what_to_change(
     remedy: str,
 ) -> None:
     github.refusal = message
+    if "disabled workflow" in message:
+        github.states["acme/shop", "success-0.yml"] = "disabled_manually"
     names = {"github_owner": "acme", "github_repo": "shop", "github_workflow_name": "success-0.yml"}
     job = make_job(**names, github_ref="mian")
     execution = ended(trigger_now(job.pk, {}, by=admin))
