@@ -46,7 +46,9 @@ test-postgresql: $(VENV)/dev.stamp
 
 # Attacks: roles, tokens, paths, headers, filters, uploads, slow clients, hostile targets.
 test-security: $(VENV)/dev.stamp
-	$(PY) -m pytest tests/security $(ARGS)
+	$(PY) -m pytest tests/security tests/accounts tests/executions/http tests/executions/completion \
+		tests/executions/runs/test_hooks.py tests/console/pages/test_public.py tests/console/pages/test_feed.py \
+		tests/console/pages/test_link_preview.py tests/cronsched/test_middleware.py $(ARGS)
 
 # Load of attackers on a running installation; see its docstring.
 bench-security: $(VENV)/dev.stamp

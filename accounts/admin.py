@@ -138,6 +138,9 @@ class UserAdmin(DjangoUserAdmin, ProductAdmin):  # type: ignore[type-arg, misc]
         user = get_object_or_404(User, pk=pk)
         if not self.has_change_permission(request, user):
             raise PermissionDenied
+        if user == request.user:
+            # One's own takes the old password.
+            return HttpResponseRedirect(reverse("admin:password_change"))
         return self._invitation(request, user)
 
     def _invitation(self, request: HttpRequest, user: User) -> HttpResponse:

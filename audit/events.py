@@ -37,6 +37,7 @@ class Event(StrEnum):
     WORKFLOW_CHECKED = "workflow checked"
     EXPORTED = "exported"
     LINK_MADE = "set-password link made"
+    ACKNOWLEDGED = "acknowledged"
 
 
 def note(event: Event, name: str, *, by: Any = None, about: UUID | None = None, **details: Any) -> None:

@@ -41,6 +41,7 @@ KINDS: dict[str, Any] = {
     Event.WORKFLOW_CHECKED: gettext_lazy("Workflow checked"),
     Event.EXPORTED: gettext_lazy("Exported"),
     Event.LINK_MADE: gettext_lazy("Set-password link made"),
+    Event.ACKNOWLEDGED: gettext_lazy("Acknowledged"),
 }
 SUBJECTS: dict[str, Any] = {"job": gettext_lazy("job"), events.SUBJECT: gettext_lazy("access")}
 _DETAILS: dict[str, Any] = {

@@ -26,11 +26,12 @@ _KEY_SEGMENT = re.compile(r"(?<=/)(?=[^/]*[0-9])(?=[^/]*[A-Za-z])(?![0-9a-f]{8}-
 # that the time is linear in the text.
 _SECRET_VALUE = re.compile(
     rf"""(?<![\w.-])(?=[\w.-]*?(?:{_SECRET_NAME.pattern}))((?>[\w.-]+)["']?\s*+[:=]\s*+)"""
-    r"""(?!["']?\{\{)("(?:[^"\\]|\\.)*+"?|'(?:[^'\\]|\\.)*+'?|[^\s,;&}]+)""",
+    r"""(?!["']?\{\{)("(?:[^"\\]|\\.)*+"?|'(?:[^'\\]|\\.)*+'?|(?:(?:Basic|Bearer|Digest|Token)\s++)?[^\s,;&}]+)""",
     re.IGNORECASE,
 )
 
-
+# Bounded, so that the time is linear in the text.
+_USER_OF_URL = re.compile(r"(://)[^\s/?#@]{1,500}@")
 # A secret-sounding name of JSON whose value is an object or a list.
 _NESTED_SECRET = re.compile(rf"""("[^"]*(?:{_SECRET_NAME.pattern})[^"]*"\s*:\s*)[\[{{].*""", re.IGNORECASE | re.DOTALL)
 
@@ -53,8 +54,8 @@ def masked(value: Any) -> Any:
 
 
 def masked_text(text: str) -> str:
-    """A text in which values that follow a secret-sounding name are masked."""
-    return _SECRET_VALUE.sub(rf"\1{MASK}", text)
+    """A text in which values that follow a secret-sounding name, and user names and passwords in URLs, are masked."""
+    return _USER_OF_URL.sub(rf"\1{MASK}@", _SECRET_VALUE.sub(rf"\1{MASK}", text))
 
 
 def masked_body(text: str) -> str:

@@ -194,6 +194,8 @@ class Environment:
             return path
         try:
             path.mkdir(parents=True, exist_ok=True, mode=0o700)
+            if path.stat().st_uid == os.getuid():
+                path.chmod(0o700)
         except OSError as exc:
             raise SettingError(f"{name}={path} cannot be made ({exc.strerror}); name a folder you may write.") from None
         if not os.access(path, os.W_OK):

@@ -16,6 +16,8 @@ from django.db.models import Q
 from django.utils import timezone
 
 from accounts.models import User
+from audit import events
+from audit.events import Event
 from core.db.bulk import update_many
 from executions.models import Status
 from executions.recording.outcomes import Finished
@@ -184,4 +186,7 @@ def still_failing() -> list[Alert]:
 def acknowledge(job: Job, *, by: User) -> bool:
     """Acknowledge a failing job: no reminders until it has recovered. Returns whether it was failing."""
     failing = FailureState.objects.filter(job=job, alerted_at__isnull=False, acknowledged_at=None)
-    return bool(failing.update(acknowledged_at=timezone.now(), acknowledged_by=by))
+    was_failing = bool(failing.update(acknowledged_at=timezone.now(), acknowledged_by=by))
+    if was_failing:
+        events.note(Event.ACKNOWLEDGED, job.name, by=by, about=job.pk)
+    return was_failing

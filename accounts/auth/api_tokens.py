@@ -15,6 +15,7 @@ from django.db.models import Q
 from django.utils import timezone
 
 from accounts.models import ApiToken, User
+from accounts.second_factor import devices
 from audit import events
 from audit.events import Event
 from core.api import payload
@@ -22,13 +23,14 @@ from core.api.errors import Conflict, Forbidden, NotFound, Unauthorized, invalid
 
 PREFIX = "csk_"
 LONGEST_DAYS = 730
+MOST = 100
 _SAFE = frozenset({"GET", "HEAD", "OPTIONS"})
 _USED_EVERY = dt.timedelta(minutes=1)
 
 
 def make(user: User, name: Any, scope: Any = ApiToken.Scope.READ, days: Any = 90) -> tuple[ApiToken, str]:
     """Create a token; returns it and its text, which is stored nowhere. Raises `Invalid payload`, `Duplicate token
-    name`.
+    name`, `Too many tokens`.
     """
     cleaned = payload.text(name, "name", limit=100)
     if not cleaned:
@@ -37,6 +39,8 @@ def make(user: User, name: Any, scope: Any = ApiToken.Scope.READ, days: Any = 90
         raise invalid_field("scope", "'scope' is 'read' or 'write'.")
     if isinstance(days, bool) or not isinstance(days, int) or not 1 <= days <= LONGEST_DAYS:
         raise invalid_field("expires_in_days", f"'expires_in_days' is a whole number from 1 to {LONGEST_DAYS}.")
+    if user.api_tokens.filter(expires_at__gt=timezone.now()).count() >= MOST:
+        raise Conflict("Too many tokens", f"An account has at most {MOST} tokens. Revoke one that nobody uses.")
     raw = PREFIX + secrets.token_urlsafe(32)
     token = ApiToken(
         user=user,
@@ -80,6 +84,8 @@ def used(raw: str, method: str) -> ApiToken:
         raise Unauthorized("Invalid token", "The API token is unknown, was revoked or has expired. Make another one.")
     if not token.user.is_active:
         raise Unauthorized("Invalid token", "Account is inactive. Contact administrator.")
+    if devices.is_missing(token.user):
+        raise Unauthorized("Second factor required", "Set one up at /second-factor/ of the admin, then make a token.")
     if method not in _SAFE and token.scope != ApiToken.Scope.WRITE:
         raise Forbidden("Insufficient permissions", "This API token may only read. Make one with the scope 'write'.")
     unused = Q(last_used_at=None) | Q(last_used_at__lt=now - _USED_EVERY)

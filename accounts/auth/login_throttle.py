@@ -3,11 +3,13 @@
 An attempt is counted before its password is checked, so that parallel guesses are all counted, and taken back when the
 password is right. There are three limits:
 
-- a name from an address: `LOGIN_FAILURES_ALLOWED` failures in `LOGIN_FAILURE_WINDOW_SECONDS`;
+- an account, whatever name of it was typed, from an address: `LOGIN_FAILURES_ALLOWED` failures in
+  `LOGIN_FAILURE_WINDOW_SECONDS`;
 - an address over all names: ten times as many (not behind a proxy that is missing in `TRUSTED_PROXIES`, where every
   client has the proxy's address);
-- a name over all addresses: after ten times as many, attempts are spaced by a delay that doubles up to a minute.
-  Addresses from which the account is logged in are exempt, so that nobody can lock its owner out from everywhere.
+- an account over all addresses: after ten times as many, attempts are spaced by a delay that doubles up to a minute.
+  Addresses from which the account is logged in, by API or in the admin, are exempt, so that nobody can lock its owner
+  out from everywhere.
 
 IPv6 addresses count by their /64 network, which one subscriber has to itself.
 """
@@ -20,10 +22,9 @@ import math
 
 from django.conf import settings
 from django.db import transaction
-from django.db.models import Q
 from django.utils import timezone
 
-from accounts.models import LoginFailures, LoginSession
+from accounts.models import LoginFailures, LoginSession, User, WebSession
 from core.api.errors import TooManyRequests
 from core.runtime import request_context
 
@@ -34,11 +35,11 @@ _ANY = ""
 
 def attempt(identity: str, address: str) -> None:
     """Count an attempt to log in. Raises `TooManyRequests` if it is one too many; its password is not checked then."""
-    identity, network = identity[:254], _network(address)
+    user, identity, network = *_account(identity), _network(address)
     allowed = settings.LOGIN_FAILURES_ALLOWED
     with transaction.atomic():
         _count(identity, network, allowed, "for this account")
-        if not _is_known(identity, address):
+        if not _is_known(user, address):
             if settings.TRUSTED_PROXIES or not request_context.is_forwarded():
                 _count(_ANY, network, _TIMES * allowed, "from this address")
             _space(identity, _TIMES * allowed)
@@ -46,10 +47,10 @@ def attempt(identity: str, address: str) -> None:
 
 def succeeded(identity: str, address: str) -> None:
     """Take the attempt back, and forget the failures of this name and address. Call it before the session is stored."""
-    identity, network = identity[:254], _network(address)
+    user, identity, network = *_account(identity), _network(address)
     # Not deleted: a parallel attempt may be about to lock the row.
     LoginFailures.objects.filter(identity=identity, address=network).update(count=0)
-    if _is_known(identity, address):
+    if _is_known(user, address):
         return
     for others in ({"identity": _ANY, "address": network}, {"identity": identity, "address": _ANY}):
         with transaction.atomic():
@@ -77,9 +78,19 @@ def _network(address: str) -> str:
     return str(ipaddress.ip_network((found, 64), strict=False).network_address) if found.version == 6 else address
 
 
-def _is_known(identity: str, address: str) -> bool:
-    sessions = LoginSession.objects.filter(address=address or None, expires_at__gt=timezone.now())
-    return sessions.filter(Q(user__username__iexact=identity) | Q(user__email__iexact=identity)).exists()
+def _account(identity: str) -> tuple[User | None, str]:
+    """The account that is meant, and the name under which its failures are counted."""
+    user = User.objects.by_identity(identity)
+    return user, (user.username if user else identity.strip().lower())[:254]
+
+
+def _is_known(user: User | None, address: str) -> bool:
+    """Whether the account is logged in from this address."""
+    if user is None or not address:
+        return False
+    here, now = {"user": user, "address": address}, timezone.now()
+    by_api = LoginSession.objects.filter(**here, expires_at__gt=now).exists()
+    return by_api or WebSession.objects.filter(**here, expire_date__gt=now).exists()
 
 
 def _row(identity: str, network: str, now: dt.datetime) -> LoginFailures:

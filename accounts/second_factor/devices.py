@@ -35,7 +35,16 @@ def is_needed_by(user: User) -> bool:
     """
     if settings.SECOND_FACTOR == "off":
         return False
-    return (settings.SECOND_FACTOR == "required" and user.is_staff) or has_one(user)
+    return _is_required_of(user) or has_one(user)
+
+
+def is_missing(user: User) -> bool:
+    """Whether the user must set up a second factor before anything else."""
+    return _is_required_of(user) and not has_one(user)
+
+
+def _is_required_of(user: User) -> bool:
+    return bool(settings.SECOND_FACTOR == "required" and user.is_staff)
 
 
 def draft(user: User) -> AppDevice:
@@ -48,13 +57,17 @@ def draft(user: User) -> AppDevice:
 def confirm(device: AppDevice, code: str) -> list[str]:
     """Confirm a device if this is its code; returns backup codes, each valid once. An empty list means a wrong code.
 
-    API logins that were made without it end.
+    API logins that were made without it end, and where it is required also the API tokens.
     """
     user: User = device.user
     if not device.verify_token(_cleaned(code)):
         return []
     AppDevice.objects.filter(pk=device.pk).update(confirmed=True)
     user.login_sessions.filter(second_factor=False).delete()
+    if _is_required_of(user):
+        for token in user.api_tokens.all():
+            events.note(Event.TOKEN_REVOKED, token.name, by=user, about=token.pk, owner=user.username)
+            token.delete()
     kept = StaticDevice.objects.create(user=user, name="backup")
     codes = [StaticToken.random_token() for _number in range(_BACKUP_CODES)]
     StaticToken.objects.bulk_create([StaticToken(device=kept, token=_digest(code)) for code in codes])

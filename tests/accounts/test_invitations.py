@@ -76,6 +76,11 @@ def test_only_admins_make_links(user: User, admin: User, browser_of: Callable[[U
     assert browser_of(admin).get(page).status_code == 405
 
 
+def test_ones_own_password_takes_the_old_one(admin: User, browser: Client) -> None:
+    answer = browser.post(reverse("admin:accounts_user_invitation", args=[admin.pk]))
+    assert answer["Location"] == reverse("admin:password_change")
+
+
 @override_settings(MAIL_ENABLED=True)
 def test_the_link_is_mailed_where_mail_works(browser: Client) -> None:
     page = browser.post(reverse("admin:accounts_user_add"), NEW).content.decode()

@@ -55,6 +55,21 @@ def test_without_trusted_proxies_no_header_is_believed(admin: User) -> None:
 
 
 class TestThrottle:
+    def test_both_names_of_an_account_count_together(self, admin: User) -> None:
+        assert log_in("ada", "wrong", "203.0.113.9") == 401
+        assert log_in("Ada@example.com", "wrong", "203.0.113.9") == 401
+        assert log_in("ada", PASSWORD, "203.0.113.9") == 429
+        assert log_in("ada@example.com", PASSWORD, "203.0.113.9") == 429
+
+    def test_who_is_logged_in_to_the_admin_is_not_locked_out_from_there(self, admin: User) -> None:
+        browser = Client(REMOTE_ADDR="203.0.113.9")
+        form = {"username": "ada", "password": PASSWORD, "next": "/admin/"}
+        assert browser.post("/admin/login/", form).status_code == 302
+        for number in range(30):
+            log_in("ada", "wrong", f"198.51.100.{number}")
+        assert log_in("ada", PASSWORD, "203.0.113.50") == 429
+        assert log_in("ada", PASSWORD, "203.0.113.9") == 200
+
     @pytest.fixture(autouse=True)
     def _few(self, settings: Any) -> None:
         settings.TRUSTED_PROXIES, settings.LOGIN_FAILURES_ALLOWED = PROXIES, 2

@@ -14,6 +14,7 @@ from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 
 from accounts.models import User
+from audit.models import ChangeRecord
 from executions.models import Execution
 from executions.recording.outcomes import Finished
 from executions.recording.storage import store
@@ -88,6 +89,8 @@ def test_reminders_come_daily_until_somebody_acknowledges(make_job: Callable[...
             assert remind_of_failing_jobs() == 0
     assert subjects() == ["Nightly failed", "Nightly is still failing", "Nightly is still failing"]
     assert alert_rules.acknowledge(job, by=admin)
+    assert not alert_rules.acknowledge(job, by=admin)
+    assert [one.by for one in ChangeRecord.objects.filter(kind="acknowledged", subject_id=job.pk)] == [admin]
     with time_machine.travel(now + dt.timedelta(days=9), tick=False):
         assert remind_of_failing_jobs() == 0
         ran(job, "SFF")

@@ -12,7 +12,7 @@ from django.utils import timezone
 from rest_framework.test import APIClient
 
 from accounts.models import User
-from core.masking import MASK, masked_url
+from core.masking import MASK, masked_text, masked_url
 from executions.models import Execution, Status
 from jobs.models import Job
 
@@ -109,6 +109,21 @@ class TestTheAdmin:
 )  # fmt: skip
 def test_urls(url: str, shown: str) -> None:
     assert masked_url(url) == shown
+
+
+@pytest.mark.parametrize(
+    ("text", "shown"),
+    [
+        ("Authorization: Bearer abc.DEF-9", f"Authorization: {MASK}"),
+        ("authorization=Basic dXNlcjpwYXNz, next", f"authorization={MASK}, next"),
+        ('{"token": "abc"} and more', f'{{"token": {MASK}}} and more'),
+        ("no answer from https://uma:PW@hooks.example.com/a", f"no answer from https://{MASK}@hooks.example.com/a"),
+        ("ask ops@example.com, see https://example.com/a@b", "ask ops@example.com, see https://example.com/a@b"),
+        ("Bearer of the token", "Bearer of the token"),
+    ],
+)
+def test_texts(text: str, shown: str) -> None:
+    assert masked_text(text) == shown
 
 
 def test_masking_is_quick(job: Job, viewer: User, client_of: Any) -> None:

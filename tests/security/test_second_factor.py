@@ -9,8 +9,10 @@ import pytest
 from django.test import Client
 from rest_framework.test import APIClient
 
+from accounts.auth import api_tokens
 from accounts.models import AppDevice, LoginSession, User
 from accounts.second_factor import devices
+from audit.models import ChangeRecord
 from tests.conftest import PASSWORD
 from tests.support.second_factor import code_of
 
@@ -106,6 +108,20 @@ class TestTheApi:
         settings.SECOND_FACTOR = "required"
         assert client.get("/api/v2/auth/me").status_code == 401
         assert client.post("/api/v2/auth/register", {}).status_code == 401
+
+    def test_api_tokens_of_before_give_no_rights_where_it_is_required(self, admin: User, settings: Any) -> None:
+        token, raw = api_tokens.make(admin, "ci", "write")
+        client = APIClient(raise_request_exception=False)
+        client.credentials(HTTP_AUTHORIZATION=f"Bearer {raw}")
+        assert client.get("/api/v2/auth/users").status_code == 200
+        settings.SECOND_FACTOR = "required"
+        answer = client.get("/api/v2/auth/users")
+        assert (answer.status_code, answer.json()["error"]) == (401, "Second factor required")
+        devices.confirm(devices.draft(admin), code_of(admin))
+        assert client.get("/api/v2/auth/users").status_code == 401
+        assert ChangeRecord.objects.filter(kind="token revoked", subject_id=token.pk).count() == 1
+        client.credentials(HTTP_AUTHORIZATION=f"Bearer {api_tokens.make(admin, 'new', 'read')[1]}")
+        assert client.get("/api/v2/auth/users").status_code == 200
 
     def test_logins_of_before_end_when_a_factor_is_set_up(
         self, client_of: Callable[[User], APIClient], admin: User

@@ -69,6 +69,8 @@ def test_files_are_their_owners_whatever_existed_before(tmp_path: Path) -> None:
         with Installation(folder, web=False, schedulers=0) as running:
             os.chmod(folder, 0o755)
             running.manage("exportjobs", "--output", str(folder / "export.csv"))
+            assert stat.S_IMODE(folder.stat().st_mode) == 0o700
+            os.chmod(folder, 0o755)
             assert "chmod 0700" in running.manage("doctor", check=False).stdout
             os.chmod(folder / "cronsched.sqlite3", 0o644)
             running.manage("doctor", check=False)
