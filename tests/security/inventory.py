@@ -14,7 +14,17 @@ NOBODY = str(UUID(int=0))
 
 def admin_paths(pk: str = NOBODY) -> list[str]:
     """The path of every page of the admin; pages of one object get `pk`."""
-    return sorted({_filled(pattern, pk) for pattern in _patterns(get_resolver(), "") if pattern.startswith("admin/")})
+    return sorted({filled(f"admin/{pattern}", pk) for pattern in admin_patterns()})
+
+
+def admin_patterns() -> list[str]:
+    """What follows `/admin/` in the URL pattern of each page."""
+    return sorted(pattern.removeprefix("admin/") for pattern in patterns() if pattern.startswith("admin/"))
+
+
+def patterns() -> set[str]:
+    """Every URL pattern of the site."""
+    return set(_patterns(get_resolver(), ""))
 
 
 def _patterns(resolver: URLResolver, prefix: str) -> Iterator[str]:
@@ -26,7 +36,8 @@ def _patterns(resolver: URLResolver, prefix: str) -> Iterator[str]:
             yield from _patterns(entry, here)
 
 
-def _filled(pattern: str, pk: str) -> str:
+def filled(pattern: str, pk: str) -> str:
+    """The path of a URL pattern, with `pk` for each of its parameters."""
     text = re.sub(r"<(?:\w+:)?\w+>", pk, pattern)
     # The catch-all of the admin site, and patterns that are regular expressions.
     text = re.sub(r"\(\?P<\w+>[^)]*\)", pk, text)

@@ -6,6 +6,7 @@ A new endpoint or page fails here until it has a row.
 from __future__ import annotations
 
 import datetime as dt
+import re
 from collections.abc import Callable
 from typing import Any
 
@@ -21,7 +22,8 @@ from cronsched.openapi_views import openapi_document
 from executions.models import Batch, BatchRun, Execution
 from executions.targets.webhook import callback
 from jobs.models import Job
-from tests.security.inventory import NOBODY, operations
+from tests.security.inventory import NOBODY, admin_patterns, filled, operations, patterns
+from windows.models import Window
 
 pytestmark = pytest.mark.django_db
 V2 = "/api/v2"
@@ -30,6 +32,7 @@ V2 = "/api/v2"
 # token, whatever its owner's role and its scope.
 EVERYBODY, LOGGED_IN, ADMINS, WRITERS, OWN = "everybody", "logged in", "admins", "writers", "own"
 OWN_LOGIN, ADMIN_LOGIN = "own login", "admin login"
+ONESELF, ONESELF_LOGIN = "oneself or admins", "oneself or admins, by login"
 RULES: dict[str, str] = {
     f"GET {V2}/health": EVERYBODY,
     f"POST {V2}/auth/login": EVERYBODY,
@@ -42,8 +45,8 @@ RULES: dict[str, str] = {
     f"GET {V2}/auth/me": LOGGED_IN,
     f"POST {V2}/auth/register": ADMIN_LOGIN,
     f"GET {V2}/auth/users": ADMINS,
-    f"GET {V2}/auth/users/{{user_id}}": "oneself or admins",
-    f"PUT {V2}/auth/users/{{user_id}}": "oneself or admins, by login",
+    f"GET {V2}/auth/users/{{user_id}}": ONESELF,
+    f"PUT {V2}/auth/users/{{user_id}}": ONESELF_LOGIN,
     f"DELETE {V2}/auth/users/{{user_id}}": ADMIN_LOGIN,
     f"GET {V2}/auth/tokens": LOGGED_IN,
     f"POST {V2}/auth/tokens": OWN_LOGIN,
@@ -76,29 +79,64 @@ RULES: dict[str, str] = {
     f"POST {V2}/jobs/validate-cron": LOGGED_IN,
     f"POST {V2}/jobs/cron-preview": LOGGED_IN,
     f"POST {V2}/jobs/cron-description": LOGGED_IN,
+    f"GET {V2}/auth/users/{{user_id}}/preferences": ONESELF,
+    f"PUT {V2}/auth/users/{{user_id}}/preferences": ONESELF_LOGIN,
+    f"GET {V2}/auth/users/{{user_id}}/ui-preferences": ONESELF,
+    f"PUT {V2}/auth/users/{{user_id}}/ui-preferences": ONESELF_LOGIN,
+    f"GET {V2}/batches": LOGGED_IN,
+    f"GET {V2}/batches/{{batch_id}}": LOGGED_IN,
+    f"GET {V2}/calendars": LOGGED_IN,
+    f"POST {V2}/calendars": ADMINS,
+    f"DELETE {V2}/calendars/{{name}}": ADMINS,
+    f"GET {V2}/calendars/{{name}}": LOGGED_IN,
+    f"PUT {V2}/calendars/{{name}}": ADMINS,
+    f"GET {V2}/calendars/{{name}}/closed-days": LOGGED_IN,
+    f"GET {V2}/executions": LOGGED_IN,
+    f"GET {V2}/executions/statistics": LOGGED_IN,
+    f"GET {V2}/executions/{{execution_id}}": LOGGED_IN,
+    f"GET {V2}/executions/{{execution_id}}/exchange": LOGGED_IN,
+    f"GET {V2}/job-categories": LOGGED_IN,
+    f"POST {V2}/job-categories": ADMINS,
+    f"DELETE {V2}/job-categories/{{label_id}}": ADMINS,
+    f"PUT {V2}/job-categories/{{label_id}}": ADMINS,
+    f"GET {V2}/jobs": LOGGED_IN,
+    f"GET {V2}/jobs/{{job_id}}": LOGGED_IN,
+    f"GET {V2}/jobs/{{job_id}}/executions": LOGGED_IN,
+    f"GET {V2}/jobs/{{job_id}}/executions/stats": LOGGED_IN,
+    f"GET {V2}/jobs/{{job_id}}/executions/{{execution_id}}": LOGGED_IN,
+    f"GET {V2}/jobs/{{job_id}}/explain": LOGGED_IN,
+    f"GET {V2}/jobs/{{job_id}}/single-runs": LOGGED_IN,
+    f"GET {V2}/notifications": LOGGED_IN,
+    f"DELETE {V2}/notifications/delete-read": LOGGED_IN,
+    f"PUT {V2}/notifications/read-all": LOGGED_IN,
+    f"GET {V2}/notifications/unread-count": LOGGED_IN,
+    f"DELETE {V2}/notifications/{{notification_id}}": LOGGED_IN,
+    f"PUT {V2}/notifications/{{notification_id}}/read": LOGGED_IN,
+    f"GET {V2}/pic-teams": LOGGED_IN,
+    f"POST {V2}/pic-teams": ADMINS,
+    f"DELETE {V2}/pic-teams/{{label_id}}": ADMINS,
+    f"PUT {V2}/pic-teams/{{label_id}}": ADMINS,
+    f"GET {V2}/secrets": ADMINS,
+    f"POST {V2}/secrets": ADMIN_LOGIN,
+    f"DELETE {V2}/secrets/{{name}}": ADMIN_LOGIN,
+    f"GET {V2}/secrets/{{name}}": ADMINS,
+    f"PUT {V2}/secrets/{{name}}": ADMIN_LOGIN,
+    f"GET {V2}/webhook-credentials": ADMINS,
+    f"POST {V2}/webhook-credentials": ADMIN_LOGIN,
+    f"DELETE {V2}/webhook-credentials/{{name}}": ADMIN_LOGIN,
+    f"GET {V2}/webhook-credentials/{{name}}": ADMINS,
+    f"PUT {V2}/webhook-credentials/{{name}}": ADMIN_LOGIN,
+    f"GET {V2}/windows": LOGGED_IN,
+    f"POST {V2}/windows": ADMINS,
+    f"DELETE {V2}/windows/{{window_id}}": ADMINS,
+    f"GET {V2}/windows/{{window_id}}": LOGGED_IN,
+    f"PUT {V2}/windows/{{window_id}}": ADMINS,
 }
-# Lists that everybody reads and admins change.
-SHARED = ("job-categories", "pic-teams", "calendars", "windows")
-PREFERENCES = ("preferences", "ui-preferences")
 
 
 def rule_of(method: str, path: str) -> str:
-    """The row of an operation; families of operations have one row."""
-    found = RULES.get(f"{method} {path}")
-    if found:
-        return found
-    rest = path.removeprefix(f"{V2}/")
-    if rest.startswith(SHARED):
-        return LOGGED_IN if method == "GET" else ADMINS
-    if rest.startswith(("secrets", "webhook-credentials")):
-        return ADMINS if method == "GET" else ADMIN_LOGIN
-    if rest.startswith("auth/users/") and rest.endswith(PREFERENCES):
-        return "oneself or admins" if method == "GET" else "oneself or admins, by login"
-    if rest.startswith("notifications"):
-        return "notifications"
-    if method == "GET" and rest.startswith(("jobs", "executions", "batches")):
-        return LOGGED_IN
-    return ""
+    """The row of an operation; '' for one that has none."""
+    return RULES.get(f"{method} {path}", "")
 
 
 OPERATIONS = operations(openapi_document())
@@ -183,6 +221,21 @@ def test_the_api(method: str, path: str, world: dict[str, Any], handed: Any, set
     assert wrong == [], rule
 
 
+# What anybody may ask for: signed links, documents, checks, and what leads to a login.
+PUBLIC = {
+    "", "docs", "redoc", "metrics", "echo", "hooks/github", "api/v2/openapi.json", "i18n/setlang/", "second-factor/",
+    "calendar/<str:token>.ics", "extend/<str:token>/", "summary/<str:token>/", "unsubscribe/<str:token>/",
+    "set-password/<str:uidb64>/<str:token>/",
+}  # fmt: skip
+
+
+def test_every_other_page_has_a_row() -> None:
+    documented = {path.removeprefix("/") for _method, path in OPERATIONS}
+    others = {one for one in patterns() if not one.startswith("admin/")}
+    assert {re.sub(r"<str:(\w+)>", r"{\1}", one) for one in others - PUBLIC} - documented == set()
+    assert others >= PUBLIC
+
+
 # Which role sees the list of a model, and may add a row; whoever is not named gets 403.
 PAGES: dict[str, tuple[str, str]] = {
     "jobs.job": ("all", "user"),
@@ -249,3 +302,102 @@ def test_the_admin(role: str, make_user: Callable[..., User], browser_of: Callab
             if not good:
                 wrong.append(f"{path}: {status}")
     assert wrong == []
+
+
+# Who may press what: the pages of the admin that are not lists and forms of a model, by what follows `/admin/`. `OWN`:
+# admins and the owner of the job; `OWN_TOLD` and `ADMINS_TOLD`: others are sent back with a message.
+OWN_TOLD, ADMINS_TOLD = "own, others are told", "admins, others are told"
+TOLD = {OWN_TOLD: OWN, ADMINS_TOLD: ADMINS}
+VERBS: dict[str, str] = {
+    **dict.fromkeys(
+        ["", "account/", "calendar/", "columns/", "dashboard/", "inbox/", "palette/", "search/", "scope/", "views/",
+         "views/<int:pk>/delete/", "jsi18n/", "autocomplete/", "login/", "logout/", "password_change/",
+         "password_change/done/", "r/<path:content_type_id>/<path:object_id>/", "(?P<url>.*)$", "jobs/job/preview/",
+         "jobs/job/undo/", "jobs/job/<path:job_id>/explain/", "jobs/job/<uuid:job_id>/", "jobs/job/<uuid:job_id>/live/",
+         "executions/execution/<path:execution_id>/live/", "executions/batch/<uuid:pk>/live/"],
+        EVERYBODY,
+    ),
+    **dict.fromkeys(
+        ["import/", "import/schedules/", "jobs/job/check-workflow/", "jobs/job/preview-request/", "jobs/job/test-run/"],
+        WRITERS,
+    ),
+    **dict.fromkeys(
+        ["credentials/<uuid:pk>/check/", "slack-test/", "accounts/user/<id>/password/",
+         "accounts/user/<uuid:pk>/invitation/", "taxonomy/category/jobs/", "taxonomy/picteam/jobs/",
+         # Of a credential: without one, GITHUB_TOKEN is for admins.
+         "jobs/job/pick/"],
+        ADMINS,
+    ),
+    **{
+        f"jobs/job/<path:job_id>/{verb}/": OWN
+        for verb in ("acknowledge", "disable", "enable", "fill", "pause", "run", "run-with", "skip", "unskip")
+    },
+    "executions/execution/<path:execution_id>/again/": OWN,
+    "windows/window/<path:window_id>/end/": ADMINS_TOLD,
+    **{f"executions/execution/<path:execution_id>/{verb}/": OWN_TOLD for verb in ("cancel", "enable", "failed-again")},
+    **{f"executions/batch/<uuid:pk>/{verb}/": OWN_TOLD for verb in ("cancel", "pause", "resume")},
+    "jobs/job/<path:job_id>/single-runs/<int:run_id>/cancel/": OWN_TOLD,
+}  # fmt: skip
+_OF_MODELS = re.compile(r"[a-z_]+/[a-z]+/(|add/|<path:object_id>/(|change/|delete/|history/))$|\^\(\?P<app_label>")
+
+
+def test_every_other_page_of_the_admin_has_a_row() -> None:
+    assert [one for one in admin_patterns() if not _OF_MODELS.match(one) and one not in VERBS] == []
+    assert set(VERBS) <= set(admin_patterns())
+
+
+@pytest.mark.parametrize("pattern", sorted(VERBS))
+def test_the_verbs_of_the_admin(
+    pattern: str,
+    world: dict[str, Any],
+    make_user: Callable[..., User],
+    browser_of: Callable[[User], Client],
+    handed: Any,
+    settings: Any,
+) -> None:
+    settings.ALLOWED_HOSTS = ["*"]
+    rule, owner = VERBS[pattern], world["owner"]
+    owner.admin_access = True
+    owner.save()
+    window = {"name": "freeze", "reason": "release", "jobs": [str(world["job"].pk)]}
+    ids = {
+        "accounts": User.objects.get(username="a-viewer").pk,
+        "executions/e": world["execution"].pk,
+        "executions/b": world["run"].batch_id,
+        "windows": world["callers"]["admin"].post("/api/v2/windows", window).json()["window"]["id"],
+    }
+    pk = next((str(one) for start, one in ids.items() if pattern.startswith(start)), str(world["job"].pk))
+    path = filled(f"admin/{pattern}", pk).replace(f"single-runs/{pk}", f"single-runs/{world['run'].pk}")
+    wrong = []
+    for caller in ("nobody", "viewer", "user", "owner", "admin"):
+        role = "user" if caller == "owner" else caller
+        person = owner if caller == "owner" else None if caller == "nobody" else make_user(f"b-{caller}", role)
+        if person is None:
+            answer = Client(raise_request_exception=False).post(path)
+            if answer.status_code not in {302, 403} and pattern not in {"login/"}:
+                wrong.append(f"nobody: {answer.status_code}")
+            continue
+        person.admin_access = True
+        person.save()
+        browser = browser_of(person)
+        browser.raise_request_exception = False
+        before = state(world)
+        answer = browser.post(path)
+        may_act = allowed(TOLD.get(rule, rule), caller, "POST")
+        is_let = may_act or rule in TOLD
+        if (answer.status_code != 403) != is_let or answer.status_code >= 500:
+            wrong.append(f"{caller}: {answer.status_code}")
+        if not may_act and state(world) != before:
+            wrong.append(f"{caller} changed something")
+    assert wrong == [], rule
+
+
+def state(world: dict[str, Any]) -> list[Any]:
+    """What a verb may change of somebody else's job."""
+    return [
+        list(Job.objects.order_by("pk").values()),
+        list(Execution.objects.order_by("pk").values("pk", "status")),
+        list(BatchRun.objects.order_by("pk").values()),
+        list(Batch.objects.order_by("pk").values()),
+        list(Window.objects.order_by("pk").values()),
+    ]
