@@ -16,7 +16,7 @@ import pytest
 
 from cronsched import web_worker
 from cronsched.web_worker import Channel
-from tests.support.contract import make_job, team
+from tests.support.contract import make_job, team, unique
 from tests.support.installation import Installation
 from tests.support.target import Target
 
@@ -234,7 +234,8 @@ class TestFraming:
 
 @pytest.fixture(scope="module")
 def token(installation: Installation) -> str:
-    answer = installation.admin.post("/auth/tokens", json={"name": "wire", "scope": "write"})
+    answer = installation.admin.post("/auth/tokens", json={"name": unique("wire"), "scope": "write"})
+    assert answer.status_code == 201, answer.text
     return str(answer.json()["token"])
 
 
