@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime as dt
 from collections.abc import Callable
 from typing import Any, ClassVar
 from uuid import UUID
@@ -245,8 +246,12 @@ class LoginSessionAdmin(NotedDeletionAdmin):
 class WebSessionAdmin(LoginSessionAdmin):
     """Sessions of the admin; deleting a row ends that session."""
 
-    list_display = ("user", "address", "created_at", "seen_at", "expire_date")
-    fields = ("user", "address", "created_at", "seen_at", "expire_date")
+    list_display = fields = readonly_fields = ("user", "address", "created_at", "seen_at", "expires_at")
+
+    @admin.display(description=_("expires at"), ordering="expire_date")
+    def expires_at(self, session: WebSession) -> dt.datetime:
+        """Under the same name as those of API logins; the column is Django's."""
+        return session.expire_date
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[Any]:
         """Without sessions in which nobody is logged in."""

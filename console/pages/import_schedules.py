@@ -76,7 +76,7 @@ class ImportSchedulesForm(forms.Form):
         widget=UnfoldAdminTextareaWidget(attrs={"rows": 6, "spellcheck": "false"}),
     )
     pic_team = forms.ModelChoiceField(
-        label=gettext_lazy("PIC team"),
+        label=gettext_lazy("Team"),
         queryset=PicTeam.objects.filter(is_active=True),
         to_field_name="slug",
         widget=UnfoldAdminSelectWidget,
