@@ -67,7 +67,7 @@ class CalendarForm(forms.ModelForm[Calendar]):
         widget=UnfoldAdminFileFieldWidget(attrs={"accept": ".csv,.ics"}),
         help_text=gettext_lazy("CSV (date, open or closed, label) or iCalendar (.ics): its all-day events are closed."),
     )
-    confirm = forms.CharField(required=False, widget=forms.HiddenInput)
+    confirm = forms.CharField(required=False, label="", widget=forms.HiddenInput)
 
     class Meta:
         model = Calendar
