@@ -16,6 +16,7 @@ from accounts import services
 from accounts.auth import api_tokens
 from accounts.auth.authentication import RefreshTokenAuthentication
 from accounts.auth.jwt import AccessToken, RefreshToken, issue
+from accounts.auth.open_sessions import open_sessions
 from accounts.models import ApiToken, LoginSession, User
 from accounts.permissions import IsAdmin, NotByApiToken, require_login
 from accounts.serializers import (
@@ -293,7 +294,7 @@ class SessionsView(APIView):
     @endpoint(shape("Sessions", sessions=SessionSerializer(many=True)))
     def get(self, request: Request) -> Response:
         current = request.auth.pk if isinstance(request.auth, LoginSession) else None
-        found = services.sessions_of(require_login(request))
+        found = open_sessions(require_login(request))
         return Response({"sessions": SessionSerializer.of_all(found, current=current)})
 
 

@@ -16,6 +16,7 @@ from django.db import IntegrityError, transaction
 from django.utils import timezone
 
 from accounts.auth import login_throttle
+from accounts.auth.open_sessions import open_sessions
 from accounts.models import LoginSession, Role, User, WebSession
 from accounts.second_factor import devices as second_factor
 from audit import events
@@ -100,17 +101,6 @@ def log_out(session: LoginSession) -> None:
     LoginSession.objects.filter(pk=session.pk).delete()
 
 
-def sessions_of(user: User) -> list[LoginSession | WebSession]:
-    """The user's logins of the API and sessions of the admin that have not expired, newest first."""
-    now = timezone.now()
-    idle = now - dt.timedelta(seconds=settings.SESSION_IDLE_SECONDS)
-    found: list[LoginSession | WebSession] = [
-        *user.login_sessions.filter(expires_at__gt=now),
-        *user.web_sessions.filter(expire_date__gt=now, seen_at__gt=idle),
-    ]
-    return sorted(found, key=lambda one: one.created_at, reverse=True)
-
-
 def note_ended(session: LoginSession | WebSession) -> None:
     """Put the end of a session by somebody into the audit trail."""
     if session.user is not None:
@@ -119,7 +109,7 @@ def note_ended(session: LoginSession | WebSession) -> None:
 
 def end_session(session_id: str, *, by: User) -> None:
     """End one of a user's own sessions. Raises `Session not found`."""
-    for session in sessions_of(by):
+    for session in open_sessions(by):
         if str(session.pk) == session_id.lower():
             note_ended(session)
             session.delete()

@@ -26,12 +26,13 @@ _KEY_SEGMENT = re.compile(r"(?<=/)(?=[^/]*[0-9])(?=[^/]*[A-Za-z])(?![0-9a-f]{8}-
 # that the time is linear in the text.
 _SECRET_VALUE = re.compile(
     rf"""(?<![\w.-])(?=[\w.-]*?(?:{_SECRET_NAME.pattern}))((?>[\w.-]+)["']?\s*+[:=]\s*+)"""
-    r"""(?!["']?\{\{)("(?:[^"\\]|\\.)*+"?|'(?:[^'\\]|\\.)*+'?|(?:(?:Basic|Bearer|Digest|Token)\s++)?[^\s,;&}]+)""",
+    r"""(?!["']?\{\{)("(?:[^"\\]|\\.)*+"?|'(?:[^'\\]|\\.)*+'?|[^\s,;&}]+)""",
     re.IGNORECASE,
 )
 
-# Bounded, so that the time is linear in the text.
-_USER_OF_URL = re.compile(r"(://)[^\s/?#@]{1,500}@")
+_USER_OF_URL = re.compile(r"(://)[^\s/?#]*@")
+# The header as it is written: a scheme, and what it takes up to the end of the line (RFC 9110, section 11.6.2).
+_AUTHORIZATION = re.compile(r"(authorization\s*[:=]\s*)[a-z][\w-]*[^\S\r\n]+[^\s][^\r\n]*", re.IGNORECASE)
 # A secret-sounding name of JSON whose value is an object or a list.
 _NESTED_SECRET = re.compile(rf"""("[^"]*(?:{_SECRET_NAME.pattern})[^"]*"\s*:\s*)[\[{{].*""", re.IGNORECASE | re.DOTALL)
 
@@ -55,7 +56,8 @@ def masked(value: Any) -> Any:
 
 def masked_text(text: str) -> str:
     """A text in which values that follow a secret-sounding name, and user names and passwords in URLs, are masked."""
-    return _USER_OF_URL.sub(rf"\1{MASK}@", _SECRET_VALUE.sub(rf"\1{MASK}", text))
+    text = _SECRET_VALUE.sub(rf"\1{MASK}", _AUTHORIZATION.sub(rf"\1{MASK}", text))
+    return _USER_OF_URL.sub(rf"\1{MASK}@", text)
 
 
 def masked_body(text: str) -> str:

@@ -9,6 +9,7 @@ import os
 import re
 import secrets
 import ssl
+from contextlib import suppress
 from difflib import get_close_matches
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -194,10 +195,12 @@ class Environment:
             return path
         try:
             path.mkdir(parents=True, exist_ok=True, mode=0o700)
-            if path.stat().st_uid == os.getuid():
-                path.chmod(0o700)
         except OSError as exc:
             raise SettingError(f"{name}={path} cannot be made ({exc.strerror}); name a folder you may write.") from None
+        if path.stat().st_uid == os.getuid() and path.stat().st_mode & 0o077:
+            # Some file systems have no modes; the doctor says so.
+            with suppress(OSError):
+                path.chmod(0o700)
         if not os.access(path, os.W_OK):
             raise SettingError(f"{name}={path} cannot be written; name a folder you may write.")
         return path

@@ -16,7 +16,8 @@ threads = settings.WEB_THREADS
 worker_class = "cronsched.web_worker.BufferingWorker"
 proc_name = "cronsched-web"
 umask = 0o077
-graceful_timeout = settings.ENGINE_DRAIN_SECONDS + 5
+# Requests have about 11 s of it, the manual runs of this process the rest.
+graceful_timeout = settings.ENGINE_DRAIN_SECONDS + 12
 timeout = 60
 keepalive = 15
 control_socket_disable = True

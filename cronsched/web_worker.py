@@ -43,7 +43,7 @@ _POLL_SECONDS = 0.25
 CONNECTIONS = 2000
 _SPARE = 100
 _UNREAD_ROUNDS = 16
-# Of the time that gunicorn gives to a stop.
+# Of the time that gunicorn gives to a stop, and for the next bytes of a request then.
 _SPARE_SECONDS = 1.0
 _PIPELINED = 4
 # Bytes of a body in memory before it goes to a temporary file: times the number of connections.
@@ -224,6 +224,10 @@ class Channel(HTTPChannel):  # type: ignore[misc]
         """Whether it is the client that holds the connection: no request of it is worked on, and no answer taken."""
         return not self.requests and not (self.total_outbufs_len and now - self.last_activity < _STALLED_SECONDS)
 
+    def is_sending(self, now: float) -> bool:
+        """Whether a request is arriving, and not only begun."""
+        return self.request is not None and now - self.last_activity < _SPARE_SECONDS
+
     @property
     def is_busy(self) -> bool:
         return bool(self.requests or self.total_outbufs_len)
@@ -293,7 +297,7 @@ class BufferingWorker(Worker):  # type: ignore[misc]  # gunicorn has no types
         """Accept nothing more, and let requests under way end. Manual runs need the rest of the time that gunicorn
         gives.
         """
-        from executions.delivery.caller import shut_down_local_caller
+        from executions.delivery.caller import local_caller
 
         until = time.monotonic() + self.cfg.graceful_timeout - settings.ENGINE_DRAIN_SECONDS - _SPARE_SECONDS
         for server in servers:
@@ -301,10 +305,10 @@ class BufferingWorker(Worker):  # type: ignore[misc]  # gunicorn has no types
         # What has arrived already is a request under way.
         wasyncore.poll2(0, self._map)
         # Parked answers say that their calls were broken off.
-        shut_down_local_caller()
+        local_caller().break_off()
         while time.monotonic() < until:
             self.notify()
             channels = [one for server in servers for one in list(server.active_channels.values())]
-            if not any(one.is_busy or one.request is not None for one in channels):
+            if not any(one.is_busy or one.is_sending(time.time()) for one in channels):
                 return
             wasyncore.poll2(_POLL_SECONDS, self._map)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import datetime as dt
 import os
-import shutil
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -27,7 +26,7 @@ from settings_app import credential_rights
 from taxonomy.models import Category, PicTeam
 from tests.support.executions import IdleEngine
 from tests.support.installation import Installation
-from tests.support.migrated import migrated_file
+from tests.support.migrated import copy_migrated
 from tests.support.postgres import Postgres
 from tests.support.redis import Redis
 from tests.support.target import Target
@@ -51,7 +50,7 @@ def django_db_modify_db_settings(django_db_modify_db_settings_parallel_suffix: N
         file = Path(django_settings.DATABASES["default"]["TEST"]["NAME"])
         for beside in ("-wal", "-shm"):
             file.with_name(file.name + beside).unlink(missing_ok=True)
-        shutil.copyfile(migrated_file(), file)
+        copy_migrated(file)
 
 
 @pytest.fixture(autouse=True)

@@ -24,7 +24,8 @@ from django.conf import settings
 from django.db import transaction
 from django.utils import timezone
 
-from accounts.models import LoginFailures, LoginSession, User, WebSession
+from accounts.auth.open_sessions import open_sessions
+from accounts.models import LoginFailures, User
 from core.api.errors import TooManyRequests
 from core.runtime import request_context
 
@@ -88,9 +89,7 @@ def _is_known(user: User | None, address: str) -> bool:
     """Whether the account is logged in from this address."""
     if user is None or not address:
         return False
-    here, now = {"user": user, "address": address}, timezone.now()
-    by_api = LoginSession.objects.filter(**here, expires_at__gt=now).exists()
-    return by_api or WebSession.objects.filter(**here, expire_date__gt=now).exists()
+    return any(str(one.address) == address for one in open_sessions(user))
 
 
 def _row(identity: str, network: str, now: dt.datetime) -> LoginFailures:

@@ -61,7 +61,7 @@ def _named(lookup: str, value: str) -> str:
     if lookup.startswith(("status", "last_status")):
         return ", ".join(str(Status(one).label) for one in value.split(",") if one in Status.values)
     if lookup.startswith("is_"):
-        return _("yes") if value == "1" else _("no")
+        return _("yes") if value in {"1", "True"} else _("no")
     model, shown = _NAMES.get(lookup, (None, ""))
     try:
         return (model and model.objects.filter(pk=value).values_list(shown, flat=True).first()) or value

@@ -13,6 +13,7 @@ from django.utils.translation import gettext as _
 
 from accounts import services
 from accounts.auth import api_tokens
+from accounts.auth.open_sessions import open_sessions
 from accounts.models import ApiToken, User
 from accounts.permissions import require_login
 from accounts.second_factor import devices
@@ -59,7 +60,7 @@ def _context(user: User) -> dict[str, Any]:
         "tokens": user.api_tokens.filter(expires_at__gt=timezone.now()),
         "scopes": ApiToken.Scope.choices,
         "longest_days": api_tokens.LONGEST_DAYS,
-        "sessions": services.sessions_of(user),
+        "sessions": open_sessions(user),
         "second_factor": devices.has_one(user),
         "second_factor_offered": settings.SECOND_FACTOR != "off",
     }

@@ -42,13 +42,13 @@ def page(request: HttpRequest, token: str) -> HttpResponse:
         pk = signing.Signer(salt=_SALT).unsign_object(token)
     except signing.BadSignature:
         raise Http404(_("This link is not valid, or is too old.")) from None
-    recent = Execution.objects.of_kept_jobs().filter(started_at__gte=timezone.now() - _VALID)
-    execution = recent.filter(pk=pk).select_related("job__pic_team", "job__category").first()
-    if execution is None:
-        raise Http404(_("The execution is not stored any more."))
-    inside = reverse("admin:executions_execution_change", args=[execution.pk])
+    inside = reverse("admin:executions_execution_change", args=[pk])
     if request.user.is_authenticated:
         return HttpResponseRedirect(inside)
+    kept = Execution.objects.of_kept_jobs().select_related("job__pic_team", "job__category")
+    execution = kept.filter(pk=pk, started_at__gte=timezone.now() - _VALID).first()
+    if execution is None:
+        raise Http404(_("This link is not valid, or is too old."))
     context = {"execution": execution, "title": summary(execution), "inside": inside}
     answer = render(request, "console/link_preview.html", context)
     answer["Referrer-Policy"] = "same-origin"

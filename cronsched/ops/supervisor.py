@@ -70,7 +70,7 @@ def programs() -> list[Program]:
 
 def write_config(path: Path, chosen: Sequence[Program] | None = None) -> Path:
     """Write supervisord's configuration for these programs (by default `programs()`); returns its path."""
-    stop = settings.ENGINE_DRAIN_SECONDS + 10
+    stop = settings.ENGINE_DRAIN_SECONDS + 14
     text = _HEAD.format(user=_escape(_user()), data=_escape(str(settings.CRONSCHED_DATA_DIR)))
     for program in programs() if chosen is None else chosen:
         text += _PROGRAM.format(

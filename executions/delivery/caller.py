@@ -67,6 +67,7 @@ class Caller:
         self._tasks: set[asyncio.Task[Any]] = set()
         self._client: HttpClient | None = None
         self._ready = threading.Event()
+        self._is_stopping = False
         self._thread = threading.Thread(target=self._run, name="caller", daemon=True)
 
     def start(self) -> None:
@@ -77,6 +78,11 @@ class Caller:
         """Make the calls of `make` within `timeout` seconds. The future raises `DeliveryError`."""
         return asyncio.run_coroutine_threadsafe(self._asked(make, timeout), self._loop)
 
+    def break_off(self) -> None:
+        """Break off what is under way, and what is asked from now on."""
+        self._is_stopping = True
+        self._loop.call_soon_threadsafe(self._cancel_all)
+
     def close(self) -> None:
         """Break off what is under way, and end the thread."""
         concurrent.futures.wait([asyncio.run_coroutine_threadsafe(self._close(), self._loop)])
@@ -84,6 +90,8 @@ class Caller:
         self._thread.join()
 
     async def _asked(self, make: Callable[[Send], Awaitable[Outcome]], timeout: float) -> Asked:
+        if self._is_stopping:
+            raise DeliveryError(STOPPED)
         task = asyncio.current_task()
         assert task is not None
         assert self._client is not None
@@ -111,12 +119,14 @@ class Caller:
         self._client = HttpClient()
         self._ready.set()
 
-    async def _close(self) -> None:
-        mine = asyncio.current_task()
-        tasks = [task for task in self._tasks if task is not mine]
+    def _cancel_all(self) -> list[asyncio.Task[Any]]:
+        tasks = list(self._tasks)
         for task in tasks:
             task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)
+        return tasks
+
+    async def _close(self) -> None:
+        await asyncio.gather(*self._cancel_all(), return_exceptions=True)
         assert self._client is not None
         await self._client.close()
 

@@ -115,7 +115,11 @@ def test_urls(url: str, shown: str) -> None:
     ("text", "shown"),
     [
         ("Authorization: Bearer abc.DEF-9", f"Authorization: {MASK}"),
-        ("authorization=Basic dXNlcjpwYXNz, next", f"authorization={MASK}, next"),
+        ("authorization=Basic dXNlcjpwYXNz, next\nlast", f"authorization={MASK}\nlast"),
+        ('Authorization: Digest username="u", response="beef"', f"Authorization: {MASK}"),
+        ("Proxy-Authorization: ApiKey abc123", f"Proxy-Authorization: {MASK}"),
+        ("Authorization: abc123, next", f"Authorization: {MASK}, next"),
+        ("see https://uma:p@ss@host/x", f"see https://{MASK}@host/x"),
         ('{"token": "abc"} and more', f'{{"token": {MASK}}} and more'),
         ("no answer from https://uma:PW@hooks.example.com/a", f"no answer from https://{MASK}@hooks.example.com/a"),
         ("ask ops@example.com, see https://example.com/a@b", "ask ops@example.com, see https://example.com/a@b"),

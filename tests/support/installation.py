@@ -18,7 +18,7 @@ from typing import Any, Self
 
 import requests
 
-from tests.support.migrated import migrated_file
+from tests.support.migrated import copy_migrated
 from tests.support.target import wait_until
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -207,7 +207,7 @@ def _fresh_folder() -> Path:
     """A data directory as `setup` leaves it, with SQLite; made once for all installations of this process."""
     folder = Path(tempfile.mkdtemp(prefix="cronsched-fresh-"))
     atexit.register(shutil.rmtree, folder, ignore_errors=True)
-    shutil.copyfile(migrated_file(), folder / "cronsched.sqlite3")
+    copy_migrated(folder / "cronsched.sqlite3")
     Installation(folder).manage("setup")
     return folder
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import fcntl
 import hashlib
 import os
+import shutil
 import subprocess
 import sys
 import tempfile
@@ -14,8 +15,8 @@ ROOT = Path(__file__).resolve().parents[2]
 _FOLDER = Path(tempfile.gettempdir()) / f"cronsched-tests-{os.getuid()}"
 
 
-def migrated_file() -> Path:
-    """The file; copy it, do not open it."""
+def copy_migrated(to: Path) -> None:
+    """Write the file to a path."""
     made_by = hashlib.sha256(b"".join(one.read_bytes() for one in _sources()))
     file = _FOLDER / f"migrated-{made_by.hexdigest()[:16]}.sqlite3"
     with (_FOLDER / "migrated.lock").open("w") as lock:
@@ -27,7 +28,7 @@ def migrated_file() -> Path:
                 env = {"PATH": os.environ["PATH"], "CRONSCHED_DATA_DIR": folder, "LOG_LEVEL": "WARNING"}
                 subprocess.run([sys.executable, "manage.py", "migrate", "-v", "0"], cwd=ROOT, env=env, check=True)
                 (Path(folder) / "cronsched.sqlite3").rename(file)
-    return file
+        shutil.copyfile(file, to)
 
 
 def _sources() -> list[Path]:
