@@ -36,7 +36,7 @@ cluster: $(VENV)/dev.stamp
 test: $(VENV)/dev.stamp
 	$(PY) -m pytest -m "not long" $(ARGS)
 
-# The tests that drive a browser, start and kill processes, or wait for real time.
+# The tests that drive a browser, start and kill processes, wait for real time, or fuzz.
 test-long: $(VENV)/dev.stamp
 	$(PY) -m pytest -m long $(ARGS)
 

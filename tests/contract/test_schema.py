@@ -58,6 +58,7 @@ def some_job(installation: Installation, _target: Target) -> str:
     return str(make_job(installation.admin, target_url=_target.url + "/ok")["id"])
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("role", ["admin", "user", "viewer", "nobody"])
 @pytest.mark.parametrize("label", list(OPERATIONS))
 def test_whatever_is_sent_is_answered_as_described(

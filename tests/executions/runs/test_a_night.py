@@ -26,7 +26,7 @@ from tests.executions.runs.conftest import NIGHT
 from tests.support.clock import PassingTime
 from tests.support.target import wait_until
 
-pytestmark = pytest.mark.django_db(transaction=True)
+pytestmark = [pytest.mark.long, pytest.mark.django_db(transaction=True)]
 # Workflow files and how many jobs run them.
 WORKFLOWS = {
     "success-300.yml": 380,
