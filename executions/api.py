@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-import orjson
 from django.http import HttpResponse
 from rest_framework import serializers
 from rest_framework.permissions import IsAuthenticated
@@ -338,7 +337,7 @@ class TestRunView(APIView):
     )
     def post(self, request: Request) -> HttpResponse:
         run = try_target(body_of(request), by=require_login(request))
-        return parking.json_answer(request, run, lambda trial: orjson.dumps(trial.answer))
+        return parking.json_answer(request, run, lambda trial: trial.answer)
 
 
 def _total(found: ExecutionQuerySet, params: Mapping[str, str]) -> int | None:

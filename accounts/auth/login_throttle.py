@@ -24,7 +24,7 @@ from django.conf import settings
 from django.db import transaction
 from django.utils import timezone
 
-from accounts.auth.open_sessions import open_sessions
+from accounts.auth.open_sessions import is_logged_in_from
 from accounts.models import LoginFailures, User
 from core.api.errors import TooManyRequests
 from core.runtime import request_context
@@ -40,7 +40,7 @@ def attempt(identity: str, address: str) -> None:
     allowed = settings.LOGIN_FAILURES_ALLOWED
     with transaction.atomic():
         _count(identity, network, allowed, "for this account")
-        if not _is_known(user, address):
+        if user is None or not is_logged_in_from(user, address):
             if settings.TRUSTED_PROXIES or not request_context.is_forwarded():
                 _count(_ANY, network, _TIMES * allowed, "from this address")
             _space(identity, _TIMES * allowed)
@@ -51,7 +51,7 @@ def succeeded(identity: str, address: str) -> None:
     user, identity, network = *_account(identity), _network(address)
     # Not deleted: a parallel attempt may be about to lock the row.
     LoginFailures.objects.filter(identity=identity, address=network).update(count=0)
-    if _is_known(user, address):
+    if user is not None and is_logged_in_from(user, address):
         return
     for others in ({"identity": _ANY, "address": network}, {"identity": identity, "address": _ANY}):
         with transaction.atomic():
@@ -83,13 +83,6 @@ def _account(identity: str) -> tuple[User | None, str]:
     """The account that is meant, and the name under which its failures are counted."""
     user = User.objects.by_identity(identity)
     return user, (user.username if user else identity.strip().lower())[:254]
-
-
-def _is_known(user: User | None, address: str) -> bool:
-    """Whether the account is logged in from this address."""
-    if user is None or not address:
-        return False
-    return any(str(one.address) == address for one in open_sessions(user))
 
 
 def _row(identity: str, network: str, now: dt.datetime) -> LoginFailures:

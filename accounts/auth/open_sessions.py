@@ -5,6 +5,7 @@ from __future__ import annotations
 import datetime as dt
 
 from django.conf import settings
+from django.db.models import QuerySet
 from django.utils import timezone
 
 from accounts.models import LoginSession, User, WebSession
@@ -12,10 +13,18 @@ from accounts.models import LoginSession, User, WebSession
 
 def open_sessions(user: User) -> list[LoginSession | WebSession]:
     """The user's logins of the API and sessions of the admin that have not expired, newest first."""
+    found: list[LoginSession | WebSession] = [one for rows in _open(user) for one in rows]
+    return sorted(found, key=lambda one: one.created_at, reverse=True)
+
+
+def is_logged_in_from(user: User, address: str) -> bool:
+    """Whether one of them is from this address."""
+    return bool(address) and any(rows.filter(address=address).exists() for rows in _open(user))
+
+
+def _open(user: User) -> tuple[QuerySet[LoginSession], QuerySet[WebSession]]:
     now = timezone.now()
     idle = now - dt.timedelta(seconds=settings.SESSION_IDLE_SECONDS)
-    found: list[LoginSession | WebSession] = [
-        *user.login_sessions.filter(expires_at__gt=now),
-        *user.web_sessions.filter(expire_date__gt=now, seen_at__gt=idle),
-    ]
-    return sorted(found, key=lambda one: one.created_at, reverse=True)
+    return user.login_sessions.filter(expires_at__gt=now), user.web_sessions.filter(
+        expire_date__gt=now, seen_at__gt=idle
+    )

@@ -7,7 +7,6 @@ from functools import partial
 from typing import Any
 from uuid import UUID
 
-import orjson
 from django.contrib import admin, messages
 from django.contrib.admin.views.main import ChangeList
 from django.core.exceptions import PermissionDenied
@@ -313,7 +312,7 @@ class JobAdmin(JobVerbs, JobRuns, ProductAdmin):
 
         def start() -> HttpResponseBase:
             run = try_target(job_form.test_body(request.POST), by=require_login(request))
-            return parking.json_answer(request, run, lambda trial: orjson.dumps(job_form.tried(trial)))
+            return parking.json_answer(request, run, job_form.tried)
 
         return self._try(request, start)
 

@@ -12,6 +12,8 @@ from typing import Any, NamedTuple, Protocol, TypeVar
 from django.http import HttpRequest, HttpResponse
 from django.utils import translation
 
+from core.api.json import JsonRenderer
+
 # Keys of a WSGI environment. Headers of a client begin with HTTP_ there.
 CAN_PARK = "cronsched.can_park"
 PARKED = "cronsched.parked"
@@ -36,15 +38,15 @@ class Parked(NamedTuple):
     write: Callable[[], bytes]
 
 
-def json_answer(request: HttpRequest, awaited: Awaited[Result], write: Callable[[Result], bytes]) -> HttpResponse:
-    """The answer 200 with the JSON that `write` makes of the result, in the language of the request. `write` reads no
+def json_answer(request: HttpRequest, awaited: Awaited[Result], read: Callable[[Result], Any]) -> HttpResponse:
+    """The answer 200 with what `read` makes of the result, as JSON, in the language of the request. `read` asks no
     database.
     """
     language = translation.get_language()
 
     def body() -> bytes:
         with translation.override(language):
-            return write(awaited.result())
+            return JsonRenderer().render(read(awaited.result()))
 
     if not request.META.get(CAN_PARK):
         return HttpResponse(body(), content_type="application/json")
