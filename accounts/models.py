@@ -273,6 +273,7 @@ class WebSession(AbstractBaseSession):
     address = models.GenericIPAddressField(_("address"), null=True)
     created_at = models.DateTimeField(_("created at"), default=timezone.now)
     seen_at = models.DateTimeField(_("last used at"), default=timezone.now, help_text=_("By the minute."))
+    second_factor = models.BooleanField(_("second factor"), default=False, db_default=False)
 
     class Meta:
         verbose_name = _("web session")

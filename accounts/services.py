@@ -61,7 +61,7 @@ def log_in(identity: str, password: str, *, otp: Any = None, address: str) -> Lo
     `otp`: the code of the second factor, for accounts that need one. Raises `Second factor required` without it, and
     `Invalid second factor` for a wrong one.
     """
-    user = check_credentials(identity, password, address=address, confirm=partial(_confirm, otp))
+    user = check_credentials(identity, password, address=address, confirm=partial(_confirm, otp, address))
     now = timezone.now()
     events.note(Event.LOGIN, user.username, by=user, about=user.pk, way="API")
     with transaction.atomic():
@@ -77,7 +77,7 @@ def log_in(identity: str, password: str, *, otp: Any = None, address: str) -> Lo
         )
 
 
-def _confirm(otp: Any, user: User) -> None:
+def _confirm(otp: Any, address: str, user: User) -> None:
     if not second_factor.is_needed_by(user):
         return
     if not second_factor.has_one(user):
@@ -86,8 +86,7 @@ def _confirm(otp: Any, user: User) -> None:
         )
     if otp is None or otp == "":
         raise _second_factor("Second factor required", "Send the code of your app, or a backup code, as 'otp'.")
-    if not isinstance(otp, str) or second_factor.shown_by(user, otp) is None:
-        events.note(Event.FACTOR_REFUSED, user.username, about=user.pk)
+    if not isinstance(otp, str) or second_factor.shown_by(user, otp, address) is None:
         raise _second_factor("Invalid second factor", "That is not the code, or it was used already: send the next.")
 
 

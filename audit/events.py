@@ -23,6 +23,7 @@ class Event(StrEnum):
 
     LOGIN = "login"
     LOGIN_FAILED = "login failed"
+    LOGIN_LIMITED = "login limit reached"
     LOGOUT = "logout"
     LOGIN_ENDED = "login ended"
     SIGN_ON_REFUSED = "sign-on refused"
@@ -38,6 +39,7 @@ class Event(StrEnum):
     EXPORTED = "exported"
     LINK_MADE = "set-password link made"
     ACKNOWLEDGED = "acknowledged"
+    REENCRYPTED = "secrets encrypted again"
 
 
 def note(event: Event, name: str, *, by: Any = None, about: UUID | None = None, **details: Any) -> None:

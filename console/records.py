@@ -27,6 +27,7 @@ KINDS: dict[str, Any] = {
     "deleted": gettext_lazy("Deleted"),
     Event.LOGIN: gettext_lazy("Logged in"),
     Event.LOGIN_FAILED: gettext_lazy("Login failed"),
+    Event.LOGIN_LIMITED: gettext_lazy("Login limit reached"),
     Event.LOGOUT: gettext_lazy("Logged out"),
     Event.LOGIN_ENDED: gettext_lazy("Login ended"),
     Event.SIGN_ON_REFUSED: gettext_lazy("Single sign-on refused"),
@@ -42,6 +43,7 @@ KINDS: dict[str, Any] = {
     Event.EXPORTED: gettext_lazy("Exported"),
     Event.LINK_MADE: gettext_lazy("Set-password link made"),
     Event.ACKNOWLEDGED: gettext_lazy("Acknowledged"),
+    Event.REENCRYPTED: gettext_lazy("Secrets encrypted again"),
 }
 SUBJECTS: dict[str, Any] = {"job": gettext_lazy("job"), events.SUBJECT: gettext_lazy("access")}
 _DETAILS: dict[str, Any] = {

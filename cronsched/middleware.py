@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ipaddress
+import logging
 from collections.abc import Callable
 from typing import Any
 
@@ -12,6 +13,7 @@ from django.http import HttpRequest, HttpResponse, HttpResponseBase, JsonRespons
 from core.api.errors import Invalid, TooLarge
 from core.runtime import request_context, signed_addresses
 
+log = logging.getLogger("cronsched.audit")
 _UPLOADS = {"/api/v2/jobs/bulk-upload", "/admin/import/"}
 # Receivers call back without a login.
 _LARGEST_CALLBACK = 64 * 1024
@@ -22,6 +24,13 @@ def largest_body(path: str) -> int:
     if path.startswith(signed_addresses.CALLBACKS):
         return _LARGEST_CALLBACK
     return settings.MAX_UPLOAD_BYTES if path in _UPLOADS else settings.DATA_UPLOAD_MAX_MEMORY_SIZE
+
+
+def _log_refusal(request: HttpRequest) -> None:
+    """Log a request that its caller may not make. The trail's table does not hold it: any user could fill it."""
+    by = request_context.user()
+    details = {"event": "refused", "by": by.email if by else "", "address": request_context.address()}
+    log.info("refused: %s %s", request.method, signed_addresses.without_tokens(request.path), extra=details)
 
 
 def body_too_large(limit: int) -> TooLarge:
@@ -97,7 +106,8 @@ class Probes:
 class ApiGuard:
     """Refuses bodies over the limit (413) and NUL characters in URLs (400); removes the body of answers to HEAD.
 
-    It also records the request for the audit trail, and lets no cache keep answers of the API.
+    It also records the request for the audit trail, logs what it refuses (403), and lets no cache keep answers of the
+    API.
     """
 
     def __init__(self, get_response: Callable[[HttpRequest], HttpResponseBase]) -> None:
@@ -107,6 +117,8 @@ class ApiGuard:
         request_context.set_request(request)
         try:
             response = self._refusal(request) or self._get_response(request)
+            if response.status_code == 403:
+                _log_refusal(request)
         finally:
             request_context.set_request(None)
         if request.path_info.startswith("/api/") and not response.has_header("Cache-Control"):

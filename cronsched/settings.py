@@ -160,6 +160,8 @@ AUTHENTICATION_BACKENDS = ["accounts.auth.backends.IdentityBackend"]
 # The admin's second factor: off, optional (each user decides) or required
 SECOND_FACTOR = env.choice("SECOND_FACTOR", "optional", ["off", "optional", "required"])
 OTP_TOTP_ISSUER = "Cronsched"
+# The login throttle counts codes: the library's own delay, which no limit ends, would lock the owner out.
+OTP_TOTP_THROTTLE_FACTOR = OTP_STATIC_THROTTLE_FACTOR = 0
 # Single sign-on by OpenID Connect, enabled by a client id
 OIDC_RP_CLIENT_ID = env.text("OIDC_CLIENT_ID")
 if OIDC_RP_CLIENT_ID:

@@ -11,6 +11,8 @@ from django.db import transaction
 
 from accounts.models import Role, User
 from accounts.services import get_user
+from audit import events
+from audit.events import Event
 from core.api import payload
 from core.api.errors import Forbidden, Invalid, invalid_field
 from core.db.encryption import encrypted_fields
@@ -135,4 +137,5 @@ def reencrypt() -> int:
             for row in model._default_manager.select_for_update().exclude(**{name: ""}):
                 row.save(update_fields=[name])
                 count += 1
+    events.note(Event.REENCRYPTED, "encryption keys", count=count)
     return count

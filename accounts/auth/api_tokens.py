@@ -39,8 +39,6 @@ def make(user: User, name: Any, scope: Any = ApiToken.Scope.READ, days: Any = 90
         raise invalid_field("scope", "'scope' is 'read' or 'write'.")
     if isinstance(days, bool) or not isinstance(days, int) or not 1 <= days <= LONGEST_DAYS:
         raise invalid_field("expires_in_days", f"'expires_in_days' is a whole number from 1 to {LONGEST_DAYS}.")
-    if user.api_tokens.filter(expires_at__gt=timezone.now()).count() >= MOST:
-        raise Conflict("Too many tokens", f"An account has at most {MOST} tokens. Revoke one that nobody uses.")
     raw = PREFIX + secrets.token_urlsafe(32)
     token = ApiToken(
         user=user,
@@ -52,11 +50,19 @@ def make(user: User, name: Any, scope: Any = ApiToken.Scope.READ, days: Any = 90
     )
     try:
         with transaction.atomic():
+            _check_number(user)
             token.save()
     except IntegrityError as exc:
         raise Conflict("Duplicate token name", f"You have a token named '{cleaned}'. Name this one otherwise.") from exc
     events.note(Event.TOKEN_MADE, token.name, by=user, about=token.pk, scope=token.scope, days=days)
     return token, raw
+
+
+def _check_number(user: User) -> None:
+    # Locked, so that of two that are made at once the second is counted with the first.
+    User.objects.select_for_update().get(pk=user.pk)
+    if user.api_tokens.filter(expires_at__gt=timezone.now()).count() >= MOST:
+        raise Conflict("Too many tokens", f"An account has at most {MOST} tokens. Revoke one that nobody uses.")
 
 
 def revoke(token_id: Any, *, by: User) -> ApiToken:

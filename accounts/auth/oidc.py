@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -11,6 +12,8 @@ import requests
 from django.conf import settings
 from django.core.exceptions import SuspiciousOperation
 from django.db.models import Q, QuerySet
+from django.http import HttpRequest
+from mozilla_django_oidc import auth as library
 from mozilla_django_oidc.auth import OIDCAuthenticationBackend
 
 from accounts import services
@@ -20,8 +23,34 @@ from audit.events import Event
 from core.api.errors import DomainError
 from core.runtime import outbound
 
-# The library calls functions of `requests` that take this process's default.
-requests.utils.default_user_agent = lambda name="": outbound.USER_AGENT
+_UNUSABLE = (requests.RequestException, jwt.PyJWTError, ValueError, KeyError, TypeError, AttributeError)
+
+
+class WayOut:
+    """What the library takes for `requests`: calls by the one way out (`core.runtime.outbound`), without redirects,
+    which would carry the client's secret or a user's token to another address.
+    """
+
+    @staticmethod
+    def get(url: str, headers: Mapping[str, str] | None = None, **_of_library: Any) -> requests.Response:
+        return _answer("GET", url, headers=headers)
+
+    @staticmethod
+    def post(url: str, data: Any = None, auth: Any = None, **_of_library: Any) -> requests.Response:
+        return _answer("POST", url, data=data, auth=auth)
+
+
+def _answer(method: str, url: str, **request: Any) -> requests.Response:
+    with outbound.session() as session:
+        answer = session.request(
+            method, url, timeout=outbound.TIMEOUT, proxies=outbound.proxies_for(url), allow_redirects=False, **request
+        )
+    if answer.is_redirect:
+        raise requests.RequestException(f"{url} redirects: name the address that it leads to in the settings")
+    return answer
+
+
+library.requests = WayOut
 
 
 class SingleSignOn(OIDCAuthenticationBackend):  # type: ignore[misc]  # the library has no types
@@ -29,14 +58,16 @@ class SingleSignOn(OIDCAuthenticationBackend):  # type: ignore[misc]  # the libr
     e-mail address; creates unknown ones with the role `OIDC_ROLE`, if it is set.
     """
 
-    @staticmethod
-    def get_settings(attr: str, *args: Any) -> Any:
-        """The library's settings; certificates and proxy are those of every call (`core.runtime.outbound`)."""
-        if attr == "OIDC_VERIFY_SSL":
-            return outbound.ca_bundle()
-        if attr == "OIDC_PROXY":
-            return outbound.proxies_for(settings.OIDC_OP_TOKEN_ENDPOINT)
-        return OIDCAuthenticationBackend.get_settings(attr, *args)
+    def authenticate(self, request: HttpRequest | None, **kwargs: Any) -> User | None:
+        """The account of who comes back from the provider; None, with the reason in the trail, if there is none or if
+        the provider does not answer as it should.
+        """
+        try:
+            user: User | None = super().authenticate(request, **kwargs)
+        except _UNUSABLE as exc:
+            events.note(Event.SIGN_ON_REFUSED, "provider", reason=f"its answer cannot be used: {type(exc).__name__}")
+            return None
+        return user
 
     def _verify_jws(self, payload: str, key: Any) -> dict[str, Any]:
         """The claims of an ID token: signed, for this client, by this issuer, not expired (OpenID Connect Core 1.0,

@@ -17,9 +17,10 @@ def open_sessions(user: User) -> list[LoginSession | WebSession]:
     return sorted(found, key=lambda one: one.created_at, reverse=True)
 
 
-def is_logged_in_from(user: User, address: str) -> bool:
-    """Whether one of them is from this address."""
-    return bool(address) and any(rows.filter(address=address).exists() for rows in _open(user))
+def is_logged_in_from(user: User, address: str, *, with_second_factor: bool = False) -> bool:
+    """Whether one of them is from this address; `with_second_factor`: one for which its code was shown."""
+    wanted = {"address": address} | ({"second_factor": True} if with_second_factor else {})
+    return bool(address) and any(rows.filter(**wanted).exists() for rows in _open(user))
 
 
 def _open(user: User) -> tuple[QuerySet[LoginSession], QuerySet[WebSession]]:

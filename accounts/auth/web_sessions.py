@@ -14,6 +14,7 @@ from django.apps import apps
 from django.conf import settings
 from django.contrib.sessions.backends.db import SessionStore as DatabaseStore
 from django.utils import timezone
+from django_otp import DEVICE_ID_SESSION_KEY
 
 from core.runtime import request_context
 
@@ -42,6 +43,7 @@ class SessionStore(DatabaseStore):
         row: Any = super().create_model_instance(data)
         row.session_key = digest(row.session_key)
         row.user_id = data.get("_auth_user_id")
+        row.second_factor = DEVICE_ID_SESSION_KEY in data
         row.address = request_context.address() or None
         row.created_at = dt.datetime.fromisoformat(data.setdefault(_BEGAN, now.isoformat()))
         longest = row.created_at + dt.timedelta(seconds=settings.SESSION_COOKIE_AGE)

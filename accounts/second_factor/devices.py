@@ -11,6 +11,7 @@ from django.utils.crypto import salted_hmac
 from django_otp.plugins.otp_static.models import StaticDevice, StaticToken
 from django_otp.plugins.otp_totp.models import TOTPDevice
 
+from accounts.auth import login_throttle
 from accounts.models import AppDevice, User
 from audit import events
 from audit.events import Event
@@ -75,16 +76,26 @@ def confirm(device: AppDevice, code: str) -> list[str]:
     return codes
 
 
-@transaction.atomic
-def shown_by(user: User, code: str) -> AppDevice | StaticDevice | None:
-    """The device that accepts this code: the app, or an unused backup code. django-otp throttles guesses."""
+def shown_by(user: User, code: str, address: str) -> AppDevice | StaticDevice | None:
+    """The device that accepts this code, from this address: the app, or an unused backup code; None for a wrong code.
+    Raises `TooManyRequests`.
+    """
     code = _cleaned(code)
-    if not code.isascii() or not code.isprintable():
-        return None
-    is_of_app = code.isdigit() and len(code) == _DIGITS
+    is_of_app = code.isascii() and code.isdigit() and len(code) == _DIGITS
+    login_throttle.attempt_code(user, address, is_of_app=is_of_app)
+    device = _accepting(user, code, is_of_app=is_of_app)
+    if device is None:
+        events.note(Event.FACTOR_REFUSED, user.username, about=user.pk)
+    else:
+        login_throttle.code_succeeded(user, address, is_of_app=is_of_app)
+    return device
+
+
+@transaction.atomic
+def _accepting(user: User, code: str, *, is_of_app: bool) -> AppDevice | StaticDevice | None:
     kind = AppDevice if is_of_app else StaticDevice
     device = kind.objects.filter(user=user, confirmed=True).first()
-    if device is None or not device.verify_is_allowed()[0]:
+    if device is None or not code.isascii() or not code.isprintable():
         return None
     return device if device.verify_token(code if is_of_app else _stored(device, code)) else None
 

@@ -19,9 +19,9 @@ from django.views.decorators.cache import never_cache
 
 from accounts.permissions import require_login
 from accounts.second_factor import devices
-from audit import events
-from audit.events import Event
+from core.api.errors import TooManyRequests
 from core.db.encryption import UndecryptableError
+from core.runtime.request_context import address_of
 
 
 @never_cache
@@ -42,9 +42,11 @@ def _page(request: HttpRequest) -> HttpResponseBase:
         return _set_up(request)
     if request.method != "POST":
         return _shown(request)
-    device = devices.shown_by(user, request.POST.get("code", ""))
+    try:
+        device = devices.shown_by(user, request.POST.get("code", ""), address_of(request))
+    except TooManyRequests as exc:
+        return _shown(request, error=_("Too many wrong codes. Wait, or use a backup code."), status=exc.status)
     if device is None:
-        events.note(Event.FACTOR_REFUSED, user.username, about=user.pk)
         return _shown(request, error=_("That is not the code, or it was used already. Wait for the next one."))
     _verified(request, device)
     if "remove" in request.POST:

@@ -21,6 +21,7 @@ from django.conf import settings
 from yarl import URL
 
 from core.api.errors import Invalid, invalid_field
+from core.runtime import outbound
 from jobs.templating.language import has_placeholder, without_placeholders
 
 Address: TypeAlias = ipaddress.IPv4Address | ipaddress.IPv6Address
@@ -96,6 +97,18 @@ class TargetPolicy:
         """
         address = literal_address(host)
         return address is None or self.allows_name(host) or self.allows_address(address)
+
+    def leads_to_allowed(self, host: str) -> bool:
+        """Whether a host may be called, by all addresses that it has now. Behind a proxy, which looks names up itself,
+        one that has none here may.
+        """
+        if literal_address(host) is not None or not host:
+            return bool(host) and self.allows(host)
+        try:
+            found = [str(entry[4][0]) for entry in socket.getaddrinfo(host, 443, type=socket.SOCK_STREAM)]
+        except (OSError, UnicodeError):
+            return outbound.proxy_for(host) is not None
+        return self.allowed_of(host, found) == found
 
 
 def current() -> TargetPolicy:

@@ -4,16 +4,19 @@ from __future__ import annotations
 
 import datetime as dt
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import pytest
 import time_machine
+from django.db import connection
 from django.test import Client
 from django.utils import timezone
 from rest_framework.test import APIClient
 
 from accounts.auth import api_tokens
 from accounts.models import ApiToken, LoginSession, User
+from core.api.errors import Conflict
 from tests.conftest import PASSWORD
 
 pytestmark = pytest.mark.django_db
@@ -166,3 +169,21 @@ class TestProfiles:
         browser.post(page, {"password1": NEW, "password2": NEW, "usable_password": "true"})
         admin.refresh_from_db()
         assert admin.check_password(PASSWORD)
+
+
+@pytest.mark.django_db(transaction=True)
+def test_tokens_that_are_made_at_once_are_counted_together(user: User, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(api_tokens, "MOST", 3)
+
+    def make(number: int) -> str:
+        try:
+            return api_tokens.make(user, f"token {number}")[1]
+        except Conflict as exc:
+            return exc.error
+        finally:
+            connection.close()
+
+    with ThreadPoolExecutor(8) as threads:
+        made = list(threads.map(make, range(8)))
+    assert made.count("Too many tokens") == 5
+    assert user.api_tokens.count() == 3

@@ -3,12 +3,17 @@
 from __future__ import annotations
 
 import re
+import socket
+from collections.abc import Callable
+from contextlib import suppress
 from typing import Any
 
 import pytest
+import requests
 from django.test import Client
 from django.urls import reverse
 
+from executions.targets.github import api
 from notifications.channels import slack
 from notifications.channels.failure import SendingFailed
 from settings_app.models import SlackSettings
@@ -57,6 +62,69 @@ class TestSlack:
         shown = browser.post(reverse("admin:slack_test"), follow=True).content.decode()
         assert "THE END" not in shown
         assert shown.count("y") < 2_000
+
+
+class TestStorageOfGitHub:
+    """Where the API redirects for logs and artifacts."""
+
+    @pytest.fixture
+    def redirected(self, monkeypatch: pytest.MonkeyPatch, settings: Any) -> Callable[[str], bool]:
+        settings.CRONSCHED_ALLOWED_TARGETS = []
+        inside, outside = "10.0.0.1", "1.1.1.1"
+        names = {"storage.example": [outside], "inside.example": [inside], "both.example": [outside, inside]}
+        asked: list[str] = []
+
+        def look_up(host: str, *_: Any, **__: Any) -> list[Any]:
+            if host not in names:
+                raise OSError("unknown")
+            return [(None, None, None, "", (address, 443)) for address in names[host]]
+
+        def get(_: requests.Session, url: str, **__: Any) -> requests.Response:
+            asked.append(url)
+            raise requests.ConnectionError
+
+        def leads(location: str) -> bool:
+            answer = requests.Response()
+            answer.status_code, answer.headers["Location"] = 302, location
+            monkeypatch.setattr(api, "get", lambda *_: answer)
+            asked.clear()
+            with suppress(requests.ConnectionError):
+                assert api.download("/log", "token", 100) is None
+            return asked == [location]
+
+        monkeypatch.setattr(requests.Session, "get", get)
+        monkeypatch.setattr(socket, "getaddrinfo", look_up)
+        return leads
+
+    @pytest.mark.parametrize(
+        ("location", "is_asked"),
+        [
+            ("https://storage.example/a", True),
+            ("http://storage.example/a", False),
+            ("https://inside.example/a", False),
+            ("https://both.example/a", False),
+            ("https://unknown.example/a", False),
+            ("https://169.254.169.254/latest", False),
+            ("https://[::1]/", False),
+            ("https://0x7f.1/", False),
+            ("https:///a", False),
+            ("https://[broken/", False),
+            ("file:///etc/passwd", False),
+            ("", False),
+        ],
+    )
+    def test_of_the_public_api(self, redirected: Callable[[str], bool], location: str, is_asked: bool) -> None:
+        assert redirected(location) is is_asked
+
+    def test_of_a_companys_server(self, redirected: Callable[[str], bool], settings: Any) -> None:
+        settings.GITHUB_API_URL = "https://github.inside.example/api/v3"
+        assert redirected("https://inside.example/a")
+        assert not redirected("http://inside.example/a")
+
+    def test_behind_a_proxy_that_looks_names_up(self, redirected: Callable[[str], bool], settings: Any) -> None:
+        settings.OUTBOUND_PROXY = "http://127.0.0.1:3128"
+        assert redirected("https://unknown.example/a")
+        assert not redirected("https://inside.example/a")
 
 
 def test_nothing_else_calls_out() -> None:

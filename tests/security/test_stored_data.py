@@ -98,13 +98,13 @@ class TestSecondFactors:
         rows = self.rows()
         assert device.secret not in rows
         assert not [code for code in codes if code in rows]
-        assert devices.shown_by(admin, codes[0]) is not None
-        assert devices.shown_by(admin, codes[0]) is None
+        assert devices.shown_by(admin, codes[0], "192.0.2.1") is not None
+        assert devices.shown_by(admin, codes[0], "192.0.2.1") is None
 
     def test_backup_codes_outlive_a_new_secret_key(self, admin: User, settings: Any) -> None:
         codes = devices.confirm(devices.draft(admin), code_of(admin))
         settings.SECRET_KEY, settings.SECRET_KEY_FALLBACKS = "n" * 50, [settings.SECRET_KEY]
-        assert devices.shown_by(admin, codes[0]) is not None
+        assert devices.shown_by(admin, codes[0], "192.0.2.1") is not None
 
     def test_those_of_before_go_on(self, admin: User) -> None:
         """The migration, over a device and a code as the version before stored them."""
@@ -118,8 +118,8 @@ class TestSecondFactors:
         old.refresh_from_db()
         assert old.key not in {key, ""}
         assert key not in self.rows()
-        assert devices.shown_by(admin, code_of(admin)) is not None
-        assert devices.shown_by(admin, "abcdefgh") is not None
+        assert devices.shown_by(admin, code_of(admin), "192.0.2.1") is not None
+        assert devices.shown_by(admin, "abcdefgh", "192.0.2.1") is not None
 
     def test_they_are_encrypted_again_with_a_new_key(self, admin: User, settings: Any) -> None:
         device = devices.draft(admin)

@@ -160,3 +160,17 @@ def test_old_records_are_deleted(make_job: Callable[..., Job], settings: Any) ->
     settings.AUDIT_KEPT_DAYS = 730
     assert retention.delete_old() > 0
     assert not ChangeRecord.objects.exists()
+
+
+def test_what_is_refused_is_logged(
+    client_of: Callable[[User], APIClient], make_user: Callable[..., User], caplog: pytest.LogCaptureFixture
+) -> None:
+    client = client_of(make_user("vera", "viewer"))
+    with caplog.at_level("INFO", "cronsched.audit"):
+        assert client.get("/api/v2/auth/users").status_code == 403
+        assert client.post("/api/v2/callbacks/forged.token", {}).status_code in {403, 404}
+    told = [
+        (one.getMessage(), getattr(one, "by", "")) for one in caplog.records if getattr(one, "event", "") == "refused"
+    ]
+    assert told[0] == ("refused: GET /api/v2/auth/users", "vera@example.com")
+    assert "forged" not in caplog.text

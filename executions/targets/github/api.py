@@ -20,10 +20,12 @@ from django.utils import timezone
 from core.api.errors import DomainError
 from core.masking import secret_texts
 from core.runtime import outbound
+from jobs.targets import address_policy
 from settings_app.models import GitHubCredential
 
 log = logging.getLogger("cronsched.github")
 VERSION = "2022-11-28"
+PUBLIC_API = "https://api.github.com"
 # An installation token lives for an hour and is renewed well before it expires.
 _RENEW_BEFORE = 300.0
 _APP_TOKEN_SECONDS = 540
@@ -151,9 +153,7 @@ def download(path: str, token: str, most: int) -> bytes | None:
     """
     answer = get(path, token)
     address = answer.headers.get("Location", "")
-    # An API without TLS is one for trying things out, or within a company.
-    is_safe = address.startswith("https://") or settings.GITHUB_API_URL.startswith("http://")
-    if answer.status_code not in {302, 307} or not (address and is_safe):
+    if answer.status_code not in {302, 307} or not _is_storage(address):
         return None
     with (
         outbound.session() as session,
@@ -169,6 +169,21 @@ def download(path: str, token: str, most: int) -> bytes | None:
             if len(content) > most:
                 return None
         return bytes(content)
+
+
+def _is_storage(address: str) -> bool:
+    """Whether a redirect may be followed: by TLS, to where a webhook may go. A company's own server may lead into its
+    network, and without TLS where it has none itself.
+    """
+    try:
+        parts = urlsplit(address)
+        host = parts.hostname or ""
+    except ValueError:
+        return False
+    if settings.GITHUB_API_URL.startswith("http://"):
+        return parts.scheme in {"http", "https"}
+    is_own = settings.GITHUB_API_URL != PUBLIC_API
+    return parts.scheme == "https" and (is_own or address_policy.current().leads_to_allowed(host))
 
 
 def put(path: str, token: str) -> requests.Response:

@@ -18,6 +18,7 @@ from cryptography.hazmat.primitives.asymmetric import rsa
 
 from core.version import __version__
 from tests.support.installation import Installation, free_port
+from tests.support.target import Target
 
 
 class Provider:
@@ -31,6 +32,8 @@ class Provider:
         self.nonce = ""
         self.challenge = ""
         self.agents: set[str] = set()
+        # What is answered in place of a path's answer: status, headers, body.
+        self.instead: dict[str, tuple[int, dict[str, str], bytes]] = {}
         provider = self
 
         class Handler(BaseHTTPRequestHandler):
@@ -60,9 +63,10 @@ class Provider:
 
             def answer(self, body: Any) -> None:
                 provider.agents.add(str(self.headers["User-Agent"]))
-                raw = json.dumps(body).encode()
-                self.send_response(200)
-                self.send_header("Content-Type", "application/json")
+                status, headers, raw = provider.instead.get(self.path, (200, {}, json.dumps(body).encode()))
+                self.send_response(status)
+                for name, value in {"Content-Type": "application/json", **headers}.items():
+                    self.send_header(name, value)
                 self.send_header("Content-Length", str(len(raw)))
                 self.end_headers()
                 self.wfile.write(raw)
@@ -166,6 +170,26 @@ class TestSingleSignOn:
         finally:
             provider.forged = {}
         assert "login" in session.get(connected.base + "/admin/jobs/job/").url
+
+    @pytest.mark.parametrize("path", ["/token", "/keys", "/user"])
+    @pytest.mark.parametrize("answer", ["redirect", "not JSON", "an error", "another shape", "a list"])
+    def test_a_provider_that_does_not_answer_as_it_should_admits_nobody(
+        self, connected: Installation, provider: Provider, path: str, answer: str, target: Target
+    ) -> None:
+        provider.instead[path] = {
+            "redirect": (307, {"Location": target.url + "/elsewhere"}, b""),
+            "not JSON": (200, {}, b"<html>"),
+            "an error": (503, {}, b"{}"),
+            "another shape": (200, {}, b'{"keys": 1, "id_token": 1}'),
+            "a list": (200, {}, b"[]"),
+        }[answer]
+        try:
+            session, place = signed_in(connected, provider, email="admin@example.com")
+        finally:
+            provider.instead = {}
+        assert place
+        assert "login" in session.get(connected.base + "/admin/jobs/job/").url
+        assert target.paths() == []
 
     def test_the_first_sign_on_binds_the_account(self, connected: Installation, provider: Provider) -> None:
         person = {"sub": "4711", "email": "bound@example.com"}
