@@ -7,6 +7,7 @@ import datetime as dt
 import io
 from collections.abc import Iterable, Iterator
 from typing import Any, NamedTuple
+from zoneinfo import ZoneInfo
 
 from core.api.errors import Invalid, invalid_field
 
@@ -46,9 +47,9 @@ def to_lines(days: Iterable[Any]) -> str:
     return "\n".join(f"{day.date} {'open' if day.is_open else 'closed'} {day.label}".strip() for day in days)
 
 
-def read_file(content: bytes, name: str, *, field: str = "file") -> list[Day]:
-    """Read an iCalendar file (.ics; its all-day events are closed days) or a CSV file with the columns date, open or
-    closed, label. Raises `Invalid` with the reason.
+def read_file(content: bytes, name: str, zone: ZoneInfo, *, field: str = "file") -> list[Day]:
+    """Read an iCalendar file (.ics; its events of whole days are closed days) or a CSV file with the columns date, open
+    or closed, label. `zone`: in which the days begin, for events with times. Raises `Invalid` with the reason.
     """
     if len(content) > MOST_BYTES:
         raise invalid_field(field, f"The file is larger than {MOST_BYTES // 1024} KiB.")
@@ -56,7 +57,7 @@ def read_file(content: bytes, name: str, *, field: str = "file") -> list[Day]:
         text = content.decode("utf-8-sig")
     except UnicodeDecodeError:
         text = content.decode("cp932", errors="replace")
-    found = _events(text, field) if text.lstrip().startswith("BEGIN:VCALENDAR") else _rows(text, field)
+    found = _events(text, zone, field) if text.lstrip().startswith("BEGIN:VCALENDAR") else _rows(text, field)
     return _unique(found, field)
 
 
@@ -74,7 +75,7 @@ def _rows(text: str, field: str) -> Iterator[Day]:
         raise invalid_field(field, f"The file is no CSV: {exc}.") from exc
 
 
-def _events(text: str, field: str) -> Iterator[Day]:
+def _events(text: str, zone: ZoneInfo, field: str) -> Iterator[Day]:
     # Here, because it takes 0.1 s to import, and every process imports this module.
     from icalendar import Calendar as ICalendar
 
@@ -88,15 +89,23 @@ def _events(text: str, field: str) -> Iterator[Day]:
         title = str(event.get("SUMMARY", ""))[:_LABEL]
         if event.get("RRULE") or event.get("RDATE"):
             raise invalid_field(field, f"The event '{title[:40]}' recurs: write each of its days as an event.")
-        start, end = getattr(event.get("DTSTART"), "dt", None), getattr(event.get("DTEND"), "dt", None)
-        if not isinstance(start, dt.date) or isinstance(start, dt.datetime):
+        start, end = (_whole_day(getattr(event.get(name), "dt", None), zone) for name in ("DTSTART", "DTEND"))
+        if start is None or (end is None and "DTEND" in event):
             # Events of a part of a day close no day.
             continue
-        last = end - dt.timedelta(days=1) if isinstance(end, dt.date) and not isinstance(end, dt.datetime) else start
+        last = end - dt.timedelta(days=1) if end else start
         if (last - start).days >= _LONGEST_EVENT_DAYS:
             raise invalid_field(field, f"The event '{title[:40]}' is longer than a year.")
         for number in range(max(1, (last - start).days + 1)):
             yield Day(start + dt.timedelta(days=number), False, title)
+
+
+def _whole_day(value: Any, zone: ZoneInfo) -> dt.date | None:
+    """The day that begins at a value of an event; None if none does. Times without a zone are those of `zone`."""
+    if not isinstance(value, dt.datetime):
+        return value if isinstance(value, dt.date) else None
+    local = value.astimezone(zone) if value.tzinfo else value
+    return local.date() if local.time() == dt.time() else None
 
 
 def _date(text: str, where: str, field: str) -> dt.date:

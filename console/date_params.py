@@ -1,4 +1,4 @@
-"""Date parameters: days and times in the URLs of console pages."""
+"""Date parameters: days, times and presets of periods in the URLs of console pages."""
 
 from __future__ import annotations
 
@@ -28,3 +28,25 @@ def read_moment(text: str) -> dt.datetime | None:
     if not _YEARS[0] <= moment.year <= _YEARS[1]:
         return None
     return moment if moment.tzinfo else moment.replace(tzinfo=settings.SCHEDULER_ZONE)
+
+
+def period(name: str, now: dt.datetime) -> tuple[dt.datetime, dt.datetime] | None:
+    """The period of a preset as [from, until); None for an unknown name."""
+    ages = {"hour": dt.timedelta(hours=1), "day": dt.timedelta(days=1), "week": dt.timedelta(days=7)}
+    if name in ages:
+        # What starts while the page is read belongs to it.
+        return now - ages[name], now + dt.timedelta(days=1)
+    zone = settings.SCHEDULER_ZONE
+    local = now.astimezone(zone)
+
+    def at(hour: int, days_ago: int) -> dt.datetime:
+        return dt.datetime.combine(local.date() - dt.timedelta(days=days_ago), dt.time(hour), zone)
+
+    # Before 18:00 the last night has ended this morning; after it, the night has begun today.
+    nights_ago = 0 if local.hour >= 18 else 1
+    presets = {
+        "today": (at(0, 0), at(0, -1)),
+        "yesterday": (at(0, 1), at(0, 0)),
+        "night": (at(18, nights_ago), at(9, nights_ago - 1)),
+    }
+    return presets.get(name)

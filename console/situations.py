@@ -21,6 +21,7 @@ from executions.statistics import queries, rollups
 from executions.statistics.queries import Run
 from jobs.models import ENDING_SOON, Job, today
 from jobs.schedules.crontab import MANUALLY
+from windows.cover import is_stopped
 
 _LATE = dt.timedelta(seconds=10)
 # A job flaps if, of its latest runs, at least this many failed and its outcome changed at least this often.
@@ -109,6 +110,7 @@ _ACTIVE = Q(is_active=True)
 _CONDITIONS: dict[str, Callable[[], Q]] = {
     "failing": lambda: _ACTIVE & Q(last_status=Status.FAILED),
     "flapping": lambda: _ACTIVE & Q(pk__in=flapping_jobs()),
+    "paused": lambda: _ACTIVE & is_stopped(timezone.now()),
     "disabled": lambda: Q(is_active=False),
     "problem": lambda: ~Q(problem=""),
     "ending": lambda: _ACTIVE & Q(end_date__gte=today(), end_date__lte=today() + ENDING_SOON),

@@ -40,6 +40,9 @@ class CalendarSerializer(openapi.Representation[Calendar]):
     name = serializers.CharField()
     weekend_days = serializers.ListField(child=serializers.IntegerField(), help_text="1 is Monday, 7 is Sunday.")
     country = serializers.CharField(allow_null=True, help_text="Whose national holidays are closed (ISO 3166-1).")
+    time_zone = serializers.CharField(
+        allow_null=True, help_text="In which its days begin, for files with times; null: the installation's (IANA)."
+    )
     version = serializers.IntegerField(help_text="Raised by every change.")
     created_at = openapi.timestamp()
     updated_at = openapi.timestamp()
@@ -52,6 +55,7 @@ class CalendarSerializer(openapi.Representation[Calendar]):
             "name": calendar.name,
             "weekend_days": calendar.weekend_days,
             "country": calendar.country or None,
+            "time_zone": calendar.time_zone or None,
             "version": calendar.version,
             "created_at": utc_ms(calendar.created_at),
             "updated_at": utc_ms(calendar.updated_at),
@@ -67,6 +71,7 @@ class CalendarChanges(serializers.Serializer[Any]):
     slug = serializers.CharField(max_length=100, required=False)
     weekend_days = serializers.ListField(child=serializers.IntegerField(min_value=1, max_value=7), required=False)
     country = serializers.CharField(max_length=2, required=False, allow_blank=True)
+    time_zone = serializers.CharField(max_length=64, required=False, allow_blank=True, allow_null=True)
     days = serializers.ListField(
         child=CalendarDaySerializer(), required=False, help_text="Replaces the listed days; also as lines of text."
     )

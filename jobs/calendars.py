@@ -13,11 +13,13 @@ from django.utils import timezone
 
 from calendars.business_days import BusinessDays, countries, national_holidays
 from calendars.day_files import MOST_DAYS, Day, read_lines
-from calendars.models import Calendar, CalendarDay
+from calendars.models import Calendar, CalendarDay, CalendarVersion
 from core.api import payload
 from core.api.errors import Checks, Conflict, NotFound, invalid_field, missing_fields
 from jobs.models import Job, Revision, fire_within, schedule_of_days, today
 from jobs.schedules.schedule import CronError
+from jobs.signals import RepeatedRun, announce_repeated
+from jobs.validation import time_zone
 from taxonomy.models import slug_of
 
 # How far ahead a change is shown, and how many of its fire times.
@@ -83,6 +85,9 @@ def clean(data: Mapping[str, Any], calendar: Calendar | None = None) -> tuple[di
             if values["country"] and values["country"] not in countries():
                 raise invalid_field("country", f"The holidays of '{values['country']}' are not known.")
     with checks.check():
+        if "time_zone" in data:
+            values["time_zone"] = time_zone(data["time_zone"])
+    with checks.check():
         if data.get("weekend_days") is not None:
             values["weekend_days"] = _weekend(data["weekend_days"])
     with checks.check():
@@ -123,6 +128,7 @@ def create(data: Mapping[str, Any]) -> Calendar:
     calendar.holidays_seen = _holidays(calendar.country)
     _save(calendar)
     _store_days(calendar, days or [])
+    CalendarVersion.keep(calendar)
     return calendar
 
 
@@ -139,6 +145,7 @@ def update(name: str, data: Mapping[str, Any]) -> tuple[Calendar, int]:
     broken = _broken(calendar, _after(calendar, values, days))
     if broken:
         raise Conflict("Calendar in use", f"These jobs would never fire: {', '.join(broken[:5])}.", jobs=broken[:20])
+    before = calendar.business_days()
     for column, value in values.items():
         setattr(calendar, column, value)
     calendar.version += 1
@@ -147,6 +154,8 @@ def update(name: str, data: Mapping[str, Any]) -> tuple[Calendar, int]:
     if days is not None:
         calendar.days.all().delete()
         _store_days(calendar, days)
+    CalendarVersion.keep(calendar)
+    announce_repeated(_repeated(calendar, before))
     return calendar, _reschedule(calendar)
 
 
@@ -196,6 +205,7 @@ def follow_holidays() -> list[MovedHolidays]:
         if new or gone:
             calendar.version += 1
             calendar.save(update_fields=["version", "updated_at"])
+            CalendarVersion.keep(calendar)
             moved.append(MovedHolidays(calendar, new, gone, _reschedule(calendar)))
     return moved
 
@@ -234,7 +244,8 @@ def effect(calendar: Calendar, data: Mapping[str, Any]) -> Effect:
 
 def _after(calendar: Calendar, values: Mapping[str, Any], days: list[Day] | None) -> BusinessDays:
     """The days of a calendar after a change."""
-    columns = {name: getattr(calendar, name) for name in ("id", "name", "slug", "weekend_days", "country", "version")}
+    names = ("id", "name", "slug", "weekend_days", "country", "time_zone", "version")
+    columns = {name: getattr(calendar, name) for name in names}
     return Calendar(**{**columns, **values}).business_days(calendar.days.all() if days is None else days)
 
 
@@ -286,6 +297,47 @@ def _differences(job: Job, old: BusinessDays, new: BusinessDays, now: dt.datetim
             if (was and was > now) or (will and will > now):
                 pairs.append(_Pair((was, will), len(minutes)))
     return pairs
+
+
+def _repeated(calendar: Calendar, old: BusinessDays) -> list[RepeatedRun]:
+    """The fire times to come of nominal times that have fired already, before the calendar changed."""
+    new, now = calendar.business_days(), timezone.now()
+    known: dict[tuple[Any, ...], list[tuple[dt.datetime, dt.datetime]]] = {}
+    found = []
+    for job in Job.objects.active().filter(calendar=calendar).select_related("calendar").iterator(_CHUNK):
+        key = job.schedule_values
+        if key not in known:
+            known[key] = _fire_again(job, old, new, now)
+        found += [RepeatedRun(job, was, again) for was, again in known[key]]
+    return found
+
+
+def _fire_again(
+    job: Job, old: BusinessDays, new: BusinessDays, now: dt.datetime
+) -> list[tuple[dt.datetime, dt.datetime]]:
+    """The fire times that have passed, each with the one to come of the same nominal times."""
+    try:
+        before, after = (schedule_of_days(job, days) for days in (old, new))
+    except CronError:
+        return []
+    here, reach = now.astimezone(job.zone).date(), dt.timedelta(days=after.rule.reach_days)
+    was, will = (one.days_by_nominal(here - reach, here + reach) for one in (before, after))
+    by_day: defaultdict[dt.date, list[dt.date]] = defaultdict(list)
+    for nominal, day in will.items():
+        by_day[day].append(nominal)
+    found = []
+    for day, nominal_days in sorted(by_day.items()):
+        ran_on = [was.get(nominal) for nominal in nominal_days]
+        if day < here or None in ran_on or day in ran_on:
+            continue
+        for minute in after.tab.minutes:
+            at = dt.time(*divmod(minute, 60), tzinfo=job.zone)
+            again = dt.datetime.combine(day, at)
+            fired = [dt.datetime.combine(one, at) for one in ran_on if one is not None]
+            # A day on which another nominal time runs for the first time is no repetition.
+            if all(one <= now for one in fired) and now < again:
+                found.append((max(fired).astimezone(dt.UTC), again.astimezone(dt.UTC)))
+    return found
 
 
 def _save(calendar: Calendar) -> None:

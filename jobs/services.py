@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import calendar
 import datetime as dt
 from collections.abc import Iterable, Mapping
 from typing import Any
@@ -16,7 +17,7 @@ from core.api.errors import Conflict, Forbidden, NotFound
 from jobs import change_log, secret_uses, validation
 from jobs.field_traits import job_fields, names
 from jobs.input import check_not_ended, clean_changes, clean_new, of_request
-from jobs.models import Job, Revision
+from jobs.models import Job, Revision, today
 from jobs.schedules.schedule import Schedule
 from jobs.signals import ChangeKind, JobChange, announce
 from jobs.targets.kinds import searched_columns
@@ -89,6 +90,14 @@ def set_active(job: Job, active: bool, *, by: User | None) -> Job:
 
 
 @transaction.atomic
+def extend(job: Job, months: int, *, by: User) -> Job:
+    """Move the end date of a job by months, from today if it has passed; at most to the last day of that month."""
+    first = max(job.end_date, today())
+    year, month = divmod(first.year * 12 + first.month - 1 + months, 12)
+    day = min(first.day, calendar.monthrange(year, month + 1)[1])
+    return update_job(job.pk, {"end_date": dt.date(year, month + 1, day).isoformat()}, by=by)
+
+
 def skip_next_run(job: Job, *, by: User, expected: str = "") -> Job:
     """Skip the next run of a job: its fire time is recorded as skipped. `expected` is the time (ISO 8601) that was
     shown. Raises `No next run`, also if the next run is another one by now.

@@ -72,6 +72,18 @@ def may_cover(windows: Iterable[Window]) -> Q:
     return found
 
 
+def is_stopped(moment: dt.datetime) -> Q:
+    """The condition that a job is inside a window at a time, and does not fire."""
+    open_then = [window for window in stopping_windows(moment) if window.period_at(moment)]
+    if any(window.is_for_all for window in open_then):
+        return Q()
+    if not open_then:
+        return Q(pk__in=[])
+    cover = Cover(open_then)
+    jobs = Job.objects.filter(may_cover(open_then)).only(*OF_SCOPE)
+    return Q(pk__in=[job.pk for job in jobs if cover.over(job)])
+
+
 def _host(url: str) -> str:
     try:
         return (urlsplit(url).hostname or "").lower()

@@ -10,6 +10,7 @@ from django.contrib import admin
 from django.db.models import Count, Q, QuerySet
 from django.http import HttpRequest, HttpResponseRedirect
 from django.urls import reverse
+from django.utils import timezone
 from django.utils.html import format_html
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy, ngettext
@@ -28,7 +29,7 @@ from core.admin import ProductAdmin, show_errors
 from core.api.errors import DomainError
 from core.sentences import said
 from jobs import calendars
-from jobs.models import today
+from jobs.models import zone_named
 
 _YEARS = 3
 # Names of the API's fields that the form calls otherwise.
@@ -65,13 +66,15 @@ class CalendarForm(forms.ModelForm[Calendar]):
         label=gettext_lazy("Add days from a file"),
         required=False,
         widget=UnfoldAdminFileFieldWidget(attrs={"accept": ".csv,.ics"}),
-        help_text=gettext_lazy("CSV (date, open or closed, label) or iCalendar (.ics): its all-day events are closed."),
+        help_text=gettext_lazy(
+            "CSV (date, open or closed, label) or iCalendar (.ics): its events of whole days are closed."
+        ),
     )
     confirm = forms.CharField(required=False, label="", widget=forms.HiddenInput)
 
     class Meta:
         model = Calendar
-        fields = ("name", "slug", "country", "weekend_days")
+        fields = ("name", "slug", "country", "time_zone", "weekend_days")
 
     effect: calendars.Effect | None = None
 
@@ -101,7 +104,8 @@ class CalendarForm(forms.ModelForm[Calendar]):
             data["slug"] = values["slug"]
         listed = {day.date: day for day in days or []}
         if data.get("file"):
-            listed |= {day.date: day for day in read_file(data["file"].read(), data["file"].name)}
+            zone = zone_named(values.get("time_zone", ""))
+            listed |= {day.date: day for day in read_file(data["file"].read(), data["file"].name, zone)}
             # The second look sends the form again, without the file.
             self._keep("listed", to_lines(listed[date] for date in sorted(listed)))
         data["listed"] = to_lines(listed[date] for date in sorted(listed))
@@ -133,7 +137,8 @@ class CalendarForm(forms.ModelForm[Calendar]):
     def payload(self) -> dict[str, Any]:
         """The form's values as an API request body."""
         data = self.cleaned_data
-        return {name: data.get(_FIELDS.get(name, name)) for name in ("name", "slug", "country", "weekend_days", "days")}
+        names = ("name", "slug", "country", "time_zone", "weekend_days", "days")
+        return {name: data.get(_FIELDS.get(name, name)) for name in names}
 
 
 @admin.register(Calendar)
@@ -152,7 +157,7 @@ class CalendarAdmin(ProductAdmin):
         js = ("console/calendar_year.js",)
 
     def get_fields(self, request: HttpRequest, obj: Any = None) -> Any:
-        shown = ("name", "slug", "country", "weekend_days", "listed")
+        shown = ("name", "slug", "country", "time_zone", "weekend_days", "listed")
         return (*shown, "file", "confirm") if self.has_change_permission(request, obj) else shown
 
     @admin.display(description=gettext_lazy("Listed days"))
@@ -172,7 +177,7 @@ class CalendarAdmin(ProductAdmin):
     @admin.display(description=gettext_lazy("Next closed day on a weekday"))
     def closed_next(self, calendar: Calendar) -> str:
         days = calendar.business_days()
-        start = today()
+        start = timezone.now().astimezone(calendar.zone).date()
         for month in (start, start.replace(day=28) + 4 * DAY):
             for day in days_of(month.year, month.month):
                 if day >= start and day.isoweekday() not in days.weekend and (reason := days.closed_because(day)):
@@ -187,7 +192,8 @@ class CalendarAdmin(ProductAdmin):
     def render_change_form(self, request: HttpRequest, context: Any, *args: Any, **kwargs: Any) -> Any:
         calendar = kwargs.get("obj") or Calendar(country="JP")
         days = calendar.business_days([] if calendar._state.adding else None)
-        context["years"] = [_year(days, today().year + number) for number in range(_YEARS)]
+        year = timezone.now().astimezone(calendar.zone).year
+        context["years"] = [_year(days, year + number) for number in range(_YEARS)]
         context["effect"] = getattr(context["adminform"].form, "effect", None)
         return super().render_change_form(request, context, *args, **kwargs)
 

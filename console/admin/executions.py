@@ -46,6 +46,7 @@ class ExecutionChangeList(ConsoleChangeList):
 class ExecutionAdmin(ReadOnlyAdmin):
     """One row for each execution, newest first."""
 
+    bar_template = "console/failed_again.html"
     list_display = ("job_name", "outcome", "began", "took", "trigger_type", "response_status", "error")
     list_display_links = ("began",)
     list_filter = (

@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-import datetime as dt
 from typing import Any
 
-from django.conf import settings
 from django.contrib.admin import SimpleListFilter
 from django.db.models import QuerySet
 from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 
-from console.date_params import read_moment
+from console.date_params import period, read_moment
 from console.situations import condition
 from executions.models import Execution, Status
 from jobs.models import Job
@@ -28,6 +26,7 @@ class AttentionFilter(SimpleListFilter):
         return [
             ("failing", _("Failing")),
             ("flapping", _("Flapping")),
+            ("paused", _("Paused")),
             ("disabled", _("Disabled")),
             ("problem", _("Cannot run")),
             ("ending", _("Ending within 30 days")),
@@ -103,28 +102,6 @@ class WhenFilter(SimpleListFilter):
     def queryset(self, request: Any, queryset: QuerySet[Execution]) -> QuerySet[Execution]:
         span = period(self.value() or "", timezone.now())
         return queryset.filter(started_at__gte=span[0], started_at__lt=span[1]) if span else queryset
-
-
-def period(name: str, now: dt.datetime) -> tuple[dt.datetime, dt.datetime] | None:
-    """The period of a preset as [from, until); None for an unknown name."""
-    ages = {"hour": dt.timedelta(hours=1), "day": dt.timedelta(days=1), "week": dt.timedelta(days=7)}
-    if name in ages:
-        # What starts while the page is read belongs to it.
-        return now - ages[name], now + dt.timedelta(days=1)
-    zone = settings.SCHEDULER_ZONE
-    local = now.astimezone(zone)
-
-    def at(hour: int, days_ago: int) -> dt.datetime:
-        return dt.datetime.combine(local.date() - dt.timedelta(days=days_ago), dt.time(hour), zone)
-
-    # Before 18:00 the last night has ended this morning; after it, the night has begun today.
-    nights_ago = 0 if local.hour >= 18 else 1
-    presets = {
-        "today": (at(0, 0), at(0, -1)),
-        "yesterday": (at(0, 1), at(0, 0)),
-        "night": (at(18, nights_ago), at(9, nights_ago - 1)),
-    }
-    return presets.get(name)
 
 
 class _MomentFilter(SimpleListFilter):

@@ -35,6 +35,7 @@ class JobVerbs:
             path("<path:job_id>/disable/", site.admin_view(self.disable), name="jobs_job_disable"),
             path("<path:job_id>/acknowledge/", site.admin_view(self.acknowledge), name="jobs_job_acknowledge"),
             path("<path:job_id>/pause/", site.admin_view(self.pause), name="jobs_job_pause"),
+            path("<path:job_id>/extend/", site.admin_view(self.extend), name="jobs_job_extend"),
             path("<path:job_id>/skip/", site.admin_view(self.skip_next), name="jobs_job_skip"),
             path("<path:job_id>/unskip/", site.admin_view(self.run_next), name="jobs_job_unskip"),
         ]
@@ -64,6 +65,16 @@ class JobVerbs:
             pause([job], end, "", by=user)
             local = timezone.localtime(end)
             return _("%(name)s is paused until %(time)s.") % {"name": job.name, "time": f"{local:%Y-%m-%d %H:%M}"}
+
+        return self._act(request, job_id, act)
+
+    def extend(self, request: HttpRequest, job_id: str) -> HttpResponseBase:
+        """Move the end date of one job by three months or a year."""
+
+        def act(job: Job, user: Any) -> str:
+            months = 12 if request.POST.get("months") == "12" else 3
+            changed = services.extend(job, months, by=user)
+            return _("%(name)s runs until %(date)s.") % {"name": job.name, "date": f"{changed.end_date:%Y-%m-%d}"}
 
         return self._act(request, job_id, act)
 

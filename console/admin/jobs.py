@@ -74,10 +74,13 @@ class JobChangeList(ConsoleChangeList):
     def _tabs(self, request: HttpRequest, user: User) -> list[dict[str, Any]]:
         """The situations with the number of jobs in each, under the list's other filters."""
         jobs = self.get_queryset(request, exclude_parameters=["attention"]).order_by()
+        conditions = {name: condition(name, user) for name, _title, _bad in _TABS}
+        # A window opens and closes without a run.
+        paused = str(conditions["paused"])
         counts = kept.until_run(
-            ("tabs", str(jobs.query), user.pk, today()),
+            ("tabs", str(jobs.query), user.pk, today(), paused),
             lambda: jobs.aggregate(
-                all=Count("pk"), **{name: Count("pk", filter=condition(name, user)) for name, _title, _bad in _TABS}
+                all=Count("pk"), **{name: Count("pk", filter=one) for name, one in conditions.items()}
             ),
         )
         tabs = [self.tab(title, counts[name], name, is_bad=is_bad) for name, title, is_bad in _TABS]
@@ -87,6 +90,7 @@ class JobChangeList(ConsoleChangeList):
 _TABS = [
     ("failing", gettext_lazy("Failing"), True),
     ("flapping", gettext_lazy("Flapping"), True),
+    ("paused", gettext_lazy("Paused"), False),
     ("disabled", gettext_lazy("Disabled"), False),
     ("ending", gettext_lazy("Ending"), False),
     ("mine", gettext_lazy("Mine"), False),

@@ -73,7 +73,7 @@ def day(date: dt.date, filters: Filters) -> dict[str, Any]:
         "tracks": tracks,
         "by_job": by_job,
         "now": now.hour * 60 + now.minute if now.date() == date else None,
-        "hours": list(range(24)),
+        "hours": [{"number": hour, "begin": hour * 60, "end": hour * 60 + 59} for hour in range(24)],
         "waits": budget_forecast.crowds(date) + host_forecast.crowds(date),
         "before": date - dt.timedelta(days=1),
         "after": date + dt.timedelta(days=1),

@@ -16,6 +16,7 @@ from django.utils.translation import ngettext
 
 from accounts.models import User
 from console import charts, forecast, kept
+from console.date_params import period
 from console.pages import host_forecast
 from console.pages.checklist import checklist
 from console.situations import condition, flapping_jobs, situation, state_of
@@ -111,6 +112,8 @@ def dashboard(user: User) -> dict[str, Any]:
         "coming": charts.timeline(forecast.next_minutes(groups, _AHEAD_MINUTES)),
         "waits": host_forecast.coming_crowds(_AHEAD_MINUTES),
         "feed": _feed(scope),
+        "last_night": _last_night(scope, now),
+        "tomorrow": now.astimezone(zone).date() + dt.timedelta(days=1),
         "slowest": _slowest(scope, now),
         "checklist": steps,
         "steps_done": sum(step["is_done"] for step in steps),
@@ -249,6 +252,17 @@ def _period(title: str, columns: list[charts.Column], since: dt.datetime, scope:
         "runs": charts.stacked(columns, _("Runs by outcome: %(title)s") % {"title": title}),
         "failures": charts.failures(columns, _("Share of failed runs: %(title)s") % {"title": title}),
     }
+
+
+def _last_night(scope: Scope, now: dt.datetime) -> dict[str, Any]:
+    """The failures of last night: how many, and their list."""
+    query = {"status__exact": Status.FAILED.value, "when": "night", **scope.runs_query}
+    begin, end = period("night", now) or (now, now)
+    failed = Execution.objects.filter(status=Status.FAILED, started_at__gte=begin, started_at__lt=end).of_kept_jobs()
+    if scope.jobs is not None:
+        failed = failed.filter(job__in=scope.jobs)
+    count = kept.until_run(("last night", scope.key, begin), failed.count)
+    return {"count": count, "url": f"{reverse('admin:executions_execution_changelist')}?{urlencode(query)}"}
 
 
 def _feed(scope: Scope) -> list[Execution]:

@@ -22,7 +22,7 @@ from executions.models import OPEN, BatchRun, Execution, Status
 from executions.runs import record
 from executions.statistics import queries, rollups
 from executions.targets import DeliverableTarget
-from jobs.models import Job, fire_within, not_before
+from jobs.models import ENDING_SOON, Job, fire_within, not_before, today
 from jobs.schedules.crontab import MANUALLY
 from jobs.schedules.schedule import CronError, Outlook
 from jobs.services import may_read_secrets, may_touch
@@ -59,6 +59,7 @@ def context(job: Job, user: User) -> dict[str, Any]:
         "last_error": _last_error(job, state.is_failing or state.is_flapping),
         "words": _words(job),
         "upcoming": _upcoming(job, now, cover),
+        "days_left": (job.end_date - today()).days if job.is_active and job.end_date <= today() + ENDING_SOON else None,
         "is_manual": job.cron_expression == MANUALLY,
         "inside": inside,
         "feed": feed.address("job", job.pk, user),

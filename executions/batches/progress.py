@@ -81,6 +81,11 @@ def cancel(batch: Batch, *, by: User) -> int:
     return left
 
 
+def give_up(job_ids: Sequence[UUID]) -> None:
+    """Start none of the runs that are left of jobs that are deleted."""
+    BatchRun.objects.waiting().filter(job_id__in=job_ids).update(problem="Job not found: it was deleted.")
+
+
 def pause(batch: Batch, *, by: User) -> None:
     """Start no further run until `resume`; what has started goes on. Raises `Batch already ended`, and
     `Single runs cannot be paused`.

@@ -33,6 +33,15 @@ const look = () => {
     }
   for (const one of document.querySelectorAll("[x-on\\:click], [onclick]"))
     if (shown(one) && !/^(A|BUTTON|SUMMARY|INPUT|LABEL)$/.test(one.tagName)) found.push(`pressed, but no control: ${told(one)}`);
+  for (const row of document.querySelectorAll("tr.data-row")) {
+    const below = row.getBoundingClientRect();
+    const isCut = (cell) => {
+      const box = cell.getBoundingClientRect();
+      return box.height > 1 && box.top < below.bottom - 1 && box.bottom > below.bottom + 1;
+    };
+    const cut = [...row.children].filter(isCut);
+    if (cut.length) found.push(`cut in half by its row: ${told(cut[0])}`);
+  }
   const root = document.documentElement;
   if (root.scrollWidth - root.clientWidth > 1) found.push("wider than the window");
   return found;

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import datetime as dt
+from zoneinfo import ZoneInfo
 
 import pytest
 
 from calendars.day_files import Day, read_file, read_lines, to_lines
 from core.api.errors import Invalid
 
+TOKYO = ZoneInfo("Asia/Tokyo")
 YEAR_END = dt.date(2026, 12, 31)
 
 
@@ -32,9 +34,9 @@ def test_lines_are_read_and_written_alike() -> None:
 def test_csv_is_read_with_or_without_titles_and_in_the_encoding_of_japanese_spreadsheets() -> None:
     rows = "日付,区分,名称\n2026-12-31,休業日,年末年始\n2027-01-09,営業日,\n"
     expected = [Day(YEAR_END, False, "年末年始"), Day(dt.date(2027, 1, 9), True)]
-    assert read_file(rows.encode("utf-8-sig"), "days.csv") == expected
-    assert read_file(rows.encode("cp932"), "days.csv") == expected
-    assert read_file(b"2026-12-31\n", "days.csv") == [Day(YEAR_END)]
+    assert read_file(rows.encode("utf-8-sig"), "days.csv", TOKYO) == expected
+    assert read_file(rows.encode("cp932"), "days.csv", TOKYO) == expected
+    assert read_file(b"2026-12-31\n", "days.csv", TOKYO) == [Day(YEAR_END)]
 
 
 def test_all_day_events_are_closed_days() -> None:
@@ -43,10 +45,23 @@ def test_all_day_events_are_closed_days() -> None:
         event("DTSTART;VALUE=DATE:20270401", "SUMMARY:創立記念日"),
         event("DTSTART:20270402T090000Z", "DTEND:20270402T100000Z", "SUMMARY:A meeting"),
     )
-    assert [(str(day.date), day.label) for day in read_file(content, "days.ics")] == [
+    assert [(str(day.date), day.label) for day in read_file(content, "days.ics", TOKYO)] == [
         ("2026-12-29", "年末年始"), ("2026-12-30", "年末年始"), ("2026-12-31", "年末年始"),
         ("2027-04-01", "創立記念日"),
     ]  # fmt: skip
+
+
+def test_events_from_midnight_to_midnight_of_the_calendars_zone_are_closed_days() -> None:
+    content = ics(
+        event("DTSTART;TZID=Asia/Tokyo:20261229T000000", "DTEND;TZID=Asia/Tokyo:20261231T000000", "SUMMARY:A"),
+        event("DTSTART:20261230T150000Z", "DTEND:20261231T150000Z", "SUMMARY:B"),
+        event("DTSTART:20270401T000000", "DTEND:20270402T000000", "SUMMARY:C"),
+        event("DTSTART:20270402T000000Z", "DTEND:20270403T000000Z", "SUMMARY:midnight elsewhere"),
+        event("DTSTART:20270404T000000", "DTEND:20270404T120000", "SUMMARY:half a day"),
+    )
+    found = [(str(day.date), day.label) for day in read_file(content, "days.ics", TOKYO)]
+    assert found == [("2026-12-29", "A"), ("2026-12-30", "A"), ("2026-12-31", "B"), ("2027-04-01", "C")]
+    assert [day.label for day in read_file(content, "days.ics", ZoneInfo("UTC"))] == ["C", "midnight elsewhere"]
 
 
 @pytest.mark.parametrize(
@@ -64,7 +79,7 @@ def test_all_day_events_are_closed_days() -> None:
 )
 def test_what_cannot_be_read_says_why(content: bytes, reason: str) -> None:
     with pytest.raises(Invalid, match=reason):
-        read_file(content, "days")
+        read_file(content, "days", TOKYO)
 
 
 def test_the_last_entry_of_a_date_counts() -> None:

@@ -76,7 +76,7 @@ def test_the_dashboard(world: None, user: User, browser_of: Callable[[User], Cli
 @pytest.mark.parametrize("query", ["", "?q=Job", "?attention=failing", "?last_status=failed"])
 def test_the_tabs_of_jobs(world: None, browser: Client, query: str) -> None:
     found = figures(browser, reverse("admin:jobs_job_changelist") + query)
-    assert len(found) == 6
+    assert len(found) == 7
     assert totals(browser, found) == found
 
 

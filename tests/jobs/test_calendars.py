@@ -7,11 +7,17 @@ from typing import Any
 
 import pytest
 import time_machine
+from django.utils import timezone
 from rest_framework.test import APIClient
 
 from accounts.models import User
 from audit.models import ChangeRecord
+from executions.models import Execution
+from jobs import calendars
 from jobs.models import Job
+from jobs.schedule_history import fire_times_between
+from scheduler.explain import explain
+from windows.cover import Cover, Inside
 
 pytestmark = pytest.mark.django_db
 NOW = dt.datetime(2026, 11, 26, 1, 0, tzinfo=dt.UTC)
@@ -47,8 +53,11 @@ def test_a_calendar_is_made_read_changed_and_deleted(api: APIClient, office: dic
     assert office["slug"] == "tokyo-office"
     assert (office["weekend_days"], office["country"], office["version"]) == ([6, 7], "JP", 1)
     assert office["days"][0] == {"date": "2026-12-31", "is_open": False, "label": "年末年始"}
-    changed = api.put("/api/v2/calendars/tokyo-office", {"weekend_days": [7]}, format="json").json()
+    assert office["time_zone"] is None
+    change = {"weekend_days": [7], "time_zone": "Asia/Tokyo"}
+    changed = api.put("/api/v2/calendars/tokyo-office", change, format="json").json()
     assert (changed["calendar"]["version"], changed["jobs_updated"]) == (2, 0)
+    assert changed["calendar"]["time_zone"] == "Asia/Tokyo"
     # What was not sent stays.
     assert changed["calendar"]["days"] == office["days"]
     assert [one["slug"] for one in api.get("/api/v2/calendars").json()["calendars"]] == ["tokyo-office"]
@@ -81,6 +90,7 @@ def test_everybody_reads_and_admins_change(client_of: Any, user: User, office: d
         ({}, "name", "Is required."),
         ({"name": "日本"}, "slug", "No slug"),
         ({"name": "X", "country": "ZZ"}, "country", "not known"),
+        ({"name": "X", "time_zone": "Mars/One"}, "time_zone", "is unknown"),
         ({"name": "X", "weekend_days": [8]}, "weekend_days", "1 is Monday"),
         ({"name": "X", "weekend_days": [1, 2, 3, 4, 5, 6, 7]}, "weekend_days", "At least one day"),
         ({"name": "X", "days": [{"date": "2026-02-30"}]}, "days", "is no date"),
@@ -208,3 +218,60 @@ def test_the_last_day_is_that_of_the_jobs_zone(api: APIClient, job_body: dict[st
     assert api.post("/api/v2/jobs", {**body, "end_date": "2026-11-25"}, format="json").status_code == 201
     answer = api.post("/api/v2/jobs", {**body, "name": "b", "end_date": "2026-11-24"}, format="json")
     assert "Write today (2026-11-25)" in answer.json()["message"]
+
+
+def test_the_past_is_told_by_the_days_of_then(api: APIClient, office: dict[str, Any], job_body: dict[str, Any]) -> None:
+    made(api, job_body, cron_expression="0 9 * * *", on_closed_day="skip")
+    with time_machine.travel(NOW + dt.timedelta(days=4, hours=12), tick=False):
+        days = [*OFFICE["days"], {"date": "2026-11-27"}, {"date": "2026-12-01"}]
+        calendars.update("tokyo-office", {"days": days})
+    with time_machine.travel(NOW + dt.timedelta(days=7), tick=False):
+        job = Job.objects.get()
+        times = fire_times_between(job, NOW, timezone.now())
+        # The 27th was closed afterwards; the 1st had not come when it was closed.
+        assert [f"{one:%m-%d}" for one in times] == ["11-27", "11-30", "12-02", "12-03"]
+        nine = [dt.datetime(2026, month, day, 0, 0, tzinfo=dt.UTC) for month, day in ((11, 27), (12, 1))]
+        assert [explain(job, at).answer == "closed_day" for at in nine] == [False, True]
+
+
+class TestARunThatMovedEarlier:
+    """Monday the 30th is closed, so Monday's run was on Friday the 27th; then somebody opens Monday."""
+
+    FRIDAY = dt.datetime(2026, 11, 27, 0, 0, tzinfo=dt.UTC)
+    MONDAY = dt.datetime(2026, 11, 30, 0, 0, tzinfo=dt.UTC)
+
+    @pytest.fixture(autouse=True)
+    def _job(self, api: APIClient, office: dict[str, Any], job_body: dict[str, Any]) -> None:
+        api.put("/api/v2/calendars/tokyo-office", {"days": [{"date": "2026-11-30"}]}, format="json")
+        made(api, job_body, cron_expression="0 9 * * 1", on_closed_day="previous_open")
+        # Friday's run is fired.
+        Job.objects.update(next_run_at=self.MONDAY + dt.timedelta(days=7))
+
+    def opened(self, *days: str) -> Inside | None:
+        with time_machine.travel(self.FRIDAY + dt.timedelta(hours=1), tick=False):
+            calendars.update("tokyo-office", {"days": [{"date": day} for day in days]})
+            job = Job.objects.get()
+            assert job.next_run_at == self.MONDAY
+            return Cover.now().inside(job, self.MONDAY)
+
+    def ran(self, status: str) -> None:
+        Execution.objects.create(job=Job.objects.get(), status=status, scheduled_for=self.FRIDAY, target="x")
+
+    def test_it_does_not_run_again(self) -> None:
+        self.ran("success")
+        inside = self.opened()
+        assert inside is not None
+        assert inside.window.reason == "Calendar: Tokyo office"
+        assert inside.window.name == "Ran already: 2026-11-27 09:00"
+
+    @pytest.mark.parametrize("status", ["skipped", "missed", ""])
+    def test_one_that_did_not_run_runs_now(self, status: str) -> None:
+        if status:
+            self.ran(status)
+        assert self.opened() is None
+
+    def test_a_time_that_has_not_run_yet_runs(self) -> None:
+        self.ran("success")
+        Job.objects.update(cron_expression="0 9 * * 1,2")
+        # Tuesday's run moves to Monday now, for the first time.
+        assert self.opened("2026-12-01") is None

@@ -332,7 +332,7 @@ VERBS: dict[str, str] = {
     ),
     **{
         f"jobs/job/<path:job_id>/{verb}/": OWN
-        for verb in ("acknowledge", "disable", "enable", "fill", "pause", "run", "run-with", "skip", "unskip")
+        for verb in ("acknowledge", "disable", "enable", "extend", "fill", "pause", "run", "run-with", "skip", "unskip")
     },
     "executions/execution/<path:execution_id>/again/": OWN,
     "windows/window/<path:window_id>/end/": ADMINS_TOLD,

@@ -10,13 +10,16 @@ from zoneinfo import ZoneInfo
 import pytest
 from django.test import Client
 from django.urls import reverse
+from django.utils import timezone
 
 from accounts.models import User
-from console.admin.filters import period
+from console.date_params import period
 from console.models import SavedView
 from executions.models import Batch, Execution, Status
 from jobs.models import Job
 from tests.support.executions import ran
+from windows.models import Window
+from windows.services import pause
 
 pytestmark = pytest.mark.django_db
 JOBS, EXECUTIONS = "admin:jobs_job_changelist", "admin:executions_execution_changelist"
@@ -37,6 +40,11 @@ def test_tabs_count_what_they_lead_to(browser: Client, make_job: Callable[..., J
     make_job(name="well")
     make_job(name="off", is_active=False)
     make_job(name="of somebody else", by=user)
+    pause([make_job(name="paused", by=user)], timezone.now() + dt.timedelta(hours=1), "", by=user)
+    frozen = make_job(name="frozen", target_url="https://frozen.example.com/x")
+    make_job(name="not frozen", target_url="https://example.com/frozen.example.com")
+    Window.objects.create(name="host", effect="hold", hosts=["frozen.example.com"], starts_at=timezone.now())
+    assert frozen.is_active
     bad, odd = make_job(name="bad"), make_job(name="odd")
     ran(bad, Status.FAILED)
     Job.objects.filter(pk=bad.pk).update(last_status=Status.FAILED)
@@ -45,7 +53,7 @@ def test_tabs_count_what_they_lead_to(browser: Client, make_job: Callable[..., J
     shown = browser.get(reverse(JOBS))
     tabs = {str(tab["title"]): tab for tab in shown.context["cl"].tabs}
     assert {title: tab["count"] for title, tab in tabs.items()} == {
-        "All": 5, "Failing": 1, "Flapping": 1, "Disabled": 1, "Ending": 0, "Mine": 4,
+        "All": 8, "Failing": 1, "Flapping": 1, "Paused": 2, "Disabled": 1, "Ending": 0, "Mine": 6,
     }  # fmt: skip
     for title, tab in tabs.items():
         assert len(browser.get(reverse(JOBS) + tab["url"]).context["cl"].result_list) == tab["count"], title
