@@ -67,7 +67,7 @@ class CalendarForm(forms.ModelForm[Calendar]):
         required=False,
         widget=UnfoldAdminFileFieldWidget(attrs={"accept": ".csv,.ics"}),
         help_text=gettext_lazy(
-            "CSV (date, open or closed, label) or iCalendar (.ics): its events of whole days are closed."
+            "CSV (date, open or closed, label) or iCalendar (.ics): events of whole days are closed."
         ),
     )
     confirm = forms.CharField(required=False, label="", widget=forms.HiddenInput)
