@@ -13,7 +13,9 @@ from pathlib import Path
 
 import pytest
 
+from demo.github_stand_in import GitHub
 from tests.faults.test_faults import JOBS, ROUNDS, SEED, name_of, strike
+from tests.support.contract import make_job, team
 from tests.support.installation import Installation
 from tests.support.ledger import Ledger
 from tests.support.postgres import Postgres
@@ -126,3 +128,38 @@ def test_garbage_on_the_queue_is_dropped_and_costs_nothing(
     ledger.check()
     logs = installation.log("worker0") + installation.log("worker1")
     assert "dropped" in logs
+
+
+@pytest.fixture
+def github() -> Iterator[GitHub]:
+    with GitHub() as server:
+        yield server
+
+
+def test_workers_share_the_budget_of_a_credential(
+    tmp_path: Path, postgres: Postgres, broker: Redis, github: GitHub
+) -> None:
+    env = {
+        "DATABASE_URL": postgres.migrated(), "EXECUTION_BACKEND": "celery", "BROKER_URL": broker.url,
+        "GITHUB_API_URL": github.url, "CRONSCHED_ALLOWED_TARGETS": "127.0.0.0/8",
+    }  # fmt: skip
+    with Installation(tmp_path, schedulers=1, workers=2, env=env) as installation:
+        make = "from settings_app.models import GitHubCredential; from core.db.encryption import encrypt; "
+        installation.python(make + "GitHubCredential.objects.create(name='qa', token=encrypt('ghp_x'), per_minute=12)")
+        team(installation.admin)
+        job = make_job(
+            installation.admin, name="dispatch", target_url="acme/shop/success-0.yml", github_credential="qa",
+            wait_for_run=False, overlap_policy="allow",
+        )  # fmt: skip
+        for _ in range(20):
+            assert installation.admin.post(f"/jobs/{job['id']}/execute").status_code == 200
+        wait_until(lambda: len(github.runs) == 12, 30)
+        count = "from executions.models import BudgetWait; print(BudgetWait.objects.filter(seconds=None).count())"
+        wait_until(lambda: installation.python(count) == "8\n", 30)
+        assert len(github.runs) == 12
+        # A raised budget counts at once, for what waits, in every worker.
+        installation.python(make + "GitHubCredential.objects.update(per_minute=100)")
+        wait_until(lambda: len(github.runs) == 20, 40)
+        statuses = "from executions.models import Execution; print(Execution.objects.filter(status='success').count())"
+        wait_until(lambda: installation.python(statuses) == "20\n", 30)
+        assert len(github.runs) == 20

@@ -1,4 +1,4 @@
-"""Certificates for servers on loopback."""
+"""Certificates for servers on loopback, and keys."""
 
 from __future__ import annotations
 
@@ -7,8 +7,15 @@ from pathlib import Path
 
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
-from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.hazmat.primitives.asymmetric import ec, rsa
 from cryptography.x509.oid import NameOID
+
+
+def private_key() -> str:
+    """The private key of a GitHub App, as a PEM file."""
+    key = rsa.generate_private_key(public_exponent=65537, key_size=2048)
+    kinds = serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
+    return key.private_bytes(serialization.Encoding.PEM, *kinds).decode()
 
 
 def self_signed(folder: Path, name: str) -> Path:

@@ -17,9 +17,11 @@ from executions.delivery import engine
 from executions.delivery.carry_out import carry_out, read_teams
 from executions.models import BudgetWait, Execution, FireLagBucket, Status
 from executions.services import trigger_now
+from executions.targets.github import api as github_api
 from jobs.models import Job
 from settings_app import credential_rights
 from settings_app.models import GitHubCredential
+from tests.support.certificates import private_key
 from tests.support.clock import PassingTime, passing_time
 from tests.support.executions import ended, left
 from tests.support.target import wait_until
@@ -91,6 +93,25 @@ def test_150_of_one_fire_time_leave_within_minutes_though_github_allows_80(
     assert {0 < (seconds or 0) <= 600 for _, seconds in late} == {True}
     # It is no lag of the scheduler.
     assert list(FireLagBucket.objects.filter(bound__gt=60)) == []
+
+
+def test_an_app_has_one_budget_whatever_tokens_it_gets(
+    make_job: Callable[..., Job], github: GitHub, clock: PassingTime
+) -> None:
+    app = GitHubCredential.objects.create(
+        name="app", kind="app", app_id="7", installation_id="9", private_key=private_key(), per_minute=10
+    )
+    job = make_job(target_url="acme/shop/success-0.yml", github_credential="app", wait_for_run=False)
+    carry_out(due(job, 25), read_teams())
+    wait_until(lambda: len(github.runs) == 10)
+    github_api.forget(app.pk)
+    clock.advance_until(lambda: not open_count(), most=300)
+    assert Execution.objects.filter(status=Status.SUCCESS).count() == 25
+    minted = [path for _, path, _ in github.calls if path.startswith("/app/")]
+    assert len(minted) >= 2
+    left_at = sorted(run.created for run in github.runs.values())
+    # Eleven in a row take more than a minute.
+    assert min(last - first for first, last in zip(left_at, left_at[10:], strict=False)) > 60
 
 
 def test_a_refusal_stops_the_whole_credential_and_no_other(

@@ -27,6 +27,7 @@ from jobs.models import Job
 from notifications.models import Event
 from notifications.outcomes import notify_pending
 from settings_app.models import GitHubCredential
+from tests.support.certificates import private_key
 from tests.support.clock import PassingTime
 from tests.support.executions import ended
 from tests.support.target import wait_until
@@ -330,15 +331,8 @@ def test_the_ref_of_the_job_wins(dispatch: Callable[..., Execution]) -> None:
 def test_an_app_dispatches_with_its_installations_token(
     dispatch: Callable[..., Execution], github: GitHub, followed: Callable[..., Execution]
 ) -> None:
-    from cryptography.hazmat.primitives import serialization
-    from cryptography.hazmat.primitives.asymmetric import rsa
-
-    key = rsa.generate_private_key(public_exponent=65537, key_size=2048)
-    pem = key.private_bytes(
-        serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
-    ).decode()
     credential = GitHubCredential.objects.create(
-        name="App", kind="app", app_id="7", installation_id="9", private_key=pem
+        name="App", kind="app", app_id="7", installation_id="9", private_key=private_key()
     )
     for _ in range(2):
         assert followed(dispatch(github_credential="App")).status == Status.SUCCESS
