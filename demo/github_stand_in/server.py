@@ -33,8 +33,9 @@ Key = tuple[str, str]
 
 
 class GitHub:
-    """The server. `knows_run_details` is False for an older Enterprise server; `fail_next` holds the next answers;
-    `files` holds workflow files by name, `all_files` those of repositories. `now` gives Unix time.
+    """The server. `knows_run_details` is False for an older Enterprise server; `fail_next` holds the next answers,
+    `fail_for` those to paths with this end; `files` holds workflow files by name, `all_files` those of repositories.
+    `now` gives Unix time.
 
     `states`: workflows that are not active (GitHub REST, "Get a workflow": `disabled_inactivity`,
     `disabled_manually`). `groups`: the concurrency group of a workflow. `renamed`: repositories by their old names
@@ -47,6 +48,7 @@ class GitHub:
         self.knows_run_details = True
         self.revoked = {"revoked"}
         self.fail_next: list[tuple[int, dict[str, str]]] = []
+        self.fail_for: dict[str, list[tuple[int, dict[str, str]]]] = {}
         self.calls: list[tuple[str, str, int]] = []
         self.limits = RateLimits()
         self.runs: dict[int, Run] = {}
@@ -128,10 +130,11 @@ class GitHub:
 
     def answer(self, method: str, path: str, headers: Any, body: dict[str, Any]) -> Answer:
         """Status, body and headers of the answer to one request."""
-        if self.fail_next:
-            status, more = self.fail_next.pop(0)
-            return status, {"message": "API rate limit exceeded" if status in {403, 429} else "Server Error"}, more
         route, _, query = path.partition("?")
+        mine = next((answers for end, answers in self.fail_for.items() if route.endswith(end)), self.fail_next)
+        if mine:
+            status, more = mine.pop(0)
+            return status, {"message": "API rate limit exceeded" if status in {403, 429} else "Server Error"}, more
         if route.startswith("/_storage/"):
             return self._stored(route, headers)
         token = headers.get("Authorization", "").removeprefix("Bearer ")

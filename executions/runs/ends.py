@@ -29,14 +29,14 @@ DISPLACED = "displaced by a newer run of its concurrency group before any job be
 
 def settle(repository: Repository, over: Sequence[Over], runs: Mapping[int, RunState]) -> None:
     """End the executions whose run has ended. `runs`: all of the repository that are known, by id."""
-    found = evidence.gather(repository, over, runs)
+    found, ready = evidence.gather(repository, over, runs)
     try:
-        _store(over, found)
+        _store(ready, found)
     except (OperationalError, InterfaceError):
         raise
     except Exception:
         log.exception("the ends of runs could not be stored together: storing one by one")
-        for one, state in over:
+        for one, state in ready:
             _store_or_end(one, state, found)
 
 
@@ -59,12 +59,12 @@ def _store_or_end(execution: Execution, state: RunState, found: Mapping[UUID, Ev
 def correct(repository: Repository, told: Sequence[Over], *, most: int) -> int:
     """Change how executions ended whose run was run again since, at most so many; returns how many."""
     again = [(one, state) for one, state in told if state.is_over and attempts.is_new(one, state)][:most]
-    found = evidence.gather(repository, again, {})
-    for one, state in again:
+    found, ready = evidence.gather(repository, again, {})
+    for one, state in ready:
         with transaction.atomic():
             finished = _finished(one, state, found.get(one.pk, _NOTHING))
             correct_outcome(one.pk, finished.outcome, state.seconds or 0.0)
-    return len(again)
+    return len(ready)
 
 
 def _finished(execution: Execution, state: RunState, found: Evidence) -> Finished:

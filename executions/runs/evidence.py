@@ -4,20 +4,25 @@ a newer run has displaced it. No transaction waits for GitHub.
 
 from __future__ import annotations
 
+import datetime as dt
 import logging
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import NamedTuple
 from uuid import UUID
 
+from django.utils import timezone
+
+from executions import budgets
 from executions.models import Execution
 from executions.runs.states import RunState
 from executions.targets.github import failures, step_logs, test_reports
-from executions.targets.github.failures import FailedJob
+from executions.targets.github.failures import FailedJob, NotNow
 from executions.targets.github.test_reports import Tests
 
 log = logging.getLogger("cronsched.following")
 _AT_ONCE = 8
+_ASKED_FOR = dt.timedelta(minutes=10)
 _WITH_TESTS = frozenset({"success", *failures.FAILED})
 
 
@@ -41,14 +46,32 @@ class Evidence(NamedTuple):
 Over = tuple[Execution, RunState]
 
 
-def gather(repository: Repository, over: Sequence[Over], runs: Mapping[int, RunState]) -> dict[UUID, Evidence]:
-    """What is found about these runs; nothing is asked about plain successes."""
+class Gathered(NamedTuple):
+    """What was found, by execution, and the runs to act on: not those that GitHub could not be asked about now."""
+
+    found: dict[UUID, Evidence]
+    ready: list[Over]
+
+
+def gather(repository: Repository, over: Sequence[Over], runs: Mapping[int, RunState]) -> Gathered:
+    """What is found about these runs; nothing is asked about plain successes. A rate limit stops the credential, and a
+    run that cannot be asked about waits for another look, for ten minutes after its end.
+    """
     asking = [one for one in over if _is_asked_about(*one)]
     if not asking:
-        return {}
+        return Gathered({}, list(over))
     with ThreadPoolExecutor(_AT_ONCE, thread_name_prefix="evidence") as threads:
-        found = threads.map(lambda one: _safely(repository, one[0], one[1], runs), asking)
-        return dict(zip([execution.pk for execution, _ in asking], found, strict=True))
+        answers = list(threads.map(lambda one: _safely(repository, one[0], one[1], runs), asking))
+    found = {one.pk: answer for (one, _), answer in zip(asking, answers, strict=True) if isinstance(answer, Evidence)}
+    put_off = {one.pk for one, state in asking if one.pk not in found and _may_wait(state)}
+    pause = next((answer.pause for answer in answers if isinstance(answer, NotNow) and answer.pause), None)
+    if pause:
+        budgets.pause(budgets.budget_of(asking[0][0].job.github_credential_id), pause)
+    return Gathered(found, [one for one in over if one[0].pk not in put_off])
+
+
+def _may_wait(state: RunState) -> bool:
+    return state.updated_at is not None and timezone.now() - state.updated_at < _ASKED_FOR
 
 
 def _is_asked_about(execution: Execution, state: RunState) -> bool:
@@ -57,10 +80,14 @@ def _is_asked_about(execution: Execution, state: RunState) -> bool:
     )
 
 
-def _safely(repository: Repository, execution: Execution, state: RunState, runs: Mapping[int, RunState]) -> Evidence:
+def _safely(
+    repository: Repository, execution: Execution, state: RunState, runs: Mapping[int, RunState]
+) -> Evidence | NotNow:
     """An end is told without what cannot be read about it."""
     try:
         return _gather(repository, execution, state, runs)
+    except NotNow as exc:
+        return exc
     except Exception:
         log.exception("what failed in a run could not be read", extra={"execution": str(execution.pk)})
         return Evidence()

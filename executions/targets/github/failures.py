@@ -1,7 +1,8 @@
 """What failed in a workflow run: its failed jobs with their first failed step, and the annotations of the first ones
 (GitHub REST: "List jobs for a workflow run", "List check run annotations").
 
-It is asked once, when a run has ended badly; without an answer the end is told without it.
+It is asked once, when a run has ended badly, and again if GitHub refuses for a rate limit or is out of order; without
+an answer the end is told without it.
 """
 
 from __future__ import annotations
@@ -12,7 +13,8 @@ from typing import Any, NamedTuple
 
 import requests
 
-from executions.targets.github import api
+from executions.budgets import Pause
+from executions.targets.github import api, limits
 
 log = logging.getLogger("cronsched.following")
 # Conclusions of jobs that are failures, and of runs that have such jobs.
@@ -26,6 +28,14 @@ _NOISE = "Process completed with exit code"
 # The annotation of a run whose place a newer one of its concurrency group has taken (GitHub, "Control the concurrency
 # of workflows and jobs").
 _DISPLACED = "higher priority waiting request"
+
+
+class NotNow(Exception):
+    """GitHub cannot be asked now. `pause`: what it asks for, if it refused for a rate limit."""
+
+    def __init__(self, pause: Pause | None = None) -> None:
+        super().__init__("GitHub cannot be asked what failed now")
+        self.pause = pause
 
 
 class FailedJob(NamedTuple):
@@ -45,7 +55,7 @@ class FailedJob(NamedTuple):
 
 
 def of_run(owner: str, repo: str, run_id: int, token: str) -> list[FailedJob]:
-    """The failed jobs of the run's latest attempt, at most 10, with at most 5 annotations in all."""
+    """The failed jobs of the run's latest attempt, at most 10, with at most 5 annotations in all. Raises `NotNow`."""
     base = f"/repos/{owner}/{repo}"
     told = _told(f"{base}/actions/runs/{run_id}/jobs?filter=latest&per_page=100", token)
     jobs = told.get("jobs") if isinstance(told, dict) else None
@@ -67,7 +77,7 @@ def of_run(owner: str, repo: str, run_id: int, token: str) -> list[FailedJob]:
 
 def is_displaced(owner: str, repo: str, run_id: int, token: str, *, has_newer: bool) -> bool:
     """Whether a newer run of its concurrency group took the place of a cancelled run before any job of it began.
-    `has_newer`: a newer run of the same workflow is there; without a job to ask, that decides.
+    `has_newer`: a newer run of the same workflow is there; without a job to ask, that decides. Raises `NotNow`.
     """
     base = f"/repos/{owner}/{repo}"
     told = _told(f"{base}/actions/runs/{run_id}/jobs?filter=latest&per_page=100", token)
@@ -99,8 +109,15 @@ def _told(path: str, token: str) -> Any:
         if answer.status_code == 200:
             return answer.json()
         log.warning("GitHub answered %d about what failed in a run", answer.status_code)
-    except (requests.RequestException, ValueError) as exc:
+    except ValueError:
+        log.warning("GitHub's answer about what failed in a run cannot be read")
+        return None
+    except requests.RequestException as exc:
         log.warning("what failed in a run could not be asked: %s", type(exc).__name__)
+        raise NotNow from exc
+    pause = limits.pause_of_answer(answer)
+    if pause or answer.status_code >= 500:
+        raise NotNow(pause)
     return None
 
 

@@ -61,6 +61,34 @@ class TestDisplaced:
         assert (execution.status, "was cancelled" in execution.error_message) == (Status.FAILED, True)
 
 
+class TestNotNow:
+    """GitHub refuses for a rate limit, or is out of order, when it is asked about the end of a run."""
+
+    @pytest.mark.parametrize("answer", [(403, {"Retry-After": "45"}), (502, {})])
+    def test_the_end_waits_for_what_failed(
+        self, dispatch: Dispatch, after: After, github: GitHub, answer: tuple[int, dict[str, str]]
+    ) -> None:
+        github.fail_for = {"/jobs": [answer]}
+        execution = dispatch("failure-5.yml")
+        if answer[0] == 403:
+            assert after(execution, 20).status == Status.RUNNING
+        ended = after(execution, 90)
+        assert (ended.status, "e2e (chrome) > Run Playwright" in ended.error_message) == (Status.FAILED, True)
+
+    def test_a_displaced_run_is_still_recognised(self, dispatch: Dispatch, after: After, github: GitHub) -> None:
+        github.groups["acme/shop", "success-120.yml"] = "deploy"
+        github.fail_for = {"/jobs": [(403, {"Retry-After": "45"})]}
+        _, second, _ = [dispatch("success-120.yml") for _ in range(3)]
+        second = after(second, 110)
+        assert (second.status, "displaced" in second.error_message) == (Status.SKIPPED, True)
+
+    def test_it_does_not_wait_for_ever(self, dispatch: Dispatch, after: After, github: GitHub) -> None:
+        github.fail_for = {"/jobs": [(502, {})] * 1000}
+        execution = dispatch("failure-5.yml")
+        assert after(execution, 120).status == Status.RUNNING
+        assert after(execution, 700).status == Status.FAILED
+
+
 class TestLog:
     def test_the_end_of_the_failed_steps_log_is_kept(self, dispatch: Dispatch, after: After, github: GitHub) -> None:
         lines = [f"2026-11-26T13:00:00.0000000Z line {number}" for number in range(90)]

@@ -64,11 +64,27 @@ def test_control_characters_and_further_lines_are_left_out(github: GitHub) -> No
     assert job.annotations == ("a.py:3: first [31m ",)
 
 
-@pytest.mark.parametrize("status", [401, 403, 404, 500])
+@pytest.mark.parametrize("status", [401, 403, 404])
 def test_without_an_answer_nothing_is_told(github: GitHub, status: int) -> None:
     github.fail_next = [(status, {})]
     assert failures.of_run("acme", "shop", 7, TOKEN) == []
     assert failures.summary([]) == ""
+
+
+@pytest.mark.parametrize(
+    ("status", "headers", "seconds"), [(403, {"Retry-After": "40"}, 40.0), (429, {}, None), (500, {}, None)]
+)
+@pytest.mark.parametrize("path", ["/jobs", "/annotations"])
+def test_a_limit_and_an_outage_are_told(
+    github: GitHub, path: str, status: int, headers: dict[str, str], seconds: float | None
+) -> None:
+    github.fail_for = {path: [(status, headers)]}
+    with pytest.raises(failures.NotNow) as caught:
+        failures.of_run("acme", "shop", 7, TOKEN)
+    pause = caught.value.pause
+    assert (pause.seconds if pause else None) == seconds
+    assert (pause is None) is (status == 500)
+    assert len(failures.of_run("acme", "shop", 7, TOKEN)) == 1
 
 
 @given(
