@@ -1,0 +1,84 @@
+"""SIGKILL of the leader while it dispatches workflows: each execution ends with the truth, none is dispatched twice.
+
+A dispatch has no key by which GitHub would know a repetition, so one whose answer was lost is not repeated: its
+execution fails with that reason.
+"""
+
+from __future__ import annotations
+
+import os
+import random
+import signal
+from collections import Counter
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from demo.github_stand_in import GitHub
+from tests.faults.test_faults import ROUNDS, SEED, name_of, strike
+from tests.support.installation import Installation
+from tests.support.ledger import Ledger
+from tests.support.target import Target
+
+pytestmark = pytest.mark.long
+JOBS = 60
+
+
+@pytest.fixture
+def github() -> Iterator[GitHub]:
+    with GitHub() as server:
+        yield server
+
+
+@pytest.fixture
+def installation(tmp_path: Path, github: GitHub) -> Iterator[Installation]:  # type: ignore[override]
+    env = {"GITHUB_API_URL": github.url, "CRONSCHED_ALLOWED_TARGETS": "127.0.0.0/8", "ENGINE_DRAIN_SECONDS": "5"}
+    with Installation(tmp_path, schedulers=2, web=False, env=env) as running:
+        yield running
+
+
+@pytest.fixture
+def ledger(installation: Installation, target: Target) -> Ledger:
+    """Jobs that each dispatch a workflow of a repository of their own, and follow its run."""
+    ledger = Ledger(installation, target, JOBS)
+    installation.python(
+        "from jobs.models import Job; from settings_app.models import GitHubCredential\n"
+        "qa = GitHubCredential.objects.create(name='qa', token='ghp_x', per_minute=1000)\n"
+        "for n, job in enumerate(Job.objects.all()):\n"
+        "    job.target_kind, job.target_url, job.github_credential = 'github_actions', '', qa\n"
+        "    job.github_owner, job.github_repo, job.github_workflow_name = 'acme', f'repo-{n}', 'success-1.yml'\n"
+        "    job.save()"
+    )
+    ledger.wait_for_leader()
+    return ledger
+
+
+def test_no_workflow_is_dispatched_twice(installation: Installation, ledger: Ledger, github: GitHub) -> None:
+    chance = random.Random(SEED)
+    for _ in range(ROUNDS):
+        pid = strike(ledger, chance)
+        os.kill(pid, signal.SIGKILL)
+        name = name_of(installation, pid)
+        installation.processes[name].wait(20)
+        installation.start_scheduler(name)
+        ledger.wait_for_leader(other_than=pid)
+        ledger.settle(120)
+        runs = Counter(run.repository for run in github.runs.values())
+        assert max(runs.values()) <= ledger.rounds
+    rows = ledger.query(
+        "SELECT e.status, e.run_id, e.error_message, j.github_repo FROM executions_execution e"
+        " JOIN jobs_job j ON j.id = e.job_id"
+    )
+    assert len(rows) == JOBS * ledger.rounds
+    told = Counter(repo for status, _, _, repo in rows if status == "success")
+    lost = Counter(repo for status, _, _, repo in rows if status == "failed")
+    assert {status for status, *_ in rows} <= {"success", "failed"}
+    reasons = {reason for status, _, reason, _ in rows if status == "failed"}
+    assert all("ended before GitHub's answer" in reason for reason in reasons), reasons
+    for repository, count in runs.items():
+        repo = repository.partition("/")[2]
+        # Every success has its run; what was lost may have one.
+        assert told[repo] <= count <= told[repo] + lost[repo]
+    ids = [run_id for status, run_id, *_ in rows if status == "success"]
+    assert len(set(ids)) == len(ids)
