@@ -47,8 +47,8 @@ class BusinessDays:
         return not self.closed_because(day)
 
     def is_provisional(self, day: dt.date) -> bool:
-        """Whether the national holidays of its year are calculated, not yet certain."""
-        return bool(self.country) and day.year > CERTAIN_UNTIL
+        """Whether its year's equinox days of Japan are calculated, not yet announced."""
+        return self.country == "JP" and day.year > CERTAIN_UNTIL
 
     def open_days(self, year: int, month: int) -> tuple[dt.date, ...]:
         """The open days of a month, in order."""

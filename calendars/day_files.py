@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import datetime as dt
 import io
+import re
 from collections.abc import Iterable, Iterator
 from typing import Any, NamedTuple
 from zoneinfo import ZoneInfo
@@ -15,6 +16,8 @@ MOST_DAYS = 5_000
 MOST_BYTES = 1024 * 1024
 _LONGEST_EVENT_DAYS = 366
 _LABEL = 100
+# The first word of a line, and what follows it.
+_WORD = re.compile(r"[\s,]*([^\s,]+)[\s,]*(.*)")
 _OPEN = {"open": True, "closed": False, "営業日": True, "営業": True, "休業日": False, "休業": False, "休日": False}
 
 
@@ -33,13 +36,28 @@ def read_lines(text: str, *, field: str = "days") -> list[Day]:
     return _unique(_lines(text.splitlines(), field), field)
 
 
+def read_rows(rows: Iterable[tuple[str, bool, str]], *, field: str = "days") -> list[Day]:
+    """The days of rows of date, whether it is open, and label. Raises `Invalid` with the number of the first error."""
+    return _unique(
+        (
+            Day(_date(date, f"Day {number}", field), is_open, _label(label))
+            for number, (date, is_open, label) in enumerate(rows, 1)
+        ),
+        field,
+    )
+
+
 def _lines(lines: Iterable[str], field: str) -> Iterator[Day]:
     for number, line in enumerate(lines, 1):
-        words = line.replace(",", " ").split(maxsplit=2)
-        if words:
-            kind = _OPEN.get(words[1].lower()) if len(words) > 1 else None
-            label = " ".join(words[1 if kind is None else 2 :])
-            yield Day(_date(words[0], f"Line {number}", field), bool(kind), label[:_LABEL])
+        if found := _WORD.match(line):
+            kind = _OPEN.get(kinds[1].lower()) if (kinds := _WORD.match(found[2])) else None
+            label = kinds[2] if kinds and kind is not None else found[2]
+            yield Day(_date(found[1], f"Line {number}", field), bool(kind), _label(label))
+
+
+def _label(text: str) -> str:
+    """A label on one line, without what cannot be printed or stored."""
+    return "".join(char for char in " ".join(text.split()) if char.isprintable())[:_LABEL]
 
 
 def to_lines(days: Iterable[Any]) -> str:
@@ -57,7 +75,7 @@ def read_file(content: bytes, name: str, zone: ZoneInfo, *, field: str = "file")
         text = content.decode("utf-8-sig")
     except UnicodeDecodeError:
         text = content.decode("cp932", errors="replace")
-    found = _events(text, zone, field) if text.lstrip().startswith("BEGIN:VCALENDAR") else _rows(text, field)
+    found = _events(text, zone, field) if text.lstrip()[:15].upper() == "BEGIN:VCALENDAR" else _rows(text, field)
     return _unique(found, field)
 
 
@@ -70,7 +88,7 @@ def _rows(text: str, field: str) -> Iterator[Day]:
                 continue
             kind = _OPEN.get(cells[1].lower()) if len(cells) > 1 else None
             rest = cells[1 if kind is None else 2 :]
-            yield Day(_date(cells[0], f"Row {number}", field), bool(kind), (rest[0] if rest else "")[:_LABEL])
+            yield Day(_date(cells[0], f"Row {number}", field), bool(kind), _label(rest[0] if rest else ""))
     except csv.Error as exc:
         raise invalid_field(field, f"The file is no CSV: {exc}.") from exc
 
@@ -86,24 +104,58 @@ def _events(text: str, zone: ZoneInfo, field: str) -> Iterator[Day]:
     if len(events) > MOST_DAYS:
         raise _too_many(field)
     for event in events:
-        title = str(event.get("SUMMARY", ""))[:_LABEL]
+        title = _label(str(event.get("SUMMARY", "")))
         if event.get("RRULE") or event.get("RDATE"):
             raise invalid_field(field, f"The event '{title[:40]}' recurs: write each of its days as an event.")
-        start, end = (_whole_day(getattr(event.get(name), "dt", None), zone) for name in ("DTSTART", "DTEND"))
-        if start is None or (end is None and "DTEND" in event):
-            # Events of a part of a day close no day.
+        if str(event.get("STATUS", "")).upper() == "CANCELLED":
             continue
-        last = end - dt.timedelta(days=1) if end else start
-        if (last - start).days >= _LONGEST_EVENT_DAYS:
+        try:
+            first, end = _whole_days(event, zone)
+        except ValueError as exc:
+            raise invalid_field(field, f"The event '{title[:40]}' cannot be read: {str(exc)[:100]}") from exc
+        if (end - first).days > _LONGEST_EVENT_DAYS:
             raise invalid_field(field, f"The event '{title[:40]}' is longer than a year.")
-        for number in range(max(1, (last - start).days + 1)):
-            yield Day(start + dt.timedelta(days=number), False, title)
+        for number in range((end - first).days):
+            yield Day(first + dt.timedelta(days=number), False, title)
 
 
-def _whole_day(value: Any, zone: ZoneInfo) -> dt.date | None:
-    """The day that begins at a value of an event; None if none does. Times without a zone are those of `zone`."""
-    if not isinstance(value, dt.datetime):
-        return value if isinstance(value, dt.date) else None
+def _whole_days(event: Any, zone: ZoneInfo) -> tuple[dt.date, dt.date]:
+    """The days that an event covers, as [first, end): none if it covers a part of a day (RFC 5545 section 3.6.1).
+    Raises `ValueError`.
+    """
+    start, end, length = (_value(event, name) for name in ("DTSTART", "DTEND", "DURATION"))
+    if start is None:
+        raise ValueError("it has no DTSTART.")
+    if end is None and isinstance(length, dt.timedelta):
+        end = start + length
+    if not isinstance(start, dt.datetime):
+        last = end if end is not None else start + dt.timedelta(days=1)
+        if isinstance(last, dt.datetime) or last < start:
+            raise ValueError("it ends before it begins.")
+        return start, last
+    midnights = [_midnight(one, zone) for one in (start, end) if isinstance(one, dt.datetime)]
+    if len(midnights) < 2 or None in midnights:
+        # A part of a day closes no day.
+        return start.date(), start.date()
+    first, last = midnights
+    if last < first:  # type: ignore[operator]
+        raise ValueError("it ends before it begins.")
+    return first, last  # type: ignore[return-value]
+
+
+def _value(event: Any, name: str) -> Any:
+    """The value of a property; None if the event has none. Raises `ValueError`."""
+    found = event.get(name)
+    if isinstance(found, list):
+        raise ValueError(f"it has several {name}.")
+    value = getattr(found, "dt", None)
+    if isinstance(value, dt.datetime) and value.tzinfo is None and found.params.get("TZID"):
+        raise ValueError(f"its time zone '{found.params['TZID']}' is unknown.")
+    return value
+
+
+def _midnight(value: dt.datetime, zone: ZoneInfo) -> dt.date | None:
+    """The day that begins at a time; None if none does. Times without a zone are those of `zone`."""
     local = value.astimezone(zone) if value.tzinfo else value
     return local.date() if local.time() == dt.time() else None
 

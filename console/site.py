@@ -24,6 +24,7 @@ from audit.events import Event
 from console.pages import account, agenda, calendar, calendar_day, calendar_week, feed, inbox, palette, views
 from console.pages.calendar import Filters
 from console.pages.dashboard import dashboard
+from console.pages.explain import facts_of
 from console.pages.palette import keys
 from console.pages.windows import open_windows
 from console.templatetags.console import moment as shown_moment
@@ -173,7 +174,11 @@ class CronschedAdminSite(UnfoldAdminSite):  # type: ignore[misc]  # unfold has n
         }
         try:
             context["job"] = get_job(job_id)
-            context["explanation"] = explain(context["job"], read_moment(context["at"])) if context["at"] else None
+            zone = context["job"].shown_zone
+            context["zone"] = str(zone)
+            if context["at"]:
+                context["explanation"] = explain(context["job"], read_moment(context["at"], zone))
+                context["facts"] = facts_of(context["explanation"], zone)
         except DomainError as exc:
             context["error"] = exc.spoken
         return TemplateResponse(request, "admin/jobs/job/explain.html", context)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from django.utils.translation import gettext_noop as _
 
 WORDS = (
+    _("Select action"),
     _("Select action to run"),
     _("Select all rows"),
     _("Select record"),

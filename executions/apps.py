@@ -15,11 +15,11 @@ class ExecutionsConfig(AppConfig):
 
     def ready(self) -> None:
         from accounts import roles
-        from executions import repeated_runs, retention
+        from executions import moved_runs, retention
         from executions.batches import progress
         from executions.statistics import rollups
         from executions.targets import register_kinds
-        from jobs.signals import jobs_changed, runs_repeated
+        from jobs.signals import jobs_changed, runs_moved
 
         def forget(sender: Any, changes: Sequence[JobChange], **_: Any) -> None:
             if deleted := [change.job.pk for change in changes if change.kind == "deleted"]:
@@ -27,7 +27,7 @@ class ExecutionsConfig(AppConfig):
                 retention.delete_short_histories(deleted)
                 progress.give_up(deleted)
 
-        runs_repeated.connect(repeated_runs.on_runs_repeated, dispatch_uid="executions.repeated_runs")
+        runs_moved.connect(moved_runs.on_runs_moved, dispatch_uid="executions.moved_runs")
         jobs_changed.connect(forget, weak=False, dispatch_uid="executions.rollups")
         register_kinds()
         roles.everyone_may("executions.view_execution", "executions.view_batch")

@@ -172,17 +172,19 @@ def record_unrun(
     by: User | None,
     overrides: Overrides | None = None,
     nominal_for: dt.datetime | None = None,
+    fire_time: dt.datetime | None = None,
 ) -> Execution:
-    """Record a run that somebody asked for and that does not start: skipped, missed or failed, with the reason. Failed
-    ones are notified, the others if the job asks for it. `overrides`: those that it would have had, if they can be
-    read.
+    """Record a run that does not start, that somebody asked for or of a fire time: skipped, missed or failed, with the
+    reason. Failed ones are notified, the others if the job asks for it. `overrides`: those that it would have had, if
+    they can be read.
     """
     now = timezone.now()
     execution = Execution.objects.create(
         job=job,
         status=status,
-        trigger_type=TriggerType.MANUAL,
+        trigger_type=TriggerType.SCHEDULED if fire_time else TriggerType.MANUAL,
         triggered_by=by,
+        scheduled_for=fire_time,
         nominal_for=nominal_for,
         started_at=now,
         completed_at=now,

@@ -18,6 +18,8 @@ def warnings_of(job: Job) -> list[str]:
 def _warnings_of(job: Job) -> Iterator[str]:
     if _never_fires(job):
         yield "It never fires before its end date."
+    if job.calendar_id is None and (job.on_closed_day != "run" or job.shift_open_days):
+        yield "Without a calendar no day is closed: 'on_closed_day' and 'shift_open_days' do nothing."
     for kind in kinds.registered():
         if kind.is_page(job.target_url):
             yield f"The URL is a page of {kind.noun}, and a call of it starts nothing: choose the target {kind.noun}."

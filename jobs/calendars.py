@@ -12,13 +12,13 @@ from django.db.models import Q
 from django.utils import timezone
 
 from calendars.business_days import BusinessDays, countries, national_holidays
-from calendars.day_files import MOST_DAYS, Day, read_lines
+from calendars.day_files import MOST_DAYS, Day, read_lines, read_rows
 from calendars.models import Calendar, CalendarDay, CalendarVersion
 from core.api import payload
 from core.api.errors import Checks, Conflict, NotFound, invalid_field, missing_fields
 from jobs.models import Job, Revision, fire_within, schedule_of_days, today
 from jobs.schedules.schedule import CronError
-from jobs.signals import RepeatedRun, announce_repeated
+from jobs.signals import MovedRun, announce_moved
 from jobs.validation import time_zone
 from taxonomy.models import slug_of
 
@@ -77,7 +77,7 @@ def clean(data: Mapping[str, Any], calendar: Calendar | None = None) -> tuple[di
         if calendar is None or data.get("slug"):
             slug = payload.text(data.get("slug"), "slug", limit=100)
             values["slug"] = slug_of(slug or values.get("name", ""))
-            if not values["slug"] and "name" in values:
+            if not values["slug"] and (slug or "name" in values):
                 raise invalid_field("slug", "No slug can be made of this name: send 'slug' with letters a-z or digits.")
     with checks.check():
         if "country" in data:
@@ -111,13 +111,15 @@ def _days(value: Any) -> list[Day]:
         return read_lines(value)
     if not isinstance(value, list) or len(value) > MOST_DAYS:
         raise invalid_field("days", f"Send a list of at most {MOST_DAYS} days.")
-    lines = []
-    for one in value:
-        row = payload.mapping(one, "days")
-        is_open = payload.boolean(row.get("is_open", False), "days")
-        label = " ".join(payload.text(row.get("label"), "days", limit=100).split())
-        lines.append(f"{payload.text(row.get('date'), 'days', limit=10)} {'open' if is_open else 'closed'} {label}")
-    return read_lines("\n".join(lines))
+    return read_rows([_row(number, one) for number, one in enumerate(value, 1)])
+
+
+def _row(number: int, one: Any) -> tuple[str, bool, str]:
+    row = payload.mapping(one, "days")
+    is_open = row.get("is_open", False)
+    if not isinstance(is_open, bool):
+        raise invalid_field("days", f"Day {number}: 'is_open' must be true or false.")
+    return payload.text(row.get("date"), "days", limit=10), is_open, payload.text(row.get("label"), "days", limit=100)
 
 
 @transaction.atomic
@@ -155,7 +157,7 @@ def update(name: str, data: Mapping[str, Any]) -> tuple[Calendar, int]:
         calendar.days.all().delete()
         _store_days(calendar, days)
     CalendarVersion.keep(calendar)
-    announce_repeated(_repeated(calendar, before))
+    announce_moved(_moved(calendar, before))
     return calendar, _reschedule(calendar)
 
 
@@ -235,6 +237,9 @@ def effect(calendar: Calendar, data: Mapping[str, Any]) -> Effect:
             known[key] = _differences(job, old, new, now)
         for pair in known[key] if job.is_active else ():
             kept = [one if one is None else fire_within(one, job.end_date, job.zone) for one in pair.moments]
+            if kept[1] and kept[1] <= now:
+                # Nothing fires for the past.
+                kept[1] = None
             if any(kept):
                 count += pair.times
                 if len(moved) < _SHOWN:
@@ -299,23 +304,25 @@ def _differences(job: Job, old: BusinessDays, new: BusinessDays, now: dt.datetim
     return pairs
 
 
-def _repeated(calendar: Calendar, old: BusinessDays) -> list[RepeatedRun]:
-    """The fire times to come of nominal times that have fired already, before the calendar changed."""
+def _moved(calendar: Calendar, old: BusinessDays) -> list[MovedRun]:
+    """The nominal times that a change moves over the present: those that have fired and would again, and those that
+    were to fire and would not.
+    """
     new, now = calendar.business_days(), timezone.now()
     known: dict[tuple[Any, ...], list[tuple[dt.datetime, dt.datetime]]] = {}
     found = []
     for job in Job.objects.active().filter(calendar=calendar).select_related("calendar").iterator(_CHUNK):
         key = job.schedule_values
         if key not in known:
-            known[key] = _fire_again(job, old, new, now)
-        found += [RepeatedRun(job, was, again) for was, again in known[key]]
+            known[key] = _over_the_present(job, old, new, now)
+        found += [MovedRun(job, was, will) for was, will in known[key]]
     return found
 
 
-def _fire_again(
+def _over_the_present(
     job: Job, old: BusinessDays, new: BusinessDays, now: dt.datetime
 ) -> list[tuple[dt.datetime, dt.datetime]]:
-    """The fire times that have passed, each with the one to come of the same nominal times."""
+    """The fire times before and after the change, of which one has passed and one is to come."""
     try:
         before, after = (schedule_of_days(job, days) for days in (old, new))
     except CronError:
@@ -327,16 +334,17 @@ def _fire_again(
         by_day[day].append(nominal)
     found = []
     for day, nominal_days in sorted(by_day.items()):
-        ran_on = [was.get(nominal) for nominal in nominal_days]
-        if day < here or None in ran_on or day in ran_on:
+        former = [was.get(nominal) for nominal in nominal_days]
+        known = [one for one in former if one is not None]
+        if not known or day in known:
             continue
         for minute in after.tab.minutes:
             at = dt.time(*divmod(minute, 60), tzinfo=job.zone)
-            again = dt.datetime.combine(day, at)
-            fired = [dt.datetime.combine(one, at) for one in ran_on if one is not None]
+            moment, times = dt.datetime.combine(day, at), [dt.datetime.combine(one, at) for one in known]
             # A day on which another nominal time runs for the first time is no repetition.
-            if all(one <= now for one in fired) and now < again:
-                found.append((max(fired).astimezone(dt.UTC), again.astimezone(dt.UTC)))
+            fires_again = len(known) == len(former) and all(one <= now for one in times) and now < moment
+            if fires_again or (moment <= now < max(times)):
+                found.append((max(times).astimezone(dt.UTC), moment.astimezone(dt.UTC)))
     return found
 
 
@@ -374,6 +382,9 @@ def _reschedule(calendar: Calendar) -> int:
             # Firing puts it aside, and tells the admins.
             continue
         changed += following != job.next_run_at
+        if job.skipped_run_at is not None and job.skipped_run_at == job.next_run_at:
+            # The run that was to be skipped has moved.
+            Job.objects.filter(pk=job.pk).update(skipped_run_at=following)
         by_next[following].append(job.pk)
     for following, ids in by_next.items():
         for start in range(0, len(ids), _CHUNK):

@@ -23,22 +23,24 @@ class JobChange:
 
 
 @dataclass(frozen=True)
-class RepeatedRun:
-    """A fire time to come, `again`, of nominal times of a job that fired at `was`, before its calendar changed."""
+class MovedRun:
+    """A run of a job that a change of its calendar moves over the present: from `was` to `will`, of which one has
+    passed.
+    """
 
     job: Any
     was: dt.datetime
-    again: dt.datetime
+    will: dt.datetime
 
 
-# Sent in the transaction in which a calendar changes. Argument: `runs`, a sequence of RepeatedRun.
-runs_repeated = Signal()
+# Sent in the transaction in which a calendar changes. Argument: `runs`, a sequence of MovedRun.
+runs_moved = Signal()
 
 
-def announce_repeated(runs: Sequence[RepeatedRun]) -> None:
-    """Send `runs_repeated`, unless there is none."""
+def announce_moved(runs: Sequence[MovedRun]) -> None:
+    """Send `runs_moved`, unless there is none."""
     if runs:
-        runs_repeated.send(sender=RepeatedRun, runs=runs)
+        runs_moved.send(sender=MovedRun, runs=runs)
 
 
 # Sent in the transaction of the change. Arguments: `changes`, a sequence of JobChange; `bulk`, True for a bulk upload.

@@ -235,7 +235,7 @@ def to_slack(what: str, jobs: Iterable[Job]) -> list[Message]:
                 subject=f"{job.name} {verb}"[:300],
                 text=(
                     f"{mention(job.pic_team.slack_handle)} {_slack_job(job, verb)}"
-                    f" {until % {'date': job.end_date, 'zone': settings.SCHEDULER_ZONE}}"
+                    f" {until % {'date': job.end_date, 'zone': job.shown_zone}}"
                     f" <{job_link(job)}|{_('Open the job')}>"
                     f" · <{extension_link(job)}|{_('Extend it or hand it over')}>"
                 ),
@@ -263,7 +263,8 @@ def of_ending(week: str, jobs: Sequence[Job]) -> list[Message]:
 
 def _ending_email(week: str, address: str, jobs: Sequence[Job]) -> Message:
     rows = [{"job": job, "link": extension_link(job)} for job in sorted(jobs, key=lambda job: (job.end_date, job.name))]
-    context = {"rows": rows, "zone": str(settings.SCHEDULER_ZONE)}
+    zones = sorted({str(job.shown_zone) for job in jobs})
+    context = {"rows": rows, "zone": zones[0] if len(zones) == 1 else ""}
     ending = ngettext("%(count)d job ends within 30 days", "%(count)d jobs end within 30 days", len(jobs))
     return Message(
         key=f"email ending {week} {address}",

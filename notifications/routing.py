@@ -72,7 +72,7 @@ def _of_change(change: JobChange) -> Event:
     kind = Kind(change.kind)
     if kind is Kind.EXPIRED:
         message = (
-            f'Job "{job.name}" was paused: its end date {job.end_date} ({settings.SCHEDULER_ZONE}) has passed.'
+            f'Job "{job.name}" was paused: its end date {job.end_date} ({job.shown_zone}) has passed.'
             f" Team: {job.pic_team.name}."
         )
         return _event(kind, message, owner_id=job.created_by_id, job_id=job.pk)
@@ -255,7 +255,9 @@ def remind_of_ending_jobs() -> int:
     told = Event.objects.filter(title=in_app(Kind.ENDING).title, created_at__gte=_monday(day))
     known = set(told.order_by().values_list("job_id", flat=True)) if jobs else set()
     fresh = [job for job in jobs if job.pk not in known]
-    _store([_ending(job, (job.end_date - day).days) for job in fresh], reminders)
+    now = timezone.now()
+    left = [(job, (job.end_date - now.astimezone(job.shown_zone).date()).days) for job in fresh]
+    _store([_ending(job, days) for job, days in left], reminders)
     return len(fresh)
 
 
@@ -264,8 +266,8 @@ def _monday(day: dt.date) -> dt.datetime:
 
 
 def _ending(job: Job, days: int) -> Event:
-    left = "today" if days == 0 else f"in {days} day{'s' if days > 1 else ''}"
-    message = f'Job "{job.name}" ends {left}, on {job.end_date} ({settings.SCHEDULER_ZONE}). Team: {job.pic_team.name}.'
+    left = "today" if days <= 0 else f"in {days} day{'s' if days > 1 else ''}"
+    message = f'Job "{job.name}" ends {left}, on {job.end_date} ({job.shown_zone}). Team: {job.pic_team.name}.'
     return _event(Kind.ENDING, message, owner_id=job.created_by_id, job_id=job.pk)
 
 

@@ -106,5 +106,5 @@ class ExplainView(APIView):
     )
     def get(self, request: Request, job_id: str) -> Response:
         job = get_job(job_id)
-        explanation = explain(job, read_moment(request.query_params.get("at")))
+        explanation = explain(job, read_moment(request.query_params.get("at"), job.shown_zone))
         return Response({"job_id": str(job.pk), "job_name": job.name, **explanation.body()})

@@ -5,6 +5,7 @@ from __future__ import annotations
 import datetime as dt
 from dataclasses import dataclass
 from typing import Any
+from zoneinfo import ZoneInfo
 
 from django.conf import settings
 from django.utils import timezone
@@ -70,13 +71,13 @@ def explain(job: Job, at: dt.datetime) -> Explanation:
         return Explanation(at, "unusable", f"The schedule cannot be used: {exc}", facts)
 
 
-def read_moment(text: str | None) -> dt.datetime:
-    """Parse the parameter `at`: an ISO 8601 datetime, in the scheduler's zone if it has no offset; empty means now."""
+def read_moment(text: str | None, zone: ZoneInfo) -> dt.datetime:
+    """Parse the parameter `at`: an ISO 8601 datetime, in the job's zone if it has no offset; empty means now."""
     if not text or not text.strip():
         return timezone.now()
     try:
         moment = dt.datetime.fromisoformat(text.strip().replace(" ", "+") if "T" in text else text.strip())
-        moment = moment if moment.tzinfo else moment.replace(tzinfo=settings.SCHEDULER_ZONE)
+        moment = moment if moment.tzinfo else moment.replace(tzinfo=zone)
         if not 1990 < moment.astimezone(dt.UTC).year < 2200:
             raise ValueError(text)
     except (ValueError, OverflowError):

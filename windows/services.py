@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import datetime as dt
+import re
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
+from urllib.parse import urlsplit
 
 from django.conf import settings
 from django.db import transaction
 from django.db.models import Q, QuerySet
 from django.utils import timezone
+from django.utils.translation import gettext as _
+from django.utils.translation import ngettext
 
 from accounts.models import User
 from core.api import payload
@@ -78,8 +82,13 @@ def pause(jobs: Sequence[Job], until: dt.datetime | None, reason: str, *, by: Us
     """Pause jobs, at most 1,000, until a time (None: until somebody ends it); their owners and admins may."""
     if not all(may_touch(job, by) for job in jobs):
         raise Forbidden("Insufficient permissions", "Only the job's creator and admins may do this.")
-    what = jobs[0].name if len(jobs) == 1 else f"{len(jobs)} jobs"
-    body = {"name": f"Pause: {what}"[:100], "reason": reason, "jobs": [str(job.pk) for job in jobs], "ends_at": until}
+    what = (
+        jobs[0].name
+        if len(jobs) == 1
+        else ngettext("%(count)d job", "%(count)d jobs", len(jobs)) % {"count": len(jobs)}
+    )
+    title = (_("Pause: %(what)s") % {"what": what})[:100]
+    body = {"name": title, "reason": reason, "jobs": [str(job.pk) for job in jobs], "ends_at": until}
     return create(body, by=by)
 
 
@@ -114,7 +123,9 @@ def clean(data: Mapping[str, Any], window: Window | None = None) -> tuple[dict[s
     for name, limit in (("name", 100), ("reason", 200)):
         with checks.check():
             if data.get(name) is not None:
-                values[name] = payload.text(data[name], name, limit=limit)
+                values[name] = " ".join(payload.text(data[name], name, limit=limit).split())
+                if name == "name" and not values[name]:
+                    raise invalid_field("name", "Write a name for the window.")
     with checks.check():
         if data.get("effect") is not None:
             if data["effect"] not in Effect.values:
@@ -129,17 +140,20 @@ def clean(data: Mapping[str, Any], window: Window | None = None) -> tuple[dict[s
                 values[name] = payload.moment(data[name], name, settings.SCHEDULER_ZONE)
     with checks.check():
         values |= _recurrence(data, window)
+    with checks.check():
+        _check_period(values, window)
+    scopes = Checks()
     for name, find in _NAMED.items():
-        with checks.check():
+        with scopes.check():
             if data.get(name) is not None:
                 scope[name] = find(_list(data[name], name))
     for name in ("repositories", "hosts"):
-        with checks.check():
+        with scopes.check():
             if data.get(name) is not None:
                 values[name] = [_read(one, name) for one in _list(data[name], name)]
     with checks.check():
-        _check_period(values, window)
-    with checks.check():
+        # What cannot be read is no missing scope.
+        scopes.finish()
         _check_scope(values, scope, window)
     checks.finish()
     return values, scope
@@ -177,7 +191,11 @@ def _check_period(values: Mapping[str, Any], window: Window | None) -> None:
 def _check_scope(values: Mapping[str, Any], scope: Mapping[str, list[Any]], window: Window | None) -> None:
     named = any(scope.values()) or values.get("repositories") or values.get("hosts")
     for_all = values.get("is_for_all", window.is_for_all if window else False)
-    if window is None and not named and not for_all:
+    kept = window is not None and (
+        any(getattr(window, name).exists() for name in _NAMED if name not in scope)
+        or any(getattr(window, name) for name in ("repositories", "hosts") if name not in values)
+    )
+    if not named and not kept and not for_all:
         raise invalid_field(
             "is_for_all", "Say which jobs: all of them, or teams, categories, repositories, hosts or jobs."
         )
@@ -214,14 +232,24 @@ def _labels(kind: Any, field: str) -> Any:
 
 
 def _read(value: Any, field: str) -> str:
-    """A repository or a host."""
-    text = payload.text(value, field, limit=200).lower()
-    if not text or (field == "repositories") != ("/" in text):
+    """A repository or a host, also of an address."""
+    text = payload.text(value, field, limit=200).strip().lower()
+    address = text if "://" in text else f"//{text}"
+    try:
+        if field == "hosts":
+            text = urlsplit(address).hostname or ""
+        elif "://" in text:
+            text = urlsplit(address).path.strip("/")
+    except ValueError:
+        text = ""
+    if not _SHAPES[field].fullmatch(text):
         example = "owner/repository" if field == "repositories" else "hooks.example.com"
         raise invalid_field(field, f"'{text[:60]}' is none of the {field}: write such as {example}.")
     return text
 
 
+# Names and addresses of hosts, without a port.
+_SHAPES = {"repositories": re.compile(r"[\w.-]+/[\w.-]+"), "hosts": re.compile(r"[\w.-]+|[0-9a-f:.]+")}
 _NAMED = {"teams": _labels(PicTeam, "teams"), "categories": _labels(Category, "categories"), "jobs": _jobs}
 
 

@@ -22,6 +22,7 @@ from audit.events import Event
 from console.admin import undo
 from console.admin.forms import ExtendForm, MoveForm, PauseForm, RunNowForm
 from console.pages import windows
+from console.templatetags.console import minute
 from core.admin import act_button
 from core.api.errors import DomainError
 from executions.services import trigger_now
@@ -138,7 +139,7 @@ def pause(model_admin: Any, request: HttpRequest, queryset: QuerySet[Job]) -> Ht
         return None
     words = ngettext(
         "%(count)d job is paused until %(time)s.", "%(count)d jobs are paused until %(time)s.", len(jobs)
-    ) % {"count": len(jobs), "time": f"{timezone.localtime(end):%Y-%m-%d %H:%M}"}
+    ) % {"count": len(jobs), "time": minute(end)}
     resume = act_button(reverse("admin:windows_window_end", args=[window.pk]), _("Resume"))
     model_admin.message_user(request, format_html("{} {}", words, resume), messages.SUCCESS)
     return None
@@ -157,7 +158,9 @@ def extend(model_admin: Any, request: HttpRequest, queryset: QuerySet[Job]) -> H
         words = ngettext(
             "End date of %(count)d job set to %(date)s.", "End date of %(count)d jobs set to %(date)s.", count
         ) % {"count": count, "date": day}
-        stays = ngettext("%(count)d ends later and stays.", "%(count)d end later and stay.", later) % {"count": later}
+        stays = ngettext("%(count)d ends then or later and stays.", "%(count)d end then or later and stay.", later) % {
+            "count": later
+        }
         return f"{words} {stays}" if later else words
 
     body = {"end_date": day.isoformat()}

@@ -12,6 +12,7 @@ from django.utils import timezone
 from django.utils.translation import gettext as _
 
 from console.pages import job_form, windows
+from console.templatetags.console import minute
 from core.api.errors import DomainError
 from jobs import services
 from jobs.models import Job
@@ -62,9 +63,8 @@ class JobVerbs:
 
         def act(job: Job, user: Any) -> str:
             end = windows.until(request.POST.get("for", ""), timezone.now())
-            pause([job], end, "", by=user)
-            local = timezone.localtime(end)
-            return _("%(name)s is paused until %(time)s.") % {"name": job.name, "time": f"{local:%Y-%m-%d %H:%M}"}
+            pause([job], end, request.POST.get("reason", ""), by=user)
+            return _("%(name)s is paused until %(time)s.") % {"name": job.name, "time": minute(end)}
 
         return self._act(request, job_id, act)
 

@@ -74,13 +74,12 @@ class JobChangeList(ConsoleChangeList):
     def _tabs(self, request: HttpRequest, user: User) -> list[dict[str, Any]]:
         """The situations with the number of jobs in each, under the list's other filters."""
         jobs = self.get_queryset(request, exclude_parameters=["attention"]).order_by()
-        conditions = {name: condition(name, user) for name, _title, _bad in _TABS}
         # A window opens and closes without a run.
-        paused = str(conditions["paused"])
+        paused = str(condition("paused"))
         counts = kept.until_run(
             ("tabs", str(jobs.query), user.pk, today(), paused),
             lambda: jobs.aggregate(
-                all=Count("pk"), **{name: Count("pk", filter=one) for name, one in conditions.items()}
+                all=Count("pk"), **{name: Count("pk", filter=condition(name, user)) for name, _title, _bad in _TABS}
             ),
         )
         tabs = [self.tab(title, counts[name], name, is_bad=is_bad) for name, title, is_bad in _TABS]
@@ -130,6 +129,7 @@ class JobAdmin(JobVerbs, JobRuns, ProductAdmin):
     )
     linked_lookups = {
         "cron_expression": gettext_lazy("Schedule"),
+        "calendar__id__exact": gettext_lazy("Business calendar"),
         "last_status__exact": gettext_lazy("Last outcome"),
         "created_by__id__exact": gettext_lazy("Owner"),
         "is_active__exact": gettext_lazy("Active"),

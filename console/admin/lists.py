@@ -18,6 +18,7 @@ from unfold.views import ChangeList
 
 from accounts.models import User
 from accounts.permissions import require_login
+from calendars.models import Calendar
 from console.models import SavedView
 from executions.models import Status
 from jobs.models import Job
@@ -29,6 +30,7 @@ _NAMES: dict[str, tuple[Any, str]] = {
     "job__pic_team": (PicTeam, "name"),
     "job__created_by": (User, "username"),
     "created_by__id__exact": (User, "username"),
+    "calendar__id__exact": (Calendar, "name"),
 }
 
 

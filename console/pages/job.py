@@ -67,6 +67,7 @@ def context(job: Job, user: User) -> dict[str, Any]:
         "pause_choices": windows.pause_choices(),
         # A window over more than this job is ended on its own page.
         "may_end": inside is not None and inside.window.is_pause_of(job) and may_end(inside.window, user),
+        "next_run": outlook.local(job.next_run_at, job.shown_zone) if job.next_run_at else "",
         "next_run_iso": job.next_run_at.isoformat() if job.next_run_at else "",
         "skips_next": job.next_run_at is not None and job.skipped_run_at == job.next_run_at,
         "target": _target(job, is_owner=may_read_secrets(job.created_by_id, user)),

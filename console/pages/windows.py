@@ -25,6 +25,7 @@ def open_windows() -> dict[str, Any]:
     return {
         "full_stops": [window for window in open_now if window.stops_all],
         "open_windows": [window for window in open_now if not window.stops_all][:_NAMED],
+        "more_windows": max(0, sum(not window.stops_all for window in open_now) - _NAMED),
     }
 
 

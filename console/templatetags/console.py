@@ -6,6 +6,7 @@ import datetime as dt
 from typing import Any
 
 from django import template
+from django.conf import settings
 from django.contrib.admin.views.main import PAGE_VAR
 from django.utils import timezone
 
@@ -23,10 +24,22 @@ def zone() -> str:
     return zone_name()
 
 
+@register.simple_tag
+def zone_id() -> str:
+    """The scheduler's zone, such as Asia/Tokyo."""
+    return str(settings.SCHEDULER_ZONE)
+
+
 @register.filter
 def number(value: int | float | None) -> str:
     """A count with a comma between thousands: 9,170."""
     return "—" if value is None else f"{value:,}"
+
+
+@register.filter
+def minute(value: dt.datetime | None) -> str:
+    """An instant in the scheduler's zone to the minute, with its zone."""
+    return "—" if value is None else f"{timezone.localtime(value):%Y-%m-%d %H:%M %Z}"
 
 
 @register.filter

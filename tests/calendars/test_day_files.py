@@ -64,6 +64,27 @@ def test_events_from_midnight_to_midnight_of_the_calendars_zone_are_closed_days(
     assert [day.label for day in read_file(content, "days.ics", ZoneInfo("UTC"))] == ["C", "midnight elsewhere"]
 
 
+def test_events_are_read_by_the_rules_of_rfc_5545() -> None:
+    content = ics(
+        event("DTSTART;VALUE=DATE:20261229", "DURATION:P3D", "SUMMARY:three, days"),
+        event("DTSTART:20270105T000000", "DURATION:PT1H", "SUMMARY:an hour"),
+        event("DTSTART:20270106T000000", "SUMMARY:an instant"),
+        event("DTSTART:20270107T000000", "DURATION:P1D", "SUMMARY:a day\\nof\x00 rest"),
+        event("DTSTART;VALUE=DATE:20270108", "STATUS:CANCELLED", "SUMMARY:off"),
+        event("DTSTART;VALUE=DATE:20270109", "DTEND;VALUE=DATE:20270109", "SUMMARY:nothing"),
+    )
+    found = [(str(day.date), day.label) for day in read_file(content, "days.ics", TOKYO)]
+    assert found == [("2026-12-29", "three, days"), ("2026-12-30", "three, days"), ("2026-12-31", "three, days"),
+                     ("2027-01-07", "a day of rest")]  # fmt: skip
+    assert read_file(content.replace(b"BEGIN:VCALENDAR", b"begin:vcalendar"), "x", TOKYO)
+
+
+def test_labels_keep_their_commas() -> None:
+    days = read_lines("2026-12-31 closed 年末,年始\n2027-01-01,休業日,a, b")
+    assert [day.label for day in days] == ["年末,年始", "a, b"]
+    assert read_lines(to_lines(days)) == days
+
+
 @pytest.mark.parametrize(
     ("content", "reason"),
     [
@@ -72,6 +93,11 @@ def test_events_from_midnight_to_midnight_of_the_calendars_zone_are_closed_days(
         (ics(event("DTSTART;VALUE=DATE:20261229", "RRULE:FREQ=YEARLY", "SUMMARY:New year")), "'New year' recurs"),
         (ics(event("DTSTART;VALUE=DATE:20200101", "DTEND;VALUE=DATE:20300101", "SUMMARY:Ten")), "longer than a year"),
         (b"BEGIN:VCALENDAR\r\nnonsense", "no iCalendar file"),
+        (ics(event("DTSTART;VALUE=DATE:2026123", "SUMMARY:odd")), "'odd' cannot be read"),
+        (ics(event("DTSTART;TZID=Mars/One:20261229T000000", "DURATION:P1D")), "'Mars/One' is unknown"),
+        (ics(event("DTSTART;VALUE=DATE:20261229", "DTSTART;VALUE=DATE:20261230")), "several DTSTART"),
+        (ics(event("DTSTART;VALUE=DATE:20261229", "DTEND;VALUE=DATE:20261201")), "ends before it begins"),
+        (ics(event("SUMMARY:never")), "no DTSTART"),
         (b"x" * (1024 * 1024 + 1), "larger than 1024 KiB"),
         (ics(*[event("DTSTART;VALUE=DATE:20261229")] * 5001), "at most 5000 days"),
         (b"\n".join(f"{dt.date(2000, 1, 1) + dt.timedelta(days=n)}".encode() for n in range(5001)), "at most 5000"),

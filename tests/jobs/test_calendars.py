@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 import time_machine
+from django.db.models import F
 from django.utils import timezone
 from rest_framework.test import APIClient
 
@@ -16,6 +17,7 @@ from executions.models import Execution
 from jobs import calendars
 from jobs.models import Job
 from jobs.schedule_history import fire_times_between
+from jobs.services import create_job
 from scheduler.explain import explain
 from windows.cover import Cover, Inside
 
@@ -94,7 +96,9 @@ def test_everybody_reads_and_admins_change(client_of: Any, user: User, office: d
         ({"name": "X", "weekend_days": [8]}, "weekend_days", "1 is Monday"),
         ({"name": "X", "weekend_days": [1, 2, 3, 4, 5, 6, 7]}, "weekend_days", "At least one day"),
         ({"name": "X", "days": [{"date": "2026-02-30"}]}, "days", "is no date"),
-        ({"name": "X", "days": [{"date": "2026-02-03", "is_open": "no"}]}, "days", "true or false"),
+        ({"name": "X", "days": [{"date": "2026-02-03", "is_open": "no"}]}, "days", "Day 1: 'is_open'"),
+        ({"name": "X", "days": [{"date": "2026-02-03"}, {}]}, "days", "Day 2: '' is no date"),
+        ({"name": "X", "slug": "!!"}, "slug", "No slug"),
         ({"name": "X", "days": 5}, "days", "a list"),
         ({"name": "Tokyo office"}, "name", "Is taken."),
     ],
@@ -275,3 +279,37 @@ class TestARunThatMovedEarlier:
         Job.objects.update(cron_expression="0 9 * * 1,2")
         # Tuesday's run moves to Monday now, for the first time.
         assert self.opened("2026-12-01") is None
+
+
+def test_a_run_that_can_run_no_more_is_recorded(
+    api: APIClient, office: dict[str, Any], job_body: dict[str, Any]
+) -> None:
+    """Thursday the 26th is closed, so that its run moves to Friday; at ten on Thursday somebody opens it."""
+    days = [{"date": "2026-11-26"}]
+    with time_machine.travel(NOW - dt.timedelta(days=1), tick=False):
+        calendars.update("tokyo-office", {"days": days})
+        job = create_job({**job_body, "calendar": "tokyo-office", "cron_expression": "0 9 26 * *",
+                          "on_closed_day": "next_open"}, by=User.objects.get(username="ada"))  # fmt: skip
+        assert job.next_run_at == dt.datetime(2026, 11, 27, 0, 0, tzinfo=dt.UTC)
+    shown = api.put("/api/v2/calendars/tokyo-office?dry_run=1", {"days": []}, format="json").json()
+    assert [(one["before"][:10], one["after"]) for one in shown["moved"]] == [("2026-11-27", None)]
+    calendars.update("tokyo-office", {"days": []})
+    row = Execution.objects.get()
+    assert (row.status, row.trigger_type, row.scheduled_for) == (
+        "skipped", "scheduled", dt.datetime(2026, 11, 26, 0, 0, tzinfo=dt.UTC))  # fmt: skip
+    assert row.error_message == "skipped: its day was opened after its time (calendar Tokyo office)"
+
+
+def test_a_run_that_is_to_be_skipped_stays_so_where_it_moves(
+    api: APIClient, office: dict[str, Any], job_body: dict[str, Any]
+) -> None:
+    made(api, job_body, cron_expression="0 9 30 * *", on_closed_day="next_open")
+    Job.objects.update(skipped_run_at=F("next_run_at"))
+    calendars.update("tokyo-office", {"days": [{"date": "2026-11-30"}]})
+    job = Job.objects.get()
+    assert job.skipped_run_at == job.next_run_at == dt.datetime(2026, 12, 1, 0, 0, tzinfo=dt.UTC)
+
+
+def test_a_rule_without_a_calendar_is_warned_of(api: APIClient, job_body: dict[str, Any]) -> None:
+    answer = api.post("/api/v2/jobs", {**job_body, "on_closed_day": "skip"}, format="json").json()
+    assert any("Without a calendar" in one for one in answer["warnings"])

@@ -69,7 +69,10 @@ def test_everybody_reads_and_admins_open(client_of: Any, user: User) -> None:
         ({"name": "X", "teams": ["nobody"]}, "teams", "Unknown: 'nobody'"),
         ({"name": "X", "jobs": ["1"]}, "jobs", "There is no job"),
         ({"name": "X", "teams": "qa-team"}, "teams", "Send a list"),
-        ({"name": "X", "hosts": ["https://x/y"]}, "hosts", "hooks.example.com"),
+        ({"name": "X", "hosts": ["x y"]}, "hosts", "hooks.example.com"),
+        ({"name": "X", "hosts": ["https:///y"]}, "hosts", "hooks.example.com"),
+        ({"name": "X", "repositories": ["https://github.com/acme"]}, "repositories", "owner/repository"),
+        ({"name": " ", "is_for_all": True}, "name", "Write a name"),
         ({"name": "X", "repositories": ["web"]}, "repositories", "owner/repository"),
         ({"name": "X", "teams": ["qa-team"], "effect": "stop"}, "effect", "must be one of"),
         ({"name": "X", "teams": ["qa-team"], "ends_at": "soon"}, "ends_at", "must be a datetime"),
@@ -129,3 +132,27 @@ def test_the_audit_trail_names_the_scope(api: APIClient, team: PicTeam, make_job
     assert {"teams": [[], ["QA Team"]]} in told
     assert {"teams": [["QA Team"], []]} in told
     assert {"jobs": [[], ["Nightly"]]} in told
+
+
+@pytest.mark.parametrize(
+    ("field", "written", "kept"),
+    [
+        ("hosts", "https://Hooks.Example.com:8443/a?b=c", "hooks.example.com"),
+        ("hosts", "127.0.0.1:5071", "127.0.0.1"),
+        ("hosts", "[::1]:80", "::1"),
+        ("repositories", "https://github.com/Acme/Shop/", "acme/shop"),
+        ("repositories", "acme/shop.js", "acme/shop.js"),
+    ],
+)
+def test_an_address_is_read_as_what_it_names(api: APIClient, field: str, written: str, kept: str) -> None:
+    answer = api.post("/api/v2/windows", {"name": "X", field: [written]}, format="json")
+    assert (answer.status_code, answer.json()["window"][field]) == (201, [kept])
+
+
+def test_a_window_keeps_a_scope(api: APIClient) -> None:
+    pk = api.post("/api/v2/windows", {"name": "X", "hosts": ["x.jp"]}, format="json").json()["window"]["id"]
+    answer = api.put(f"/api/v2/windows/{pk}", {"hosts": []}, format="json")
+    assert (answer.status_code, "Say which jobs" in answer.json()["message"]) == (400, True)
+    assert api.put(f"/api/v2/windows/{pk}", {"hosts": [], "repositories": ["a/b"]}, format="json").status_code == 200
+    unknown = api.put(f"/api/v2/windows/{pk}", {"jobs": ["nowhere"]}, format="json").json()
+    assert list(unknown["fields"]) == ["jobs"]

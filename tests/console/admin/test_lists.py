@@ -172,7 +172,7 @@ def test_extending_never_shortens(browser: Client, make_job: Callable[..., Job])
         "_selected_action": [str(soon.pk), str(late.pk)],
     }
     page = browser.post(reverse(JOBS), data, follow=True).content.decode()
-    assert "End date of 1 job set to 2099-01-01. 1 ends later and stays." in page
+    assert "End date of 1 job set to 2099-01-01. 1 ends then or later and stays." in page
     late.refresh_from_db()
     assert late.end_date == dt.date(2099, 12, 31)
 

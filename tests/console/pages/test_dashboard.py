@@ -65,7 +65,7 @@ def test_the_dashboard_costs_the_same_whatever_it_shows(
         ran(job, Status.FAILED, ago=number + 1)
         ran(job, Status.SUCCESS, ago=number + 100)
     browser.get(reverse("admin:dashboard_live"))
-    with django_assert_num_queries(28):
+    with django_assert_num_queries(30):
         browser.get(reverse("admin:dashboard_live"))
 
 
@@ -76,7 +76,7 @@ def test_the_job_list_costs_the_same_whatever_it_shows(
     for number in range(jobs):
         ran(make_job(name=f"job {number}"), Status.SUCCESS)
     browser.get(reverse("admin:jobs_job_changelist"))
-    with django_assert_num_queries(19):
+    with django_assert_num_queries(20):
         browser.get(reverse("admin:jobs_job_changelist"))
 
 

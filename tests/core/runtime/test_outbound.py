@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from accounts.auth.oidc import SingleSignOn
+from accounts.auth import oidc
 from core.runtime import outbound
 from cronsched.environment import Environment, SettingError
 from executions.http.client import HttpClient, Request
@@ -102,7 +102,8 @@ class TestCertificates:
     def test_slack_and_single_sign_on_trust_it(self, secure: str) -> None:
         SlackSettings.objects.create(is_enabled=True, webhook_url=f"{secure}/slack")
         assert slack.post(SlackSettings.current(), "hello") == "ok"
-        bundle = Path(str(SingleSignOn.get_settings("OIDC_VERIFY_SSL", True)))
+        assert oidc.WayOut.get(f"{secure}/keys", verify=False).status_code == 200
+        bundle = Path(str(outbound.ca_bundle()))
         own = Path(outbound.settings.OUTBOUND_CA_FILE).read_text()
         assert own in bundle.read_text()
         assert bundle.read_text().count("BEGIN CERTIFICATE") > 50
@@ -144,8 +145,8 @@ class TestProxy:
             settings.OUTBOUND_PROXY = proxy.url
             assert github_api.get("/rate_limit", "token").status_code == 200
             assert slack.post(SlackSettings.current(), "hello") == "ok"
-            assert [one.split()[0] for one in proxy.asked] == ["CONNECT", "CONNECT"]
-            assert SingleSignOn.get_settings("OIDC_PROXY", None) == {"http": proxy.url, "https": proxy.url}
+            assert oidc.WayOut.post(f"{secure}/token", data={"code": "x"}).status_code == 200
+            assert [one.split()[0] for one in proxy.asked] == ["CONNECT"] * 3
 
     def test_hosts_of_no_proxy_are_called_directly(self, target: Target, settings: Any) -> None:
         with Proxy() as proxy:
