@@ -42,11 +42,10 @@ def period(name: str, now: dt.datetime) -> tuple[dt.datetime, dt.datetime] | Non
     def at(hour: int, days_ago: int) -> dt.datetime:
         return dt.datetime.combine(local.date() - dt.timedelta(days=days_ago), dt.time(hour), zone)
 
-    # Before 18:00 the last night has ended this morning; after it, the night has begun today.
-    nights_ago = 0 if local.hour >= 18 else 1
     presets = {
         "today": (at(0, 0), at(0, -1)),
         "yesterday": (at(0, 1), at(0, 0)),
-        "night": (at(18, nights_ago), at(9, nights_ago - 1)),
+        # Until midnight the night that ended this morning.
+        "night": (at(18, 1), at(9, 0)),
     }
     return presets.get(name)

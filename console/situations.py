@@ -24,8 +24,11 @@ from jobs.schedules.crontab import MANUALLY
 from windows.cover import is_stopped
 
 _LATE = dt.timedelta(seconds=10)
-# A job flaps if, of its latest runs, at least this many failed and its outcome changed at least this often.
+# A job flaps if, of its latest runs within seven days, at least this many failed and its outcome changed at least this
+# often.
 _COMPARED, _FAILURES, _CHANGES = 20, 3, 4
+# The runs that a page reads to tell since when a job fails.
+RUNS = 50
 _LOOK_BACK = dt.timedelta(days=7)
 # The jobs with the most failures that are looked at for flapping.
 _CANDIDATES = 500
@@ -56,11 +59,16 @@ def situation(runs: Sequence[Run], job: Job) -> Situation:
         row += 1
     if not ended and job.last_status == Status.FAILED:
         return Situation(job.last_execution_at, 1, True, False)
-    return Situation(ended[-row].started_at if row else None, row, 0 < row == len(ended), _flaps(ended))
+    return Situation(ended[-row].started_at if row else None, row, 0 < row == len(ended), _flaps(_recent(ended)))
 
 
 def _ended(runs: Sequence[Run]) -> list[Run]:
     return [run for run in runs if run.status in (Status.SUCCESS, Status.FAILED)]
+
+
+def _recent(ended: Sequence[Run]) -> list[Run]:
+    border = timezone.now() - _LOOK_BACK
+    return [run for run in ended if run.started_at >= border]
 
 
 def _flaps(ended: Sequence[Run]) -> bool:
@@ -95,7 +103,7 @@ def _flapping_jobs() -> list[UUID]:
     failing = rollups.most_failing(timezone.now() - _LOOK_BACK, _CANDIDATES)
     candidates = [row["job_id"] for row in failing if row["failed"] >= _FAILURES]
     runs = queries.latest_runs(candidates, _COMPARED)
-    return [job_id for job_id in candidates if _flaps(_ended(runs[job_id]))]
+    return [job_id for job_id in candidates if _flaps(_recent(_ended(runs[job_id])))]
 
 
 def condition(name: str, user: Any = None) -> Q | None:
@@ -109,7 +117,7 @@ def condition(name: str, user: Any = None) -> Q | None:
 _ACTIVE = Q(is_active=True)
 _CONDITIONS: dict[str, Callable[[], Q]] = {
     "failing": lambda: _ACTIVE & Q(last_status=Status.FAILED),
-    "flapping": lambda: _ACTIVE & Q(pk__in=flapping_jobs()),
+    "flapping": lambda: _ACTIVE & Q(pk__in=flapping_jobs()) & ~Q(last_status=Status.FAILED),
     "paused": lambda: _ACTIVE & is_stopped(timezone.now()),
     "disabled": lambda: Q(is_active=False),
     "problem": lambda: ~Q(problem=""),

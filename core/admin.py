@@ -25,6 +25,10 @@ def act_button(url: str, label: str) -> SafeString:
     return format_html(button, url, label)
 
 
+def _without_times(fields: Any, obj: Any) -> list[Any]:
+    return [name for name in fields if obj is not None or name not in {"created_at", "updated_at"}]
+
+
 def show_errors(form: forms.BaseForm, error: DomainError, names: Mapping[str, str] | None = None) -> None:
     """Show why a request was refused at the form's fields. `names`: what the form calls fields of the API otherwise."""
     for name, texts in (error.fields or {"": [error.spoken]}).items():
@@ -64,6 +68,17 @@ class ProductAdmin(ModelAdmin):  # type: ignore[misc]  # unfold has no types
     # Look-ups of links to the list, besides those of its filters, and what they are called.
     linked_lookups: Mapping[str, Any] = {}
     list_after_template = change_form_outer_after_template = "core/act.html"
+
+    def get_fields(self, request: HttpRequest, obj: Any = None) -> Any:
+        return _without_times(super().get_fields(request, obj), obj)
+
+    def get_fieldsets(self, request: HttpRequest, obj: Any = None) -> Any:
+        """What is not stored yet has no times."""
+        found = [
+            (title, {**options, "fields": _without_times(options["fields"], obj)})
+            for title, options in super().get_fieldsets(request, obj)
+        ]
+        return [(title, options) for title, options in found if options["fields"]]
 
     def formfield_for_dbfield(self, db_field: Any, request: HttpRequest, **kwargs: Any) -> Any:
         """A choice without the menu that adds, changes and deletes the choices in windows of their own."""

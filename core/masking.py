@@ -25,8 +25,8 @@ _KEY_SEGMENT = re.compile(r"(?<=/)(?=[^/]*[0-9])(?=[^/]*[A-Za-z])(?![0-9a-f]{8}-
 # `"token": "..."` and the like in text that is not one JSON document. Names are read once and whole (atomic groups), so
 # that the time is linear in the text.
 _SECRET_VALUE = re.compile(
-    rf"""(?<![\w.-])(?=[\w.-]*?(?:{_SECRET_NAME.pattern}))((?>[\w.-]+)["']?\s*+[:=]\s*+)"""
-    r"""(?!["']?\{\{)("(?:[^"\\]|\\.)*+"?|'(?:[^'\\]|\\.)*+'?|[^\s,;&}]+)""",
+    rf"""(?<![\w.-])(?=[\w.-]*?(?:{_SECRET_NAME.pattern}))((?>[\w.-]+)(?:(?>\\*)["'])?\s*+[:=]\s*+)"""
+    r"""(?!["']?\{\{)((?>\\+)"[^"\\]*+(?>\\*)"?|"(?:[^"\\]|\\.)*+"?|'(?:[^'\\]|\\.)*+'?|[^\s,;&}]+)""",
     re.IGNORECASE,
 )
 
@@ -51,7 +51,19 @@ def masked(value: Any) -> Any:
     """A JSON value in which the values of secret-sounding names are masked."""
     if isinstance(value, dict):
         return {name: MASK if _SECRET_NAME.search(str(name)) else masked(one) for name, one in value.items()}
-    return [masked(one) for one in value] if isinstance(value, list) else value
+    if isinstance(value, list):
+        return [masked(one) for one in value]
+    return _masked_document(value) if isinstance(value, str) and value.lstrip()[:1] in {"{", "["} else value
+
+
+def _masked_document(text: str) -> str:
+    """A text that may be JSON itself, as receivers answer with what they got; unchanged if it holds no secret."""
+    try:
+        document = json.loads(text)
+        hidden = masked(document)
+    except (ValueError, RecursionError):
+        return masked_text(text)
+    return text if hidden == document else json.dumps(hidden, ensure_ascii=False)
 
 
 def masked_text(text: str) -> str:

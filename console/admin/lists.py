@@ -22,12 +22,13 @@ from calendars.models import Calendar
 from console.models import SavedView
 from executions.models import Status
 from jobs.models import Job
-from taxonomy.models import PicTeam
+from taxonomy.models import Category, PicTeam
 
 # What names the rows that look-ups mean.
 _NAMES: dict[str, tuple[Any, str]] = {
     "job": (Job, "name"),
     "job__pic_team": (PicTeam, "name"),
+    "job__category": (Category, "name"),
     "job__created_by": (User, "username"),
     "created_by__id__exact": (User, "username"),
     "calendar__id__exact": (Calendar, "name"),
@@ -64,9 +65,10 @@ def _named(lookup: str, value: str) -> str:
         return ", ".join(str(Status(one).label) for one in value.split(",") if one in Status.values)
     if lookup.startswith("is_"):
         return _("yes") if value in {"1", "True"} else _("no")
-    model, shown = _NAMES.get(lookup, (None, ""))
+    key = "slug" if lookup.endswith("__slug") else "pk"
+    model, shown = _NAMES.get(lookup.removesuffix("__slug"), (None, ""))
     try:
-        return (model and model.objects.filter(pk=value).values_list(shown, flat=True).first()) or value
+        return (model and model.objects.filter(**{key: value}).values_list(shown, flat=True).first()) or value
     except ValidationError:
         return value
 

@@ -151,7 +151,9 @@ def _band_marks(
             first, last = hour * 60, hour * 60 + 59
             url = executions_url(date, first, last, **which) if ran else filters.panel(date, first, last)
             bad = counts.get(Status.FAILED, 0) / ran if ran else 0
-            marks.append(Mark(hour * 60, 59, kind, ran, _title(counts, f"{hour:02d}:00"), url, round(bad, 3)))
+            # The present hour is as long as it has been so far.
+            width = max(2, now.minute) if (date, hour) == (now.date(), now.hour) and ran else 59
+            marks.append(Mark(hour * 60, width, kind, ran, _title(counts, f"{hour:02d}:00"), url, round(bad, 3)))
     return marks
 
 

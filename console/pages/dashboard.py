@@ -19,7 +19,7 @@ from console import charts, forecast, kept
 from console.date_params import period
 from console.pages import host_forecast
 from console.pages.checklist import checklist
-from console.situations import condition, flapping_jobs, situation, state_of
+from console.situations import RUNS, condition, flapping_jobs, situation, state_of
 from executions.models import OPEN, Execution, Status
 from executions.statistics import queries, rollups
 from jobs.models import Job, today
@@ -147,7 +147,10 @@ def _counted(scope: Scope, flapping: list[UUID]) -> dict[str, int]:
         all=Count("pk"),
         **{name: Count("pk", filter=one) for name, one in conditions.items()},
     )
-    return {**found, "flapping": jobs.filter(pk__in=flapping, is_active=True).count()}
+    return {
+        **found,
+        "flapping": jobs.filter(pk__in=flapping, is_active=True).exclude(last_status=Status.FAILED).count(),
+    }
 
 
 def _sentence(scope: Scope, counts: dict[str, int]) -> str:
@@ -183,7 +186,7 @@ def _troubled(scope: Scope, flapping: list[UUID], user: User) -> list[dict[str, 
     )
     rows_of = Job.objects.select_related("pic_team").in_bulk(chosen)
     jobs = [rows_of[pk] for pk in chosen if pk in rows_of]
-    runs = queries.latest_runs([job.pk for job in jobs], _RUNS)
+    runs = queries.latest_runs([job.pk for job in jobs], RUNS)
     reasons = queries.last_failures(chosen)
     states = FailureState.objects.filter(alerted_at__isnull=False).in_bulk([job.pk for job in jobs])
     rows = []
@@ -195,7 +198,7 @@ def _troubled(scope: Scope, flapping: list[UUID], user: User) -> list[dict[str, 
                 "job": job,
                 "state": state_of(job, found, is_running=bool(runs[job.pk]) and runs[job.pk][-1].status in OPEN),
                 "situation": found,
-                "strip": charts.spark(runs[job.pk]),
+                "strip": charts.spark(runs[job.pk][-_RUNS:]),
                 "last": reasons.get(job.pk),
                 "may_touch": may_touch(job, user),
                 "may_acknowledge": alert is not None and alert.acknowledged_at is None,

@@ -13,7 +13,7 @@ from accounts.models import User
 from audit.models import ChangeRecord
 from console import charts, outlook, records
 from console.pages import feed, report, windows
-from console.situations import situation, state_of
+from console.situations import RUNS, situation, state_of
 from core.api.timestamps import DateRange
 from core.masking import url_for
 from core.sentences import said
@@ -31,7 +31,6 @@ from notifications.models import FailureState
 from windows.cover import Cover
 from windows.services import may_end
 
-_RUNS = 50
 _NEXT = 5
 _CHANGES = 10
 _FLAKY_DAYS = 30
@@ -40,7 +39,7 @@ _FLAKY_DAYS = 30
 def context(job: Job, user: User) -> dict[str, Any]:
     """The values of the page. Thirteen queries, whatever the history; one more for workflows and for callbacks."""
     now = timezone.now()
-    runs = queries.latest_runs([job.pk], _RUNS)[job.pk]
+    runs = queries.latest_runs([job.pk], RUNS)[job.pk]
     state = situation(runs, job)
     ears = audience(job)
     cover = Cover.now()
@@ -89,6 +88,7 @@ def _rate(job: Job, now: dt.datetime, days: int) -> dict[str, Any]:
     return {
         "runs": ended,
         "failed": counts.failed,
+        "since": charts.local(now - dt.timedelta(days=days)),
         "percent": round(100 * counts.success / ended, 1) if ended else None,
     }
 

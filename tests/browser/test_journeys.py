@@ -164,3 +164,21 @@ def test_deleting_says_what_goes_with_it(
     page.locator("#content form button[type=submit], #content form input[type=submit]").first.click()
     page.wait_for_url("**/jobs/job/")
     assert installation.admin.get(f"/jobs/{job['id']}").status_code == 404
+
+
+def test_a_selection_is_counted(open_page: Callable[..., Page], installation: Installation, target: Target) -> None:
+    prefix = f"counted {uuid.uuid4().hex[:8]}"
+    for number in range(52):
+        make_job(installation.admin, name=f"{prefix} {number}", target_url=target.url + "/ok")
+    page = open_page()
+    page.goto(f"jobs/job/?q={prefix}")
+    boxes = page.locator("#result_list input.action-select")
+    boxes.nth(0).check()
+    boxes.nth(1).check()
+    expect(page.locator(".action-counter")).to_have_text("2 of 50 selected")
+    page.locator("#action-toggle").check()
+    page.get_by_role("link", name="Select all 52 jobs").click()
+    expect(page.locator("span.all")).to_have_text("All 52 selected")
+    page.locator("select[name=action]").select_option("disable")
+    page.get_by_role("button", name="Apply").click()
+    expect(page.get_by_text("52 jobs").first).to_be_visible()

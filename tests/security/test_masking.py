@@ -12,7 +12,7 @@ from django.utils import timezone
 from rest_framework.test import APIClient
 
 from accounts.models import User
-from core.masking import MASK, masked_text, masked_url
+from core.masking import MASK, masked, masked_body, masked_text, masked_url
 from executions.models import Execution, Status
 from jobs.models import Job
 
@@ -177,3 +177,23 @@ class TestNobodyAsksForLetters:
     ) -> None:
         job = make_job(name="g", github_owner="o", github_repo="r", github_workflow_name="w.yml")
         assert client_of(viewer).get(f"/api/v2/jobs/{job.pk}").json()["job"]["target_url"] is None
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        json.dumps({"body": json.dumps({"api_key": "s3cret-value", "n": 1})}),
+        json.dumps({"body": json.dumps({"in": json.dumps([{"password": "s3cret-value"}])})}),
+        json.dumps({"body": json.dumps({"api_key": "s3cret-value"})})[:-3],
+        'echo: {\\"token\\": \\"s3cret-value\\", \\"n\\": 1}',
+    ],
+)
+def test_what_a_receiver_echoes_as_text_is_masked(text: str) -> None:
+    shown = masked_body(text)
+    assert "s3cret" not in shown
+    assert MASK in shown
+
+
+def test_a_text_without_secrets_stays_as_it_is() -> None:
+    value = {"payload": '{ "a":1 }', "list": "[1,  2]", "odd": "{not json"}
+    assert masked(value) == value
