@@ -84,7 +84,12 @@ def shown(records: Iterable[ChangeRecord]) -> list[Shown]:
 
 def kind_of(record: ChangeRecord) -> str:
     """What happened, in words."""
-    return str(KINDS.get(record.kind, record.kind))
+    return kind_name(record.kind)
+
+
+def kind_name(kind: str) -> str:
+    """A kind of record in words."""
+    return str(KINDS.get(kind, kind))
 
 
 def subject_of(subject: str) -> str:
@@ -99,6 +104,8 @@ def lines_of(record: ChangeRecord) -> Iterator[Line]:
     model = Job if record.subject == "job" else model_of(record.subject)
     for name, (before, after) in record.difference.items():
         label = str(_DETAILS.get(name, name)) if is_event else _label(model, name)
+        choices = {} if is_event else _choices(model, name)
+        before, after = (choices.get(one, one) if isinstance(one, str) else one for one in (before, after))
         yield Line(label, None if is_event else _text(before), _text(after))
 
 
@@ -110,6 +117,15 @@ def _label(model: type[models.Model] | None, name: str) -> str:
     except FieldDoesNotExist:
         return name
     return capfirst(str(getattr(field, "verbose_name", name)))
+
+
+def _choices(model: type[models.Model] | None, name: str) -> dict[str, Any]:
+    """The words of a field's values."""
+    try:
+        field: Any = model and model._meta.get_field(name)
+    except FieldDoesNotExist:
+        return {}
+    return dict(getattr(field, "flatchoices", ()))
 
 
 def _text(value: Any) -> str:

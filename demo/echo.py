@@ -1,4 +1,4 @@
-"""The demo's target on loopback: `/ok` answers at once, `/slow` takes some seconds, `/long` most of a minute; `/flaky`
+"""The demo's target on loopback: `/ok` answers at once, `/slow` takes some seconds, `/long` some minutes; `/flaky`
 fails sometimes, `/half` every second time, `/down` always.
 
 Run it as `python -m demo.echo PORT`.
@@ -24,7 +24,7 @@ class Echo(BaseHTTPRequestHandler):
         if self.path.startswith("/slow"):
             time.sleep(random.uniform(0.5, 4))
         if self.path.startswith("/long"):
-            time.sleep(random.uniform(40, 55))
+            time.sleep(random.uniform(200, 260))
         risks = {"/flaky": 0.1, "/half": 0.5, "/down": 1.0}
         fails = any(self.path.startswith(path) and random.random() < risk for path, risk in risks.items())
         body = json.dumps({"error": "upstream unavailable"} if fails else {"accepted": True, "sent": sent}).encode()

@@ -28,6 +28,7 @@ from jobs.services import add_jobs
 from notifications.models import FailureState
 from taxonomy.models import Category, PicTeam
 from windows.models import Window
+from windows.services import pause
 
 TEAMS = {
     "QA Team": "@qa-team",
@@ -57,6 +58,7 @@ FOLLOWING = {
 _FREQUENT = 3
 # Jobs, by number: failing without a break for some days; failing every second time; under way most of the time.
 FAILING, FLAPPING, LONG = {4, 17}, {31, 38}, 20
+PAUSED = 28
 _COLUMNS = (
     "id", "job", "status", "trigger_type", "scheduled_for", "started_at", "completed_at", "duration_seconds",
     "execution_type", "target",
@@ -75,8 +77,13 @@ def seed(echo_url: str, *, count: int = 60, days: int = 90) -> int:
     owner = User.objects.create_user("demo-user", "demo-user@example.com", role=Role.USER)
     categories = list(Category.objects.order_by("slug"))
     office = _office()
+    admin = User.objects.active_admins().first()
     jobs = [_job(number, chance, echo_url, teams, categories, office) for number in range(count)]
+    for number, job in enumerate(jobs):
+        job.created_by = owner if number % 3 or admin is None else admin
     add_jobs(jobs, by=owner)
+    if count > PAUSED:
+        pause([jobs[PAUSED]], timezone.now() + dt.timedelta(days=3), "Waits for the new price list.", by=owner)
     rows = [row for number, job in enumerate(jobs) for row in _history(job, number, chance, days)]
     for start in range(0, len(rows), 2000):
         insert_new(Execution, _COLUMNS, rows[start : start + 2000])
@@ -123,7 +130,7 @@ def _job(
     elif number == LONG:
         manner = "long"
     schedules = SCHEDULES if number < len(SCHEDULES) else SCHEDULES[_FREQUENT:]
-    expression = "* * * * *" if number == LONG else schedules[number % len(schedules)]
+    expression = "*/5 * * * *" if number == LONG else schedules[number % len(schedules)]
     followed = subject in FOLLOWING and number >= len(SCHEDULES) and number not in FAILING | FLAPPING | {LONG}
     rule = "run"
     if followed:
@@ -144,14 +151,13 @@ def _job(
         end_date=today() + dt.timedelta(days=[400, 200, 90, 25, 6][number % 5] + number),
         max_attempts=3 if manner == "flaky" else 1,
         retry_backoff_seconds=5,
-        timeout_seconds=60 if manner == "long" else 10,
+        timeout_seconds=290 if manner == "long" else 10,
         is_active=number % 11 != 10 or number in FAILING | FLAPPING,
     )
 
 
 def _history(job: Job, number: int, chance: random.Random, days: int) -> Iterator[tuple[Any, ...]]:
     now = timezone.now()
-    days = 1 if number == LONG else days
     bad_from = now - dt.timedelta(days=1 + 2 * (number % 3)) if number in FAILING | FLAPPING else None
     for moment in job.schedule.between(now - dt.timedelta(days=days), now - dt.timedelta(minutes=1)):
         is_bad = bad_from is not None and moment > bad_from
@@ -169,7 +175,7 @@ def _failing(job: Job, rows: list[tuple[Any, ...]]) -> FailureState:
 def _row(job: Job, moment: dt.datetime, chance: random.Random, *, risk: float) -> tuple[Any, ...]:
     fails = chance.random() < risk
     missed = not fails and chance.random() < 0.004
-    slow = 20.0 if "slow" in job.target_url else 200.0 if "long" in job.target_url else 1.0
+    slow = 20.0 if "slow" in job.target_url else 1000.0 if "long" in job.target_url else 1.0
     took = round(chance.lognormvariate(-1.5, 0.6) * slow, 3)
     began = moment + dt.timedelta(milliseconds=chance.randrange(5, 60))
     status = Status.MISSED if missed else Status.FAILED if fails else Status.SUCCESS

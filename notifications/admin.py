@@ -45,6 +45,7 @@ class QueueAdmin(ReadOnlyAdmin):
 class MessageAdmin(QueueAdmin):
     """Messages by e-mail and Slack, with the result of each attempt."""
 
+    purpose = _("E-mails and Slack messages are listed here, with the result of each attempt.")
     list_display = (
         "created_at",
         "channel",
@@ -73,6 +74,7 @@ class MessageAdmin(QueueAdmin):
 class PendingOutcomeAdmin(QueueAdmin):
     """Ended executions whose notifications are not decided: just now, or because of an error."""
 
+    purpose = _("Executions stand here while it is decided who is told of them; normally there is none.")
     list_display = ("execution_id", "problem")
     list_display_links = None
     search_fields = ("execution_id",)

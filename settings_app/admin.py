@@ -91,6 +91,7 @@ class GitHubCredentialAdmin(RightsAdmin):
     """Named credentials that jobs select."""
 
     form = GitHubCredentialForm
+    purpose = _("Workflows are dispatched with a token or a GitHub App that is stored here, encrypted.")
     list_display = ("name", "kind", "usable_by", "problem", "expires_at", "updated_at")
     list_filter = ("kind", "usable_by")
     search_fields = ("name",)

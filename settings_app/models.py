@@ -10,6 +10,7 @@ from django.core.validators import MaxValueValidator, MinValueValidator, RegexVa
 from django.db import models
 from django.db.models import Q
 from django.utils import timezone
+from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
 
 from core.db.encryption import EncryptedTextField
@@ -47,7 +48,7 @@ class SlackSettings(models.Model):
         ]
 
     def __str__(self) -> str:
-        return "Slack settings"
+        return gettext("Slack settings")
 
     @classmethod
     def current(cls) -> SlackSettings:

@@ -6,6 +6,7 @@ from typing import Any
 
 from django.conf import settings
 from django.core.exceptions import ValidationError
+from django.utils.translation import gettext as _
 
 
 class LengthValidator:
@@ -22,4 +23,7 @@ class LengthValidator:
             )
 
     def get_help_text(self) -> str:
-        return f"{settings.PASSWORD_MIN_LENGTH} to {settings.PASSWORD_MAX_LENGTH} characters."
+        return _("%(least)d to %(most)d characters.") % {
+            "least": settings.PASSWORD_MIN_LENGTH,
+            "most": settings.PASSWORD_MAX_LENGTH,
+        }

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from django.contrib import admin
+from django.contrib.admin import SimpleListFilter
 from django.db.models import QuerySet
 from django.http import HttpRequest
 from django.utils.translation import gettext_lazy
@@ -16,12 +17,38 @@ from core.admin import ReadOnlyAdmin
 from core.sentences import said
 
 
+class _NamedFilter(SimpleListFilter):
+    """Records by the value of a column, under the words that the list has for it."""
+
+    parameter_name = ""
+    words: Any = None
+
+    def lookups(self, request: Any, model_admin: Any) -> list[tuple[str, Any]]:
+        values = ChangeRecord.objects.order_by().values_list(self.parameter_name, flat=True).distinct()
+        return sorted(((value, type(self).words(value)) for value in values), key=lambda one: str(one[1]))
+
+    def queryset(self, request: Any, queryset: QuerySet[ChangeRecord]) -> QuerySet[ChangeRecord]:
+        return queryset.filter(**{self.parameter_name: self.value()}) if self.value() else queryset
+
+
+class SubjectFilter(_NamedFilter):
+    title = gettext_lazy("subject")
+    parameter_name = "subject"
+    words = staticmethod(records.subject_of)
+
+
+class KindFilter(_NamedFilter):
+    title = gettext_lazy("kind")
+    parameter_name = "kind"
+    words = staticmethod(records.kind_name)
+
+
 @admin.register(ChangeRecord)
 class ChangeRecordAdmin(ReadOnlyAdmin):
     """The audit trail."""
 
     list_display = ("at", "about", "named", "what", "by_email", "address", "changes")
-    list_filter = ("subject", "kind")
+    list_filter = (SubjectFilter, KindFilter)
     search_fields = ("name", "by_email")
     show_full_result_count = False
     fields = ("at", "about", "named", "what", "by_email", "address", "changes")

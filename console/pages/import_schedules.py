@@ -59,7 +59,7 @@ _LABELS = {
 class ImportSchedulesForm(forms.Form):
     """Where the schedules are, and what the jobs have in common."""
 
-    source = forms.ChoiceField(label=gettext_lazy("From"), choices=_SOURCES, widget=UnfoldAdminSelectWidget)
+    source = forms.ChoiceField(label=gettext_lazy("Source"), choices=_SOURCES, widget=UnfoldAdminSelectWidget)
     github_credential = forms.ModelChoiceField(
         label=gettext_lazy("GitHub credential"),
         queryset=GitHubCredential.objects.order_by("name"),

@@ -1,4 +1,22 @@
 "use strict";
+/* The contrast of two colours (WCAG 2.2, "contrast ratio"). */
+const light = (color) => {
+  const [red, green, blue] = color.match(/[\d.]+/g).map((part) => Number(part) / 255);
+  const linear = (part) => (part <= 0.04045 ? part / 12.92 : ((part + 0.055) / 1.055) ** 2.4);
+  return 0.2126 * linear(red) + 0.7152 * linear(green) + 0.0722 * linear(blue);
+};
+const contrast = (one, other) => {
+  const [low, high] = [light(one), light(other)].sort((a, b) => a - b);
+  return (high + 0.05) / (low + 0.05);
+};
+const behind = (one) => {
+  for (let at = one.parentElement; at; at = at.parentElement) {
+    const color = getComputedStyle(at).backgroundColor;
+    if (!/rgba\(.*, 0(\.\d+)?\)/.test(color)) return color;
+  }
+  return "rgb(255, 255, 255)";
+};
+
 /* What is wrong with the controls of a page that can be seen. */
 const look = () => {
   const shown = (one) => {
@@ -17,6 +35,10 @@ const look = () => {
     const typed = /^(INPUT|SELECT|TEXTAREA)$/.test(one.tagName) && !["checkbox", "radio", "file", "submit"].includes(one.type);
     const edge = parseFloat(style.borderTopWidth) > 0 || style.boxShadow !== "none" || style.outlineStyle !== "none";
     if (typed && !one.disabled && !edge) found.push(`no edge: ${told(one)}`);
+    if (typed && !one.disabled && parseFloat(style.borderTopWidth) > 0) {
+      const ratio = contrast(style.borderTopColor, behind(one));
+      if (ratio < 2.9) found.push(`edge of ${ratio.toFixed(1)}:1: ${told(one)}`);
+    }
     const named =
       one.getAttribute("aria-label") || one.textContent.trim() || one.title || one.value || one.labels?.length ||
       one.getAttribute("aria-labelledby") || one.querySelector?.("[aria-label], title, img[alt]");
