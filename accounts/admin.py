@@ -310,4 +310,12 @@ class ApiTokenAdmin(NotedDeletionAdmin):
         except DomainError as exc:
             raise ValidationError(exc.spoken) from exc
         obj.__dict__.update(made.__dict__)
-        self.message_user(request, f"{_('Copy the token now, it is not shown again:')} {raw}", messages.WARNING)
+        told = format_html(
+            '{} <code id="new-token">{}</code> <button type="button" class="cs-button cs-small" data-copy="#new-token" '
+            'data-copied="{}">{}</button>',
+            _("Copy the token now, it is not shown again:"),
+            raw,
+            _("Copied"),
+            _("Copy"),
+        )
+        self.message_user(request, told, messages.WARNING)

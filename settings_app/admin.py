@@ -113,6 +113,9 @@ class GitHubCredentialAdmin(RightsAdmin):
     )
     change_form_before_template = "settings_app/credential_tools.html"
 
+    class Media:
+        js = ("console/credential_form.js",)
+
     def change_view(self, request: HttpRequest, object_id: str, form_url: str = "", extra_context: Any = None) -> Any:
         """The form, with the URL of the button that checks the credential."""
         credential = self.get_object(request, object_id)

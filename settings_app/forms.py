@@ -96,6 +96,10 @@ class RightsForm(forms.ModelForm[Any]):
             raise ValidationError(exc.spoken) from exc
 
 
+# The fields of each kind, which the script shows.
+_OF_GITHUB = {"token": ("new_token",), "app": ("app_id", "installation_id", "new_private_key")}
+
+
 class GitHubCredentialForm(RightsForm, forms.ModelForm[GitHubCredential]):
     """Secrets are not shown again; an empty field keeps the stored one."""
 
@@ -118,6 +122,11 @@ class GitHubCredentialForm(RightsForm, forms.ModelForm[GitHubCredential]):
     class Meta:
         model = GitHubCredential
         fields = ("name", "kind", "app_id", "installation_id", *RIGHTS, *BUDGET)
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        if "kind" in self.fields:
+            self.fields["kind"].widget.attrs["data-shows"] = json.dumps(_OF_GITHUB)
 
     def clean(self) -> dict[str, Any]:
         data = super().clean() or {}

@@ -307,7 +307,7 @@ class JobAdmin(JobVerbs, JobRuns, ProductAdmin):
         """The jobs to delete and the number of their executions, instead of a list of thousands of rows."""
         jobs = list(objs)
         counts = dict(Execution.objects.filter(job__in=jobs).order_by().values_list("job").annotate(count=Count("id")))
-        lines = [f"{job.name}: {counts.get(job.pk, 0)} {_('executions')}" for job in jobs]
+        lines = [f"{job.name}: {counts.get(job.pk, 0):,} {_('executions')}" for job in jobs]
         refused = set() if all(self.has_delete_permission(request, job) for job in jobs) else {Job._meta.verbose_name}
         return lines, {_("jobs"): len(jobs), _("executions"): sum(counts.values())}, refused, []
 

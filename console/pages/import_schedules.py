@@ -22,12 +22,12 @@ from django.views import View
 from unfold.widgets import (
     UnfoldAdminFileFieldWidget,
     UnfoldAdminSelectWidget,
-    UnfoldAdminSingleDateWidget,
     UnfoldAdminTextareaWidget,
     UnfoldAdminTextInputWidget,
 )
 
 from accounts.permissions import require_login
+from core.admin import DayInput
 from core.api.errors import DomainError
 from jobs.models import today
 from moving import services
@@ -88,7 +88,7 @@ class ImportSchedulesForm(forms.Form):
         required=False,
         widget=UnfoldAdminSelectWidget,
     )
-    end_date = forms.DateField(label=gettext_lazy("End date"), widget=UnfoldAdminSingleDateWidget)
+    end_date = forms.DateField(label=gettext_lazy("End date"), widget=DayInput)
     target_url = forms.CharField(
         label=gettext_lazy("Target URL"),
         required=False,

@@ -31,6 +31,12 @@ def zone_id() -> str:
 
 
 @register.filter
+def permitted(items: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """The entries of the sidebar that the user may open."""
+    return [item for item in items if item["has_permission"]]
+
+
+@register.filter
 def number(value: int | float | None) -> str:
     """A count with a comma between thousands: 9,170."""
     return "—" if value is None else f"{value:,}"

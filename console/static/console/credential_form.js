@@ -1,5 +1,5 @@
 "use strict";
-// The form of a webhook credential: it shows the fields of the chosen kind.
+// The form of a credential: it shows the fields of the chosen kind.
 document.addEventListener("DOMContentLoaded", () => {
   const kind = document.querySelector("select[data-shows]");
   if (!kind) return;
