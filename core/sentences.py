@@ -467,6 +467,8 @@ SENTENCES = (
     _("The workflow run is gone from GitHub, or its token may no longer see it. {url}"),
     _("The workflow was disabled on GitHub by hand: enable it there, or with the button Enable the workflow."),
     _("The failed jobs could not be run again: {reason}"),
+    _("{count} execution run again"),
+    _("{count} executions run again"),
     _("it has no workflow run that has ended."),
     _("GitHub answered {status}. Look at the run on GitHub."),
     _("Nothing of this job can be enabled there."),

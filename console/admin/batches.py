@@ -22,6 +22,7 @@ from accounts.models import User
 from accounts.permissions import require_login
 from core.admin import ReadOnlyAdmin
 from core.api.errors import DomainError
+from core.sentences import said
 from executions.batches import progress as batches
 from executions.models import Batch, Execution
 from jobs.models import Job
@@ -31,7 +32,8 @@ from jobs.models import Job
 class BatchAdmin(ReadOnlyAdmin):
     """Runs that users asked for: executions run again, gaps that are filled, single runs."""
 
-    list_display = ("title", "by", "created_at", "paused_at", "cancelled_at")
+    list_display = ("named", "by", "created_at", "paused_at", "cancelled_at")
+    list_display_links = ("named",)
     search_fields = ("title",)
     list_select_related = ("by",)
     paginator = InfinitePaginator
@@ -39,6 +41,10 @@ class BatchAdmin(ReadOnlyAdmin):
     purpose = gettext_lazy(
         "Select failed executions and run them again, fill the gaps of a job, or let it run at a time to come."
     )
+
+    @admin.display(description=gettext_lazy("Title"), ordering="title")
+    def named(self, batch: Batch) -> str:
+        return said(batch.title)
 
     def get_urls(self) -> list[Any]:
         view = self.admin_site.admin_view
@@ -62,7 +68,7 @@ class BatchAdmin(ReadOnlyAdmin):
         crumbs = [
             {"title": capfirst(self.opts.verbose_name_plural), "url": reverse("admin:executions_batch_changelist")}
         ]
-        context = {**self.admin_site.each_context(request), "title": batch.title, "crumbs": crumbs}
+        context = {**self.admin_site.each_context(request), "title": said(batch.title), "crumbs": crumbs}
         return TemplateResponse(request, "console/batch.html", {**context, **self._shown(request, batch)})
 
     def live(self, request: HttpRequest, pk: Any) -> HttpResponse:

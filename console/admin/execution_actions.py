@@ -14,7 +14,7 @@ from django.http import HttpRequest, HttpResponseBase, HttpResponseRedirect, Str
 from django.template.response import TemplateResponse
 from django.urls import reverse
 from django.utils.translation import gettext as _
-from django.utils.translation import gettext_lazy, ngettext
+from django.utils.translation import gettext_lazy
 
 from accounts.permissions import require_login
 from audit import events
@@ -75,7 +75,8 @@ def run_again(model_admin: Any, request: HttpRequest, queryset: QuerySet[Executi
         return TemplateResponse(request, "console/rerun.html", context)
     chosen = once if form.cleaned_data["which"] == "job" else each
     count = len(chosen)
-    title = ngettext("%(count)d execution run again", "%(count)d executions run again", count) % {"count": count}
+    # In English, as everything that is stored; pages tell it in the reader's language.
+    title = f"{count} execution{'' if count == 1 else 's'} run again"
     try:
         batch = batches.create(chosen, title, minutes=form.cleaned_data["minutes"], by=user)
     except DomainError as exc:
