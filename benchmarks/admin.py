@@ -28,13 +28,15 @@ PAGES = {
     "jobs, searched": "/jobs/job/?q=job+99",
     "executions": "/executions/execution/",
     "executions, failed": "/executions/execution/?status__exact=failed",
-    "executions, one day": "/executions/execution/?day={day}",
+    "executions, one day": "/executions/execution/?when=today",
     "calendar, day": "/calendar/",
     "calendar, week": "/calendar/?view=week",
     "audit trail": "/audit/changerecord/",
     "PIC teams": "/taxonomy/picteam/",
     "users": "/accounts/user/",
     "job form": "/jobs/job/add/",
+    "a job": "/jobs/job/{job}/",
+    "an execution": "/executions/execution/{execution}/change/",
 }
 
 
@@ -67,7 +69,9 @@ def main() -> None:
         }
         manage(env, "setup")
         python(env, SEED, str(options.jobs), str(options.executions), "0", "200")
-        day = python(env, "from jobs.models import today; print(today())").strip()
+        newest = "from executions.models import Execution; one = Execution.objects.newest_first()[0]; "
+        newest += "print(one.job_id, one.pk)"
+        job, execution = python(env, newest).split()
         web = subprocess.Popen(
             [sys.executable, "-m", "gunicorn", "-c", "python:cronsched.gunicorn", "cronsched.wsgi"], cwd=ROOT, env=env
         )
@@ -77,7 +81,7 @@ def main() -> None:
             admin = Admin(base)
             print(f"{options.jobs} jobs, {options.executions} executions")
             for name, path in PAGES.items():
-                found = admin.timed(path.format(day=day))
+                found = admin.timed(path.format(job=job, execution=execution))
                 print(
                     f"  {name:24} median {found['median_ms']:8.1f} ms   worst {found['worst_ms']:8.1f} ms", flush=True
                 )

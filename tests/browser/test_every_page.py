@@ -86,7 +86,14 @@ def seen(installation: Installation, _target: Target) -> dict[str, str]:
             f"from accounts.models import User; User.objects.filter(username='page-{role}').update(admin_access=True)"
         )
         installation.manage("shell", "-c", code)
+    run = {"at": "2099-01-01T09:00:00+09:00"}
+    assert installation.admin.post(f"/jobs/{job['id']}/single-runs", json=run).status_code == 201
+    batches = installation.admin.get("/batches").json()["batches"]
+    teams = installation.admin.get("/pic-teams").json()["pic_teams"]
+    categories = installation.admin.get("/job-categories").json()["categories"]
+    users = installation.admin.get("/auth/users").json()["users"]
     return {
+        "batch": batches[0]["id"], "team": teams[0]["id"], "category": categories[0]["id"], "user": users[0]["id"],
         "job": job["id"], "execution": asked, "paused": paused["id"], "calendar": calendar["calendar"]["id"],
         "window": frozen["window"]["id"],
     }  # fmt: skip
@@ -95,11 +102,17 @@ def seen(installation: Installation, _target: Target) -> dict[str, str]:
 def pages_of(role: str, seen: dict[str, str]) -> list[str]:
     job, execution = f"jobs/job/{seen['job']}/", f"executions/execution/{seen['execution']}/change/"
     pages = [*COMMON, job, f"jobs/job/{seen['paused']}/", f"{job}explain/?at=2026-11-24T09:00", execution]
+    pages += [f"executions/batch/{seen['batch']}/change/"]
     if role != "viewer":
         pages += MAKERS
     if role == "admin":
         calendar, window = f"calendars/calendar/{seen['calendar']}/change/", f"windows/window/{seen['window']}/change/"
-        pages += [*ADMINS, f"{job}change/", f"{job}delete/", calendar, window]
+        pages += [*ADMINS, f"{job}change/", f"{job}delete/", calendar, window, f"{job}run-with/", f"{job}fill/"]
+        pages += [
+            f"accounts/user/{seen['user']}/change/", f"accounts/user/{seen['user']}/delete/",
+            f"taxonomy/picteam/{seen['team']}/change/", f"taxonomy/category/{seen['category']}/change/",
+            "../second-factor/",
+        ]  # fmt: skip
     return pages
 
 
