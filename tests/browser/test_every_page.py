@@ -109,7 +109,7 @@ def pages_of(role: str, seen: dict[str, str]) -> list[str]:
         calendar, window = f"calendars/calendar/{seen['calendar']}/change/", f"windows/window/{seen['window']}/change/"
         pages += [*ADMINS, f"{job}change/", f"{job}delete/", calendar, window, f"{job}run-with/", f"{job}fill/"]
         pages += [
-            f"accounts/user/{seen['user']}/change/", f"accounts/user/{seen['user']}/delete/",
+            f"accounts/user/{seen['user']}/change/",
             f"taxonomy/picteam/{seen['team']}/change/", f"taxonomy/category/{seen['category']}/change/",
             "../second-factor/",
         ]  # fmt: skip
