@@ -151,9 +151,13 @@ def _band_marks(
             first, last = hour * 60, hour * 60 + 59
             url = executions_url(date, first, last, **which) if ran else filters.panel(date, first, last)
             bad = counts.get(Status.FAILED, 0) / ran if ran else 0
-            # The present hour is as long as it has been so far.
-            width = max(2, now.minute) if (date, hour) == (now.date(), now.hour) and ran else 59
+            # The present hour is as long as it has been so far; the rest is expected.
+            is_now = (date, hour) == (now.date(), now.hour) and ran
+            width = max(2, now.minute) if is_now else 59
             marks.append(Mark(hour * 60, width, kind, ran, _title(counts, f"{hour:02d}:00"), url, round(bad, 3)))
+            if is_now and width < 59:
+                rest = filters.panel(date, first + width, last)
+                marks.append(Mark(first + width, 59 - width, "expected", 0, _title({}, f"{hour:02d}:00"), rest))
     return marks
 
 
