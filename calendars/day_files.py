@@ -104,14 +104,15 @@ def _events(text: str, zone: ZoneInfo, field: str) -> Iterator[Day]:
     if len(events) > MOST_DAYS:
         raise _too_many(field)
     for event in events:
-        title = _label(str(event.get("SUMMARY", "")))
+        named = event.get("SUMMARY", "")
+        title = _label(str(named[0] if isinstance(named, list) else named))
         if event.get("RRULE") or event.get("RDATE"):
             raise invalid_field(field, f"The event '{title[:40]}' recurs: write each of its days as an event.")
         if str(event.get("STATUS", "")).upper() == "CANCELLED":
             continue
         try:
             first, end = _whole_days(event, zone)
-        except ValueError as exc:
+        except (ValueError, OverflowError) as exc:
             raise invalid_field(field, f"The event '{title[:40]}' cannot be read: {str(exc)[:100]}") from exc
         if (end - first).days > _LONGEST_EVENT_DAYS:
             raise invalid_field(field, f"The event '{title[:40]}' is longer than a year.")
@@ -120,8 +121,8 @@ def _events(text: str, zone: ZoneInfo, field: str) -> Iterator[Day]:
 
 
 def _whole_days(event: Any, zone: ZoneInfo) -> tuple[dt.date, dt.date]:
-    """The days that an event covers, as [first, end): none if it covers a part of a day (RFC 5545 section 3.6.1).
-    Raises `ValueError`.
+    """The days that an event covers, as [first, end): none if it covers a part of a day (RFC 5545 section 3.6.1). One
+    without an end, or that ends on its first day, is that day. Raises `ValueError` and `OverflowError`.
     """
     start, end, length = (_value(event, name) for name in ("DTSTART", "DTEND", "DURATION"))
     if start is None:
@@ -129,7 +130,7 @@ def _whole_days(event: Any, zone: ZoneInfo) -> tuple[dt.date, dt.date]:
     if end is None and isinstance(length, dt.timedelta):
         end = start + length
     if not isinstance(start, dt.datetime):
-        last = end if end is not None else start + dt.timedelta(days=1)
+        last = end if end is not None and end != start else start + dt.timedelta(days=1)
         if isinstance(last, dt.datetime) or last < start:
             raise ValueError("it ends before it begins.")
         return start, last
@@ -149,6 +150,8 @@ def _value(event: Any, name: str) -> Any:
     if isinstance(found, list):
         raise ValueError(f"it has several {name}.")
     value = getattr(found, "dt", None)
+    if found is not None and not isinstance(value, dt.timedelta if name == "DURATION" else dt.date):
+        raise ValueError(f"its {name} is no day and no time.")
     if isinstance(value, dt.datetime) and value.tzinfo is None and found.params.get("TZID"):
         raise ValueError(f"its time zone '{found.params['TZID']}' is unknown.")
     return value

@@ -111,7 +111,7 @@ class CalendarDay(models.Model):
 
 
 class CalendarVersion(models.Model):
-    """What a calendar was from `began_at` until its next version, for questions about the past. `days`: date, whether
+    """What a calendar was from `began_at` until its next entry, for questions about the past. `days`: date, whether
     it is open, and label of each listed day.
     """
 
@@ -133,14 +133,12 @@ class CalendarVersion(models.Model):
 
     @classmethod
     def keep(cls, calendar: Calendar) -> None:
-        """Store what a calendar is now, after its version was raised."""
-        cls.objects.create(
-            calendar=calendar,
-            version=calendar.version,
-            weekend_days=calendar.weekend_days,
-            country=calendar.country,
-            days=[[day.date.isoformat(), day.is_open, day.label] for day in calendar.days.all()],
-        )
+        """Store what a calendar is now, after its version was raised, unless its days are those of before."""
+        days = [[day.date.isoformat(), day.is_open, day.label] for day in calendar.days.all()]
+        values = {"weekend_days": calendar.weekend_days, "country": calendar.country, "days": days}
+        last = cls.objects.filter(calendar=calendar).last()
+        if last is None or {name: getattr(last, name) for name in values} != values:
+            cls.objects.create(calendar=calendar, version=calendar.version, **values)
 
     def business_days(self) -> BusinessDays:
         """The days of this version."""

@@ -26,7 +26,7 @@ _KEY_SEGMENT = re.compile(r"(?<=/)(?=[^/]*[0-9])(?=[^/]*[A-Za-z])(?![0-9a-f]{8}-
 # that the time is linear in the text.
 _SECRET_VALUE = re.compile(
     rf"""(?<![\w.-])(?=[\w.-]*?(?:{_SECRET_NAME.pattern}))((?>[\w.-]+)(?:(?>\\*)["'])?\s*+[:=]\s*+)"""
-    r"""(?!["']?\{\{)((?>\\+)"[^"\\]*+(?>\\*)"?|"(?:[^"\\]|\\.)*+"?|'(?:[^'\\]|\\.)*+'?|[^\s,;&}]+)""",
+    r"""(?!["']?\{\{)((?P<e>(?>\\+))"(?:(?!(?<!\\)(?P=e)").)*+(?:(?P=e)")?|"(?:[^"\\]|\\.)*+"?|'(?:[^'\\]|\\.)*+'?|[^\s,;&}]+)""",
     re.IGNORECASE,
 )
 
@@ -34,7 +34,9 @@ _USER_OF_URL = re.compile(r"(://)[^\s/?#]*@")
 # The header as it is written: a scheme, and what it takes up to the end of the line (RFC 9110, section 11.6.2).
 _AUTHORIZATION = re.compile(r"(authorization\s*[:=]\s*)[a-z][\w-]*[^\S\r\n]+[^\s][^\r\n]*", re.IGNORECASE)
 # A secret-sounding name of JSON whose value is an object or a list.
-_NESTED_SECRET = re.compile(rf"""("[^"]*(?:{_SECRET_NAME.pattern})[^"]*"\s*:\s*)[\[{{].*""", re.IGNORECASE | re.DOTALL)
+_NESTED_SECRET = re.compile(
+    rf"""("[^"]{{0,200}}(?:{_SECRET_NAME.pattern})[^"]{{0,200}}"\s*:\s*)[\[{{].*""", re.IGNORECASE | re.DOTALL
+)
 
 
 def is_placeholder(text: str) -> bool:
@@ -53,7 +55,7 @@ def masked(value: Any) -> Any:
         return {name: MASK if _SECRET_NAME.search(str(name)) else masked(one) for name, one in value.items()}
     if isinstance(value, list):
         return [masked(one) for one in value]
-    return _masked_document(value) if isinstance(value, str) and value.lstrip()[:1] in {"{", "["} else value
+    return _masked_document(value) if isinstance(value, str) and value.lstrip()[:1] in {"{", "[", '"'} else value
 
 
 def _masked_document(text: str) -> str:
@@ -63,7 +65,7 @@ def _masked_document(text: str) -> str:
         hidden = masked(document)
     except (ValueError, RecursionError):
         return masked_text(text)
-    return text if hidden == document else json.dumps(hidden, ensure_ascii=False)
+    return text if hidden == document else json.dumps(hidden, ensure_ascii=False).encode("utf-8", "replace").decode()
 
 
 def masked_text(text: str) -> str:

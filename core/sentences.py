@@ -371,6 +371,7 @@ SENTENCES = (
     _("The event '{title}' cannot be read: {reason}"),
     _("it has no DTSTART."),
     _("it has several {name}."),
+    _("its {name} is no day and no time."),
     _("it ends before it begins."),
     _("its time zone '{name}' is unknown."),
     _("held: window {name}"),

@@ -10,7 +10,6 @@ from collections.abc import Sequence
 from typing import Any
 
 from django.utils import timezone
-from django.utils.translation import gettext as _
 
 from executions.models import Execution, Status
 from executions.services import record_unrun
@@ -38,8 +37,8 @@ def _keep_from_running_again(runs: Sequence[MovedRun]) -> None:
             ran[one.was, one.will].append(one.job)
     for (was, will), jobs in sorted(ran.items(), key=lambda entry: entry[0]):
         window = Window.objects.create(
-            name=_("Ran already: %(time)s") % {"time": f"{timezone.localtime(was):%Y-%m-%d %H:%M}"},
-            reason=(_("Calendar: %(name)s") % {"name": jobs[0].calendar})[:200],
+            name=f"Ran already: {timezone.localtime(was):%Y-%m-%d %H:%M}",
+            reason=f"Calendar: {jobs[0].calendar}"[:200],
             effect=Effect.SKIP,
             starts_at=will,
             ends_at=will + _MINUTE,

@@ -157,8 +157,10 @@ def update(name: str, data: Mapping[str, Any]) -> tuple[Calendar, int]:
         calendar.days.all().delete()
         _store_days(calendar, days)
     CalendarVersion.keep(calendar)
+    # Jobs are locked before the revision, as everywhere.
+    changed = _reschedule(calendar, before)
     announce_moved(_moved(calendar, before))
-    return calendar, _reschedule(calendar)
+    return calendar, changed
 
 
 @transaction.atomic
@@ -315,7 +317,11 @@ def _moved(calendar: Calendar, old: BusinessDays) -> list[MovedRun]:
         key = job.schedule_values
         if key not in known:
             known[key] = _over_the_present(job, old, new, now)
-        found += [MovedRun(job, was, will) for was, will in known[key]]
+        found += [
+            MovedRun(job, was, will)
+            for was, will in known[key]
+            if job.is_in_period(was) and job.is_in_period(will) and min(was, will) >= job.created_at
+        ]
     return found
 
 
@@ -366,7 +372,21 @@ def _store_days(calendar: Calendar, days: Sequence[Day]) -> None:
     )
 
 
-def _reschedule(calendar: Calendar) -> int:
+def _follow_skip(job: Job, skipped: dt.datetime, before: BusinessDays, after: BusinessDays) -> None:
+    """Where the run moved that was to be skipped, the mark moves with it."""
+    old, new = (schedule_of_days(job, days) for days in (before, after))
+    local = skipped.astimezone(job.zone)
+    if new.is_at(skipped):
+        return
+    reach = dt.timedelta(days=new.rule.reach_days)
+    was, will = (one.days_by_nominal(local.date() - reach, local.date() + reach) for one in (old, new))
+    moved = [will[nominal] for nominal, day in was.items() if day == local.date() and nominal in will]
+    if moved:
+        to = dt.datetime.combine(moved[0], local.timetz()).astimezone(dt.UTC)
+        Job.objects.filter(pk=job.pk).update(skipped_run_at=to)
+
+
+def _reschedule(calendar: Calendar, before: BusinessDays | None = None) -> int:
     """Write the next fire times of a calendar's jobs; returns how many changed. What is due stays due."""
     now = timezone.now()
     days = calendar.business_days()
@@ -382,9 +402,8 @@ def _reschedule(calendar: Calendar) -> int:
             # Firing puts it aside, and tells the admins.
             continue
         changed += following != job.next_run_at
-        if job.skipped_run_at is not None and job.skipped_run_at == job.next_run_at:
-            # The run that was to be skipped has moved.
-            Job.objects.filter(pk=job.pk).update(skipped_run_at=following)
+        if before and job.skipped_run_at is not None and job.skipped_run_at > now:
+            _follow_skip(job, job.skipped_run_at, before, days)
         by_next[following].append(job.pk)
     for following, ids in by_next.items():
         for start in range(0, len(ids), _CHUNK):

@@ -17,7 +17,7 @@ from core.api.errors import Conflict, Forbidden, NotFound
 from jobs import change_log, secret_uses, validation
 from jobs.field_traits import job_fields, names
 from jobs.input import check_not_ended, clean_changes, clean_new, of_request
-from jobs.models import Job, Revision, today
+from jobs.models import Job, Revision
 from jobs.schedules.schedule import Schedule
 from jobs.signals import ChangeKind, JobChange, announce
 from jobs.targets.kinds import searched_columns
@@ -92,12 +92,15 @@ def set_active(job: Job, active: bool, *, by: User | None) -> Job:
 @transaction.atomic
 def extend(job: Job, months: int, *, by: User) -> Job:
     """Move the end date of a job by months, from today if it has passed; at most to the last day of that month."""
-    first = max(job.end_date, today())
+    stored = get_job(job.pk, lock=True)
+    first = max(stored.end_date, timezone.now().astimezone(stored.shown_zone).date())
     year, month = divmod(first.year * 12 + first.month - 1 + months, 12)
+    year = min(year, dt.MAXYEAR)
     day = min(first.day, calendar.monthrange(year, month + 1)[1])
     return update_job(job.pk, {"end_date": dt.date(year, month + 1, day).isoformat()}, by=by)
 
 
+@transaction.atomic
 def skip_next_run(job: Job, *, by: User, expected: str = "") -> Job:
     """Skip the next run of a job: its fire time is recorded as skipped. `expected` is the time (ISO 8601) that was
     shown. Raises `No next run`, also if the next run is another one by now.

@@ -60,6 +60,12 @@ def stopping_windows(moment: dt.datetime) -> list[Window]:
 
 def may_cover(windows: Iterable[Window]) -> Q:
     """A condition on jobs that holds for every job in the scope of one of these windows, and for few others."""
+    windows = list(windows)
+    return _is_named(windows) | _may_be_called(windows)
+
+
+def _is_named(windows: Iterable[Window]) -> Q:
+    """The condition that a window names a job, its team, its category or its repository."""
     found = Q(pk__in=[])
     for window in windows:
         found |= Q(pic_team__in=window.teams.all()) | Q(category__in=window.categories.all())
@@ -67,21 +73,31 @@ def may_cover(windows: Iterable[Window]) -> Q:
         for repository in window.repositories:
             owner, _, name = str(repository).partition("/")
             found |= Q(github_owner__iexact=owner, github_repo__iexact=name)
+    return found
+
+
+def _may_be_called(windows: Iterable[Window]) -> Q:
+    """A condition that holds for every job whose host a window names, and for few others."""
+    found = Q(pk__in=[])
+    for window in windows:
         for host in window.hosts:
             found |= Q(target_url__icontains=host)
     return found
 
 
+def stopping_now(moment: dt.datetime) -> list[Window]:
+    """The windows that keep jobs from firing at a time."""
+    return [window for window in stopping_windows(moment) if window.period_at(moment)]
+
+
 def is_stopped(moment: dt.datetime) -> Q:
     """The condition that a job is inside a window at a time, and does not fire."""
-    open_then = [window for window in stopping_windows(moment) if window.period_at(moment)]
-    if any(window.is_for_all for window in open_then):
+    windows = stopping_now(moment)
+    if any(window.is_for_all for window in windows):
         return Q()
-    if not open_then:
-        return Q(pk__in=[])
-    cover = Cover(open_then)
-    jobs = Job.objects.filter(may_cover(open_then)).only(*OF_SCOPE)
-    return Q(pk__in=[job.pk for job in jobs if cover.over(job)])
+    hosts = {host.lower() for window in windows for host in window.hosts}
+    called = Job.objects.filter(_may_be_called(windows)).only("target_url") if hosts else ()
+    return _is_named(windows) | Q(pk__in=[job.pk for job in called if _host(job.target_url) in hosts])
 
 
 def _host(url: str) -> str:

@@ -12,8 +12,6 @@ from django.conf import settings
 from django.db import transaction
 from django.db.models import Q, QuerySet
 from django.utils import timezone
-from django.utils.translation import gettext as _
-from django.utils.translation import ngettext
 
 from accounts.models import User
 from core.api import payload
@@ -82,12 +80,8 @@ def pause(jobs: Sequence[Job], until: dt.datetime | None, reason: str, *, by: Us
     """Pause jobs, at most 1,000, until a time (None: until somebody ends it); their owners and admins may."""
     if not all(may_touch(job, by) for job in jobs):
         raise Forbidden("Insufficient permissions", "Only the job's creator and admins may do this.")
-    what = (
-        jobs[0].name
-        if len(jobs) == 1
-        else ngettext("%(count)d job", "%(count)d jobs", len(jobs)) % {"count": len(jobs)}
-    )
-    title = (_("Pause: %(what)s") % {"what": what})[:100]
+    what = jobs[0].name if len(jobs) == 1 else f"{len(jobs)} jobs"
+    title = f"Pause: {what}"[:100]
     body = {"name": title, "reason": reason, "jobs": [str(job.pk) for job in jobs], "ends_at": until}
     return create(body, by=by)
 

@@ -11,9 +11,10 @@ when it is right. There are three limits on passwords:
   out from everywhere.
 
 There are two limits on codes, which whoever has the password could guess: `LOGIN_FAILURES_ALLOWED` from an address in
-the window; and over all addresses, after as many in a day, attempts are spaced by a delay that doubles up to an hour,
-about 45 guesses a day. Exempt from the second are addresses from which the account is logged in with a second factor,
-and backup codes, which have 40 random bits: so the owner gets in.
+the window, of an app and of backup codes apart (where addresses tell clients apart); and over all addresses, after as
+many in a day, attempts are spaced by a delay that doubles up to an hour, about 45 guesses a day. Exempt from the second
+are addresses from which the account is logged in with a second factor, and backup codes, which have 40 random bits: so
+the owner gets in.
 
 IPv6 addresses count by their /64 network, which one subscriber has to itself.
 """
@@ -23,6 +24,8 @@ from __future__ import annotations
 import datetime as dt
 import ipaddress
 import math
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import NamedTuple
 
 from django.conf import settings
@@ -34,6 +37,7 @@ from accounts.auth.open_sessions import is_logged_in_from
 from accounts.models import LoginFailures, User
 from audit import events
 from audit.events import Event
+from audit.models import ChangeRecord
 from core.api.errors import TooManyRequests
 from core.runtime import request_context
 
@@ -55,12 +59,12 @@ def attempt(identity: str, address: str) -> None:
     user, identity, network = *_account(identity), _network(address)
     allowed = settings.LOGIN_FAILURES_ALLOWED
     spacing = _Spacing(_TIMES * allowed, _window(), longest=dt.timedelta(minutes=1))
-    with transaction.atomic():
-        _count(identity, network, allowed, "logins for this account", user)
+    with _telling_of_limits(user):
+        _count(identity, network, allowed, "logins for this account")
         if user is None or not is_logged_in_from(user, address):
             if _tells_clients_apart():
-                _count(_ANY, network, _TIMES * allowed, "logins from this address", user)
-            _space(identity, spacing, "logins for this account", user)
+                _count(_ANY, network, _TIMES * allowed, "logins from this address")
+            _space(identity, spacing, "logins for this account")
 
 
 def succeeded(identity: str, address: str) -> None:
@@ -74,19 +78,21 @@ def succeeded(identity: str, address: str) -> None:
 
 def attempt_code(user: User, address: str, *, is_of_app: bool) -> None:
     """Count a code of a second factor. Raises `TooManyRequests` if it is one too many; it is not checked then."""
-    identity, allowed = _codes_of(user), settings.LOGIN_FAILURES_ALLOWED
+    identity, allowed = _codes_of(user, is_of_app), settings.LOGIN_FAILURES_ALLOWED
     spacing = _Spacing(allowed, _DAY, longest=dt.timedelta(hours=1))
-    with transaction.atomic():
-        _count(identity, _network(address), allowed, "codes for this account", user)
+    with _telling_of_limits(user):
+        if _tells_clients_apart():
+            _count(identity, _network(address), allowed, "codes for this account")
         if is_of_app and not _has_shown_a_code_from(user, address):
-            _space(identity, spacing, "codes for this account", user)
+            _space(identity, spacing, "codes for this account")
 
 
 def code_succeeded(user: User, address: str, *, is_of_app: bool) -> None:
     """Take the attempt back, and forget the wrong codes from this address. Call it before the session is stored."""
-    _forget(_codes_of(user), _network(address))
+    identity = _codes_of(user, is_of_app)
+    _forget(identity, _network(address))
     if is_of_app and not _has_shown_a_code_from(user, address):
-        _take_back(_codes_of(user), _ANY)
+        _take_back(identity, _ANY)
 
 
 def delete_old() -> None:
@@ -123,9 +129,23 @@ def _account(identity: str) -> tuple[User | None, str]:
     return user, (user.username if user else identity.strip().lower())[:254]
 
 
-def _codes_of(user: User) -> str:
+def _codes_of(user: User, is_of_app: bool) -> str:
     # Names that are typed at a login are counted in small letters: none is this one.
-    return f"Codes of {user.pk}"
+    return f"{'Codes' if is_of_app else 'Backup codes'} of {user.pk}"
+
+
+@contextmanager
+def _telling_of_limits(user: User | None) -> Iterator[None]:
+    """One transaction; the first attempt of a day that is one too many goes into the trail."""
+    try:
+        with transaction.atomic():
+            yield
+    except TooManyRequests:
+        name = user.username if user else "(unknown account)"
+        told = ChangeRecord.objects.filter(subject=events.SUBJECT, kind=Event.LOGIN_LIMITED, name=name)
+        if not told.filter(at__gt=timezone.now() - _DAY).exists():
+            events.note(Event.LOGIN_LIMITED, name, about=user.pk if user else None)
+        raise
 
 
 def _row(identity: str, network: str, window: dt.timedelta) -> LoginFailures:
@@ -138,17 +158,16 @@ def _row(identity: str, network: str, window: dt.timedelta) -> LoginFailures:
     return row
 
 
-def _count(identity: str, network: str, allowed: int, what: str, user: User | None) -> None:
+def _count(identity: str, network: str, allowed: int, what: str) -> None:
     """Count one attempt of at most `allowed` in the window. `what`: what is counted, for people."""
     row = _row(identity, network, _window())
     if row.count >= allowed:
         raise _too_many(row.since + _window() - timezone.now(), what)
     row.count += 1
     row.save()
-    _note_limit(row, allowed, user)
 
 
-def _space(identity: str, spacing: _Spacing, what: str, user: User | None) -> None:
+def _space(identity: str, spacing: _Spacing, what: str) -> None:
     """Count one attempt over all addresses."""
     now = timezone.now()
     row = _row(identity, _ANY, spacing.window)
@@ -158,14 +177,6 @@ def _space(identity: str, spacing: _Spacing, what: str, user: User | None) -> No
     if (over := row.count - spacing.allowed) >= 0:
         row.not_before = now + min(dt.timedelta(seconds=2.0 ** min(over, 20)), spacing.longest)
     row.save()
-    _note_limit(row, spacing.allowed, user)
-
-
-def _note_limit(row: LoginFailures, allowed: int, user: User | None) -> None:
-    """Put the last attempt before a limit holds into the trail, once for each window."""
-    if row.count == allowed:
-        name = user.username if user else "(unknown account)"
-        events.note(Event.LOGIN_LIMITED, name, about=user.pk if user else None)
 
 
 def _forget(identity: str, network: str) -> None:
@@ -174,7 +185,9 @@ def _forget(identity: str, network: str) -> None:
 
 
 def _take_back(identity: str, network: str) -> None:
-    LoginFailures.objects.filter(identity=identity, address=network, count__gt=0).update(count=F("count") - 1)
+    # The delay was that of this attempt: one before would have refused it.
+    mine = LoginFailures.objects.filter(identity=identity, address=network, count__gt=0)
+    mine.update(count=F("count") - 1, not_before=None)
 
 
 def _too_many(wait: dt.timedelta, what: str) -> TooManyRequests:

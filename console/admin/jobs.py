@@ -45,7 +45,7 @@ from jobs.advice import warnings_of
 from jobs.models import Job, Revision, today
 from jobs.targets.kinds import searched_columns
 from settings_app.services import columns_of
-from windows.cover import Cover
+from windows.cover import Cover, stopping_now
 
 _RUNS = 20
 
@@ -75,7 +75,7 @@ class JobChangeList(ConsoleChangeList):
         """The situations with the number of jobs in each, under the list's other filters."""
         jobs = self.get_queryset(request, exclude_parameters=["attention"]).order_by()
         # A window opens and closes without a run.
-        paused = str(condition("paused"))
+        paused = tuple(sorted(str(window.pk) for window in stopping_now(timezone.now())))
         counts = kept.until_run(
             ("tabs", str(jobs.query), user.pk, today(), paused),
             lambda: jobs.aggregate(

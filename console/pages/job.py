@@ -22,7 +22,7 @@ from executions.models import OPEN, BatchRun, Execution, Status
 from executions.runs import record
 from executions.statistics import queries, rollups
 from executions.targets import DeliverableTarget
-from jobs.models import ENDING_SOON, Job, fire_within, not_before, today
+from jobs.models import ENDING_SOON, Job, fire_within, not_before
 from jobs.schedules.crontab import MANUALLY
 from jobs.schedules.schedule import CronError, Outlook
 from jobs.services import may_read_secrets, may_touch
@@ -58,7 +58,7 @@ def context(job: Job, user: User) -> dict[str, Any]:
         "last_error": _last_error(job, state.is_failing or state.is_flapping),
         "words": _words(job),
         "upcoming": _upcoming(job, now, cover),
-        "days_left": (job.end_date - today()).days if job.is_active and job.end_date <= today() + ENDING_SOON else None,
+        "days_left": _days_left(job, now),
         "is_manual": job.cron_expression == MANUALLY,
         "inside": inside,
         "feed": feed.address("job", job.pk, user),
@@ -80,6 +80,12 @@ def context(job: Job, user: User) -> dict[str, Any]:
         ).exists(),
         "changes": records.shown(ChangeRecord.objects.filter(subject_id=job.pk)[:_CHANGES]),
     }
+
+
+def _days_left(job: Job, now: dt.datetime) -> int | None:
+    """The days until its end date, if it ends soon."""
+    left = job.end_date - now.astimezone(job.shown_zone).date()
+    return left.days if job.is_active and dt.timedelta() <= left <= ENDING_SOON else None
 
 
 def _rate(job: Job, now: dt.datetime, days: int) -> dict[str, Any]:

@@ -71,11 +71,11 @@ def test_events_are_read_by_the_rules_of_rfc_5545() -> None:
         event("DTSTART:20270106T000000", "SUMMARY:an instant"),
         event("DTSTART:20270107T000000", "DURATION:P1D", "SUMMARY:a day\\nof\x00 rest"),
         event("DTSTART;VALUE=DATE:20270108", "STATUS:CANCELLED", "SUMMARY:off"),
-        event("DTSTART;VALUE=DATE:20270109", "DTEND;VALUE=DATE:20270109", "SUMMARY:nothing"),
+        event("DTSTART;VALUE=DATE:20270109", "DTEND;VALUE=DATE:20270109", "SUMMARY:one", "SUMMARY:two"),
     )
     found = [(str(day.date), day.label) for day in read_file(content, "days.ics", TOKYO)]
     assert found == [("2026-12-29", "three, days"), ("2026-12-30", "three, days"), ("2026-12-31", "three, days"),
-                     ("2027-01-07", "a day of rest")]  # fmt: skip
+                     ("2027-01-07", "a day of rest"), ("2027-01-09", "one")]  # fmt: skip
     assert read_file(content.replace(b"BEGIN:VCALENDAR", b"begin:vcalendar"), "x", TOKYO)
 
 
@@ -98,6 +98,11 @@ def test_labels_keep_their_commas() -> None:
         (ics(event("DTSTART;VALUE=DATE:20261229", "DTSTART;VALUE=DATE:20261230")), "several DTSTART"),
         (ics(event("DTSTART;VALUE=DATE:20261229", "DTEND;VALUE=DATE:20261201")), "ends before it begins"),
         (ics(event("SUMMARY:never")), "no DTSTART"),
+        (ics(event("DTSTART;VALUE=DATE:99991231")), "cannot be read"),
+        (ics(event("DTSTART;VALUE=DATE:20261229", "DURATION:P9999999D")), "cannot be read"),
+        (ics(event("DTSTART;VALUE=PERIOD:20261229T000000Z/P1D")), "no day and no time"),
+        (ics(event("DTSTART;VALUE=TIME:120000")), "no day and no time"),
+        (ics(event("DTSTART;VALUE=DATE:20261229", "DTEND;VALUE=TIME:120000")), "no day and no time"),
         (b"x" * (1024 * 1024 + 1), "larger than 1024 KiB"),
         (ics(*[event("DTSTART;VALUE=DATE:20261229")] * 5001), "at most 5000 days"),
         (b"\n".join(f"{dt.date(2000, 1, 1) + dt.timedelta(days=n)}".encode() for n in range(5001)), "at most 5000"),

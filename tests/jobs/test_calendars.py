@@ -13,11 +13,12 @@ from rest_framework.test import APIClient
 
 from accounts.models import User
 from audit.models import ChangeRecord
+from calendars.models import CalendarVersion
 from executions.models import Execution
 from jobs import calendars
 from jobs.models import Job
 from jobs.schedule_history import fire_times_between
-from jobs.services import create_job
+from jobs.services import create_job, extend, skip_next_run
 from scheduler.explain import explain
 from windows.cover import Cover, Inside
 
@@ -308,6 +309,54 @@ def test_a_run_that_is_to_be_skipped_stays_so_where_it_moves(
     calendars.update("tokyo-office", {"days": [{"date": "2026-11-30"}]})
     job = Job.objects.get()
     assert job.skipped_run_at == job.next_run_at == dt.datetime(2026, 12, 1, 0, 0, tzinfo=dt.UTC)
+
+
+def test_a_skip_keeps_its_run_whatever_else_the_calendar_changes(
+    api: APIClient, office: dict[str, Any], job_body: dict[str, Any]
+) -> None:
+    monday = dt.datetime(2026, 11, 30, 0, 0, tzinfo=dt.UTC)
+    made(api, job_body, cron_expression="0 9 * * *", on_closed_day="skip")
+    Job.objects.update(skipped_run_at=monday - dt.timedelta(days=3), next_run_at=monday - dt.timedelta(days=3))
+    # The run of Friday that was to be skipped is gone; that of Monday was not to be.
+    calendars.update("tokyo-office", {"days": [{"date": "2026-11-27"}]})
+    job = Job.objects.get()
+    assert (job.next_run_at, job.skipped_run_at) == (monday, monday - dt.timedelta(days=3))
+    Job.objects.update(skipped_run_at=monday)
+    # An earlier run comes in; Monday's is still the one to be skipped.
+    calendars.update("tokyo-office", {"days": [{"date": "2026-11-28", "is_open": True}]})
+    assert Job.objects.get().skipped_run_at == monday
+
+
+@pytest.mark.parametrize("change", [{"start_date": dt.date(2026, 11, 27)}, {"end_date": dt.date(2026, 11, 26)}])
+def test_what_was_not_to_run_is_not_recorded(
+    api: APIClient, office: dict[str, Any], job_body: dict[str, Any], change: dict[str, Any]
+) -> None:
+    with time_machine.travel(NOW - dt.timedelta(days=1), tick=False):
+        calendars.update("tokyo-office", {"days": [{"date": "2026-11-26"}]})
+        create_job({**job_body, "calendar": "tokyo-office", "cron_expression": "0 9 26 * *",
+                    "on_closed_day": "next_open"}, by=User.objects.get(username="ada"))  # fmt: skip
+    Job.objects.update(**change)
+    calendars.update("tokyo-office", {"days": []})
+    assert not Execution.objects.exists()
+
+
+def test_a_version_of_the_same_days_is_kept_once(api: APIClient, office: dict[str, Any]) -> None:
+    calendars.update("tokyo-office", {"name": "Office", "time_zone": "Asia/Tokyo"})
+    assert CalendarVersion.objects.count() == 1
+    calendars.update("tokyo-office", {"days": []})
+    assert CalendarVersion.objects.count() == 2
+
+
+@pytest.mark.django_db(transaction=True)
+def test_the_next_run_is_skipped_and_an_end_date_extended_in_transactions_of_their_own(
+    make_job: Any, admin: User
+) -> None:
+    job = make_job(cron_expression="0 9 * * *", end_date="2026-12-31")
+    assert skip_next_run(job, by=admin).skipped_run_at == job.next_run_at
+    assert extend(job, 2, by=admin).end_date == dt.date(2027, 2, 28)
+    Job.objects.update(end_date="9999-12-01")
+    job.refresh_from_db()
+    assert extend(job, 12, by=admin).end_date == dt.date(9999, 12, 1)
 
 
 def test_a_rule_without_a_calendar_is_warned_of(api: APIClient, job_body: dict[str, Any]) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import time
 from collections.abc import Callable
 from typing import Any
 
@@ -186,6 +187,9 @@ class TestNobodyAsksForLetters:
         json.dumps({"body": json.dumps({"in": json.dumps([{"password": "s3cret-value"}])})}),
         json.dumps({"body": json.dumps({"api_key": "s3cret-value"})})[:-3],
         'echo: {\\"token\\": \\"s3cret-value\\", \\"n\\": 1}',
+        "echo: " + json.dumps(json.dumps({"token": 'ab"s3cret-rest\n s3cret', "n": 1})),
+        "echo: " + json.dumps(json.dumps({"token": "ab\\\\s3cret-rest", "n": 1})),
+        json.dumps({"body": json.dumps(json.dumps({"password": "s3cret-value"}))}),
     ],
 )
 def test_what_a_receiver_echoes_as_text_is_masked(text: str) -> None:
@@ -197,3 +201,15 @@ def test_what_a_receiver_echoes_as_text_is_masked(text: str) -> None:
 def test_a_text_without_secrets_stays_as_it_is() -> None:
     value = {"payload": '{ "a":1 }', "list": "[1,  2]", "odd": "{not json"}
     assert masked(value) == value
+
+
+def test_odd_letters_in_what_is_echoed_can_be_answered() -> None:
+    shown = masked({"body": '{"password": "x", "odd": "\\ud800"}'})
+    assert json.dumps(shown, ensure_ascii=False).encode()
+
+
+@pytest.mark.parametrize("text", ['{"token' * 6000, 'token: \\"' + "\\" * 60_000, '\\"token\\": \\"' + "a\\" * 30_000])
+def test_masking_takes_time_by_the_length(text: str) -> None:
+    began = time.perf_counter()
+    masked_body(text)
+    assert time.perf_counter() - began < 2

@@ -12,7 +12,7 @@ from django.utils import timezone
 from rest_framework.test import APIClient
 
 from accounts.auth import api_tokens
-from accounts.models import LoginSession, User
+from accounts.models import LoginFailures, LoginSession, User
 from accounts.second_factor import devices
 from audit.models import ChangeRecord
 from tests.conftest import PASSWORD
@@ -178,6 +178,26 @@ class TestGuesses:
         for number in range(5):
             self.guess(with_factor, f"203.0.113.{10 + number}")
         assert self.guess(with_factor, "203.0.113.1", code_of(with_factor, ahead=1)) == 429
+
+    def test_a_right_code_leaves_no_delay_and_no_note_behind(self, admin: User) -> None:
+        devices.confirm(devices.draft(admin), code_of(admin))
+        with time_machine.travel(timezone.now(), tick=False) as clock:
+            for number in range(2):
+                assert self.guess(admin, f"203.0.113.{number}") == 401
+            clock.shift(30)
+            assert self.guess(admin, "192.0.2.1", code_of(admin)) == 200
+            clock.shift(30)
+            assert self.guess(admin, "192.0.2.2", code_of(admin)) == 200
+        assert not ChangeRecord.objects.filter(kind="login limit reached").exists()
+
+    def test_backup_codes_are_counted_apart(self, admin: User) -> None:
+        """Also where everybody has the address of a proxy that the settings do not name."""
+        codes = devices.confirm(devices.draft(admin), code_of(admin))
+        proxied = APIClient(REMOTE_ADDR="10.0.0.1", HTTP_X_FORWARDED_FOR="203.0.113.9")
+        answers = [log_in(proxied, admin, otp="000000").status_code for _number in range(8)]
+        assert set(answers) == {401, 429}
+        LoginFailures.objects.filter(identity=admin.username).delete()
+        assert log_in(proxied, admin, otp=codes[0]).status_code == 200
 
     def test_no_typed_name_counts_for_somebodys_codes(self, with_factor: User) -> None:
         for number in range(6):
