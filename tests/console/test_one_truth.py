@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
+import json
 import random
 from collections import defaultdict
 from collections.abc import Callable, Iterator
@@ -10,11 +11,13 @@ from typing import Any
 
 import pytest
 import time_machine
+from django.test import RequestFactory
+from rest_framework.test import APIClient
 
 from accounts.models import User
 from calendars.models import Calendar, CalendarDay
 from console import forecast
-from console.pages import agenda, feed
+from console.pages import agenda, dashboard, feed, job_form
 from console.pages import job as job_page
 from console.pages.calendar import Filters
 from core.api.errors import Invalid
@@ -109,6 +112,48 @@ def forecast_runs(job: Job) -> list[dt.datetime]:
     return [one for one in found if NOON < one <= NOON + DAYS * DAY]
 
 
+def _is_in_period(job: Job, moment: dt.datetime) -> bool:
+    return job.is_in_period(moment) and moment <= NOON + DAYS * DAY
+
+
+def form_of(job: Job) -> dict[str, str]:
+    """The fields of the job's form that decide when it runs."""
+    values = {name: str(getattr(job, name) or "") for name in ("time_zone", "on_closed_day", "counted_from")}
+    values |= {name: str(getattr(job, name)) for name in ("shift_limit_days", "shift_open_days", "every_nth")}
+    return {**values, "calendar": str(job.calendar_id or ""), "keep_month": "on" if job.keep_month else ""}
+
+
+def form_preview(job: Job) -> list[dt.datetime]:
+    """The runs of the form's preview."""
+    request = RequestFactory().get("/", {"cron": job.cron_expression, "job": str(job.pk), **form_of(job)})
+    told = json.loads(job_form.preview(request).content)
+    local = [f"{row['time'][:10]} {row['time'].split()[2]}" for row in told["fires"] if row["runs"]]
+    return [dt.datetime.fromisoformat(one).replace(tzinfo=job.zone).astimezone(dt.UTC) for one in local]
+
+
+def api_preview(job: Job) -> list[str]:
+    """The fire times of `POST /jobs/cron-preview`, which knows no job and so no windows."""
+    body = {
+        **form_of(job),
+        "expression": job.cron_expression,
+        "calendar": job.calendar and job.calendar.slug,
+        "keep_month": job.keep_month,
+        "shift_limit_days": job.shift_limit_days,
+        "every_nth": job.every_nth,
+        "shift_open_days": job.shift_open_days,
+        "counted_from": job.counted_from and str(job.counted_from),
+    }
+    client = APIClient()
+    client.force_authenticate(User.objects.get(username="ada"))
+    answer = client.post("/api/v2/jobs/cron-preview", body, format="json")
+    assert answer.status_code == 200, answer.json()
+    return list(answer.json()["next_runs"])
+
+
+def _minute(text: str) -> dt.datetime:
+    return dt.datetime.fromisoformat(text).astimezone(dt.UTC)
+
+
 @pytest.mark.parametrize("seed", range(4))
 def test_they_agree(seed: int, make_job: Callable[..., Job], office: Calendar, admin: User) -> None:
     chance = random.Random(seed)
@@ -127,6 +172,7 @@ def test_they_agree(seed: int, make_job: Callable[..., Job], office: Calendar, a
     cover = Cover.now()
     expected = {job: truth(job, cover) for job in Job.objects.select_related("calendar")}
     assert sum(map(len, expected.values())) > 100
+    compared = 0
     for job, runs in expected.items():
         assert forecast_runs(job) == runs, job
         ahead = NOON + feed.AHEAD
@@ -135,8 +181,20 @@ def test_they_agree(seed: int, make_job: Callable[..., Job], office: Calendar, a
         ], job
         shown = [row["time"][:10] for row in job_page.context(job, admin)["upcoming"] if row["runs"]]
         assert shown == [f"{one.astimezone(job.zone):%Y-%m-%d}" for one in runs[: len(shown)]]
+        previewed = [one for one in form_preview(job) if _is_in_period(job, one)]
+        assert previewed == runs[: len(previewed)], job
+        compared += len(previewed)
+        assert [_minute(one) for one in api_preview(job)] == list(job.schedule.upcoming(5, NOON)), job
+        stored = job.fire_after(NOON)
+        assert job.next_run_at == stored, job
         for moment in chance.sample(runs, min(5, len(runs))):
             assert explain(job, moment).answer == "will_run", (job, moment)
+    assert compared > 20
+    # The next run on the dashboard and in the list is the stored one, whatever keeps it from running.
+    stored_next = min(job.next_run_at for job in expected if job.next_run_at)
+    shown_next = dashboard.dashboard(admin)["next"]
+    assert shown_next is not None
+    assert shown_next.next_run_at == stored_next
     days = chance.sample(range(1, DAYS), 12)
     for number in days:
         day = NOON.date() + number * DAY
