@@ -54,6 +54,7 @@ const countDown = () => {
     if (seconds < 0 || seconds > 86400) return;
     const [size, unit] = seconds < 120 ? [1, "second"] : seconds < 5400 ? [60, "minute"] : [3600, "hour"];
     time.textContent = words.format(Math.round(seconds / size), unit);
+    time.dataset.near = "";
   });
 };
 
