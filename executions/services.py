@@ -226,7 +226,9 @@ def run_failed_jobs_again(execution: Execution, *, by: User) -> Execution:
     """Run the failed jobs of an execution's workflow run again; its next attempt decides anew how the execution ended.
     Raises `Not run again` with the reason.
     """
-    require_owner(execution.job, by)
+    job = execution.job
+    require_owner(job, by)
+    target_of(execution).check_credential(job.github_credential_id, job.pic_team_id, by)
     reruns.run_failed_jobs_again(execution)
     return get_execution(execution.pk)
 

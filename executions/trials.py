@@ -63,7 +63,7 @@ def _prepare(data: Mapping[str, Any], *, by: User, execution_id: UUID, moment: d
         raise parsing.missing_target()
     if data.get("pic_team"):
         job.pic_team = validation.pic_team(data["pic_team"])
-    deliverable(target).check_credential(None, None, by)
+    deliverable(target).check_credential(None, job.pic_team_id, by)
     request_rules.check(job, target, by=by)
     values = content.values_of(
         job, execution_id=str(execution_id), trigger=trigger, scheduled_for=moment, succeeded_for=moment

@@ -24,6 +24,7 @@ from executions.signals import approval_awaited
 from executions.targets.github import api as github_api
 from executions.targets.github import limits
 from executions.targets.github.target import GitHubTarget
+from settings_app.credential_rights import rights_of
 
 log = logging.getLogger("cronsched.following")
 _RERUN = frozenset({"failure", "timed_out", "startup_failure"})
@@ -85,6 +86,11 @@ def ask_for_due(repository: Repository, told: Sequence[Over]) -> int:
 
 
 def _ask(repository: Repository, execution: Execution, run: WorkflowRun, state: RunState) -> None:
+    job = execution.job
+    if refusal := rights_of(job.github_credential_id).refusal(execution.target, job.pic_team_id):
+        log.warning("a run is not run again: %s", refusal)
+        run.rerun_at = None
+        return
     try:
         answer = _post(repository, execution.run_id or 0, whole=state.conclusion == "startup_failure")
     except requests.RequestException as exc:

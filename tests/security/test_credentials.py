@@ -146,6 +146,14 @@ class TestRepositoriesAndTeams:
         assert "PIC team" in answer.json()["message"]
         assert api.post("/api/v2/jobs", {**body, "name": "again", "pic_team": "pay"}).status_code == 201
 
+    def test_a_test_run_is_one_of_its_team(self, api: APIClient, team: PicTeam, settings: Any) -> None:
+        settings.GITHUB_TOKEN = "ghp_INSTALLATION_TOKEN"
+        token = EnvironmentToken.objects.create(usable_by=USERS)
+        token.teams.add(PicTeam.objects.create(name="Pay", slug="pay", slack_handle="@pay"))
+        answer = api.post("/api/v2/jobs/test-run", {**WORKFLOW, "pic_team": team.slug})
+        assert (answer.status_code, list(answer.json()["fields"])) == (400, ["github_credential"])
+        assert not Execution.objects.exists()
+
     def test_and_at_each_dispatch(self, credential: GitHubCredential) -> None:
         credential.repositories = "corp/website"
         credential.save()

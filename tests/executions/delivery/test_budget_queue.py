@@ -110,8 +110,10 @@ def test_an_app_has_one_budget_whatever_tokens_it_gets(
     minted = [path for _, path, _ in github.calls if path.startswith("/app/")]
     assert len(minted) >= 2
     left_at = sorted(run.created for run in github.runs.values())
-    # Eleven in a row take more than a minute.
-    assert min(last - first for first, last in zip(left_at, left_at[10:], strict=False)) > 60
+    # The clock stood still while the first ten left; what left later may have arrived some seconds after its grant.
+    assert left_at[9] == left_at[0]
+    assert left_at[10] - left_at[9] > 60
+    assert left_at[20] - left_at[0] > 120
 
 
 def test_a_refusal_stops_the_whole_credential_and_no_other(

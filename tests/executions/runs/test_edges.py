@@ -16,6 +16,8 @@ from executions.runs import follower as following
 from executions.runs.follower import RunFollower
 from executions.targets.github import test_reports
 from jobs.models import Job
+from settings_app import credential_rights
+from settings_app.models import EnvironmentToken
 from tests.executions.runs.conftest import NIGHT, Dispatch
 from tests.support.clock import PassingTime
 from tests.support.executions import left
@@ -142,6 +144,14 @@ def test_what_waits_for_its_re_run_can_be_cancelled(
     assert api.post(f"/api/v2/executions/{execution.pk}/cancel").status_code == 200
     assert after(execution, 30).status == Status.CANCELLED
     assert next(iter(github.runs.values())).attempt == 1
+
+
+def test_a_re_run_asks_for_the_credentials_rights(dispatch: Dispatch, after: After, github: GitHub) -> None:
+    execution = dispatch("failure-5.yml", rerun_failed_jobs=1, rerun_after_seconds=10)
+    EnvironmentToken.objects.create(usable_by="users", repositories="acme/other")
+    credential_rights.forget()
+    assert after(execution, 60).status == Status.FAILED
+    assert not [path for _, path, _ in github.calls if "rerun" in path]
 
 
 def test_a_refused_re_run_stores_its_attempt_once(dispatch: Dispatch, after: After, github: GitHub) -> None:
