@@ -51,8 +51,8 @@ def find() -> list[DoubleRun]:
     with ThreadPoolExecutor(_AT_ONCE, thread_name_prefix="moving") as threads:
         found = list(threads.map(lambda file: _schedules(file, tokens[file.credential_id]), asked))
     return [
-        DoubleRun(job, f"{file.owner}/{file.repo}/.github/workflows/{file.workflow}", crons)
-        for file, crons in zip(asked, found, strict=True)
+        DoubleRun(job, f"{file.owner}/{file.repo}/.github/workflows/{name}", crons)
+        for file, (name, crons) in zip(asked, found, strict=True)
         if crons
         for job in jobs[file]
     ]
@@ -66,10 +66,14 @@ def _tokens(credentials: set[UUID | None]) -> Iterator[tuple[UUID | None, str]]:
             log.warning("a GitHub credential cannot be used: %s", exc)
 
 
-def _schedules(file: _File, token: str) -> tuple[str, ...]:
+def _schedules(file: _File, token: str) -> tuple[str, tuple[str, ...]]:
+    """The name of the file that was read, and its schedules."""
     try:
-        text = github.file_of(file.owner, file.repo, file.workflow, token)
-        return tuple(one.cron for one in workflow_file.schedules(text)) if text else ()
+        # A job may name a workflow without its extension.
+        for name in dict.fromkeys((file.workflow, f"{file.workflow.rpartition('.')[0]}.yaml")):
+            text = github.file_of(file.owner, file.repo, name, token)
+            if text is not None:
+                return name, tuple(one.cron for one in workflow_file.schedules(text))
     except (requests.RequestException, Unreadable, UnicodeError) as exc:
         log.warning("the workflow file of %s/%s could not be read: %s", file.owner, file.repo, type(exc).__name__)
-        return ()
+    return file.workflow, ()

@@ -45,6 +45,12 @@ def test_only_what_runs_twice_is_told(github: GitHub, make_job: Callable[..., Jo
     assert len([path for _, path, _ in github.calls if path.endswith("e2e.yml")]) == 1
 
 
+def test_a_workflow_without_extension_may_be_a_yaml_file(github: GitHub, make_job: Callable[..., Job]) -> None:
+    github.all_files = {("acme/shop", "night.yaml"): FILE}
+    make_job(target_url="acme/shop/night")
+    assert [one.path for one in double_runs.find()] == ["acme/shop/.github/workflows/night.yaml"]
+
+
 def test_a_token_that_is_gone_stops_nothing(github: GitHub, make_job: Callable[..., Job], settings: Any) -> None:
     make_job(target_url="acme/shop/e2e.yml")
     settings.GITHUB_TOKEN = ""
