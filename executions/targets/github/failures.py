@@ -93,14 +93,21 @@ def is_displaced(owner: str, repo: str, run_id: int, token: str, *, has_newer: b
 
 
 def summary(failed: list[FailedJob]) -> str:
-    """One line for messages, such as "e2e (chrome) > Run Playwright: login.spec.ts:41: timeout; and 2 more jobs"."""
+    """One line for messages, such as "e2e (chrome) > Run Playwright: login.spec.ts:41: timeout; lint > Run ruff; and 2
+    more jobs": the first job with its first annotation, and as many others as there is room for.
+    """
     if not failed:
         return ""
-    first = failed[0]
+    first, others = failed[0], [job.words for job in failed[1:]]
     text = f"{first.words}: {first.annotations[0]}" if first.annotations else first.words
-    more = len(failed) - 1
-    rest = f"; and {more} more job{'s' if more > 1 else ''}" if more else ""
-    return f"{_line(text, _LONGEST_SUMMARY - len(rest))}{rest}"
+    line = _line(text, _LONGEST_SUMMARY - len(_rest(others)))
+    while others and len(f"{line}; {others[0]}{_rest(others[1:])}") <= _LONGEST_SUMMARY:
+        line = f"{line}; {others.pop(0)}"
+    return f"{line}{_rest(others)}"
+
+
+def _rest(others: list[str]) -> str:
+    return f"; and {len(others)} more job{'s' if len(others) > 1 else ''}" if others else ""
 
 
 def _told(path: str, token: str) -> Any:

@@ -92,7 +92,9 @@ def test_a_failed_run_tells_what_failed(
     github.failing_jobs = ["e2e (chrome)", "e2e (firefox)"]
     execution = followed(dispatch("failure-0.yml"))
     what = "e2e (chrome) > Run Playwright: login.spec.ts:41: Timed out 5000ms waiting for expect(locator).toBeVisible()"
-    assert execution.error_message == f"The workflow run failed: {what}; and 1 more job. {execution.run_url}"
+    assert execution.error_message == (
+        f"The workflow run failed: {what}; e2e (firefox) > Run Playwright. {execution.run_url}"
+    )
     notify_pending()
     assert what in Event.objects.get(execution_id=execution.pk).message
     report = api.get(f"/api/v2/executions/{execution.pk}").json()["report"]

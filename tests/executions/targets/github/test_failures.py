@@ -47,6 +47,16 @@ def test_it_is_bounded(github: GitHub) -> None:
     assert len(failures.summary(found)) <= 300
 
 
+def test_the_line_names_as_many_jobs_as_it_has_room_for() -> None:
+    jobs = [failures.FailedJob(f"e2e {'x' * 40} {number}", "Run", "") for number in range(10)]
+    line = failures.summary(jobs)
+    named = line.split("; ")
+    assert named[:5] == [job.words for job in jobs[:5]]
+    assert named[5:] == ["and 5 more jobs"]
+    assert len(line) <= 300
+    assert failures.summary(jobs[:2]) == f"{jobs[0].words}; {jobs[1].words}"
+
+
 @pytest.mark.parametrize(
     "annotations",
     [None, 7, {"message": "x"}, [7, None], [note("x", annotation_level="warning")], [note("", title="")], "not json"],
