@@ -19,6 +19,8 @@ from executions.targets.lookup import looked_up
 log = logging.getLogger("cronsched.budgets")
 _MOST_ASKED_FOR = 5_000
 _AFTER_FAILURE_SECONDS = 1.0
+# How soon a budget that an admin has changed counts for what waits already.
+_LONGEST_SLEEP_SECONDS = 10.0
 
 
 class BudgetQueue:
@@ -89,7 +91,7 @@ class BudgetQueue:
                     continue
                 self._apply(key, grant)
                 if self._waiting.get(key):
-                    await self._sleep(key, grant.ask_after)
+                    await self._sleep(key, min(grant.ask_after, _LONGEST_SLEEP_SECONDS))
         finally:
             self._tasks.pop(key, None)
 

@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
+from django.utils import timezone
 
 from accounts.models import User
 from core.db.encryption import encrypt
@@ -15,7 +16,7 @@ from demo.github_stand_in import GitHub
 from executions import budgets
 from executions.delivery import engine
 from executions.delivery.carry_out import carry_out, read_teams
-from executions.models import BudgetWait, Execution, FireLagBucket, Status
+from executions.models import BudgetWait, DispatchBudget, Execution, FireLagBucket, Status
 from executions.services import trigger_now
 from executions.targets.github import api as github_api
 from jobs.models import Job
@@ -126,7 +127,10 @@ def test_a_refusal_stops_the_whole_credential_and_no_other(
     (refused,) = due(job, 1)
     carry_out([refused], read_teams())
     wait_until(lambda: Execution.objects.get(pk=refused.pk).attempts)
-    assert clock.next_timer() == pytest.approx(40, abs=1)
+    paused = wait_until(lambda: DispatchBudget.objects.exclude(blocked_until=None).first())
+    assert (paused.blocked_until - timezone.now()).total_seconds() == pytest.approx(40, abs=1)
+    # A budget that an admin changes counts within ten seconds.
+    assert clock.next_timer() == pytest.approx(10, abs=1)
     (second,) = [left(job, engine.worker_id(), execution_type="github_actions", target=str(job.target))]
     third = left(beside, engine.worker_id(), execution_type="github_actions", target=str(beside.target))
     carry_out([second, third], read_teams())
