@@ -4,7 +4,6 @@
 
 from __future__ import annotations
 
-import os
 import random
 import signal
 import time
@@ -14,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from demo.github_stand_in import GitHub
-from tests.faults.test_faults import JOBS, ROUNDS, SEED, name_of, strike
+from tests.faults.test_faults import JOBS, ROUNDS, SEED, end_and_restart, strike
 from tests.support.contract import make_job, team
 from tests.support.installation import Installation
 from tests.support.ledger import Ledger
@@ -85,11 +84,7 @@ def test_a_leader_that_is_killed_under_load(installation: Installation, ledger: 
     chance = random.Random(SEED)
     for _ in range(ROUNDS):
         pid = strike(ledger, chance)
-        os.kill(pid, signal.SIGKILL)
-        name = name_of(installation, pid)
-        installation.processes[name].wait(20)
-        installation.start_scheduler(name)
-        started = time.monotonic()
+        started = end_and_restart(installation, pid)
         ledger.wait_for_leader(other_than=pid)
         assert time.monotonic() - started < 6
         ledger.settle()
@@ -128,12 +123,6 @@ def test_garbage_on_the_queue_is_dropped_and_costs_nothing(
     ledger.check()
     logs = installation.log("worker0") + installation.log("worker1")
     assert "dropped" in logs
-
-
-@pytest.fixture
-def github() -> Iterator[GitHub]:
-    with GitHub() as server:
-        yield server
 
 
 def test_workers_share_the_budget_of_a_credential(

@@ -62,6 +62,15 @@ def name_of(installation: Installation, pid: int) -> str:
     return next(name for name, process in installation.processes.items() if process.pid == pid)
 
 
+def end_and_restart(installation: Installation, pid: int, number: signal.Signals = signal.SIGKILL) -> float:
+    """End a scheduler by a signal, and start it again; returns when (monotonic)."""
+    name = name_of(installation, pid)
+    os.kill(pid, number)
+    installation.processes[name].wait(20)
+    installation.start_scheduler(name)
+    return time.monotonic()
+
+
 def strike(ledger: Ledger, chance: random.Random) -> int:
     """Make a round due, and wait for a moment in the middle of it; returns the leader's pid."""
     pid = ledger.wait_for_leader()
@@ -77,11 +86,7 @@ def test_a_leader_that_ends_under_load_loses_and_doubles_nothing(
     chance = random.Random(SEED)
     for _ in range(ROUNDS):
         pid = strike(ledger, chance)
-        name = name_of(installation, pid)
-        os.kill(pid, number)
-        installation.processes[name].wait(20)
-        installation.start_scheduler(name)
-        started = time.monotonic()
+        started = end_and_restart(installation, pid, number)
         ledger.wait_for_leader(other_than=pid)
         assert time.monotonic() - started < 6
         ledger.settle()

@@ -6,9 +6,7 @@ execution fails with that reason.
 
 from __future__ import annotations
 
-import os
 import random
-import signal
 from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
@@ -16,19 +14,13 @@ from pathlib import Path
 import pytest
 
 from demo.github_stand_in import GitHub
-from tests.faults.test_faults import ROUNDS, SEED, name_of, strike
+from tests.faults.test_faults import ROUNDS, SEED, end_and_restart, strike
 from tests.support.installation import Installation
 from tests.support.ledger import Ledger
 from tests.support.target import Target
 
 pytestmark = pytest.mark.long
 JOBS = 60
-
-
-@pytest.fixture
-def github() -> Iterator[GitHub]:
-    with GitHub() as server:
-        yield server
 
 
 @pytest.fixture
@@ -58,10 +50,7 @@ def test_no_workflow_is_dispatched_twice(installation: Installation, ledger: Led
     chance = random.Random(SEED)
     for _ in range(ROUNDS):
         pid = strike(ledger, chance)
-        os.kill(pid, signal.SIGKILL)
-        name = name_of(installation, pid)
-        installation.processes[name].wait(20)
-        installation.start_scheduler(name)
+        end_and_restart(installation, pid)
         ledger.wait_for_leader(other_than=pid)
         ledger.settle(120)
         runs = Counter(run.repository for run in github.runs.values())
