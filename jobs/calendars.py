@@ -17,15 +17,14 @@ from calendars.models import Calendar, CalendarDay, CalendarVersion
 from core.api import payload
 from core.api.errors import Checks, Conflict, NotFound, invalid_field, missing_fields
 from jobs.models import Job, Revision, fire_within, schedule_of_days, today
+from jobs.moved_fire_times import CHUNK, Pair, differences, fires, follow_skip, moved_runs
 from jobs.schedules.schedule import CronError
-from jobs.signals import MovedRun, announce_moved
+from jobs.signals import announce_moved
 from jobs.validation import time_zone
 from taxonomy.models import slug_of
 
-# How far ahead a change is shown, and how many of its fire times.
-AHEAD = dt.timedelta(days=90)
+# How many fire times of a change are shown.
 _SHOWN = 200
-_CHUNK = 500
 # How many years of national holidays are compared after an update.
 _YEARS_SEEN = 3
 
@@ -159,7 +158,7 @@ def update(name: str, data: Mapping[str, Any]) -> tuple[Calendar, int]:
     CalendarVersion.keep(calendar)
     # Jobs are locked before the revision, as everywhere.
     changed = _reschedule(calendar, before)
-    announce_moved(_moved(calendar, before))
+    announce_moved(moved_runs(calendar, before))
     return calendar, changed
 
 
@@ -231,12 +230,12 @@ def effect(calendar: Calendar, data: Mapping[str, Any]) -> Effect:
     new, old, now = _after(calendar, values, days), calendar.business_days(), timezone.now()
     jobs = Job.objects.filter(calendar=calendar).select_related("calendar", "pic_team").order_by("name")
     count, moved, total = 0, list[MovedTime](), 0
-    known: dict[tuple[Any, ...], list[_Pair]] = {}
-    for job in jobs.iterator(_CHUNK):
+    known: dict[tuple[Any, ...], list[Pair]] = {}
+    for job in jobs.iterator(CHUNK):
         total += 1
         key = job.schedule_values
         if key not in known:
-            known[key] = _differences(job, old, new, now)
+            known[key] = differences(job, old, new, now)
         for pair in known[key] if job.is_active else ():
             kept = [one if one is None else fire_within(one, job.end_date, job.zone) for one in pair.moments]
             if kept[1] and kept[1] <= now:
@@ -262,96 +261,13 @@ def _broken(calendar: Calendar, new: BusinessDays) -> list[str]:
     known: dict[tuple[Any, ...], bool] = {}
     broken = []
     jobs = Job.objects.active().filter(calendar=calendar).select_related("calendar").order_by("name")
-    for job in jobs.iterator(_CHUNK):
+    for job in jobs.iterator(CHUNK):
         key = job.schedule_values
         if key not in known:
-            known[key] = _fires(job, old, now) and not _fires(job, new, now)
+            known[key] = fires(job, old, now) and not fires(job, new, now)
         if known[key]:
             broken.append(job.name)
     return broken
-
-
-def _fires(job: Job, days: BusinessDays, now: dt.datetime) -> bool:
-    try:
-        schedule_of_days(job, days).next(now)
-    except CronError:
-        return False
-    return True
-
-
-class _Pair(NamedTuple):
-    """The first fire time of a day that a change moves, before and after it, and how many times the day has."""
-
-    moments: tuple[dt.datetime | None, dt.datetime | None]
-    times: int
-
-
-def _differences(job: Job, old: BusinessDays, new: BusinessDays, now: dt.datetime) -> list[_Pair]:
-    """The days of the next 90 on which the fire times differ, matched by their nominal day."""
-    try:
-        before, after = (schedule_of_days(job, days) for days in (old, new))
-    except CronError:
-        return []
-    first, last = now.astimezone(job.zone).date(), (now + AHEAD).astimezone(job.zone).date()
-    moved = [schedule.days_by_nominal(first, last) for schedule in (before, after)]
-    minutes = after.tab.minutes
-    pairs = []
-    for nominal in sorted(moved[0].keys() | moved[1].keys()):
-        days = [one.get(nominal) for one in moved]
-        if days[0] != days[1]:
-            start = dt.time(*divmod(minutes[0], 60), tzinfo=job.zone)
-            was, will = (dt.datetime.combine(day, start).astimezone(dt.UTC) if day else None for day in days)
-            if (was and was > now) or (will and will > now):
-                pairs.append(_Pair((was, will), len(minutes)))
-    return pairs
-
-
-def _moved(calendar: Calendar, old: BusinessDays) -> list[MovedRun]:
-    """The nominal times that a change moves over the present: those that have fired and would again, and those that
-    were to fire and would not.
-    """
-    new, now = calendar.business_days(), timezone.now()
-    known: dict[tuple[Any, ...], list[tuple[dt.datetime, dt.datetime]]] = {}
-    found = []
-    for job in Job.objects.active().filter(calendar=calendar).select_related("calendar").iterator(_CHUNK):
-        key = job.schedule_values
-        if key not in known:
-            known[key] = _over_the_present(job, old, new, now)
-        found += [
-            MovedRun(job, was, will)
-            for was, will in known[key]
-            if job.is_in_period(was) and job.is_in_period(will) and min(was, will) >= job.created_at
-        ]
-    return found
-
-
-def _over_the_present(
-    job: Job, old: BusinessDays, new: BusinessDays, now: dt.datetime
-) -> list[tuple[dt.datetime, dt.datetime]]:
-    """The fire times before and after the change, of which one has passed and one is to come."""
-    try:
-        before, after = (schedule_of_days(job, days) for days in (old, new))
-    except CronError:
-        return []
-    here, reach = now.astimezone(job.zone).date(), dt.timedelta(days=after.rule.reach_days)
-    was, will = (one.days_by_nominal(here - reach, here + reach) for one in (before, after))
-    by_day: defaultdict[dt.date, list[dt.date]] = defaultdict(list)
-    for nominal, day in will.items():
-        by_day[day].append(nominal)
-    found = []
-    for day, nominal_days in sorted(by_day.items()):
-        former = [was.get(nominal) for nominal in nominal_days]
-        known = [one for one in former if one is not None]
-        if not known or day in known:
-            continue
-        for minute in after.tab.minutes:
-            at = dt.time(*divmod(minute, 60), tzinfo=job.zone)
-            moment, times = dt.datetime.combine(day, at), [dt.datetime.combine(one, at) for one in known]
-            # A day on which another nominal time runs for the first time is no repetition.
-            fires_again = len(known) == len(former) and all(one <= now for one in times) and now < moment
-            if fires_again or (moment <= now < max(times)):
-                found.append((max(times).astimezone(dt.UTC), moment.astimezone(dt.UTC)))
-    return found
 
 
 def _save(calendar: Calendar) -> None:
@@ -372,20 +288,6 @@ def _store_days(calendar: Calendar, days: Sequence[Day]) -> None:
     )
 
 
-def _follow_skip(job: Job, skipped: dt.datetime, before: BusinessDays, after: BusinessDays) -> None:
-    """Where the run moved that was to be skipped, the mark moves with it."""
-    old, new = (schedule_of_days(job, days) for days in (before, after))
-    local = skipped.astimezone(job.zone)
-    if new.is_at(skipped):
-        return
-    reach = dt.timedelta(days=new.rule.reach_days)
-    was, will = (one.days_by_nominal(local.date() - reach, local.date() + reach) for one in (old, new))
-    moved = [will[nominal] for nominal, day in was.items() if day == local.date() and nominal in will]
-    if moved:
-        to = dt.datetime.combine(moved[0], local.timetz()).astimezone(dt.UTC)
-        Job.objects.filter(pk=job.pk).update(skipped_run_at=to)
-
-
 def _reschedule(calendar: Calendar, before: BusinessDays | None = None) -> int:
     """Write the next fire times of a calendar's jobs; returns how many changed. What is due stays due."""
     now = timezone.now()
@@ -403,10 +305,10 @@ def _reschedule(calendar: Calendar, before: BusinessDays | None = None) -> int:
             continue
         changed += following != job.next_run_at
         if before and job.skipped_run_at is not None and job.skipped_run_at > now:
-            _follow_skip(job, job.skipped_run_at, before, days)
+            follow_skip(job, job.skipped_run_at, before, days)
         by_next[following].append(job.pk)
     for following, ids in by_next.items():
-        for start in range(0, len(ids), _CHUNK):
-            Job.objects.filter(pk__in=ids[start : start + _CHUNK]).update(next_run_at=following, updated_at=now)
+        for start in range(0, len(ids), CHUNK):
+            Job.objects.filter(pk__in=ids[start : start + CHUNK]).update(next_run_at=following, updated_at=now)
     Revision.bump(edited=True)
     return changed
