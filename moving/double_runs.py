@@ -55,6 +55,8 @@ def find() -> list[DoubleRun]:
         for file, (name, crons) in zip(asked, found, strict=True)
         if crons
         for job in jobs[file]
+        # One that names the other extension runs another file.
+        if name.startswith(job.github_workflow_name)
     ]
 
 

@@ -48,6 +48,7 @@ def test_only_what_runs_twice_is_told(github: GitHub, make_job: Callable[..., Jo
 def test_a_workflow_without_extension_may_be_a_yaml_file(github: GitHub, make_job: Callable[..., Job]) -> None:
     github.all_files = {("acme/shop", "night.yaml"): FILE}
     make_job(target_url="acme/shop/night")
+    make_job(name="Gone", target_url="acme/shop/night.yml")
     assert [one.path for one in double_runs.find()] == ["acme/shop/.github/workflows/night.yaml"]
 
 
