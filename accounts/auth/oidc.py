@@ -41,10 +41,7 @@ class WayOut:
 
 
 def _answer(method: str, url: str, **request: Any) -> requests.Response:
-    with outbound.session() as session:
-        answer = session.request(
-            method, url, timeout=outbound.TIMEOUT, proxies=outbound.proxies_for(url), allow_redirects=False, **request
-        )
+    answer = outbound.call(method, url, **request)
     if answer.is_redirect:
         raise requests.RequestException(f"{url} redirects: name the address that it leads to in the settings")
     return answer

@@ -12,7 +12,7 @@ import base64
 import ipaddress
 import ssl
 from functools import cache, lru_cache
-from typing import NamedTuple
+from typing import Any, NamedTuple
 from urllib.parse import unquote, urlsplit
 
 import requests
@@ -80,18 +80,20 @@ def _is_direct(host: str, entries: tuple[str, ...]) -> bool:
     return False
 
 
-def session() -> requests.Session:
-    """A session for synchronous calls. Its caller passes `timeout=TIMEOUT`; no environment variable changes what it
-    does.
+def call(method: str, url: str, **request: Any) -> requests.Response:
+    """One synchronous call, which follows no redirect and heeds no environment variable. `request`: further arguments
+    of requests. Raises `requests.RequestException`.
     """
-    made = requests.Session()
-    made.trust_env = False
-    made.headers["User-Agent"] = USER_AGENT
-    made.verify = ca_bundle()
-    return made
+    with requests.Session() as session:
+        session.trust_env = False
+        session.headers["User-Agent"] = USER_AGENT
+        session.verify = ca_bundle()
+        return session.request(
+            method, url, timeout=TIMEOUT, proxies=_proxies_for(url), allow_redirects=False, **request
+        )
 
 
-def proxies_for(url: str) -> dict[str, str]:
+def _proxies_for(url: str) -> dict[str, str]:
     """The `proxies` argument of requests for a URL."""
     host = urlsplit(url).hostname or ""
     return {"http": settings.OUTBOUND_PROXY, "https": settings.OUTBOUND_PROXY} if proxy_for(host) else {}

@@ -99,7 +99,7 @@ def _ask(repository: Repository, execution: Execution, run: WorkflowRun, state: 
         return
     pause = limits.pause_of_answer(answer)
     if pause:
-        budgets.pause(budgets.budget_of(execution.job.github_credential_id), pause)
+        budgets.pause(budgets.budget_of(job.github_credential_id), pause)
     if answer.status_code == 201 or _ALREADY_RUNNING in answer.text:
         run.reruns, run.rerun_at = len(run.attempts), None
         run.attempts[-1]["run_again_at"] = utc_ms(timezone.now())

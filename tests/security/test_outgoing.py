@@ -79,7 +79,7 @@ class TestStorageOfGitHub:
                 raise OSError("unknown")
             return [(None, None, None, "", (address, 443)) for address in names[host]]
 
-        def get(_: requests.Session, url: str, **__: Any) -> requests.Response:
+        def request(_: requests.Session, method: str, url: str, **__: Any) -> requests.Response:
             asked.append(url)
             raise requests.ConnectionError
 
@@ -92,7 +92,7 @@ class TestStorageOfGitHub:
                 assert api.download("/log", "token", 100) is None
             return asked == [location]
 
-        monkeypatch.setattr(requests.Session, "get", get)
+        monkeypatch.setattr(requests.Session, "request", request)
         monkeypatch.setattr(socket, "getaddrinfo", look_up)
         return leads
 

@@ -155,12 +155,7 @@ def download(path: str, token: str, most: int) -> bytes | None:
     address = answer.headers.get("Location", "")
     if answer.status_code not in {302, 307} or not _is_storage(address):
         return None
-    with (
-        outbound.session() as session,
-        session.get(
-            address, timeout=outbound.TIMEOUT, allow_redirects=False, proxies=outbound.proxies_for(address), stream=True
-        ) as stored,
-    ):
+    with outbound.call("GET", address, stream=True) as stored:
         content = bytearray()
         if stored.status_code != 200:
             return None
@@ -206,15 +201,7 @@ def _ask(method: str, url: str, token: str) -> requests.Response:
 
 
 def _request(method: str, url: str, token: str, **more: str) -> requests.Response:
-    with outbound.session() as session:
-        return session.request(
-            method,
-            url,
-            headers={**headers(token), **more},
-            timeout=outbound.TIMEOUT,
-            allow_redirects=False,
-            proxies=outbound.proxies_for(url),
-        )
+    return outbound.call(method, url, headers={**headers(token), **more})
 
 
 def note_refusal(credential_id: UUID) -> None:
