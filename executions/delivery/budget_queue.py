@@ -91,7 +91,9 @@ class BudgetQueue:
                     continue
                 self._apply(key, grant)
                 if self._waiting.get(key):
-                    await self._sleep(key, min(grant.ask_after, _LONGEST_SLEEP_SECONDS))
+                    # What GitHub asks for no admin shortens.
+                    longest = grant.ask_after if grant.is_paused else _LONGEST_SLEEP_SECONDS
+                    await self._sleep(key, min(grant.ask_after, longest))
         finally:
             self._tasks.pop(key, None)
 
