@@ -120,7 +120,7 @@ def register(data: dict[str, Any]) -> User:
     """Create an account from the contract's fields. Raises `Invalid`, and `Conflict` for a taken name or address."""
     user, checks = User(), Checks()
     with checks.check():
-        user.username = payload.text(data.get("username"), "username", limit=80).lower()
+        user.username = _username(user, data.get("username"))
     with checks.check():
         user.email = _email(data.get("email"))
     with checks.check():
@@ -129,11 +129,6 @@ def register(data: dict[str, Any]) -> User:
         user.is_active = True if data.get("is_active") is None else payload.boolean(data["is_active"], "is_active")
     with checks.check():
         password = _password(data.get("password"), user)
-    with checks.check():
-        try:
-            user.clean_fields(exclude=["password", "id"])
-        except ValidationError as exc:
-            raise _invalid(exc) from exc
     checks.finish()
     user.set_password(password)
     return _saved(user)
@@ -152,16 +147,27 @@ def admit(username: str, email: str, role: str) -> User:
         raise _email_taken() from exc
 
 
-def update_user(
-    user_id: str, changes: dict[str, Any], *, by: User, keep: LoginSession | None = None
-) -> tuple[User, list[str]]:
-    """Change `email`, `password`, `role`, `is_active` of an account; other keys are ignored.
+# What the API changes of an account.
+_CHANGED = ("email", "password", "role", "is_active")
+# What takes the password of who changes it of his own account.
+_OWN = ("username", "email", "password")
 
-    A new password ends the user's other logins and API tokens; `keep` stays valid. Changing one's own password or
-    address takes `current_password`, unless `keep` has just begun. Raises `Current password required`.
+
+def update_user(
+    user_id: str,
+    changes: dict[str, Any],
+    *,
+    by: User,
+    keep: LoginSession | None = None,
+    fields: tuple[str, ...] = _CHANGED,
+) -> tuple[User, list[str]]:
+    """Change `fields` of an account; other keys are ignored.
+
+    A new password ends the user's other logins and API tokens; `keep` stays valid. Changing one's own name, address or
+    password takes `current_password`, unless `keep` has just begun. Raises `Current password required`.
     Returns the user and the names of the fields that were sent.
     """
-    sent = [name for name in ("email", "password", "role", "is_active") if changes.get(name) is not None]
+    sent = [name for name in fields if changes.get(name) is not None]
     if not by.is_admin and user_id.lower() != str(by.pk):
         raise _forbidden("Forbidden. You can only update your own profile.")
     user = get_user(user_id)
@@ -171,13 +177,11 @@ def update_user(
         raise _forbidden("Only admins can change user active status")
     if not sent:
         raise Invalid("No valid fields to update", "Send at least one of email, password, role, is_active.")
-    changes = dict(changes)
-    if isinstance(changes.get("email"), str) and changes["email"].strip().lower() == user.email:
-        # Forms send the whole profile.
-        del changes["email"]
-    if user.pk == by.pk and any(changes.get(name) is not None for name in ("email", "password")):
+    # Forms send the whole profile.
+    wanted = {name: changes[name] for name in sent if not _is_same(user, name, changes[name])}
+    if user.pk == by.pk and any(name in wanted for name in _OWN):
         _confirm_owner(user, changes.get("current_password"), keep)
-    values = _clean_changes(user, {name: changes[name] for name in sent if name in changes})
+    values = _clean_changes(user, wanted)
     with transaction.atomic():
         User.objects.lock_admins()
         user = get_user(user_id, lock=True)
@@ -190,6 +194,10 @@ def update_user(
         _keep_an_admin(user, by)
         user = _saved(user, keep)
     return user, sent
+
+
+def _is_same(user: User, name: str, value: Any) -> bool:
+    return name in {"username", "email"} and isinstance(value, str) and value.strip().lower() == getattr(user, name)
 
 
 def reauthenticate(user: User, password: str) -> None:
@@ -222,6 +230,9 @@ def _clean_changes(user: User, changes: dict[str, Any]) -> dict[str, Any]:
     """The new column values. The password is hashed here, before the transaction, since hashing is slow."""
     values: dict[str, Any] = {}
     checks = Checks()
+    with checks.check():
+        if "username" in changes:
+            values["username"] = _username(user, changes["username"])
     with checks.check():
         if "email" in changes:
             values["email"] = user.email = _email(changes["email"])
@@ -279,6 +290,14 @@ def _forbidden(error: str) -> Forbidden:
     return Forbidden(error, error)
 
 
+def _username(user: User, value: Any) -> str:
+    name = payload.text(value, "username", limit=80).lower()
+    try:
+        return str(User._meta.get_field("username").clean(name, user))
+    except ValidationError as exc:
+        raise invalid_field("username", " ".join(exc.messages)) from exc
+
+
 def _email(value: Any) -> str:
     email = payload.text(value, "email", limit=254).lower()
     try:
@@ -302,11 +321,6 @@ def _password(value: Any, user: User) -> str:
     except ValidationError as exc:
         raise Invalid("Invalid password", " ".join(exc.messages), fields={"password": exc.messages}) from exc
     return value
-
-
-def _invalid(exc: ValidationError) -> Invalid:
-    fields = {name: [str(m) for m in messages] for name, messages in exc.message_dict.items()}
-    return Invalid("Invalid payload", " ".join(f"{n}: {m[0]}" for n, m in fields.items()), fields=fields)
 
 
 def _saved(user: User, keep: LoginSession | None = None) -> User:

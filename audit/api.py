@@ -15,6 +15,7 @@ from rest_framework.request import Request
 from rest_framework.views import APIView
 
 from accounts.permissions import IsAdmin
+from audit import events, listener
 from audit.models import ChangeRecord
 from core.api.errors import invalid_field
 from core.api.openapi import endpoint, param
@@ -58,8 +59,18 @@ def _asked(request: Request) -> QuerySet[ChangeRecord]:
         since = _read(_moment, sent["since"], "since", "a moment with its offset, such as 2026-11-25T00:00:00+09:00")
         records = records.filter(at__gte=since)
     if sent.get("subject"):
-        records = records.filter(subject=sent["subject"][:20])
+        records = records.filter(subject=_read(_subject, sent["subject"], "subject", f"one of {_subjects()}"))
     return records
+
+
+def _subjects() -> str:
+    return ", ".join(sorted({ChangeRecord._meta.get_field("subject").default, events.SUBJECT, *listener.subjects()}))
+
+
+def _subject(text: str) -> str:
+    if text not in _subjects().split(", "):
+        raise ValueError(text)
+    return text
 
 
 def _moment(text: str) -> dt.datetime:

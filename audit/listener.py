@@ -34,6 +34,11 @@ class _Audited(NamedTuple):
 _models: dict[type[models.Model], _Audited] = {}
 
 
+def subjects() -> set[str]:
+    """The names of the registered models."""
+    return {one.subject for one in _models.values()}
+
+
 def register(
     model: type[models.Model],
     subject: str,

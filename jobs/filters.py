@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 from typing import Any
-from uuid import UUID
 
 import django_filters
 from django.db.models import QuerySet
 
+from accounts.models import User
 from accounts.permissions import require_login
 from core.api.payload import query_boolean
 from jobs import services
 from jobs.models import Job
+from taxonomy.models import Category, PicTeam
 
 
 class TotalOrder(django_filters.OrderingFilter):
@@ -30,15 +31,28 @@ class StrictBoolean(django_filters.CharFilter):
         return qs if wanted is None else qs.filter(**{self.field_name: wanted})
 
 
-class JobFilter(django_filters.FilterSet):
-    """Query parameters of `GET /jobs`; an unknown value matches nothing."""
+def _outcomes() -> Any:
+    """The states of executions, which are defined above this floor."""
+    executions: Any = Job._meta.get_field("executions").related_model
+    return executions._meta.get_field("status").choices
 
-    search = django_filters.CharFilter(method="search_text", help_text="Part of the name, the target or the team.")
+
+def _choice(model: Any, key: str, otherwise: str) -> django_filters.ModelChoiceFilter:
+    """A filter that takes the `key` of a row of `model`; `otherwise`: the error for others."""
+    return django_filters.ModelChoiceFilter(
+        queryset=model.objects.all(), to_field_name=key, error_messages={"invalid_choice": otherwise}
+    )
+
+
+class JobFilter(django_filters.FilterSet):
+    """Query parameters of `GET /jobs`; an unknown value is an error."""
+
+    search = django_filters.CharFilter(method="search_text")
     is_active = StrictBoolean()
-    category = django_filters.CharFilter("category__slug", help_text="Slug of the category.")
-    pic_team = django_filters.CharFilter("pic_team__slug", help_text="Slug of the PIC team.")
-    created_by = django_filters.CharFilter(method="of_owner", help_text="Id of the owner.")
-    last_status = django_filters.CharFilter("last_status")
+    category = _choice(Category, "slug", "There is no category with the slug '%(value)s'.")
+    pic_team = _choice(PicTeam, "slug", "There is no PIC team with the slug '%(value)s'.")
+    created_by = _choice(User, "pk", "There is no user with the id '%(value)s'.")
+    last_status = django_filters.ChoiceFilter(choices=_outcomes)
     ordering = TotalOrder(
         fields=[
             "name",
@@ -56,14 +70,3 @@ class JobFilter(django_filters.FilterSet):
 
     def search_text(self, queryset: QuerySet[Job], name: str, value: str) -> QuerySet[Job]:
         return services.search(queryset, value, require_login(self.request))
-
-    def of_owner(self, queryset: QuerySet[Job], name: str, value: str) -> QuerySet[Any]:
-        owned: QuerySet[Any] = queryset.filter(created_by__in=_uuids(value))
-        return owned
-
-
-def _uuids(value: str) -> list[UUID]:
-    try:
-        return [UUID(value)]
-    except ValueError:
-        return []

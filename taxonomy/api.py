@@ -77,7 +77,8 @@ class LabelsView(APIView):
 
     def get(self, request: Request) -> Response:
         labels = self.kind.objects.by_name()
-        if not (require_login(request).is_admin and payload.query_flag(request.query_params, "include_inactive")):
+        wanted = payload.query_flag(request.query_params, "include_inactive")
+        if not (wanted and require_login(request).is_admin):
             labels = labels.filter(is_active=True)
         return Response({self.list_key: self.serializer.of_all(labels)})
 

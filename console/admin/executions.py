@@ -37,9 +37,17 @@ from jobs.services import may_touch
 
 
 class ExecutionChangeList(ConsoleChangeList):
-    """A page of executions."""
+    """A page of executions; their jobs are offered as a filter."""
 
     has_range = True
+
+    def get_results(self, request: HttpRequest) -> None:
+        super().get_results(request)
+        names = {} if "job" in self.filter_params else {one.job_id: one.job.name for one in self.result_list}
+        self.offered = [
+            {"display": name, "query_string": self.get_query_string({"job": pk}, ["p"])}
+            for pk, name in sorted(names.items(), key=lambda found: found[1])
+        ]
 
 
 @admin.register(Execution)

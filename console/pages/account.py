@@ -1,4 +1,4 @@
-"""My account: the user's own address, password, second factor, tokens, notifications and sessions."""
+"""My account: the user's own name, address, password, second factor, tokens, notifications and sessions."""
 
 from __future__ import annotations
 
@@ -66,10 +66,10 @@ def _context(user: User) -> dict[str, Any]:
     }
 
 
-def _change_email(request: HttpRequest, user: User) -> dict[str, Any]:
-    data = {"email": request.POST.get("email", ""), "current_password": request.POST.get("current_password", "")}
-    services.update_user(str(user.pk), data, by=user)
-    messages.success(request, _("Your e-mail address is changed."))
+def _change_profile(request: HttpRequest, user: User) -> dict[str, Any]:
+    sent = {name: request.POST.get(name, "") for name in ("username", "email", "current_password")}
+    services.update_user(str(user.pk), sent, by=user, fields=("username", "email"))
+    messages.success(request, _("Your name and address are saved."))
     return {}
 
 
@@ -101,7 +101,7 @@ def _end_session(request: HttpRequest, user: User) -> dict[str, Any]:
 
 
 _ACTS = {
-    "email": _change_email,
+    "profile": _change_profile,
     "preferences": _change_preferences,
     "make_token": _make_token,
     "revoke_token": _revoke_token,

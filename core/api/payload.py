@@ -78,17 +78,22 @@ def query_int(params: Mapping[str, str], name: str, default: int, *, least: int 
     return number
 
 
+_ON, _OFF = frozenset({"1", "true", "yes", "y", "on"}), frozenset({"0", "false", "no", "n", "off"})
+
+
 def query_flag(params: Mapping[str, str], name: str) -> bool:
-    """Whether a flag of a query string is on: 1, true, yes, y or on, in any case."""
-    return (params.get(name) or "").strip().lower() in {"1", "true", "yes", "y", "on"}
+    """Whether a flag of a query string or a form is on (1, true, yes, y, on) rather than off (0, false, no, n, off,
+    absent or empty), in any case; anything else is an error.
+    """
+    return bool(query_boolean(params, name))
 
 
 def query_boolean(params: Mapping[str, str], name: str) -> bool | None:
-    """A boolean filter of a query string: true or false (also 1 and 0), in any case; None if absent or empty."""
+    """A boolean filter of a query string, with the words of `query_flag`; None if absent or empty."""
     raw = (params.get(name) or "").strip().lower()
-    if raw not in {"", "true", "false", "1", "0"}:
+    if raw and raw not in _ON | _OFF:
         raise invalid_field(name, f"'{name}' must be true or false.", error=f"Invalid {name}")
-    return raw in {"true", "1"} if raw else None
+    return raw in _ON if raw else None
 
 
 def uuid_or_nil(value: Any) -> UUID:

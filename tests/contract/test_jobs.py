@@ -319,6 +319,14 @@ class TestList:
         assert admin.get("/jobs", params={"page": "0"}).status_code == 400
         assert admin.get("/jobs", params={"page": "99999"}).json()["jobs"] == []
 
+    @pytest.mark.parametrize(
+        "name", ["is_active", "category", "pic_team", "created_by", "last_status", "ordering", "page", "limit"]
+    )
+    def test_an_unknown_value_of_a_filter_is_refused(self, admin: Client, name: str) -> None:
+        answer = admin.get("/jobs", params={name: "no-such"})
+        assert answer.status_code == 400
+        assert list(answer.json()["fields"]) == [name]
+
     def test_an_unchanged_list_is_answered_304(self, admin: Client) -> None:
         make_job(admin)
         etag = admin.get("/jobs").headers["ETag"]

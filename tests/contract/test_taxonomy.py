@@ -122,6 +122,8 @@ def test_delete_disables_and_only_admins_see_the_disabled(admin: Client, viewer:
     assert not seen(admin, "")
     assert seen(admin, "?include_inactive=true")
     assert not seen(viewer, "?include_inactive=true")
+    for client in (admin, viewer):
+        refused(client.get(f"{path}?include_inactive=maybe"), 400, "Invalid include_inactive")
     refused(
         admin.post("/jobs", json=body(**{key: label["slug"]})),
         400,

@@ -114,6 +114,17 @@ def test_last_night(now: str, start: str, end: str) -> None:
     assert [f"{one.astimezone(TOKYO):%Y-%m-%dT%H:%M}" for one in found] == [start, end]
 
 
+def test_the_jobs_of_the_page_are_offered_as_a_filter(browser: Client, make_job: Callable[..., Job]) -> None:
+    for name in ("Beta", "Alpha"):
+        job = make_job(name=name)
+        ran(job, Status.SUCCESS)
+        ran(job, Status.FAILED)
+    offered = browser.get(reverse(EXECUTIONS)).context["cl"].offered
+    assert [one["display"] for one in offered] == ["Alpha", "Beta"]
+    chosen = browser.get(reverse(EXECUTIONS) + offered[0]["query_string"]).context["cl"]
+    assert {one.job.name for one in chosen.result_list} == {"Alpha"}
+
+
 def test_filters_are_chips_that_can_be_removed(browser: Client, make_job: Callable[..., Job]) -> None:
     job = make_job(name="Chip")
     ran(job, Status.FAILED)
@@ -122,6 +133,7 @@ def test_filters_are_chips_that_can_be_removed(browser: Client, make_job: Callab
     page = shown.content.decode()
     assert "Remove the filter" in page
     assert shown.context["cl"].result_count == 1
+    assert shown.context["cl"].offered == []
     chip = shown.context["cl"].linked_chips[0]
     assert (str(chip["title"]), chip["chosen"]) == ("Job", "Chip")
     assert browser.get(reverse(EXECUTIONS) + chip["without"]).context["cl"].result_count == 2

@@ -16,6 +16,7 @@ from jobs.models import Job
 from notifications.models import Audience, Event, EventType
 from settings_app.services import dashboard_scope_of, preferences_of
 from taxonomy.models import PicTeam
+from tests.conftest import PASSWORD
 from tests.support.executions import ran
 
 pytestmark = pytest.mark.django_db
@@ -71,10 +72,40 @@ def test_odd_forms_change_nothing(browser: Client, data: dict[str, str]) -> None
     assert not ApiToken.objects.exists()
 
 
-def test_an_address_takes_the_password(browser: Client, admin: User) -> None:
-    browser.post(reverse(ACCOUNT), {"act": "email", "email": "new@example.com", "current_password": "wrong"})
-    admin.refresh_from_db()
-    assert admin.email != "new@example.com"
+class TestProfile:
+    def save(self, browser: Client, user: User, **changes: str) -> User:
+        sent = {"username": user.username, "email": user.email, "current_password": PASSWORD, **changes}
+        browser.post(reverse(ACCOUNT), {"act": "profile", **sent})
+        return User.objects.get(pk=user.pk)
+
+    def test_name_and_address(self, browser: Client, admin: User) -> None:
+        saved = self.save(browser, admin, username="New_Name", email="New@example.com")
+        assert (saved.username, saved.email) == ("new_name", "new@example.com")
+        assert browser.get(reverse(ACCOUNT)).status_code == 200
+
+    @pytest.mark.parametrize(
+        "changes",
+        [
+            {"current_password": "wrong"},
+            {"current_password": ""},
+            {"username": "taken"},
+            {"username": "with space"},
+            {"username": ""},
+            {"email": "no address"},
+        ],
+        ids=str,
+    )
+    def test_both_or_neither(
+        self, browser: Client, admin: User, make_user: Callable[..., User], changes: dict[str, str]
+    ) -> None:
+        make_user("taken")
+        saved = self.save(browser, admin, **{"username": "new-name", "email": "new@example.com", **changes})
+        assert (saved.username, saved.email) == (admin.username, admin.email)
+
+    def test_without_a_password_there_is_no_form(self, user: User, browser_of: Callable[[User], Client]) -> None:
+        user.set_unusable_password()
+        user.save()
+        assert 'value="profile"' not in browser_of(user).get(reverse(ACCOUNT)).content.decode()
 
 
 def test_a_token_of_somebody_else_is_not_revoked(user: User, admin: User, browser_of: Callable[[User], Client]) -> None:
