@@ -99,6 +99,10 @@ def seen(installation: Installation, _target: Target) -> dict[str, str]:
     }  # fmt: skip
 
 
+def login_of(role: str) -> dict[str, str]:
+    return {} if role == "admin" else {"username": f"page-{role}", "password": PASSWORD}
+
+
 def pages_of(role: str, seen: dict[str, str]) -> list[str]:
     job, execution = f"jobs/job/{seen['job']}/", f"executions/execution/{seen['execution']}/change/"
     pages = [*COMMON, job, f"jobs/job/{seen['paused']}/", f"{job}explain/?at=2026-11-24T09:00", execution]
@@ -142,16 +146,20 @@ def visit(page: Page, path: str) -> list[str]:
 @pytest.mark.parametrize("size", SIZES)
 @pytest.mark.parametrize("role", ["admin", "user", "viewer"])
 def test_every_page(open_page: Callable[..., Page], seen: dict[str, str], role: str, size: str) -> None:
-    login = {} if role == "admin" else {"username": f"page-{role}", "password": PASSWORD}
-    page = open_page(viewport=SIZES[size], **login)
+    page = open_page(viewport=SIZES[size], **login_of(role))
     wrong = {path: found for path in pages_of(role, seen) if (found := visit(page, path))}
     assert not wrong, "\n".join(f"{path or 'dashboard'}:\n   " + "\n   ".join(found) for path, found in wrong.items())
 
 
-def test_no_english_sentence_on_a_japanese_page(open_page: Callable[..., Page], seen: dict[str, str]) -> None:
-    page = open_page(locale="ja")
+@pytest.mark.parametrize(
+    ("role", "size"), [("admin", "desktop"), ("admin", "phone"), ("user", "desktop"), ("viewer", "phone")]
+)
+def test_no_english_sentence_on_a_japanese_page(
+    open_page: Callable[..., Page], seen: dict[str, str], role: str, size: str
+) -> None:
+    page = open_page(locale="ja", viewport=SIZES[size], **login_of(role))
     wrong: dict[str, Any] = {}
-    for path in pages_of("admin", seen):
+    for path in pages_of(role, seen):
         page.goto(path)
         settle(page, path)
         texts = {" ".join(text.split()) for text in page.evaluate(f"{SCRIPT}\ntexts()")}
