@@ -14,6 +14,7 @@ _PAGES = {
     "extension": "extend_job",
     "unsubscription": "unsubscribe",
     "pause": "admin:windows_window_add",
+    "pause_now": "admin:windows_window_pause",
     "slack_test": "admin:slack_test",
     "credential_check": "admin:credential_check",
 }

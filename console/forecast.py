@@ -44,7 +44,7 @@ class Group(NamedTuple):
     def minutes_of(self, day: dt.date) -> list[int]:
         """The minutes of a day on the scheduler's clock at which they run."""
         begin, end = bounds(day)
-        closed = [period for window in self.windows for period in window.periods(begin, end)]
+        closed = [period for window in self.windows for period in window.periods(begin, end, self.schedule.zone)]
         is_plain = self.schedule.zone == settings.SCHEDULER_ZONE and not (self.skipped and begin <= self.skipped < end)
         if is_plain and (not closed or end - begin == _DAY):
             found = self.schedule.minutes_of(day) if self.covers(day) else []
@@ -64,7 +64,7 @@ class Group(NamedTuple):
         return (
             self.schedule.is_at(moment)
             and self._is_in_period(moment)
-            and not any(window.period_at(moment) for window in self.windows)
+            and not any(window.period_at(moment, self.schedule.zone) for window in self.windows)
         )
 
     def _is_in_period(self, moment: dt.datetime) -> bool:

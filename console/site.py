@@ -53,7 +53,7 @@ class CronschedAdminSite(UnfoldAdminSite):  # type: ignore[misc]  # unfold has n
             context["palette_url"] = reverse("admin:palette")
             context["palette_keys"] = json.dumps(keys())
             context["unread"] = inbox.unread(request.user)
-            context |= open_windows()
+            context |= open_windows(require_login(request))
         return context
 
     def get_urls(self) -> list[Any]:

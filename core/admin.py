@@ -19,10 +19,12 @@ from core.sentences import said
 _FILTERS = ("", "__exact", "__isnull", "__gte", "__lt", "__in", "__id__exact", "__isempty")
 
 
-def act_button(url: str, label: str) -> SafeString:
-    """A small button that sends a POST to `url`, by the form of `core/act.html`."""
-    button = '<button type="submit" class="cs-button cs-small" form="act" formaction="{}">{}</button>'
-    return format_html(button, url, label)
+def act_button(url: str, label: str, *, name: str = "", value: str = "") -> SafeString:
+    """A small button that sends a POST to `url`, by the form of `core/act.html`, with a value if it has a name."""
+    return format_html(
+        '<button type="submit" class="cs-button cs-small" form="act" formaction="{}" name="{}" value="{}">{}</button>',
+        url, name, value, label,
+    )  # fmt: skip
 
 
 def _without_times(fields: Any, obj: Any) -> list[Any]:

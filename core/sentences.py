@@ -16,6 +16,9 @@ from django.utils.translation import gettext_noop as _
 
 # `{name}` stands for a value.
 SENTENCES = (
+    _("Pause: {what}"),
+    _("Pause: {count} jobs"),
+    _("Ran already: {time}"),
     _("The {field} field has an empty list item: remove the extra comma."),
     _("'{item}' is not a value of the {field} field: write *, a number, a range such as 1-5, or a step such as */15."),
     _("The range '{item}' in the {field} field runs backwards: if it goes past the end, write {first},{last}."),
@@ -587,6 +590,7 @@ WORDS = (
     _("an operator"),
     _("skip"),
     _("run_once"),
+    _("Pause of all jobs"),
     _("run_all"),
     _("queue_one"),
     _("allow"),

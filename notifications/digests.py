@@ -17,6 +17,7 @@ from django.db import transaction
 from django.db.models import Q, QuerySet, Sum
 from django.utils import timezone
 
+from jobs.models import Job
 from notifications import rendering
 from notifications.alert_rules import Alert, AlertKind
 from notifications.languages import Languages
@@ -78,18 +79,21 @@ def review() -> int:
     now, moved = timezone.now(), 0
     waiting = Message.objects.filter(status=MessageStatus.PENDING, attempts=0, next_attempt_at__gt=now)
     gathered = list(waiting.filter(key__contains=f" digest {_GATHERED} ").only("key", "next_attempt_at"))
-    windows = Window.objects.filter(effect=Effect.MUTE).in_bulk([_window_of(message) for message in gathered])
+    windows = Window.objects.filter(effect=Effect.MUTE).in_bulk([_window_of(message)[0] for message in gathered])
     for message in gathered:
-        window = windows.get(_window_of(message))
-        period = window.period_at(now) if window else None
+        pk, zone = _window_of(message)
+        window = windows.get(pk)
+        period = window.period_at(now, Job(time_zone=zone).shown_zone) if window else None
         ends = (period[1] or OPEN_ENDED) if period else now
         if ends != message.next_attempt_at:
             moved += waiting.filter(pk=message.pk).update(next_attempt_at=ends)
     return moved
 
 
-def _window_of(message: Message) -> UUID:
-    return UUID(message.key.partition(f" digest {_GATHERED} ")[2][:36])
+def _window_of(message: Message) -> tuple[UUID, str]:
+    """The window that gathers a message, and the zone in which it recurs."""
+    pk, ends, *_recipient = message.key.partition(f" digest {_GATHERED} ")[2].split(" ")
+    return UUID(pk), ends.partition("/")[2]
 
 
 def _but_muted(alerts: Sequence[Alert]) -> list[Alert]:
@@ -97,26 +101,22 @@ def _but_muted(alerts: Sequence[Alert]) -> list[Alert]:
     now = timezone.now()
     cover = Cover.now()
     heard: list[Alert] = []
-    muted: defaultdict[Inside, list[Alert]] = defaultdict(list)
+    muted: defaultdict[tuple[Inside, str], list[Alert]] = defaultdict(list)
     for alert in alerts:
         inside = cover.muting(alert.job, now)
         if inside is None:
             heard.append(alert)
         else:
-            muted[inside].append(alert)
-    for inside, gathered in muted.items():
+            muted[inside, alert.job.time_zone if inside.window.cron_expression else ""].append(alert)
+    for (inside, zone), gathered in muted.items():
         ends = inside.until or OPEN_ENDED
-        name = f"{_gathered_by(inside.window)} {ends:%Y-%m-%dT%H:%M}"
+        name = f"{_GATHERED} {inside.window.pk} {ends:%Y-%m-%dT%H:%M}/{zone}"
         by_recipient = _by_email(gathered) | _by_slack(gathered)
         languages = _languages(by_recipient)
         for recipient, mine in sorted(by_recipient.items()):
             with languages.of(recipient[1]):
                 _add_to_digest(recipient, mine, name, ends)
     return heard
-
-
-def _gathered_by(window: Window) -> str:
-    return f"{_GATHERED} {window.pk}"
 
 
 def _end_of_span() -> dt.datetime:

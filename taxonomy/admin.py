@@ -18,7 +18,7 @@ from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
 from core import page_links
-from core.admin import ProductAdmin
+from core.admin import ProductAdmin, act_button
 from taxonomy.models import GENERAL, Category, Label, PicTeam, slug_of
 
 # The labels that were disabled last, in the session.
@@ -80,8 +80,15 @@ class LabelAdmin(ProductAdmin):
 
     @admin.display(description="")
     def pause_link(self, label: Any) -> str:
-        """A link to a window over its jobs."""
-        return format_html('<a class="cs-button cs-small" href="{}">{}</a>', self._pause_path(label), _("Pause …"))
+        """Pauses its jobs by one click, or opens the form of a window over them."""
+        over = "category" if self.model is Category else "team"
+        now = page_links.path_of("pause_now", over, label.pk)
+        return format_html(
+            '{} <a class="cs-button cs-small" href="{}">{}</a>',
+            act_button(now, _("Pause until tomorrow"), name="for", value="morning"),
+            self._pause_path(label),
+            _("Pause …"),
+        )
 
     def _pause_path(self, *labels: Label) -> str:
         field = "categories" if self.model is Category else "teams"

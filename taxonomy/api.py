@@ -101,19 +101,32 @@ class LabelView(LabelsView):
                 "message": f"{self.noun} updated",
                 self.key: self.serializer.of(label),
                 "jobs_updated": jobs_updated,
+                "active_jobs": services.jobs_that_go_on(label),
             }
         )
 
     def delete(self, request: Request, label_id: str) -> Response:
         label = services.disable(self.kind, label_id)
-        return Response({"message": f"{self.noun} disabled", self.key: self.serializer.of(label)})
+        return Response(
+            {
+                "message": f"{self.noun} disabled",
+                self.key: self.serializer.of(label),
+                "active_jobs": services.jobs_that_go_on(label),
+            }
+        )
 
 
+_GO_ON = openapi.whole(
+    help_text="Enabled jobs of a label that is disabled: they go on. `POST /windows` over it pauses them."
+)
 _INACTIVE = [param("include_inactive", "Also the disabled ones (admins only).")]
 _CATEGORY = {"message": openapi.text(), "category": CategorySerializer()}
 _CATEGORY_ANSWER = shape("CategoryAnswer", **_CATEGORY)
+_CATEGORY_UPDATED = shape("CategoryUpdated", **_CATEGORY, jobs_updated=openapi.whole(), active_jobs=_GO_ON)
 _TEAM = {"message": openapi.text(), "pic_team": PicTeamSerializer()}
 _TEAM_ANSWER = shape("PicTeamAnswer", **_TEAM)
+
+_TEAM_UPDATED = shape("PicTeamUpdated", **_TEAM, jobs_updated=openapi.whole(), active_jobs=_GO_ON)
 
 
 class _Category:
@@ -147,11 +160,11 @@ class CategoriesView(_Category, LabelsView):
 class CategoryView(_Category, LabelView):
     """One category."""
 
-    @endpoint(shape("CategoryUpdated", **_CATEGORY, jobs_updated=openapi.whole()), 403, 404, 409, body=CategoryChanges)
+    @endpoint(_CATEGORY_UPDATED, 403, 404, 409, body=CategoryChanges)
     def put(self, request: Request, label_id: str) -> Response:
         return super().put(request, label_id)
 
-    @endpoint(_CATEGORY_ANSWER, 403, 404)
+    @endpoint(shape("CategoryDisabled", **_CATEGORY, active_jobs=_GO_ON), 403, 404)
     def delete(self, request: Request, label_id: str) -> Response:
         return super().delete(request, label_id)
 
@@ -171,10 +184,10 @@ class PicTeamsView(_PicTeam, LabelsView):
 class PicTeamView(_PicTeam, LabelView):
     """One PIC team."""
 
-    @endpoint(shape("PicTeamUpdated", **_TEAM, jobs_updated=openapi.whole()), 403, 404, 409, body=PicTeamChanges)
+    @endpoint(_TEAM_UPDATED, 403, 404, 409, body=PicTeamChanges)
     def put(self, request: Request, label_id: str) -> Response:
         return super().put(request, label_id)
 
-    @endpoint(_TEAM_ANSWER, 403, 404)
+    @endpoint(shape("PicTeamDisabled", **_TEAM, active_jobs=_GO_ON), 403, 404)
     def delete(self, request: Request, label_id: str) -> Response:
         return super().delete(request, label_id)

@@ -51,6 +51,11 @@ def update(kind: type[L], label_id: str, data: dict[str, Any]) -> tuple[L, int]:
     return label, label.jobs.count() if label.slug != old_slug else 0
 
 
+def jobs_that_go_on(label: Category | PicTeam) -> int:
+    """How many enabled jobs have a disabled label: disabling it leaves them as they are."""
+    return 0 if label.is_active else label.jobs.filter(is_active=True).count()
+
+
 @transaction.atomic
 def disable(kind: type[L], label_id: str) -> L:
     """Disable a label. Its row stays, because jobs refer to it."""

@@ -16,8 +16,8 @@ from windows.models import Effect, Window
 # The effects that keep jobs from firing; of overlapping windows the strongest counts, which is the last.
 STOPPING = (Effect.HOLD, Effect.SKIP)
 
-# The columns of a job that decide whether a window covers it.
-OF_SCOPE = ("pic_team", "category", "github_owner", "github_repo", "target_url")
+# The columns of a job that decide whether a window covers it, and when.
+OF_SCOPE = ("pic_team", "category", "github_owner", "github_repo", "target_url", "time_zone")
 # Stands for the end of an open-ended window where an instant is stored.
 OPEN_ENDED = dt.datetime(9999, 1, 1, tzinfo=dt.UTC)
 
@@ -85,16 +85,35 @@ def _may_be_called(windows: Iterable[Window]) -> Q:
     return found
 
 
-def stopping_now(moment: dt.datetime) -> list[Window]:
-    """The windows that keep jobs from firing at a time."""
-    return [window for window in stopping_windows(moment) if window.period_at(moment)]
+def stopping_now(moment: dt.datetime) -> dict[str, list[Window]]:
+    """The windows that keep jobs from firing at a time, by the jobs' `time_zone`; only '' (every zone) if none of them
+    recurs.
+    """
+    windows = stopping_windows(moment)
+    zones = {""}
+    if any(window.cron_expression for window in windows):
+        zones |= set(Job.objects.order_by().values_list("time_zone", flat=True).distinct())
+    return {
+        zone: [window for window in windows if window.period_at(moment, Job(time_zone=zone).shown_zone)]
+        for zone in zones
+    }
 
 
 def is_stopped(moment: dt.datetime) -> Q:
     """The condition that a job is inside a window at a time, and does not fire."""
-    windows = stopping_now(moment)
+    found = stopping_now(moment)
+    if len(found) == 1:
+        return _is_inside(found[""])
+    stopped = Q(pk__in=[])
+    for zone, windows in found.items():
+        stopped |= Q(time_zone=zone) & _is_inside(windows)
+    return stopped
+
+
+def _is_inside(windows: list[Window]) -> Q:
+    """The condition that a job is in the scope of one of some windows."""
     if any(window.is_for_all for window in windows):
-        return Q()
+        return ~Q(pk__in=[])
     hosts = {host.lower() for window in windows for host in window.hosts}
     called = Job.objects.filter(_may_be_called(windows)).only("target_url") if hosts else ()
     return _is_named(windows) | Q(pk__in=[job.pk for job in called if _host(job.target_url) in hosts])
@@ -152,7 +171,7 @@ class Cover:
             Inside(scope.window, period[1])
             for scope in self._scopes
             if scope.window.effect in effects
-            and (period := scope.window.period_at(moment)) is not None
+            and (period := scope.window.period_at(moment, job.shown_zone)) is not None
             and scope.has(job)
         ]
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import datetime as dt
 import uuid
 from typing import Self
+from zoneinfo import ZoneInfo
 
 from django.conf import settings
 from django.db import models
@@ -12,6 +13,7 @@ from django.db.models import F, Q
 from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 
+from core.sentences import said
 from jobs.models import Job
 from jobs.schedules.schedule import CronError, schedule_of
 from taxonomy.models import Category, PicTeam
@@ -39,7 +41,8 @@ class WindowQuerySet(models.QuerySet["Window"]):
 
 class Window(models.Model):
     """A period with an effect on the fire times or the alerts of some jobs. An instant t is inside if
-    `starts_at` <= t < `ends_at` and, with a cron expression, within `minutes` after one of its times.
+    `starts_at` <= t < `ends_at` and, with a cron expression, within `minutes` after one of its times, which are those
+    of each job's own zone.
 
     It covers every job (`is_for_all`), or those of any of its teams, categories, repositories ("owner/repository"),
     target hosts and jobs.
@@ -57,7 +60,10 @@ class Window(models.Model):
         _("recurring at"),
         max_length=255,
         blank=True,
-        help_text=_("A cron expression: open for some minutes after each of its times. Empty: all the time."),
+        help_text=_(
+            "A cron expression, read in each job's own time zone: open for some minutes after each of its times. "
+            "Empty: all the time."
+        ),
     )
     minutes = models.PositiveIntegerField(
         _("for (minutes)"), default=0, help_text=_("How long a recurring window is open each time. 1 to 10080.")
@@ -105,6 +111,11 @@ class Window(models.Model):
     def __str__(self) -> str:
         return self.name
 
+    @property
+    def title(self) -> str:
+        """Its name; those that the product gives are in the active language."""
+        return said(self.name)
+
     def is_pause_of(self, job: Job) -> bool:
         """Whether it covers this job only, once."""
         others = self.is_for_all or self.repositories or self.hosts or self.cron_expression
@@ -117,8 +128,10 @@ class Window(models.Model):
         """Whether it keeps every job from firing while it is open."""
         return self.is_for_all and self.effect != Effect.MUTE
 
-    def periods(self, start: dt.datetime, end: dt.datetime) -> list[tuple[dt.datetime, dt.datetime]]:
-        """The parts of [start, end) in which it is open, in order."""
+    def periods(
+        self, start: dt.datetime, end: dt.datetime, zone: ZoneInfo | None = None
+    ) -> list[tuple[dt.datetime, dt.datetime]]:
+        """The parts of [start, end) in which it is open for jobs of a zone (the scheduler's by default), in order."""
         first, last = max(start, self.starts_at), min(end, self.ends_at or end)
         if first >= last:
             return []
@@ -126,19 +139,23 @@ class Window(models.Model):
             return [(first, last)]
         length = dt.timedelta(minutes=self.minutes)
         try:
-            begins = schedule_of(self.cron_expression).between(first - length, last)
+            begins = schedule_of(self.cron_expression, zone).between(first - length, last)
             return [(max(one, first), min(one + length, last)) for one in begins if one < last]
         except CronError:
             return []
 
-    def period_at(self, moment: dt.datetime) -> tuple[dt.datetime, dt.datetime | None] | None:
-        """The period around an instant (aware), with its end (None: open-ended); None if the instant is outside."""
+    def period_at(
+        self, moment: dt.datetime, zone: ZoneInfo | None = None
+    ) -> tuple[dt.datetime, dt.datetime | None] | None:
+        """The period around an instant (aware) for jobs of a zone (the scheduler's by default), with its end (None:
+        open-ended); None if the instant is outside.
+        """
         if moment < self.starts_at or (self.ends_at is not None and moment >= self.ends_at):
             return None
         if not self.cron_expression:
             return self.starts_at, self.ends_at
         try:
-            began = schedule_of(self.cron_expression).previous(moment + dt.timedelta(microseconds=1))
+            began = schedule_of(self.cron_expression, zone).previous(moment + dt.timedelta(microseconds=1))
         except CronError:
             return None
         end = began + dt.timedelta(minutes=self.minutes)

@@ -19,7 +19,7 @@ from core.api.errors import Checks, Conflict, Forbidden, NotFound, invalid_field
 from jobs import validation
 from jobs.models import Job, Revision
 from jobs.services import may_touch
-from taxonomy.models import Category, LabelBook, PicTeam
+from taxonomy.models import Category, Label, LabelBook, PicTeam
 from windows.cover import OF_SCOPE, Cover, Inside
 from windows.models import Effect, Window
 
@@ -81,9 +81,22 @@ def pause(jobs: Sequence[Job], until: dt.datetime | None, reason: str, *, by: Us
     if not all(may_touch(job, by) for job in jobs):
         raise Forbidden("Insufficient permissions", "Only the job's creator and admins may do this.")
     what = jobs[0].name if len(jobs) == 1 else f"{len(jobs)} jobs"
-    title = f"Pause: {what}"[:100]
-    body = {"name": title, "reason": reason, "jobs": [str(job.pk) for job in jobs], "ends_at": until}
-    return create(body, by=by)
+    return _pause(f"Pause: {what}", {"jobs": [str(job.pk) for job in jobs]}, until, reason, by)
+
+
+def pause_label(label: Label, until: dt.datetime | None, reason: str, *, by: User) -> Window:
+    """Pause every job of a PIC team or a category until a time (None: until somebody ends it)."""
+    scope = {"categories" if isinstance(label, Category) else "teams": [label.slug]}
+    return _pause(f"Pause: {label.name}", scope, until, reason, by)
+
+
+def pause_everything(until: dt.datetime, reason: str, *, by: User) -> Window:
+    """Pause every job until a time, at most 14 days away."""
+    return _pause("Pause of all jobs", {"is_for_all": True}, until, reason, by)
+
+
+def _pause(name: str, scope: Mapping[str, Any], until: dt.datetime | None, reason: str, by: User) -> Window:
+    return create({"name": name[:100], "reason": reason, "ends_at": until, **scope}, by=by)
 
 
 def get_window(window_id: Any, *, lock: bool = False) -> Window:

@@ -75,7 +75,8 @@ class JobChangeList(ConsoleChangeList):
         """The situations with the number of jobs in each, under the list's other filters."""
         jobs = self.get_queryset(request, exclude_parameters=["attention"]).order_by()
         # A window opens and closes without a run.
-        paused = tuple(sorted(str(window.pk) for window in stopping_now(timezone.now())))
+        open_now = stopping_now(timezone.now())
+        paused = tuple(sorted((zone, str(window.pk)) for zone, windows in open_now.items() for window in windows))
         counts = kept.until_run(
             ("tabs", str(jobs.query), user.pk, today(), paused),
             lambda: jobs.aggregate(

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from typing import Any
+from uuid import UUID
 
 from django import forms
 from django.contrib import admin, messages
 from django.core.exceptions import PermissionDenied
 from django.db.models import QuerySet
-from django.http import HttpRequest, HttpResponse, HttpResponseBase, HttpResponseRedirect
+from django.http import Http404, HttpRequest, HttpResponse, HttpResponseBase, HttpResponseRedirect
+from django.shortcuts import get_object_or_404
 from django.urls import path, reverse
 from django.utils import timezone
 from django.utils.html import format_html
@@ -18,11 +20,13 @@ from unfold.widgets import UnfoldAdminCheckboxSelectMultipleWidget as CheckBoxes
 from unfold.widgets import UnfoldAdminTextareaWidget
 
 from accounts.permissions import require_login
+from console.pages import windows
 from console.pages.job_form import way_back
+from console.templatetags.console import minute
 from core.admin import MomentInput, ProductAdmin, act_button, show_errors
 from core.api.errors import DomainError
 from jobs.models import Job
-from taxonomy.models import Category, PicTeam
+from taxonomy.models import Category, Label, PicTeam
 from windows import services
 from windows.models import Window
 
@@ -30,6 +34,8 @@ _SCOPE = ("teams", "categories")
 # Names of the API's fields that the form calls otherwise.
 _FIELDS = {"jobs": "job_names"}
 _MOST_JOBS = 5
+# What may be paused by one click, besides jobs and everything.
+_LABELS: dict[str, type[Label]] = {"team": PicTeam, "category": Category}
 
 
 class LinesField(forms.CharField):
@@ -110,7 +116,7 @@ class WindowAdmin(ProductAdmin):
     """Periods in which jobs do not fire, or fire later."""
 
     form = WindowForm
-    list_display = ("name", "state", "effect", "scope", "starts_at", "ends_at", "end_button")
+    list_display = ("title", "state", "effect", "scope", "starts_at", "ends_at", "end_button")
     search_fields = ("name", "reason")
     purpose = gettext_lazy(
         "A window keeps jobs from firing for a release or a freeze. When it ends, they go on exactly as before."
@@ -132,6 +138,10 @@ class WindowAdmin(ProductAdmin):
     def get_changeform_initial_data(self, request: HttpRequest) -> dict[str, Any]:
         given = super().get_changeform_initial_data(request)
         return {"starts_at": timezone.localtime().replace(second=0, microsecond=0), **given}
+
+    @admin.display(description=gettext_lazy("name"), ordering="name")
+    def title(self, window: Window) -> str:
+        return window.title
 
     @admin.display(description=gettext_lazy("State"))
     def state(self, window: Window) -> str:
@@ -167,9 +177,32 @@ class WindowAdmin(ProductAdmin):
 
     def get_urls(self) -> list[Any]:
         return [
+            path("pause/<str:over>/", self.admin_site.admin_view(self.pause), name="windows_window_pause"),
+            path("pause/<str:over>/<uuid:pk>/", self.admin_site.admin_view(self.pause), name="windows_window_pause"),
             path("<path:window_id>/end/", self.admin_site.admin_view(self.end), name="windows_window_end"),
             *super().get_urls(),
         ]
+
+    def pause(self, request: HttpRequest, over: str, pk: UUID | None = None) -> HttpResponseBase:
+        """Pause everything (`over` is "all"), a team or a category, until a time that was chosen by one click."""
+        if request.method != "POST":
+            return HttpResponse(status=405)
+        if not self.has_add_permission(request):
+            raise PermissionDenied
+        until = windows.until(request.POST.get("for", ""), timezone.now())
+        reason, by = request.POST.get("reason", ""), require_login(request)
+        try:
+            if over == "all":
+                made = services.pause_everything(until, reason, by=by)
+            else:
+                made = services.pause_label(get_object_or_404(_LABELS[over], pk=pk), until, reason, by=by)
+            words = _("%(name)s, until %(time)s.") % {"name": made.title, "time": minute(until)}
+            self.message_user(request, words, messages.SUCCESS)
+        except KeyError as exc:
+            raise Http404 from exc
+        except DomainError as exc:
+            self.message_user(request, exc.spoken, messages.ERROR)
+        return HttpResponseRedirect(way_back(request, reverse("admin:windows_window_changelist")))
 
     def end(self, request: HttpRequest, window_id: str) -> HttpResponseBase:
         """End a window now; what it held runs."""
@@ -179,7 +212,7 @@ class WindowAdmin(ProductAdmin):
             raise PermissionDenied
         try:
             window = services.end(services.get_window(window_id), by=require_login(request))
-            self.message_user(request, _("%(name)s has ended.") % {"name": window.name}, messages.SUCCESS)
+            self.message_user(request, _("%(name)s has ended.") % {"name": window.title}, messages.SUCCESS)
         except DomainError as exc:
             self.message_user(request, exc.spoken, messages.ERROR)
         return HttpResponseRedirect(way_back(request, reverse("admin:windows_window_changelist")))

@@ -87,13 +87,13 @@ def _windows(date: dt.date) -> list[Track]:
     windows = Window.objects.not_over(start).filter(starts_at__lt=end).order_by("starts_at", "name")
     for window in windows[:_MOST_WINDOWS]:
         url = reverse("admin:windows_window_change", args=[window.pk])
-        title = f"{window.name} · {window.get_effect_display()}"
+        title = f"{window.title} · {window.get_effect_display()}"
         marks = [
             Mark(_minutes(one - start), max(_minutes(until - one), 1), "window", 0, title, url)
             for one, until in window.periods(start, end)
         ]
         if marks:
-            tracks.append(Track(window.name, url, True, marks))
+            tracks.append(Track(window.title, url, True, marks))
     return tracks
 
 

@@ -9,20 +9,25 @@ from django.conf import settings
 from django.utils import timezone
 from django.utils.translation import gettext as _
 
+from accounts.models import User
 from jobs.models import Job
 from windows.cover import Cover, Inside
 from windows.models import Effect, Window
+from windows.services import may_end
 
 # The windows that a banner names.
 _NAMED = 5
 
 
-def open_windows() -> dict[str, Any]:
-    """The windows that are open now, for the banner: those that keep every job from firing, and the others."""
+def open_windows(user: User) -> dict[str, Any]:
+    """The windows that are open now, for the banner: those that keep every job from firing, and the others; `endable`
+    are those that the user may end.
+    """
     now = timezone.now()
     running = Window.objects.running(now).order_by("-is_for_all", "-starts_at", "name")[: 10 * _NAMED]
     open_now = [window for window in running if window.period_at(now)]
     return {
+        "endable": [window for window in open_now if may_end(window, user)],
         "full_stops": [window for window in open_now if window.stops_all],
         "open_windows": [window for window in open_now if not window.stops_all][:_NAMED],
         "more_windows": max(0, sum(not window.stops_all for window in open_now) - _NAMED),
@@ -49,7 +54,7 @@ def until(choice: str, now: dt.datetime) -> dt.datetime:
 def words(inside: Inside) -> str:
     """Why a time inside a window does not run."""
     title = _("held by the window %(name)s") if inside.window.effect == Effect.HOLD else _("window %(name)s")
-    return title % {"name": inside.window.name}
+    return title % {"name": inside.window.title}
 
 
 def note(job: Job, moment: dt.datetime, cover: Cover) -> str:

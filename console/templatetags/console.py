@@ -10,6 +10,7 @@ from django.conf import settings
 from django.contrib.admin.views.main import PAGE_VAR
 from django.utils import timezone
 
+from console.pages import windows
 from core.api.timestamps import zone_name
 from core.masking import masked_text
 from core.sentences import said
@@ -28,6 +29,12 @@ def zone() -> str:
 def zone_id() -> str:
     """The scheduler's zone, such as Asia/Tokyo."""
     return str(settings.SCHEDULER_ZONE)
+
+
+@register.simple_tag
+def pause_choices() -> list[tuple[str, str]]:
+    """How long jobs may be paused by one click."""
+    return windows.pause_choices()
 
 
 @register.filter

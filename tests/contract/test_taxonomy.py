@@ -115,6 +115,7 @@ def test_delete_disables_and_only_admins_see_the_disabled(admin: Client, viewer:
     label = make(admin, kind)
     answer = ok(admin.delete(f"{path}/{label['id']}"))
     assert (answer["message"], answer[key]["is_active"]) == (f"{noun} disabled", False)
+    assert answer["active_jobs"] == 0
 
     def seen(client: Client, query: str) -> bool:
         return label["id"] in {item["id"] for item in ok(client.get(path + query))[list_key]}

@@ -64,6 +64,19 @@ def test_an_earlier_end_sends_what_was_gathered(make_job: Callable[..., Job], ad
         assert Message.objects.get().next_attempt_at == NOW + dt.timedelta(minutes=10)
 
 
+def test_a_recurring_window_is_read_in_the_zone_of_each_job(make_job: Callable[..., Job], admin: User) -> None:
+    tokyo, berlin = make_job(name="Tokyo", **MAIL), make_job(name="Berlin", time_zone="Europe/Berlin", **MAIL)
+    with time_machine.travel(NOW, tick=False):
+        # It is 09:01 in Tokyo and 01:01 in Berlin.
+        jobs = [str(job.pk) for job in (tokyo, berlin)]
+        mute(tokyo, None, admin, jobs=jobs, cron_expression="30 0 * * *", minutes=60)
+        notify_outcomes([finished(job) for job in (tokyo, berlin)])
+        heard, gathered = Message.objects.order_by("next_attempt_at")
+        assert heard.subject == "[Cronsched] Tokyo failed"
+        assert gathered.next_attempt_at == dt.datetime(2026, 12, 1, 0, 30, tzinfo=dt.UTC)
+        assert digests.review() == 0
+
+
 def test_a_muted_job_fires(make_job: Callable[..., Job], admin: User) -> None:
     job = make_job()
     with time_machine.travel(NOW, tick=False):

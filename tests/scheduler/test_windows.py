@@ -21,6 +21,7 @@ from scheduler.firing import fire
 from scheduler.leadership import Leader
 from tests.support.firing import MINUTE, NOON, MakeJob, fire_at, made_at_noon
 from windows import services
+from windows.cover import is_stopped
 from windows.models import Window
 
 pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("handed")]
@@ -175,6 +176,18 @@ def test_a_recurring_window(make_job: MakeJob, leader: Leader) -> None:
     Job.objects.update(next_run_at=NOON + 24 * HOUR)
     fire_at(leader, NOON + 24 * HOUR)
     assert [status for _minute, status, _why in rows(job)] == ["skipped", "running", "skipped"]
+
+
+def test_a_recurring_window_is_read_in_the_zone_of_each_job(make_job: MakeJob, leader: Leader) -> None:
+    tokyo, berlin = made_at_noon(make_job), made_at_noon(make_job, name="Berlin", time_zone="Europe/Berlin")
+    # 12:00 in Tokyo is 04:00 in Berlin.
+    opened(name="Night", cron_expression="0 4 * * *", minutes=2, ends_at=NOON + 48 * HOUR)
+    with time_machine.travel(NOON, tick=False):
+        assert set(Job.objects.filter(is_stopped(NOON))) == {berlin}
+    for minute in (1, 2):
+        fire_at(leader, NOON + minute * MINUTE)
+    assert [status for _minute, status, _why in rows(tokyo)] == ["running", "running"]
+    assert [status for _minute, status, _why in rows(berlin)] == ["skipped", "running"]
 
 
 def test_the_next_run_is_skipped_until_somebody_takes_it_back(make_job: MakeJob, leader: Leader, admin: User) -> None:

@@ -336,6 +336,8 @@ VERBS: dict[str, str] = {
     },
     "executions/execution/<path:execution_id>/again/": OWN,
     "windows/window/<path:window_id>/end/": ADMINS_TOLD,
+    "windows/window/pause/<str:over>/": ADMINS,
+    "windows/window/pause/<str:over>/<uuid:pk>/": ADMINS,
     **{f"executions/execution/<path:execution_id>/{verb}/": OWN_TOLD for verb in ("cancel", "enable", "failed-again")},
     **{f"executions/batch/<uuid:pk>/{verb}/": OWN_TOLD for verb in ("cancel", "pause", "resume")},
     "jobs/job/<path:job_id>/single-runs/<int:run_id>/cancel/": OWN_TOLD,
@@ -354,7 +356,9 @@ ANSWERED = {
     ),
     **dict.fromkeys(
         ["(?P<url>.*)$", "credentials/<uuid:pk>/check/", "r/<path:content_type_id>/<path:object_id>/",
-         "views/<int:pk>/delete/"],
+         "views/<int:pk>/delete/",
+         # Neither everything, a team nor a category.
+         "windows/window/pause/<str:over>/", "windows/window/pause/<str:over>/<uuid:pk>/"],
         404,
     ),
     **dict.fromkeys(["autocomplete/", "jsi18n/", "password_change/done/"], 405),

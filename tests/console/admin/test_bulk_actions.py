@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 from django.test import Client
 from django.urls import reverse
+from django.utils import translation
 
 from accounts.models import User
 from jobs import services
@@ -96,6 +97,28 @@ def test_a_pause_of_many_is_one_window(admin_client: Client, make_job: Callable[
     assert Cover.now().over(jobs[0]) == [window]
     assert activity() == before
     admin_client.post(reverse("admin:windows_window_end", args=[window.pk]))
+    assert not Cover.now()
+    assert activity() == before
+
+
+@pytest.mark.parametrize("over", ["all", "team", "category"])
+def test_everything_a_team_or_a_category_is_paused_by_one_click(
+    admin_client: Client, make_job: Callable[..., Job], team: PicTeam, over: str
+) -> None:
+    job, before = make_job(), activity()
+    label = {"all": None, "team": team, "category": job.category}[over]
+    lists = {"all": "index", "team": "taxonomy_picteam_changelist", "category": "taxonomy_category_changelist"}
+    url = reverse("admin:windows_window_pause", args=[over, label.pk] if label else [over])
+    assert url in admin_client.get(reverse(f"admin:{lists[over]}")).content.decode()
+    admin_client.post(url, {"for": "week", "reason": "Release 4.2"})
+    window = Window.objects.get()
+    assert (window.name, window.reason) == (f"Pause: {label.name}" if label else "Pause of all jobs", "Release 4.2")
+    assert Cover.now().over(job) == [window]
+    with translation.override("ja"):
+        assert "一時停止" in window.title
+    end = reverse("admin:windows_window_end", args=[window.pk])
+    assert f'action="{end}"' in admin_client.get(reverse("admin:calendar")).content.decode()
+    admin_client.post(end)
     assert not Cover.now()
     assert activity() == before
 
