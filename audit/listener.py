@@ -13,6 +13,7 @@ from uuid import UUID
 
 from django.db import models
 from django.db.models.signals import m2m_changed, post_delete, post_save, pre_save
+from django.utils import translation
 
 from audit.models import ChangeRecord
 from core.api.errors import DomainError
@@ -29,6 +30,7 @@ class _Audited(NamedTuple):
     subject: str
     secrets: frozenset[str]
     ignored: frozenset[str]
+    creations: bool
 
 
 _models: dict[type[models.Model], _Audited] = {}
@@ -45,14 +47,16 @@ def register(
     *,
     secrets: Iterable[str] = (),
     ignored: Iterable[str] = (),
+    creations: bool = True,
     deletions: bool = True,
 ) -> None:
     """Record every change of `model` under the name `subject`.
 
-    Values of `secrets` are masked; changes of `ignored` fields are not recorded; `deletions=False` omits deletions,
-    for rows that are deleted together with another recorded row.
+    Values of `secrets` are masked; changes of `ignored` fields are not recorded; `creations=False` omits creations,
+    for rows that a first read makes, and `deletions=False` deletions, for rows that are deleted together with another
+    recorded row.
     """
-    _models[model] = _Audited(subject, frozenset(secrets), frozenset(ignored) | _NEVER_RECORDED)
+    _models[model] = _Audited(subject, frozenset(secrets), frozenset(ignored) | _NEVER_RECORDED, creations)
     pre_save.connect(_before_save, sender=model, dispatch_uid=f"audit before {model.__name__}")
     post_save.connect(_after_save, sender=model, dispatch_uid=f"audit {model.__name__}")
     for field in model._meta.many_to_many:
@@ -74,6 +78,8 @@ def _before_save(sender: type[models.Model], instance: Any, **kwargs: Any) -> No
 
 
 def _after_save(sender: type[models.Model], instance: Any, created: bool, **kwargs: Any) -> None:
+    if created and not _models[type(instance)].creations:
+        return
     before = {} if created else instance.__dict__.pop("_audit_before", {})
     secrets = _models[type(instance)].secrets
     difference = {
@@ -104,10 +110,12 @@ def _after_delete(sender: type[models.Model], instance: Any, **kwargs: Any) -> N
 
 def _record(instance: Any, kind: str, difference: dict[str, Any]) -> None:
     by = request_context.user()
+    with translation.override("en"):
+        name = str(instance)[:255]
     ChangeRecord.objects.create(
         subject=_models[type(instance)].subject,
         subject_id=instance.pk if isinstance(instance.pk, UUID) else None,
-        name=str(instance)[:255],
+        name=name,
         kind=kind,
         by=by,
         by_email=by.email if by else "",

@@ -17,7 +17,7 @@ from executions.statistics.queries import Run, total
 # The stacking order, from the bottom.
 ORDER = (Status.SUCCESS, Status.FAILED, Status.RUNNING, Status.QUEUED, Status.SKIPPED, Status.MISSED, Status.CANCELLED)
 WIDTH, HEIGHT = 600, 120
-_LOW, _SPARK = 50, 20
+_LOW, _SPARK, _LINE = 50, 20, 20
 
 
 class Column(NamedTuple):
@@ -185,11 +185,13 @@ def durations(runs: Sequence[Run]) -> dict[str, Any]:
         }
         for number, (run, seconds) in enumerate(timed)
     ]
-    marks = [
-        {"label": label, "seconds": seconds, "y": round(HEIGHT - HEIGHT * seconds / longest, 1)}
-        for label, seconds in (("p50", percentile(values, 0.5)), ("p95", percentile(values, 0.95)))
-        if seconds is not None
-    ]
+    marks: list[dict[str, Any]] = []
+    for label, seconds in (("p95", percentile(values, 0.95)), ("p50", percentile(values, 0.5))):
+        if seconds is not None:
+            y = round(HEIGHT - HEIGHT * seconds / longest, 1)
+            # The text of the second line is never on that of the first.
+            text_y = max(y, marks[0]["text_y"] + _LINE) if marks else y
+            marks.append({"label": label, "seconds": seconds, "y": y, "text_y": text_y})
     return {"bars": bars, "marks": marks, "width": WIDTH, "height": HEIGHT, "longest": longest if values else None}
 
 

@@ -16,6 +16,8 @@ from django.utils.translation import gettext_noop as _
 
 # `{name}` stands for a value.
 SENTENCES = (
+    _("preferences of {user}"),
+    _("UI preferences of {user}"),
     _("Pause: {what}"),
     _("Pause: {count} jobs"),
     _("Ran already: {time}"),
@@ -557,6 +559,7 @@ SENTENCES = (
 )
 # Values that are words themselves.
 WORDS = (
+    _("Slack settings"),
     # What the operating system says of a connection (errno(3)).
     _("connection reset by peer"),
     _("connection refused"),

@@ -9,6 +9,7 @@ from typing import Any
 
 from django.conf import settings
 from django.http import HttpRequest, HttpResponse, HttpResponseBase, JsonResponse
+from django.shortcuts import render
 
 from core.api.errors import Invalid, TooLarge
 from core.runtime import request_context, signed_addresses
@@ -101,6 +102,19 @@ class Probes:
         if request.path_info in self.PATHS:
             request.get_host = lambda: "localhost"  # type: ignore[method-assign]
         return self._get_response(request)
+
+
+class ButtonPage:
+    """A page in place of an empty 405 for who opens the address of a button of the admin."""
+
+    def __init__(self, get_response: Callable[[HttpRequest], HttpResponseBase]) -> None:
+        self._get_response = get_response
+
+    def __call__(self, request: HttpRequest) -> HttpResponseBase:
+        response = self._get_response(request)
+        if response.status_code != 405 or request.method != "GET" or not request.path_info.startswith("/admin/"):
+            return response
+        return render(request, "405.html", status=405)
 
 
 class ApiGuard:

@@ -260,6 +260,7 @@ MIDDLEWARE = [
     "django.contrib.messages.middleware.MessageMiddleware",
     "django.middleware.clickjacking.XFrameOptionsMiddleware",
     "csp.middleware.CSPMiddleware",
+    "cronsched.middleware.ButtonPage",
 ]
 ROOT_URLCONF = "cronsched.urls"
 WSGI_APPLICATION = "cronsched.wsgi.application"

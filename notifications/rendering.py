@@ -138,10 +138,15 @@ def _slack(alert: Alert) -> Message:
         key=f"slack {identity(alert)}",
         channel=Channel.SLACK,
         subject=subject(alert)[:300],
-        text=f"{mention(job.pic_team.slack_handle)} {_slack_job(job, summary(alert))}"
-        f" <{job_link(job)}|{_('Open the job')}>",
+        text=f"{_mentioning(job)}{_slack_job(job, summary(alert))} <{job_link(job)}|{_('Open the job')}>",
         blocks=_blocks(alert),
     )
+
+
+def _mentioning(job: Job) -> str:
+    """The mention of the job's team and a space; '' for a team without a handle."""
+    found = mention(job.pic_team.slack_handle)
+    return f"{found} " if found else ""
 
 
 def _slack_job(job: Job, words: str) -> str:
@@ -154,7 +159,7 @@ def _blocks(alert: Alert) -> list[dict[str, Any]]:
     """
     job, bad = alert.job, alert.kind in _BAD
     words = f"{':red_circle:' if bad else ':large_green_circle:'} *{escaped(job.name)}* {escaped(summary(alert))}"
-    text = f"{words}\n{mention(job.pic_team.slack_handle)}"
+    text = f"{words}\n{_mentioning(job)}".strip()
     buttons = [(_("Open the job"), job_link(job))]
     if alert.finished:
         buttons.append((_("Open the execution"), _public("execution", alert.finished.execution_id)))
@@ -234,7 +239,7 @@ def to_slack(what: str, jobs: Iterable[Job]) -> list[Message]:
                 channel=Channel.SLACK,
                 subject=f"{job.name} {verb}"[:300],
                 text=(
-                    f"{mention(job.pic_team.slack_handle)} {_slack_job(job, verb)}"
+                    f"{_mentioning(job)}{_slack_job(job, verb)}"
                     f" {until % {'date': job.end_date, 'zone': job.shown_zone}}"
                     f" <{job_link(job)}|{_('Open the job')}>"
                     f" · <{extension_link(job)}|{_('Extend it or hand it over')}>"

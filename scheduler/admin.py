@@ -17,6 +17,16 @@ from scheduler.models import Leadership, LeaderTerm, Resync
 admin.site.unregister([DjangoJob, DjangoJobExecution])
 
 
+# The words of the library's states.
+_OUTCOMES = {
+    DjangoJobExecution.SENT: _("Running"),
+    DjangoJobExecution.SUCCESS: _("Success"),
+    DjangoJobExecution.MISSED: _("Missed"),
+    DjangoJobExecution.MAX_INSTANCES: _("Skipped"),
+    DjangoJobExecution.ERROR: _("Failed"),
+}
+
+
 @admin.register(DjangoJob)
 class ChoreAdmin(ReadOnlyAdmin):
     """Cronsched's own periodic jobs, and when each is due."""
@@ -39,7 +49,7 @@ class ChoreAdmin(ReadOnlyAdmin):
 class ChoreRunAdmin(ReadOnlyAdmin):
     """Their runs."""
 
-    list_display = ("name", "run_time", "status", "duration", "exception")
+    list_display = fields = ("name", "ran_at", "outcome", "took", "error")
     plural = _("Housekeeping")
     list_filter = ("status", "run_time")
     search_fields = ("job__id",)
@@ -47,6 +57,22 @@ class ChoreRunAdmin(ReadOnlyAdmin):
     @admin.display(description=_("Name"), ordering="job")
     def name(self, run: DjangoJobExecution) -> str:
         return said(run.job_id)
+
+    @admin.display(description=_("Started"), ordering="run_time")
+    def ran_at(self, run: DjangoJobExecution) -> Any:
+        return run.run_time
+
+    @admin.display(description=_("Outcome"), ordering="status")
+    def outcome(self, run: DjangoJobExecution) -> str:
+        return str(_OUTCOMES.get(run.status, run.status))
+
+    @admin.display(description=_("Duration"), ordering="duration")
+    def took(self, run: DjangoJobExecution) -> str:
+        return "—" if run.duration is None else f"{run.duration:.2f} s"
+
+    @admin.display(description=_("Reason"))
+    def error(self, run: DjangoJobExecution) -> str:
+        return said(run.exception or "")
 
     def get_queryset(self, request: HttpRequest) -> Any:
         return super().get_queryset(request).defer("traceback")

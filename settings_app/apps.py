@@ -21,10 +21,10 @@ class SettingsAppConfig(AppConfig):
             WebhookCredential,
         )
 
-        listener.register(SlackSettings, "slack_settings", secrets=["webhook_url"])
+        listener.register(SlackSettings, "slack_settings", secrets=["webhook_url"], creations=False)
         # Preferences are deleted with their account, and that deletion is recorded.
-        listener.register(Preferences, "preferences", deletions=False)
-        listener.register(EnvironmentToken, "github_token", secrets=["webhook_secret"])
+        listener.register(Preferences, "preferences", creations=False, deletions=False)
+        listener.register(EnvironmentToken, "github_token", secrets=["webhook_secret"], creations=False)
         listener.register(
             GitHubCredential,
             "github_credential",

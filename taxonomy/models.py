@@ -103,7 +103,8 @@ class PicTeam(Label):
     slack_handle = models.CharField(
         _("slack handle"),
         max_length=100,
-        help_text=_("The Slack handle that messages mention, such as @qa-team or S0123ABC."),
+        blank=True,
+        help_text=_("The Slack handle that messages mention, such as @qa-team or S0123ABC. Empty: no mention."),
     )
     max_concurrent = models.PositiveIntegerField(
         _("max concurrent"),

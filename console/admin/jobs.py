@@ -337,8 +337,15 @@ class JobAdmin(JobVerbs, JobRuns, ProductAdmin):
         try:
             return work()
         except (DomainError, ValueError) as exc:
-            message = exc.spoken if isinstance(exc, DomainError) else _("The metadata is not valid JSON.")
+            message = _in_form(exc) if isinstance(exc, DomainError) else _("The metadata is not valid JSON.")
             return JsonResponse({"ok": False, "message": message})
+
+
+def _in_form(error: DomainError) -> str:
+    """Why a form was refused, in its words: without a target, the message names fields of the API."""
+    if error.error == "Missing target configuration":
+        return " ".join(said(text) for texts in error.fields.values() for text in texts)
+    return error.spoken
 
 
 @admin.register(Revision)

@@ -14,6 +14,7 @@ from django.utils.translation import gettext as _
 from accounts import services
 from accounts.auth import api_tokens
 from accounts.auth.open_sessions import open_sessions
+from accounts.auth.web_sessions import digest
 from accounts.models import ApiToken, User
 from accounts.permissions import require_login
 from accounts.second_factor import devices
@@ -39,7 +40,8 @@ def page(request: HttpRequest, context: dict[str, Any]) -> HttpResponseBase:
             messages.error(request, exc.spoken)
         if not shown:
             return HttpResponseRedirect(request.path)
-    answer = TemplateResponse(request, "console/account.html", {**context, **_context(user), **shown})
+    context = {**context, **_context(user), "current": digest(request.session.session_key or ""), **shown}
+    answer = TemplateResponse(request, "console/account.html", context)
     answer["Cache-Control"] = "no-store"
     return answer
 

@@ -172,17 +172,21 @@ def agenda(date: dt.date, filters: Filters) -> dict[str, Any]:
 
 
 class _Minute:
-    """The runs of a minute: how many ended how, how many are due, and the names of some of their jobs."""
+    """The runs of a minute: how many ended how, how many are due, the names of some of their jobs, and which of these
+    failed.
+    """
 
     def __init__(self) -> None:
         self.counts: Counter[str] = Counter()
         self.due = 0
         self.jobs: dict[UUID, str] = {}
+        self.failed: set[UUID] = set()
 
     def add(self, other: _Minute) -> None:
         self.counts.update(other.counts)
         self.due += other.due
         self.jobs |= other.jobs
+        self.failed |= other.failed
 
 
 _Minutes = defaultdict[int, _Minute]
@@ -200,8 +204,11 @@ def _add_past(minutes: _Minutes, date: dt.date, filters: Filters, frequent: set[
     for text, status, number in ran.values_list(minute_of(fire_time), "status").annotate(Count("id")):
         minute_at(read_utc(text)).counts[status] += number
     latest = ran.annotate(at=fire_time).order_by("-started_at")
-    for pk, name, moment in latest.values_list("job", "job__name", "at")[:_READ]:
-        minute_at(moment).jobs[pk] = name
+    for pk, name, moment, status in latest.values_list("job", "job__name", "at", "status")[:_READ]:
+        minute = minute_at(moment)
+        minute.jobs[pk] = name
+        if status == Status.FAILED:
+            minute.failed.add(pk)
 
 
 def _add_due(minutes: _Minutes, date: dt.date, filters: Filters, groups: list[forecast.Group]) -> None:
@@ -238,15 +245,19 @@ def _rows_of(minutes: _Minutes, date: dt.date, filters: Filters) -> list[dict[st
     rows: defaultdict[int, _Minute] = defaultdict(_Minute)
     for minute, found in minutes.items():
         rows[minute // together * together].add(found)
-    return [_row(Span(date, first, first + together - 1), rows[first], filters) for first in sorted(rows)]
+    listed = [_row(Span(date, first, first + together - 1), rows[first], filters) for first in sorted(rows)]
+    if 0 < (left := _first_left(date)) < 24 * 60 and (coming := [row for row in listed if row["last"] >= left]):
+        coming[0]["is_next"] = True
+    return listed
 
 
 def _row(span: Span, found: _Minute, filters: Filters) -> dict[str, Any]:
-    names = sorted(found.jobs.items(), key=lambda item: item[1].lower())[:_NAMES]
+    names = sorted(found.jobs.items(), key=lambda item: (item[0] not in found.failed, item[1].lower()))[:_NAMES]
     return {
         "url": filters.panel(*span, view="agenda"),
         "at": span.title,
-        "jobs": [(name, reverse("admin:jobs_job_view", args=[pk])) for pk, name in names],
+        "last": span.last,
+        "jobs": [(name, reverse("admin:jobs_job_view", args=[pk]), pk in found.failed) for pk, name in names],
         "more": max(0, found.counts.total() + found.due - len(names)),
         "kind": worst(found.counts) or "expected",
         "ran": found.counts.total(),

@@ -12,6 +12,7 @@ from django.utils.translation import ngettext
 
 from accounts.permissions import require_login
 from notifications import inbox
+from notifications.models import EventType
 
 _SHOWN = 50
 # The bell says "99+" above this.
@@ -19,12 +20,13 @@ MOST_COUNTED = 100
 
 
 def unread(user: Any) -> int:
-    """The number of unread notifications, up to `MOST_COUNTED`."""
-    return len(inbox.visible(user, unread_only=True).order_by().values_list("pk")[:MOST_COUNTED])
+    """The number of unread notifications but for successes, up to `MOST_COUNTED`."""
+    found = inbox.visible(user, unread_only=True).exclude(type=EventType.SUCCESS)
+    return len(found.order_by().values_list("pk")[:MOST_COUNTED])
 
 
 def page(request: HttpRequest, context: dict[str, Any]) -> HttpResponseBase:
-    """`GET` shows the newest notifications, `POST` marks all of them as read."""
+    """`GET` shows the newest notifications, with `?all=1` also those of successes, `POST` marks all of them as read."""
     user = require_login(request)
     if request.method == "POST":
         count = inbox.mark_all_read(by=user)
@@ -34,5 +36,7 @@ def page(request: HttpRequest, context: dict[str, Any]) -> HttpResponseBase:
             % {"count": count},
         )
         return HttpResponseRedirect(reverse("admin:inbox"))
-    shown = inbox.as_seen(user, inbox.visible(user).newest_first()[:_SHOWN])
-    return TemplateResponse(request, "console/inbox.html", {**context, "notifications": shown, "most": _SHOWN})
+    is_whole = bool(request.GET.get("all"))
+    events = inbox.visible(user) if is_whole else inbox.visible(user).exclude(type=EventType.SUCCESS)
+    shown = {"notifications": inbox.as_seen(user, events.newest_first()[:_SHOWN]), "is_whole": is_whole}
+    return TemplateResponse(request, "console/inbox.html", {**context, **shown, "most": _SHOWN})

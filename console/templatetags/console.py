@@ -129,7 +129,7 @@ def from_top(height: float, whole: float) -> str:
 @register.filter
 def below(y: float) -> float:
     """The y of a text beside a line."""
-    return y + 4
+    return y + 5
 
 
 @register.filter

@@ -48,7 +48,7 @@ class DeliveryError(Exception):
 
 class Timings(NamedTuple):
     """Where the time of a call went, in seconds: the look-up of the name, the connection, TLS (all 0 for a connection
-    that was open), until the first byte of the answer, and in all. `address`: who answered.
+    that was open), from then until the first byte of the answer, and in all. `address`: who answered.
     """
 
     dns: float = 0
@@ -259,7 +259,8 @@ class Connection(asyncio.Protocol):
         if connect:
             self.opening = Timings(address=address)
         now = time.perf_counter()
-        return Timings(dns, connect, tls, self._answered_at - self._sent_at, now - self._sent_at, address)
+        whole = dns + connect + tls + now - self._sent_at
+        return Timings(dns, connect, tls, self._answered_at - self._sent_at, whole, address)
 
     def _settle(self, result: Reply | DeliveryError) -> None:
         answer, self._answer = self._answer, None

@@ -27,6 +27,7 @@ from notifications.outcomes import notify_pending
 from notifications.reports import send_daily, send_weekly
 from notifications.routing import notify_outcomes, notify_unrun, remind_of_failing_jobs
 from settings_app.models import Preferences, SlackSettings
+from taxonomy.models import PicTeam
 from tests.support.executions import finished
 
 pytestmark = pytest.mark.django_db
@@ -236,6 +237,15 @@ def test_slack_by_the_same_rule_with_the_teams_mention(make_job: Callable[..., J
     section, actions = failed.blocks
     assert "&lt;!here&gt;" in section["text"]["text"]
     assert [button["text"]["text"] for button in actions["elements"]] == ["Open the job", "Open the execution"]
+
+
+def test_slack_without_a_handle_mentions_nobody(make_job: Callable[..., Job], team: PicTeam) -> None:
+    SlackSettings.objects.create(is_enabled=True, webhook_url="https://hooks.example.com/x")
+    PicTeam.objects.update(slack_handle="")
+    ran(make_job(name="Nightly", alert_slack=True), "F")
+    told = Message.objects.get()
+    assert told.text.startswith("Job *Nightly* failed")
+    assert told.blocks[0]["text"]["text"] == told.blocks[0]["text"]["text"].strip()
 
 
 def test_mail_says_how_to_end_it(make_job: Callable[..., Job], settings: Any) -> None:

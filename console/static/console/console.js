@@ -24,6 +24,19 @@ document.addEventListener("keydown", (event) => {
   menu.open = false;
   menu.querySelector("summary").focus();
 });
+/* A menu that would leave the window opens to the other side. */
+document.addEventListener(
+  "toggle",
+  (event) => {
+    const menu = event.target.matches?.("details.cs-menu[open]") && event.target;
+    const body = menu && menu.querySelector(".cs-menu-body");
+    if (!body) return;
+    const box = body.getBoundingClientRect();
+    if (box.right > innerWidth) menu.classList.add("cs-right");
+    else if (box.left < 0) menu.classList.remove("cs-right");
+  },
+  true,
+);
 document.addEventListener("click", (event) => {
   document.querySelectorAll("details.cs-menu[open]").forEach((menu) => {
     if (!menu.contains(event.target)) menu.open = false;
@@ -40,6 +53,11 @@ document.addEventListener("DOMContentLoaded", () => {
   sessionStorage.removeItem("pressed");
   if (path === location.pathname) document.querySelector(pressed)?.focus();
 });
+
+/* A calendar opens at now. */
+document.addEventListener("DOMContentLoaded", () =>
+  document.querySelector("[data-now]")?.scrollIntoView({ block: "nearest", inline: "center" }),
+);
 
 /* data-copy="SELECTOR": copies the text of that element. */
 document.addEventListener("click", async (event) => {

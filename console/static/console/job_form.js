@@ -54,6 +54,7 @@ document.addEventListener("DOMContentLoaded", () => {
     Object.entries(fieldsOf).forEach(([kind, names]) =>
       names.forEach((name) => row(name)?.classList.toggle("cs-hidden", kind !== chosen)),
     );
+    document.getElementById("check-workflow")?.classList.toggle("cs-hidden", chosen !== "github");
   };
   kinds.forEach((kind) => kind.addEventListener("change", showTarget));
   if (kinds.length) showTarget();
@@ -71,7 +72,7 @@ document.addEventListener("DOMContentLoaded", () => {
       try {
         const value = JSON.parse(json.value || "{}");
         if (value === null || Array.isArray(value) || typeof value !== "object") throw new Error(typeof value);
-        note.textContent = words.good;
+        note.textContent = json.value.trim() ? words.good : "";
         note.className = "cs-quiet";
         return value;
       } catch (error) {

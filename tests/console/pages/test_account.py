@@ -11,6 +11,7 @@ from django.urls import reverse
 
 from accounts.auth import api_tokens
 from accounts.models import ApiToken, User
+from audit.models import ChangeRecord
 from executions.models import Status
 from jobs.models import Job
 from notifications.models import Audience, Event, EventType
@@ -127,6 +128,39 @@ def test_the_bell_counts_what_is_unread(user: User, browser_of: Callable[[User],
     assert "event 2" in page and "not mine" not in page and "s3cr3t" not in page
     browser.post(reverse("admin:inbox"))
     assert browser.get(reverse("admin:inbox")).context["unread"] == 0
+
+
+def test_the_inbox_shows_successes_only_if_asked(user: User, browser_of: Callable[[User], Client]) -> None:
+    Event.objects.create(title="went well", message="x", type=EventType.SUCCESS)
+    Event.objects.create(title="went wrong", message="x", type=EventType.ERROR)
+    browser = browser_of(user)
+    shown = browser.get(reverse("admin:inbox"))
+    assert shown.context["unread"] == 1
+    assert [one.event.title for one in shown.context["notifications"]] == ["went wrong"]
+    assert len(browser.get(reverse("admin:inbox"), {"all": "1"}).context["notifications"]) == 2
+
+
+def test_reading_leaves_no_trail(browser: Client) -> None:
+    before = ChangeRecord.objects.count()
+    for name in ("my_account", "settings_app_environmenttoken_changelist", "settings_app_slacksettings_changelist"):
+        assert browser.get(reverse(f"admin:{name}"), follow=True).status_code == 200
+    assert ChangeRecord.objects.count() == before
+
+
+def test_this_session_is_marked_and_not_ended(
+    browser: Client, admin: User, browser_of: Callable[[User], Client]
+) -> None:
+    other = browser_of(admin)
+    page = browser.get(reverse(ACCOUNT)).content.decode()
+    assert page.count("this session") == 1
+    assert page.count('value="end_session"') == 1
+    assert other.get(reverse(ACCOUNT)).status_code == 200
+
+
+def test_the_address_of_a_button_is_a_page(browser: Client, make_job: Callable[..., Job]) -> None:
+    answer = browser.get(reverse("admin:jobs_job_pause", args=[make_job().pk]))
+    assert answer.status_code == 405
+    assert "This address is that of a button." in answer.content.decode()
 
 
 def test_the_palette_finds_jobs_teams_pages_and_actions(

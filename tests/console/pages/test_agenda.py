@@ -54,6 +54,16 @@ def test_tomorrow_at_nine_with_names(browser: Client, make_job: Callable[..., Jo
 
 
 @time_machine.travel(NOON, tick=False)
+def test_the_list_names_failed_jobs_first_and_marks_what_comes(make_job: Callable[..., Job]) -> None:
+    jobs = [make_job(name=f"job {number}", cron_expression="0 9,18 * * *") for number in range(6)]
+    for number, job in enumerate(jobs):
+        ran_at(job, 9, 0, Status.FAILED if number == 5 else Status.SUCCESS)
+    past, coming = agenda(DAY, Filters())["rows"]
+    assert [(name, is_failed) for name, _url, is_failed in past["jobs"]][:2] == [("job 5", True), ("job 0", False)]
+    assert (past.get("is_next"), coming.get("is_next")) == (None, True)
+
+
+@time_machine.travel(NOON, tick=False)
 def test_the_list_groups_a_day_by_minutes(make_job: Callable[..., Job]) -> None:
     jobs = [make_job(name=f"job {number}", cron_expression="0 9,18 * * *") for number in range(6)]
     make_job(name="every minute", cron_expression="* * * * *")
