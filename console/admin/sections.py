@@ -44,8 +44,10 @@ def _rows(section: Section) -> tuple[Any, ...]:
     mine = [field for field in declared(Job) if field.traits.section is section]
     rows: list[Any] = ["target_kind"] if section is Section.TARGET else []
     for row, group in groupby(mine, key=_row):
-        names = tuple(field.name for field in group)
-        rows.append(names if row and len(names) > 1 else names[0])
+        names = [field.name for field in group]
+        # Two beside each other leave room for their help.
+        pairs = [tuple(names[start : start + 2]) for start in range(0, len(names), 2)]
+        rows += [pair if row and len(pair) > 1 else pair[0] for pair in pairs]
     if section is Section.TARGET:
         rows += option_fields()
     return tuple(rows)

@@ -72,7 +72,7 @@ document.addEventListener("DOMContentLoaded", () => {
       try {
         const value = JSON.parse(json.value || "{}");
         if (value === null || Array.isArray(value) || typeof value !== "object") throw new Error(typeof value);
-        note.textContent = json.value.trim() ? words.good : "";
+        note.textContent = words.good;
         note.className = "cs-quiet";
         return value;
       } catch (error) {
@@ -86,7 +86,8 @@ document.addEventListener("DOMContentLoaded", () => {
       const value = read();
       if (value) json.value = JSON.stringify(value, null, 2);
     });
-    read();
+    // The help says what it is, until it is something else.
+    if (read()) note.textContent = "";
   }
 
   const end = document.getElementById("id_end_date");
