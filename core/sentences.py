@@ -471,7 +471,7 @@ SENTENCES = (
     _("skipped: displaced by a newer run of its concurrency group before any job began. {url}"),
     _("The workflow run was displaced by a newer run of its concurrency group before any job began. {url}"),
     _("The workflow run is gone from GitHub, or its token may no longer see it. {url}"),
-    _("The workflow was disabled on GitHub by hand: enable it there, or with the button Enable the workflow."),
+    _("The workflow is disabled on GitHub: enable it there, or with the button Enable the workflow."),
     _("The failed jobs could not be run again: {reason}"),
     _("{count} execution run again"),
     _("{count} executions run again"),

@@ -12,6 +12,7 @@ from urllib.parse import quote
 import requests
 
 from executions.targets.github import api
+from executions.targets.github.limits import RateLimited
 from executions.targets.github.workflow_inputs import Unreadable
 from moving import workflow_file
 from moving.day_numbers import with_ranges
@@ -52,16 +53,26 @@ def walk(
     progress: Progress | None = None,
 ) -> Walk:
     """The schedules of every repository that a credential, or GITHUB_TOKEN, reaches and `covers`, within `seconds`.
-    Raises `NoToken`, and `requests.RequestException` if GitHub cannot be reached.
+    Raises `NoToken`, and `requests.RequestException` if GitHub cannot be reached, or refuses for a rate limit.
     """
-    token = api.token_of(credential.pk if credential else None)
-    if not token:
-        raise api.NoToken("GITHUB_TOKEN is not set")
+    with api.asking(credential.pk if credential else None) as token:
+        if not token:
+            raise api.NoToken("GITHUB_TOKEN is not set")
+        return _walk(credential, token, covers, time.monotonic() + seconds, progress)
+
+
+def _walk(
+    credential: GitHubCredential | None,
+    token: str,
+    covers: Callable[[str], bool],
+    ends: float,
+    progress: Progress | None,
+) -> Walk:
     reached = list(_repositories(token, is_app=bool(credential and credential.kind == GitHubCredential.Kind.APP)))
     names = [name for name in reached if covers(name)]
     found: list[Found] = []
     unread: list[tuple[str, str]] = []
-    ends, done = time.monotonic() + seconds, 0
+    done = 0
     with ThreadPoolExecutor(_AT_ONCE, thread_name_prefix="moving") as threads:
         for start in range(0, len(names), _AT_ONCE):
             if time.monotonic() > ends:
@@ -82,6 +93,16 @@ def file_of(owner: str, repo: str, workflow: str, token: str) -> str | None:
     """
     answer = api.get(f"/repos/{quote(owner)}/{quote(repo)}/contents/{_FOLDER}/{quote(workflow)}", token, accept=_RAW)
     return answer.text if answer.status_code == 200 else None
+
+
+def name_of(owner: str, repo: str, number: str, token: str) -> str:
+    """The name of the file of a workflow by its number; '' if it cannot be told. Raises as `file_of`."""
+    answer = api.get(f"/repos/{quote(owner)}/{quote(repo)}/actions/workflows/{number}", token)
+    try:
+        path = str(answer.json()["path"]) if answer.status_code == 200 else ""
+    except (ValueError, KeyError, TypeError):
+        return ""
+    return path.removeprefix(f"{_FOLDER}/") if path.startswith(f"{_FOLDER}/") else ""
 
 
 def _repositories(token: str, *, is_app: bool) -> Iterator[str]:
@@ -110,6 +131,9 @@ class _Read(NamedTuple):
 def _safely(name: str, token: str, credential: GitHubCredential | None) -> _Read:
     try:
         return _of_repository(name, token, credential)
+    except RateLimited:
+        # The other repositories would be refused too.
+        raise
     except (requests.RequestException, ValueError, KeyError, TypeError, AttributeError) as exc:
         log.warning("the workflows of %s could not be read: %s", name, type(exc).__name__)
         return _Read([], [f"it could not be read: {type(exc).__name__}"])

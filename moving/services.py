@@ -82,7 +82,7 @@ def propose_github(
     try:
         walked = github.walk(found, rights.covers, seconds=seconds, progress=progress)
     except (github_api.NoToken, DomainError, requests.RequestException, *_ODD) as exc:
-        why = exc if isinstance(exc, github_api.NoToken) else type(exc).__name__
+        why = github_api.reason(exc)
         raise Conflict("GitHub not readable", f"The repositories could not be read: {why}.") from exc
     return Proposals(_proposals(walked.found, given, by=by), walked.unread, walked.left)
 

@@ -61,10 +61,7 @@ def schedules(text: str) -> tuple[Timed, ...]:
 def removal(path: str, text: str) -> str:
     """A unified diff that removes `schedule` from `on`; '' if what is left would not be the same otherwise."""
     lines = text.splitlines(keepends=True)
-    span = _lines_of_schedule(text)
-    if span is None:
-        return ""
-    left = lines[: span[0]] + lines[span[1] :]
+    left = _without_schedule(text, lines)
     try:
         before, after = workflow_inputs.loaded(text), workflow_inputs.loaded("".join(left))
     except Unreadable:
@@ -76,22 +73,34 @@ def removal(path: str, text: str) -> str:
     return "".join(difflib.unified_diff(lines, left, f"a/{path}", f"b/{path}"))
 
 
-def _lines_of_schedule(text: str) -> tuple[int, int] | None:
-    """The first line of the key `schedule` of `on`, and the line after its value."""
+def _without_schedule(text: str, lines: list[str]) -> list[str]:
+    """The lines without the key `schedule` of `on` and its value; all of them if it cannot be found."""
     try:
         root = yaml.compose(text, Loader=workflow_inputs.Loader)
     except (yaml.YAMLError, RecursionError, Unreadable):
-        return None
+        return lines
     events = _value(root, "on")
     for key, value in events.value if isinstance(events, yaml.MappingNode) else []:
-        if key.value == "schedule":
-            # The end mark of a block is at the next token: blank lines and comments before it stay.
-            last = value.end_mark.line
-            lines = text.splitlines()
-            while last > key.start_mark.line + 1 and not _is_content(lines[last - 1]):
-                last -= 1
-            return (key.start_mark.line, last) if value.start_mark.line > key.start_mark.line else None
-    return None
+        if key.value != "schedule":
+            continue
+        if events.flow_style:
+            return _without_flow(text, key.start_mark.index, value.end_mark.index).splitlines(keepends=True)
+        # The end mark of a block is at the next token: blank lines and comments before it stay.
+        first, last = key.start_mark.line, max(value.end_mark.line, key.start_mark.line + 1)
+        if value.flow_style:
+            last = value.end_mark.line + 1
+        while last > first + 1 and not _is_content(lines[last - 1]):
+            last -= 1
+        return lines[:first] + lines[last:]
+    return lines
+
+
+def _without_flow(text: str, start: int, end: int) -> str:
+    """A flow mapping without the entry between two places, and without one comma."""
+    before, after = text[:start], text[end:]
+    if after.lstrip().startswith(","):
+        return before + after.lstrip()[1:].lstrip(" ")
+    return (before.rstrip()[:-1] if before.rstrip().endswith(",") else before) + after
 
 
 def _is_content(line: str) -> bool:

@@ -13,7 +13,7 @@ from settings_app.models import CredentialRights, EnvironmentToken, GitHubCreden
 
 _PATTERN = re.compile(r"[A-Za-z0-9_.-]+/(?:\*|[A-Za-z0-9_.-]+(?:/[A-Za-z0-9_.-]+)?)", re.ASCII)
 # Dispatches and rows of a file come in bursts.
-_KEPT_SECONDS = 5.0
+_KEPT_SECONDS = 1.0
 _kept: dict[UUID | None, tuple[float, Rights]] = {}
 _lock = threading.Lock()
 
@@ -50,7 +50,7 @@ class Rights(NamedTuple):
 
 
 def rights_of(credential_id: UUID | None) -> Rights:
-    """The rights of a credential, or of GITHUB_TOKEN; changes by another process count after some seconds. Raises
+    """The rights of a credential, or of GITHUB_TOKEN; changes by another process count after a second. Raises
     `GitHubCredential.DoesNotExist`.
     """
     with _lock:

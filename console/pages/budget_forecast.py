@@ -1,13 +1,17 @@
-"""The forecast of a credential's budget: when the last of the dispatches of one minute leaves, and a quieter minute."""
+"""The forecast of a credential's budget: when the last of the dispatches of one minute leaves, with those that the
+minutes before have left, and a quieter minute.
+"""
 
 from __future__ import annotations
 
 import datetime as dt
-from typing import NamedTuple
+from collections import defaultdict
+from collections.abc import Iterator, Mapping, Sequence
 from uuid import UUID
 
 from django.db.models import Count, QuerySet
 from django.utils.translation import gettext as _
+from django.utils.translation import ngettext
 
 from console import forecast, kept
 from executions import budgets
@@ -16,21 +20,17 @@ from executions.targets.github.target import GitHubTarget
 from jobs.models import Job
 
 _MINUTE = dt.timedelta(minutes=1)
-_LOOKED_AHEAD = 60
+# How many minutes before and after a fire time are looked at.
+_LOOKED_AROUND = 60
 
 
-class Crowd(NamedTuple):
-    """The dispatches of one minute that do not all leave at once. `last`: when the last of them leaves."""
-
-    name: str
-    dispatches: int
-    last: dt.datetime
-
-
-def crowd(budget: Budget, moment: dt.datetime, count: int) -> Crowd | None:
-    """None if the budget allows all of them at once."""
-    waits = (count - 1) // budget.per_minute
-    return Crowd(budget.name, count, moment + waits * _MINUTE) if waits > 0 else None
+def waiting(counts: Sequence[int], per_minute: int) -> list[int]:
+    """How many dispatches are ready in each minute, with those that the minutes before have left."""
+    left, found = 0, []
+    for count in counts:
+        found.append(left + count)
+        left = max(0, left + count - per_minute)
+    return found
 
 
 def words(credential_id: UUID | None, but: UUID | None, moment: dt.datetime) -> str:
@@ -40,16 +40,15 @@ def words(credential_id: UUID | None, but: UUID | None, moment: dt.datetime) -> 
     jobs = Job.objects.filter(target_kind=GitHubTarget.kind, github_credential=credential_id)
     jobs = jobs.exclude(pk=but) if but else jobs
     budget = budgets.budget_of(credential_id)
+    minutes = [moment + number * _MINUTE for number in range(-_LOOKED_AROUND, _LOOKED_AROUND + 1)]
+    counts = forecast.together(jobs, minutes)
+    others = waiting(counts, budget.per_minute)
     # Itself is one of them.
-    count = 1 + forecast.together(jobs, [moment])[0]
-    found = crowd(budget, moment, count)
-    if found is None:
+    ready = others[_LOOKED_AROUND] + 1
+    if ready <= budget.per_minute:
         return ""
-    told = _told(count, moment, found.last)
-    later = [moment + number * _MINUTE for number in range(1, _LOOKED_AHEAD + 1)]
-    counts = forecast.together(jobs, later)
-    quiet = next((one for one, others in zip(later, counts, strict=True) if others + 1 <= budget.per_minute), None)
-    return told + (_("; quieter: %(time)s") % {"time": forecast.clock(quiet)} if quiet else "")
+    told = _told(counts[_LOOKED_AROUND] + 1, moment, ready, budget)
+    return told + _quieter(_first_quiet(minutes, others, _LOOKED_AROUND, budget))
 
 
 def crowds(day: dt.date) -> list[str]:
@@ -62,20 +61,48 @@ def crowds(day: dt.date) -> list[str]:
     if not tight:
         return []
     groups = (group for group in forecast.groups(jobs, "github_credential") if group.lane in tight)
-    found = []
-    for (moment, lane), count in sorted(forecast.by_minute(groups, day).items(), key=lambda one: one[0][0]):
-        if one := crowd(of_credential[lane], moment, count):
-            found.append(_told(one.dispatches, moment, one.last))
-    return found
+    by_lane: defaultdict[UUID | None, dict[dt.datetime, int]] = defaultdict(dict)
+    for (moment, lane), count in forecast.by_minute(groups, day).items():
+        by_lane[lane][moment] = count
+    found = [crowd for lane, counts in by_lane.items() for crowd in _crowds_of(of_credential[lane], counts, day)]
+    return [told for _moment, told in sorted(found, key=lambda one: one[0])]
+
+
+def _crowds_of(budget: Budget, counts: Mapping[dt.datetime, int], day: dt.date) -> Iterator[tuple[dt.datetime, str]]:
+    begin, end = forecast.bounds(day)
+    minutes = [begin + number * _MINUTE for number in range((end - begin) // _MINUTE)]
+    ready = waiting([counts.get(one, 0) for one in minutes], budget.per_minute)
+    for place, moment in enumerate(minutes):
+        if moment in counts and ready[place] > budget.per_minute:
+            told = _told(counts[moment], moment, ready[place], budget)
+            yield moment, told + _quieter(_first_quiet(minutes, ready, place, budget))
+
+
+def _first_quiet(
+    minutes: Sequence[dt.datetime], ready: Sequence[int], place: int, budget: Budget
+) -> dt.datetime | None:
+    """The first later minute in which one more dispatch leaves at once."""
+    later = zip(minutes[place + 1 :], ready[place + 1 :], strict=True)
+    return next((moment for moment, number in later if number < budget.per_minute), None)
 
 
 def _number_by_credential(jobs: QuerySet[Job]) -> dict[UUID | None, int]:
     return dict(jobs.order_by().values_list("github_credential").annotate(number=Count("pk")))
 
 
-def _told(count: int, moment: dt.datetime, last: dt.datetime) -> str:
-    return _("%(count)s dispatches at %(time)s, the last leaves about %(last)s") % {
+def _told(count: int, moment: dt.datetime, ready: int, budget: Budget) -> str:
+    last = moment + (ready - 1) // budget.per_minute * _MINUTE
+    told = ngettext(
+        "%(count)s dispatch at %(time)s, the last leaves about %(last)s",
+        "%(count)s dispatches at %(time)s, the last leaves about %(last)s",
+        count,
+    )
+    return told % {
         "count": f"{count:,}",
         "time": forecast.clock(moment),
         "last": forecast.clock(last),
     }
+
+
+def _quieter(moment: dt.datetime | None) -> str:
+    return _("; quieter: %(time)s") % {"time": forecast.clock(moment)} if moment else ""

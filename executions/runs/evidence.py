@@ -18,6 +18,7 @@ from executions.models import Execution
 from executions.runs.states import RunState
 from executions.targets.github import failures, step_logs, test_reports
 from executions.targets.github.failures import FailedJob, NotNow
+from executions.targets.github.limits import RateLimited
 from executions.targets.github.test_reports import Tests
 
 log = logging.getLogger("cronsched.following")
@@ -88,6 +89,9 @@ def _safely(
         return _gather(repository, execution, state, runs)
     except NotNow as exc:
         return exc
+    except RateLimited as exc:
+        # Without the log or the tests nothing is told yet: they come with the next look.
+        return NotNow(exc.pause)
     except Exception:
         log.exception("what failed in a run could not be read", extra={"execution": str(execution.pk)})
         return Evidence()

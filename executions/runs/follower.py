@@ -12,7 +12,7 @@ from __future__ import annotations
 import datetime as dt
 import logging
 import time
-from collections import Counter, defaultdict
+from collections import defaultdict
 from collections.abc import Callable, Sequence
 from concurrent import futures
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -41,7 +41,8 @@ SOONEST_SECONDS = 3.0
 LATEST_SECONDS = 60.0
 # Runs that ended badly are looked at less often.
 _WATCH_SOONEST_SECONDS, _WATCH_LATEST_SECONDS, _UNDER_WAY_SECONDS = 120.0, 600.0, 15.0
-_REQUESTS_A_MINUTE = 52
+# What a credential may ask in a minute, and what is left of it for open runs however many are watched.
+_REQUESTS_A_MINUTE, _LEAST_A_MINUTE = 52, 12
 # A single refusal may concern a token that was just renewed.
 REFUSALS = 3
 # The runs of a repository whose end is stored in one look; the others wait for the next.
@@ -70,6 +71,8 @@ class RunFollower:
         self._soonest: dict[UUID | None, float] = {}
         self._under_way: dict[Future[int], Key] = {}
         self._threads = ThreadPoolExecutor(_AT_ONCE, thread_name_prefix="follower")
+        # For repositories that did not answer the last time: they take no thread from those that do.
+        self._slow_threads = ThreadPoolExecutor(_AT_ONCE, thread_name_prefix="follower-slow")
 
     def poll(self) -> int:
         """Look at every repository that is due, and end the executions whose run has ended; returns how many."""
@@ -86,23 +89,32 @@ class RunFollower:
         if len(groups) == 1:
             return sum(self._look_safely(key, ids, self._polls[key]) for key, ids in due.items())
         # In parallel, so that a repository whose server hangs delays no other.
+        expected = []
         for key, ids in due.items():
-            self._under_way[self._threads.submit(self._look_in_thread, key, ids, self._polls[key])] = key
-        done, _ = futures.wait(self._under_way, _PATIENCE_SECONDS)
+            polled = self._polls[key]
+            threads = self._slow_threads if polled.has_failed else self._threads
+            future = threads.submit(self._look_in_thread, key, ids, polled)
+            self._under_way[future] = key
+            if not polled.has_failed:
+                expected.append(future)
+        futures.wait(expected, _PATIENCE_SECONDS)
+        done = [one for one in self._under_way if one.done()]
         for one in done:
             del self._under_way[one]
         return sum(one.result() for one in done)
 
     def _share_requests(self) -> None:
         """The shortest interval for each credential: its repositories share the requests of a minute."""
-        used: Counter[UUID | None] = Counter()
+        open_pages: defaultdict[UUID | None, int] = defaultdict(int)
+        # What is watched is asked at its own pace, which takes from the share of the others.
+        watching: defaultdict[UUID | None, float] = defaultdict(float)
         for key, polled in self._polls.items():
-            if not key.is_watched:
-                used[key.credential_id] += max(1, len(polled.pages))
-        self._soonest = {
-            credential: max(SOONEST_SECONDS, 60 * pages / _REQUESTS_A_MINUTE) if pages > 2 else SOONEST_SECONDS
-            for credential, pages in used.items()
-        }
+            pages = max(1, len(polled.pages))
+            if key.is_watched:
+                watching[key.credential_id] += 60 * pages / polled.wait
+            else:
+                open_pages[key.credential_id] += pages
+        self._soonest = {one: _interval(pages, watching[one]) for one, pages in open_pages.items()}
 
     def _is_due(self, key: Key, rows: Sequence[_Row], is_blocked: bool) -> bool:
         if any(row.is_late for row in rows):
@@ -144,7 +156,11 @@ class RunFollower:
         try:
             token = github_api.token_of(key.credential_id)
             runs, answer = listing.ask(key.owner, key.repo, token, executions, polled)
-        except (github_api.NoToken, requests.RequestException, ValueError) as exc:
+        except github_api.NoToken as exc:
+            log.warning("the runs of %s/%s could not be requested: %s", key.owner, key.repo, exc)
+            self._later(key, polled, failed=True)
+            return _without_token(executions, str(exc), polled) if exc.is_final and not key.is_watched else 0
+        except (requests.RequestException, ValueError) as exc:
             log.warning("the runs of %s/%s could not be requested: %s", key.owner, key.repo, type(exc).__name__)
             self._later(key, polled, failed=True)
             return 0
@@ -216,6 +232,7 @@ class RunFollower:
         soonest = self._soonest.get(key.credential_id, SOONEST_SECONDS)
         latest = _WATCH_LATEST_SECONDS if key.is_watched else LATEST_SECONDS
         polled.next_at = self._monotonic() + max(polled.wait, soonest)
+        polled.has_failed = failed
         if failed:
             # Neither GitHub's webhook nor a re-run that is due asks sooner.
             polled.not_before = polled.next_at
@@ -283,6 +300,12 @@ def _end_unreadable(pk: UUID) -> None:
     store([_ended(execution, "what is stored of the run's target cannot be read")])
 
 
+def _interval(pages: int, watching: float) -> float:
+    """The shortest seconds between two looks, if each takes so many requests and `watching` others go out a minute."""
+    left = max(_LEAST_A_MINUTE, _REQUESTS_A_MINUTE - watching)
+    return max(SOONEST_SECONDS, 60 * pages / left) if pages > 2 else SOONEST_SECONDS
+
+
 def _first_wait(key: Key) -> float:
     return _WATCH_SOONEST_SECONDS if key.is_watched else SOONEST_SECONDS
 
@@ -332,6 +355,18 @@ def _refused(executions: Sequence[Execution], credential_id: UUID | None, polled
         github_api.note_refusal(credential_id)
     error = "GitHub refuses the token with which the run was followed (401); what became of the run is on its page. {}"
     store([_ended(one, error.format(one.run_url)) for one in executions])
+    return len(executions)
+
+
+def _without_token(executions: Sequence[Execution], reason: str, polled: RepositoryPoll) -> int:
+    """There is no token to ask with, and there will be none: the credential is gone, or its App is suspended or no
+    longer installed. After repeated looks the executions end, as after refusals.
+    """
+    polled.refusals += 1
+    if polled.refusals < REFUSALS:
+        return 0
+    error = "The outcome of the workflow run cannot be asked: {}. What became of it is on its page. {}"
+    store([_ended(one, error.format(reason, one.run_url)) for one in executions])
     return len(executions)
 
 

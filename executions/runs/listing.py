@@ -39,14 +39,15 @@ class Page(NamedTuple):
 
 @dataclass
 class RepositoryPoll:
-    """The polling state of a repository: the wait, when it is due, and before when
-    it is not asked whatever happens (monotonic seconds), the pages of the last listing,
-    and the number of consecutive refusals and of answers that a run is unknown.
+    """The polling state of a repository: the wait, when it is due, and before when it is not asked whatever happens
+    (monotonic seconds), whether the last look failed, the pages of the last listing, and the number of consecutive
+    refusals and of answers that a run is unknown.
     """
 
     wait: float
     next_at: float = 0.0
     not_before: float = 0.0
+    has_failed: bool = False
     since: str = ""
     pages: dict[int, Page] = field(default_factory=dict)
     refusals: int = 0
@@ -88,7 +89,7 @@ def ask(owner: str, repo: str, token: str, executions: Sequence[Execution], poll
 
 def ask_single(owner: str, repo: str, run_id: int, token: str) -> tuple[RunState | None, requests.Response]:
     """The state of one run; None if the answer is none. Raises as `ask`."""
-    answer = github_api.get(f"/repos/{owner}/{repo}/actions/runs/{run_id}", token)
+    answer = github_api.get(f"/repos/{owner}/{repo}/actions/runs/{run_id}", token, heed=False)
     return (states.read(answer.json())[1] if answer.status_code == 200 else None), answer
 
 
@@ -104,7 +105,7 @@ def _page(path: str, number: int, token: str, polled: RepositoryPoll) -> tuple[P
     query = f"event=workflow_dispatch&created={quote(f'>={polled.since}')}&per_page={_PAGE}"
     query += f"&page={number}" if number > 1 else ""
     kept = polled.pages.get(number)
-    answer = github_api.get(f"{path}?{query}", token, etag=kept.etag if kept else "")
+    answer = github_api.get(f"{path}?{query}", token, etag=kept.etag if kept else "", heed=False)
     if answer.status_code == 304:
         return kept, answer
     if answer.status_code != 200:
@@ -127,7 +128,7 @@ def _readable(rows: Iterable[Any]) -> Iterator[tuple[int, RunState]]:
 def _ask_each(path: str, token: str, executions: Sequence[Execution], polled: RepositoryPoll, asked: Asked) -> Asked:
     found, answer = dict(asked.runs), asked.answer
     for execution in executions:
-        single = github_api.get(f"{path}/{execution.run_id}", token)
+        single = github_api.get(f"{path}/{execution.run_id}", token, heed=False)
         if single.status_code == 200:
             polled.missing.pop(execution.run_id, None)
             # An answer that cannot be read takes no other with it; the run's limit ends it.

@@ -92,7 +92,7 @@ def _ask(repository: Repository, execution: Execution, run: WorkflowRun, state: 
         run.rerun_at = None
         return
     try:
-        answer = _post(repository, execution.run_id or 0, whole=state.conclusion == "startup_failure")
+        answer = _post(repository, execution.run_id or 0, whole=state.conclusion == "startup_failure", heed=False)
     except requests.RequestException as exc:
         log.warning("a run could not be run again, trying again: %s", type(exc).__name__)
         run.rerun_at = timezone.now() + _AFTER_FAILURE
@@ -116,10 +116,10 @@ def forget_planned(execution: Execution) -> bool:
     return bool(planned.update(rerun_at=None))
 
 
-def _post(repository: Repository, run_id: int, *, whole: bool) -> requests.Response:
+def _post(repository: Repository, run_id: int, *, whole: bool, heed: bool) -> requests.Response:
     verb = "rerun" if whole else "rerun-failed-jobs"
     path = f"/repos/{repository.owner}/{repository.name}/actions/runs/{run_id}/{verb}"
-    return github_api.post(path, repository.token)
+    return github_api.post(path, repository.token, heed=heed)
 
 
 def run_failed_jobs_again(execution: Execution) -> None:
@@ -130,12 +130,13 @@ def run_failed_jobs_again(execution: Execution) -> None:
         raise _refused("it has no workflow run that has ended.")
     target = GitHubTarget.parse(execution.target)
     try:
-        token = github_api.token_of(execution.job.github_credential_id)
-        repository = Repository(target.github_owner, target.github_repo, token)
-        state, _ = listing.ask_single(target.github_owner, target.github_repo, execution.run_id, token)
-        answer = _post(repository, execution.run_id, whole=execution.run_conclusion == "startup_failure")
+        with github_api.asking(execution.job.github_credential_id) as token:
+            repository = Repository(target.github_owner, target.github_repo, token)
+            state, _ = listing.ask_single(target.github_owner, target.github_repo, execution.run_id, token)
+            whole = execution.run_conclusion == "startup_failure"
+            answer = _post(repository, execution.run_id, whole=whole, heed=True)
     except (github_api.NoToken, DomainError, requests.RequestException, UnicodeError, ValueError) as exc:
-        raise _refused(f"{str(exc) or type(exc).__name__}.") from exc
+        raise _refused(f"{github_api.reason(exc)}.") from exc
     if answer.status_code != 201 and _ALREADY_RUNNING not in answer.text:
         raise _refused(f"GitHub answered {answer.status_code}. Look at the run on GitHub.")
     _watch(execution, state)

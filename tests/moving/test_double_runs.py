@@ -52,6 +52,28 @@ def test_a_workflow_without_extension_may_be_a_yaml_file(github: GitHub, make_jo
     assert [one.path for one in double_runs.find()] == ["acme/shop/.github/workflows/night.yaml"]
 
 
+def test_a_workflow_named_by_its_number_is_read(github: GitHub, make_job: Callable[..., Job]) -> None:
+    answer = github.answer
+
+    def numbered(method: str, path: str, *more: Any) -> Any:
+        if path.endswith("/actions/workflows/4711"):
+            return 200, {"path": ".github/workflows/e2e.yml", "state": "active"}, {}
+        return answer(method, path, *more)
+
+    github.answer = numbered  # type: ignore[method-assign]
+    make_job(target_url="acme/shop/4711")
+    assert [one.path for one in double_runs.find()] == ["acme/shop/.github/workflows/e2e.yml"]
+
+
+def test_a_rate_limit_stops_the_look_and_is_kept(github: GitHub, make_job: Callable[..., Job]) -> None:
+    make_job(target_url="acme/shop/e2e.yml")
+    github.fail_next = [(403, {"Retry-After": "30"})]
+    assert double_runs.find() == []
+    calls = len(github.calls)
+    assert double_runs.find() == []
+    assert len(github.calls) == calls
+
+
 def test_a_token_that_is_gone_stops_nothing(github: GitHub, make_job: Callable[..., Job], settings: Any) -> None:
     make_job(target_url="acme/shop/e2e.yml")
     settings.GITHUB_TOKEN = ""

@@ -62,8 +62,23 @@ def test_the_patch_removes_the_schedules_and_nothing_else(text: str) -> None:
     assert after == before
 
 
-@pytest.mark.parametrize("text", ["on: {schedule: [{cron: '0 0 * * *'}], workflow_dispatch: null}\n"])
-def test_without_lines_of_its_own_there_is_no_patch(text: str) -> None:
+@pytest.mark.parametrize(
+    ("text", "left"),
+    [
+        ("on: {schedule: [{cron: '0 0 * * *'}], workflow_dispatch: null}\n", ["on: {workflow_dispatch: null}"]),
+        ("on: {workflow_dispatch: null, schedule: [{cron: '0 0 * * *'}]}\n", ["on: {workflow_dispatch: null}"]),
+        ("on:\n  schedule: [{cron: '0 0 * * *'}]\n  workflow_dispatch:\njobs: {}\n", []),
+        ("on:\n  workflow_dispatch:\n  schedule: [\n    {cron: '0 0 * * *'},\n  ]\njobs: {}\n", []),
+    ],
+)
+def test_schedules_in_flow_style_are_removed_too(text: str, left: list[str]) -> None:
+    patch = workflow_file.removal(PATH, text)
+    assert "-" in patch
+    assert [line[1:] for line in patch.splitlines() if line.startswith("+") and line[:3] != "+++"] == left
+
+
+@pytest.mark.parametrize("text", ["on: &x\n  schedule: [{cron: '0 0 * * *'}]\n  push:\nenv: *x\n", "on: push\n"])
+def test_what_would_change_more_has_no_patch(text: str) -> None:
     assert workflow_file.removal(PATH, text) == ""
 
 

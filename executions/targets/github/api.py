@@ -8,6 +8,8 @@ import datetime as dt
 import logging
 import threading
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 from urllib.parse import urlsplit
 from uuid import UUID
@@ -20,6 +22,8 @@ from django.utils import timezone
 from core.api.errors import DomainError
 from core.masking import secret_texts
 from core.runtime import outbound
+from executions.targets.github import limits
+from executions.targets.github.limits import RateLimited
 from jobs.targets import address_policy
 from settings_app.models import GitHubCredential
 
@@ -36,7 +40,11 @@ _lock = threading.Lock()
 
 
 class NoToken(Exception):
-    """No token is available; the message says why and contains no secret."""
+    """No token is available; the message says why and contains no secret. `is_final`: asking again does not help."""
+
+    def __init__(self, message: str, *, is_final: bool = False) -> None:
+        super().__init__(message)
+        self.is_final = is_final
 
 
 def headers(token: str) -> dict[str, str]:
@@ -64,7 +72,7 @@ def token_of(credential_id: UUID | None) -> str:
     try:
         credential = GitHubCredential.objects.get(pk=credential_id)
     except GitHubCredential.DoesNotExist:
-        raise NoToken("the job's GitHub credential is gone") from None
+        raise NoToken("the job's GitHub credential is gone", is_final=True) from None
     except DomainError as exc:
         raise NoToken(exc.message) from exc
     try:
@@ -78,6 +86,25 @@ def token_of(credential_id: UUID | None) -> str:
     with _lock:
         _tokens[credential_id] = (time.monotonic() + seconds, token, credential.updated_at)
     return token
+
+
+@contextmanager
+def asking(credential_id: UUID | None) -> Iterator[str]:
+    """The token of a credential for requests besides dispatches and looks at runs. While GitHub asks for a pause of the
+    credential it is not asked, and a pause that it asks for is stored. Raises `NoToken` and `RateLimited`.
+    """
+    limits.check(credential_id)
+    try:
+        yield token_of(credential_id)
+    except RateLimited as exc:
+        raise (limits.note(credential_id, exc.pause) if exc.pause else exc) from exc
+
+
+def reason(error: Exception) -> str:
+    """Why GitHub could not be asked, for people."""
+    if isinstance(error, NoToken | RateLimited | DomainError):
+        return str(error)
+    return f"GitHub cannot be reached: {type(error).__name__}"
 
 
 def forget(credential_id: UUID) -> None:
@@ -98,7 +125,9 @@ def installation_token(credential: GitHubCredential) -> tuple[str, float]:
     url = f"{settings.GITHUB_API_URL}/app/installations/{credential.installation_id}/access_tokens"
     answer = _ask("POST", url, signed)
     if answer.status_code != 201:
-        raise NoToken(f"GitHub gave the App no token: status {answer.status_code}")
+        # Suspended, no longer installed, or its key revoked (GitHub REST: "Create an installation access token").
+        is_final = answer.status_code in {401, 403, 404} and limits.refused(answer) is None
+        raise NoToken(f"GitHub gave the App no token: status {answer.status_code}", is_final=is_final)
     try:
         told = answer.json()
         ends = dt.datetime.fromisoformat(told["expires_at"].replace("Z", "+00:00"))
@@ -112,11 +141,20 @@ def hide(text: str, token: str) -> str:
     return secret_texts(((token, "***"),)).hide(text) if len(token) >= _SHORTEST_TOKEN else text
 
 
-def get(path: str, token: str, *, etag: str = "", accept: str = "") -> requests.Response:
-    """A conditional GET; a 304 reply does not count against the rate limit. Raises `requests.RequestException`."""
+def get(path: str, token: str, *, etag: str = "", accept: str = "", heed: bool = True) -> requests.Response:
+    """A conditional GET; a 304 reply does not count against the rate limit. Raises `requests.RequestException`.
+
+    A refusal for a rate limit is `RateLimited`, unless `heed` is false: then the caller reads the answer.
+    """
     more = {"If-None-Match": etag} if etag else {}
     more |= {"Accept": accept} if accept else {}
-    return _followed("GET", path, token, **more)
+    return _heeded(_followed("GET", path, token, **more), heed=heed)
+
+
+def _heeded(answer: requests.Response, *, heed: bool) -> requests.Response:
+    if heed and (refusal := limits.refused(answer)):
+        raise refusal
+    return answer
 
 
 def _followed(method: str, path: str, token: str, **more: str) -> requests.Response:
@@ -182,13 +220,13 @@ def _is_storage(address: str) -> bool:
 
 
 def put(path: str, token: str) -> requests.Response:
-    """A PUT without a body. Raises `requests.RequestException`."""
-    return _followed("PUT", path, token)
+    """A PUT without a body. Raises as `get`."""
+    return _heeded(_followed("PUT", path, token), heed=True)
 
 
-def post(path: str, token: str) -> requests.Response:
-    """A POST without a body. Raises `requests.RequestException`."""
-    return _followed("POST", path, token)
+def post(path: str, token: str, *, heed: bool = True) -> requests.Response:
+    """A POST without a body. Raises as `get`."""
+    return _heeded(_followed("POST", path, token), heed=heed)
 
 
 def _ask(method: str, url: str, token: str) -> requests.Response:

@@ -16,11 +16,13 @@ import orjson
 from django.conf import settings
 
 from core.masking import MASK
+from executions.budgets import Pause
 from executions.http.client import Request
 from executions.http.connection import DeliveryError, Reply
 from executions.targets.base import Call, Outcome, Run, Send
 from executions.targets.github import api as github_api
 from executions.targets.github import limits
+from executions.targets.github.limits import RateLimited
 from executions.targets.github.repairs import Refused, Repair, repaired
 from executions.targets.lookup import looked_up
 from settings_app.credential_rights import rights_of
@@ -67,9 +69,13 @@ class GitHubDispatch:
         dispatch = self
         notes: list[str] = []
         reply, workflow = await dispatch._dispatch(send, token)
-        while len(notes) < _MOST_REPAIRS and (repair := await dispatch._repair(reply, workflow, token)):
-            dispatch, notes = replace(dispatch, branch=repair.branch or dispatch.branch), [*notes, repair.note]
-            reply, workflow = await dispatch._dispatch(send, token)
+        try:
+            while len(notes) < _MOST_REPAIRS and (repair := await dispatch._repair(reply, workflow, token)):
+                dispatch, notes = replace(dispatch, branch=repair.branch or dispatch.branch), [*notes, repair.note]
+                reply, workflow = await dispatch._dispatch(send, token)
+        except RateLimited as exc:
+            # Nothing started: the whole dispatch waits for the budget, and is made again.
+            return dispatch._outcome(reply, workflow, notes, exc.pause)
         if reply.status == 401 and self.credential_id and not self.token:
             with contextlib.suppress(DeliveryError):
                 await self._with_credential(github_api.note_refusal)
@@ -148,12 +154,12 @@ class GitHubDispatch:
         name = self.workflow
         return [name] if "." in name or name.isdigit() else [name, f"{name}.yml", f"{name}.yaml"]
 
-    def _outcome(self, reply: Reply, workflow: str, notes: Sequence[str]) -> Outcome:
+    def _outcome(self, reply: Reply, workflow: str, notes: Sequence[str], pause: Pause | None = None) -> Outcome:
         called = f"{self.owner}/{self.repo}/{workflow}"
         if reply.status in {200, 204}:
             said = " ".join([*notes, f"Workflow triggered successfully on branch {self.ref}"])
             return Outcome(True, reply.status, said, target=called, run=_run(reply) if self.follow else None)
-        pause = limits.pause_of(reply.status, reply.retry_after, reply.rate_limit_reset, reply.text)
+        pause = pause or limits.pause_of(reply.status, reply.retry_after, reply.rate_limit_reset, reply.text)
         error = f"GitHub Actions dispatch failed. Status: {reply.status}, Response: {reply.output}"
         # None of the names was found: the error names the job's own.
         return Outcome(

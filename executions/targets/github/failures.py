@@ -14,7 +14,8 @@ from typing import Any, NamedTuple
 import requests
 
 from executions.budgets import Pause
-from executions.targets.github import api, limits
+from executions.targets.github import api
+from executions.targets.github.limits import RateLimited
 
 log = logging.getLogger("cronsched.following")
 # Conclusions of jobs that are failures, and of runs that have such jobs.
@@ -36,6 +37,10 @@ class NotNow(Exception):
     def __init__(self, pause: Pause | None = None) -> None:
         super().__init__("GitHub cannot be asked what failed now")
         self.pause = pause
+
+    @classmethod
+    def of(cls, error: requests.RequestException) -> NotNow:
+        return cls(error.pause if isinstance(error, RateLimited) else None)
 
 
 class FailedJob(NamedTuple):
@@ -121,10 +126,9 @@ def _told(path: str, token: str) -> Any:
         return None
     except requests.RequestException as exc:
         log.warning("what failed in a run could not be asked: %s", type(exc).__name__)
-        raise NotNow from exc
-    pause = limits.pause_of_answer(answer)
-    if pause or answer.status_code >= 500:
-        raise NotNow(pause)
+        raise NotNow.of(exc) from exc
+    if answer.status_code >= 500:
+        raise NotNow
     return None
 
 

@@ -32,7 +32,7 @@ _HINTS = (
     (
         422,
         r"disabled workflow",
-        "The workflow was disabled on GitHub by hand: enable it there, or with the button Enable the workflow.",
+        "The workflow is disabled on GitHub: enable it there, or with the button Enable the workflow.",
     ),
     (
         404,

@@ -2,15 +2,54 @@
 
 from __future__ import annotations
 
+import datetime as dt
 import time
+from uuid import UUID
 
 import requests
+from django.conf import settings
 
+from executions import budgets
 from executions.budgets import Pause
 from executions.http.retry_after import retry_after
 
 _REFUSALS = (403, 429)
 _NAMES_OF_SECONDARY = ("secondary rate limit", "abuse detection")
+
+
+class RateLimited(requests.RequestException):
+    """GitHub refused a request for a rate limit, or asked for a pause before: nothing was done. `pause`: what it asks
+    for; None if that is stored already.
+    """
+
+    def __init__(self, message: str, pause: Pause | None = None, answer: requests.Response | None = None) -> None:
+        super().__init__(message, response=answer)
+        self.pause = pause
+
+
+def check(credential_id: UUID | None) -> None:
+    """Raise `RateLimited` while GitHub asks for a pause of a credential."""
+    if until := budgets.blocked_until([credential_id]).get(credential_id):
+        raise RateLimited(_words(until))
+
+
+def note(credential_id: UUID | None, pause: Pause) -> RateLimited:
+    """Store the pause that GitHub asks for; it holds for everything that uses the credential. Returns the error that
+    says until when.
+    """
+    budgets.pause(budgets.budget_of(credential_id), pause)
+    until = budgets.blocked_until([credential_id]).get(credential_id)
+    return RateLimited(_words(until) if until else "GitHub's rate limit is reached")
+
+
+def _words(until: dt.datetime) -> str:
+    return f"GitHub's rate limit is reached: wait until {until.astimezone(settings.SCHEDULER_ZONE):%H:%M:%S}"
+
+
+def refused(answer: requests.Response) -> RateLimited | None:
+    """The error for an answer that refuses for a rate limit; None for others."""
+    pause = pause_of_answer(answer) if answer.status_code in _REFUSALS else None
+    return RateLimited("GitHub's rate limit is reached", pause, answer) if pause else None
 
 
 def pause_of(status: int, wait: str, reset: str, text: str) -> Pause | None:

@@ -43,24 +43,30 @@ def choices(owner: str, repo: str, workflow: str, ref: str, credential_id: UUID 
     problem, name = "", f"{owner}/{repo}" if _is_name(owner) and _is_name(repo) else ""
     found: dict[str, list[Any]] = {"repositories": [], "workflows": [], "branches": [], "inputs": []}
     try:
-        token = api.token_of(credential_id)
-        if not token:
-            raise api.NoToken("GITHUB_TOKEN is not set")
-        key = (credential_id,)
-        found["repositories"] = _remembered(key, lambda: _repositories(token, credential_id))
-        if name and not rights_of(credential_id).covers(name):
-            raise api.NoToken("The credential may not be used for this repository: an admin names its repositories.")
-        if name:
-            found["workflows"] = _remembered((*key, name, "workflows"), lambda: _workflows(name, token))
-            found["branches"] = _remembered((*key, name, "branches"), lambda: _branches(name, token))
-        if name and _is_name(workflow):
-            dispatch = GitHubDispatch(owner, repo, workflow, {}, "", branch=ref)
-            found["inputs"] = _remembered((*key, name, workflow, ref), lambda: _inputs(dispatch, credential_id))
+        with api.asking(credential_id) as token:
+            if not token:
+                raise api.NoToken("GITHUB_TOKEN is not set")
+            _choose(found, name, GitHubDispatch(owner, repo, workflow, {}, "", branch=ref), credential_id, token)
     except (api.NoToken, DomainError, workflow_inputs.Unreadable) as exc:
         problem = str(exc)
     except (requests.RequestException, UnicodeError, ValueError, KeyError, TypeError, AttributeError) as exc:
-        problem = f"GitHub cannot be reached: {type(exc).__name__}."
+        problem = f"{api.reason(exc)}."
     return Choices(**found, problem=problem)
+
+
+def _choose(
+    found: dict[str, list[Any]], name: str, dispatch: GitHubDispatch, credential_id: UUID | None, token: str
+) -> None:
+    """Fill in what can be chosen; `name`: the repository, '' for none yet. What was found before an error stays."""
+    key, workflow = (credential_id,), dispatch.workflow
+    found["repositories"] = _remembered(key, lambda: _repositories(token, credential_id))
+    if name and not rights_of(credential_id).covers(name):
+        raise api.NoToken("The credential may not be used for this repository: an admin names its repositories.")
+    if name:
+        found["workflows"] = _remembered((*key, name, "workflows"), lambda: _workflows(name, token))
+        found["branches"] = _remembered((*key, name, "branches"), lambda: _branches(name, token))
+    if name and _is_name(workflow):
+        found["inputs"] = _remembered((*key, name, workflow, dispatch.branch), lambda: _inputs(dispatch, credential_id))
 
 
 def _is_name(text: str) -> bool:

@@ -14,6 +14,7 @@ import requests
 
 from executions.http.connection import Reply
 from executions.targets.github import api as github_api
+from executions.targets.github.limits import RateLimited
 
 log = logging.getLogger("cronsched.github")
 INACTIVE = "disabled_inactivity"
@@ -42,7 +43,7 @@ class Refused(NamedTuple):
 
 
 async def repaired(refused: Refused, reply: Reply, token: str) -> Repair | None:
-    """What to change before the dispatch is made again; None if the refusal is final."""
+    """What to change before the dispatch is made again; None if the refusal is final. Raises `RateLimited`."""
     if reply.status != 422:
         return None
     try:
@@ -50,6 +51,8 @@ async def repaired(refused: Refused, reply: Reply, token: str) -> Repair | None:
             return await asyncio.to_thread(_enabled, refused, token)
         if _NO_REF in reply.text and refused.may_change_branch:
             return await asyncio.to_thread(_on_default_branch, refused, token)
+    except RateLimited:
+        raise
     except (requests.RequestException, ValueError) as exc:
         log.warning("a refused dispatch could not be put right: %s", type(exc).__name__)
     return None

@@ -9,6 +9,7 @@ import requests
 
 from core.masking import masked_text
 from executions.targets.github import api
+from executions.targets.github.limits import RateLimited
 
 log = logging.getLogger("cronsched.following")
 _LARGEST = 20 * 1024 * 1024
@@ -20,9 +21,13 @@ _ERROR = "##[error]"
 
 
 def of_job(owner: str, repo: str, job_id: int, token: str) -> str:
-    """The last 50 lines before the job's last error, without known secrets; '' if GitHub does not give the log."""
+    """The last 50 lines before the job's last error, without known secrets; '' if GitHub does not give the log. Raises
+    `RateLimited`.
+    """
     try:
         content = api.download(f"/repos/{owner}/{repo}/actions/jobs/{job_id}/logs", token, _LARGEST)
+    except RateLimited:
+        raise
     except requests.RequestException as exc:
         log.warning("the log of a job could not be read: %s", type(exc).__name__)
         return ""

@@ -218,9 +218,10 @@ class GitHubTarget(DeliverableTarget):
     def cancel_run(self, run_id: int, job: Job) -> None:
         path = f"/repos/{self.github_owner}/{self.github_repo}/actions/runs/{run_id}/cancel"
         try:
-            status = api.post(path, api.token_of(job.github_credential_id)).status_code
+            with api.asking(job.github_credential_id) as token:
+                status = api.post(path, token).status_code
         except (api.NoToken, DomainError, requests.RequestException, UnicodeError) as exc:
-            raise _not_cancelled(str(exc) or type(exc).__name__) from exc
+            raise _not_cancelled(f"{api.reason(exc)}.") from exc
         if status == 409:
             raise _not_cancelled("GitHub says that it has ended already; its outcome will be here within a minute.")
         if status != 202:
@@ -231,14 +232,14 @@ class GitHubTarget(DeliverableTarget):
         dispatch = GitHubDispatch(*self._parts, {}, job.name)
         status = 404
         try:
-            token = api.token_of(job.github_credential_id)
-            for name in dispatch.names():
-                path = f"/repos/{self.github_owner}/{self.github_repo}/actions/workflows/{name}/enable"
-                status = api.put(path, token).status_code
-                if status != 404:
-                    break
+            with api.asking(job.github_credential_id) as token:
+                for name in dispatch.names():
+                    path = f"/repos/{self.github_owner}/{self.github_repo}/actions/workflows/{name}/enable"
+                    status = api.put(path, token).status_code
+                    if status != 404:
+                        break
         except (api.NoToken, DomainError, requests.RequestException, UnicodeError) as exc:
-            raise Conflict("Not enabled", f"The workflow could not be enabled: {exc or type(exc).__name__}.") from exc
+            raise Conflict("Not enabled", f"The workflow could not be enabled: {api.reason(exc)}.") from exc
         if status != 204:
             raise Conflict("Not enabled", f"GitHub answered {status}. Enable the workflow on its page on GitHub.")
 

@@ -20,6 +20,7 @@ from defusedxml import DefusedXmlException
 from defusedxml.ElementTree import iterparse
 
 from executions.targets.github import api
+from executions.targets.github.limits import RateLimited
 
 log = logging.getLogger("cronsched.following")
 _LARGEST_ARCHIVE, _LARGEST_IN_ALL, _MOST_FILES = 20 * 1024 * 1024, 50 * 1024 * 1024, 500
@@ -61,13 +62,15 @@ class Change(NamedTuple):
 
 
 def of_run(owner: str, repo: str, run_id: int, artifact: str, token: str) -> Tests | None:
-    """The tests of a run; None if it has no such artifact, or none that can be read."""
+    """The tests of a run; None if it has no such artifact, or none that can be read. Raises `RateLimited`."""
     base = f"/repos/{owner}/{repo}/actions"
     try:
         answer = api.get(f"{base}/runs/{run_id}/artifacts?per_page=10&name={quote(artifact, safe='')}", token)
         found = _newest(answer.json()) if answer.status_code == 200 else None
         archive = api.download(f"{base}/artifacts/{found}/zip", token, _LARGEST_ARCHIVE) if found else None
         return read(archive) if archive else None
+    except RateLimited:
+        raise
     except (requests.RequestException, ValueError) as exc:
         log.warning("the test report of a run could not be read: %s", exc if isinstance(exc, ValueError) else type(exc))
         return None

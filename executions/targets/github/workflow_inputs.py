@@ -112,16 +112,16 @@ def file_of(dispatch: GitHubDispatch, credential_id: UUID | None) -> str:
     """The text of a workflow file. Raises `Unreadable`."""
     owner, repo = dispatch.owner, dispatch.repo
     try:
-        token = github_api.token_of(credential_id)
-        for name in dispatch.names():
-            path = f"/repos/{quote(owner)}/{quote(repo)}/contents/.github/workflows/{quote(name)}"
-            answer = github_api.get(f"{path}?ref={quote(dispatch.ref, safe='')}", token, accept=_RAW)
-            if answer.status_code == 200:
-                return answer.text
+        with github_api.asking(credential_id) as token:
+            for name in dispatch.names():
+                path = f"/repos/{quote(owner)}/{quote(repo)}/contents/.github/workflows/{quote(name)}"
+                answer = github_api.get(f"{path}?ref={quote(dispatch.ref, safe='')}", token, accept=_RAW)
+                if answer.status_code == 200:
+                    return answer.text
     except github_api.NoToken as exc:
         raise Unreadable(str(exc)) from exc
     except (requests.RequestException, UnicodeError) as exc:
-        raise Unreadable(f"GitHub cannot be reached: {type(exc).__name__}.") from exc
+        raise Unreadable(f"{github_api.reason(exc)}.") from exc
     raise Unreadable(
         f"The workflow file cannot be read (GitHub answered {answer.status_code}):"
         " the token lacks the permission 'contents: read', or there is no such file on that branch."

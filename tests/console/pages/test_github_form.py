@@ -71,6 +71,14 @@ def test_what_is_missing_says_why_and_offers_the_rest(browser: Client, github: G
     assert "GITHUB_TOKEN is not set" in pick(browser)["problem"]
 
 
+def test_a_rate_limit_is_kept_and_says_until_when(browser: Client, github: GitHub) -> None:
+    github.fail_next = [(403, {"Retry-After": "30"})]
+    assert "rate limit is reached: wait until" in pick(browser)["problem"]
+    calls = len(github.calls)
+    assert "rate limit is reached: wait until" in pick(browser)["problem"]
+    assert len(github.calls) == calls
+
+
 @pytest.mark.parametrize("name", ["..", "a/b", "a b", "日本", "x" * 200, "%2e%2e"])
 def test_no_other_address_is_asked(browser: Client, github: GitHub, name: str) -> None:
     pick(browser, github_owner="acme", github_repo=name)
@@ -110,14 +118,18 @@ class TestForecast:
     ) -> None:
         asked = {"cron": "0 9 * * *", "target_kind": "github", "github_credential": str(jobs.pk)}
         told = browser.get("/admin/jobs/job/preview/", asked).json()["budget"]
-        assert told == "6 dispatches at 09:00, the last leaves about 09:02; quieter: 09:01"
+        assert told == "6 dispatches at 09:00, the last leaves about 09:02; quieter: 09:03"
         assert browser.get("/admin/jobs/job/preview/", {**asked, "cron": "7 3 * * *"}).json()["budget"] == ""
         assert browser.get("/admin/jobs/job/preview/", {**asked, "target_kind": "webhook"}).json()["budget"] == ""
 
     def test_the_calendar_says_so_too(self, jobs: GitHubCredential, browser: Client) -> None:
         day = dt.date(2026, 11, 27)
         with time_machine.travel(dt.datetime(2026, 11, 26, 3, 0, tzinfo=dt.UTC), tick=False):
-            assert budget_forecast.crowds(day) == ["5 dispatches at 09:00, the last leaves about 09:02"]
+            assert budget_forecast.crowds(day) == [
+                "5 dispatches at 09:00, the last leaves about 09:02; quieter: 09:03",
+                # Three are left from the minute before.
+                "1 dispatch at 09:01, the last leaves about 09:02; quieter: 09:03",
+            ]
         page = browser.get("/admin/calendar/?view=day").content.decode()
         assert "5 dispatches at 09:00" in page
         GitHubCredential.objects.update(per_minute=100)

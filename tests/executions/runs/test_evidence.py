@@ -82,6 +82,18 @@ class TestNotNow:
         second = after(second, 110)
         assert (second.status, "displaced" in second.error_message) == (Status.SKIPPED, True)
 
+    @pytest.mark.parametrize("end", ["/logs", "/artifacts", "/zip"])
+    def test_a_limit_at_the_log_or_the_report_loses_neither(
+        self, dispatch: Dispatch, after: After, github: GitHub, end: str
+    ) -> None:
+        github.artifacts["junit"] = zipped({"a.xml": junit(["signs in"])})
+        github.fail_for = {end: [(403, {"Retry-After": "45"})]}
+        execution = dispatch("failure-5.yml", test_report="junit", keep_step_log=True)
+        assert after(execution, 20).status == Status.RUNNING
+        ended = after(execution, 90)
+        assert (ended.status, StepLog.objects.filter(pk=ended.pk).exists()) == (Status.FAILED, True)
+        assert Report.objects.get(pk=ended.pk).counts["failed"] == 1
+
     def test_it_does_not_wait_for_ever(self, dispatch: Dispatch, after: After, github: GitHub) -> None:
         github.fail_for = {"/jobs": [(502, {})] * 1000}
         execution = dispatch("failure-5.yml")

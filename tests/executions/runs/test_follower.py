@@ -9,6 +9,7 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
+import requests
 from django.db import OperationalError
 from django.utils import timezone
 from rest_framework.test import APIClient
@@ -201,6 +202,52 @@ def test_a_token_that_is_revoked_half_way_is_told(
     assert "short-lived" not in execution.error_message
     credential.refresh_from_db()
     assert "expired or was revoked" in credential.problem
+
+
+def test_a_credential_that_is_gone_is_told(
+    dispatch: Callable[..., Execution], followed: Callable[..., Execution], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As a GitHub App that was suspended or is no longer installed."""
+    GitHubCredential.objects.create(name="CI", token="short-lived")
+    execution = dispatch("success-60.yml", github_credential="CI")
+
+    def gone(credential_id: Any) -> str:
+        raise github_api.NoToken("GitHub gave the App no token: status 403", is_final=True)
+
+    monkeypatch.setattr(github_api, "token_of", gone)
+    execution = followed(execution)
+    assert execution.status == Status.FAILED
+    assert "cannot be asked: GitHub gave the App no token: status 403" in execution.error_message
+
+
+def test_repositories_that_hang_take_no_thread_from_the_others(
+    dispatch: Callable[..., Execution], follower: RunFollower, clock: PassingTime, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    good = dispatch("success-1.yml")
+    for number in range(12):
+        slow = dispatch("success-900.yml", github_repo="shop")
+        Execution.objects.filter(pk=slow.pk).update(target=f"acme/slow{number}/success-900.yml")
+    asked, hang = github_api.get, threading.Event()
+
+    def get(path: str, *arguments: Any, **more: Any) -> Any:
+        if "/acme/slow" not in path:
+            return asked(path, *arguments, **more)
+        # The first look fails; from then on the server hangs.
+        if clock.monotonic() > begun + 5:
+            hang.wait(20)
+        raise requests.ConnectionError
+
+    begun = clock.monotonic()
+    monkeypatch.setattr(github_api, "get", get)
+    monkeypatch.setattr(run_follower, "_PATIENCE_SECONDS", 0.5)
+    follower.poll()
+    try:
+        for _ in range(4):
+            clock.advance(30)
+            follower.poll()
+        assert Execution.objects.get(pk=good.pk).status == Status.SUCCESS
+    finally:
+        hang.set()
 
 
 def test_a_run_that_takes_too_long_is_given_up(

@@ -36,7 +36,7 @@ def github(settings: Any) -> Iterator[GitHub]:
         ('Unexpected inputs provided: ["browser"]', 'does not declare the inputs ["browser"]'),
         ("Required input 'day' not provided", "requires the input 'day'"),
         ("Provided value 'x' for input 'y' not in the list of allowed values", "list of choices"),
-        ("Cannot trigger a 'workflow_dispatch' on a disabled workflow", "was disabled on GitHub by hand"),
+        ("Cannot trigger a 'workflow_dispatch' on a disabled workflow", "is disabled on GitHub"),
     ],
 )
 def test_a_refusal_says_what_to_change(

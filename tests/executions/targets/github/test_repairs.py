@@ -47,6 +47,14 @@ def test_a_workflow_disabled_for_inactivity_is_enabled_and_dispatched(
     assert [status for *_, status in github.calls] == [422, 200, 204, 204]
 
 
+def test_a_rate_limit_of_the_repair_makes_the_dispatch_wait(github: GitHub, run: Callable[..., Execution]) -> None:
+    github.states["acme/shop", NAME] = "disabled_inactivity"
+    github.fail_for = {f"/workflows/{NAME}": [(403, {"Retry-After": "1"})]}
+    done = run()
+    assert (done.status, len(github.runs)) == (Status.SUCCESS, 1)
+    assert [status for *_, status in github.calls] == [422, 403, 422, 200, 204, 204]
+
+
 def test_one_that_another_job_has_just_enabled_is_dispatched(github: GitHub, run: Callable[..., Execution]) -> None:
     """Two jobs of one workflow are refused; when the second one asks, the first has enabled it."""
     answer, refused = github.answer, []
@@ -69,7 +77,7 @@ def test_one_that_somebody_disabled_fails_and_says_so(
     github.states["acme/shop", NAME] = "disabled_manually"
     done = run()
     assert (done.status, github.runs) == (Status.FAILED, {})
-    assert "disabled on GitHub by hand" in api.get(f"/api/v2/executions/{done.pk}").json()["remedy"]
+    assert "is disabled on GitHub" in api.get(f"/api/v2/executions/{done.pk}").json()["remedy"]
     answer = api.post(f"/api/v2/jobs/{done.job_id}/enable-workflow")
     assert (answer.status_code, github.states) == (200, {})
     assert ChangeRecord.objects.filter(kind="workflow enabled").count() == 1
