@@ -141,7 +141,9 @@ class WorkflowSettings(RequestSettings):
             blank=True,
             default="",
             db_default="",
-            help_text=_("The name of the run's artifact that holds JUnit XML files. Empty: none is read."),
+            help_text=_(
+                "The name of the run's artifact with JUnit XML files, or with a summary as JSON. Empty: none is read."
+            ),
         ),
         section=Section.TARGET,
         target="github_actions",

@@ -22,6 +22,7 @@ from executions.targets import shown_target
 from jobs import signed_links
 from jobs.models import Job
 from notifications.alert_rules import Alert, AlertKind
+from notifications.failed_jobs import failed_jobs
 from notifications.languages import Languages
 from notifications.models import Channel, Event, Message
 from notifications.wording import subject, summary
@@ -55,6 +56,7 @@ def _email(alert: Alert, address: str) -> Message:
         "bad": alert.kind in _BAD,
         "finished": finished,
         "reason": said(masked_text(finished.outcome.error)) if finished else "",
+        "failed": failed_jobs(alert),
         "target": shown_target(finished.kind, finished.target) if finished else "",
         "completed_at": finished.completed_at.astimezone(settings.SCHEDULER_ZONE) if finished else None,
         "zone": str(settings.SCHEDULER_ZONE),
@@ -153,6 +155,20 @@ def _slack_job(job: Job, words: str) -> str:
     return _("Job *%(job)s* %(words)s") % {"job": escaped(job.name), "words": escaped(words)}
 
 
+def _section(text: str) -> dict[str, Any]:
+    # Slack allows 3,000 characters in a section.
+    return {"type": "section", "text": {"type": "mrkdwn", "text": text[:2900]}}
+
+
+def _failed_in_slack(alert: Alert) -> str:
+    """The failed jobs of a workflow run with their annotations, a line each; '' if there is no more than the reason."""
+    lines = []
+    for job in failed_jobs(alert):
+        lines.append(f"• *{escaped(job.words)}*")
+        lines += [f"    {escaped(note)}" for note in job.annotations]
+    return "\n".join(lines)
+
+
 def _blocks(alert: Alert) -> list[dict[str, Any]]:
     """An alert in Slack's Block Kit: the summary with a mention of the team, and buttons to the job and the
     execution.
@@ -164,8 +180,7 @@ def _blocks(alert: Alert) -> list[dict[str, Any]]:
     if alert.finished:
         buttons.append((_("Open the execution"), _public("execution", alert.finished.execution_id)))
     return [
-        # Slack allows 3,000 characters in a section.
-        {"type": "section", "text": {"type": "mrkdwn", "text": text[:2900]}},
+        *(_section(part) for part in (text, _failed_in_slack(alert)) if part),
         {
             "type": "actions",
             "elements": [

@@ -1,5 +1,5 @@
-"""Test reports: the JUnit XML files in an artifact of a workflow run. Nothing is written to disk; archives and files
-that are too large, too many or no XML are left out with a reason in the log.
+"""Test reports in an artifact of a workflow run: JUnit XML files, or a summary as JSON (`test_summaries`). Nothing is
+written to disk; archives and files that are too large, too many or unreadable are left out with a reason in the log.
 """
 
 from __future__ import annotations
@@ -19,8 +19,9 @@ import requests
 from defusedxml import DefusedXmlException
 from defusedxml.ElementTree import iterparse
 
-from executions.targets.github import api
+from executions.targets.github import api, test_summaries
 from executions.targets.github.limits import RateLimited
+from executions.targets.github.test_summaries import Summary
 
 log = logging.getLogger("cronsched.following")
 _LARGEST_ARCHIVE, _LARGEST_IN_ALL, _MOST_FILES = 20 * 1024 * 1024, 50 * 1024 * 1024, 500
@@ -89,18 +90,28 @@ def compare(before: list[str] | None, now: list[str] | None) -> Change | None:
 
 
 def read(archive: bytes) -> Tests:
-    """The tests of all JUnit files of a zip archive. Raises `ValueError` with the reason."""
+    """The tests of all JUnit files and summaries of a zip archive. Raises `ValueError` with the reason."""
     outcomes: dict[str, str] = {}
+    summaries: list[Summary] = []
     # One at a time, because a report takes memory.
     with _one_at_a_time:
-        for content in _files(archive):
+        for name, content in _files(archive):
             try:
-                _read_file(content, outcomes)
+                if name.endswith(".xml"):
+                    _read_file(content, outcomes)
+                elif summary := test_summaries.read(content):
+                    summaries.append(summary)
             except (ParseError, DefusedXmlException, LookupError) as exc:
                 raise ValueError(f"a file of the test report is no JUnit XML: {type(exc).__name__}") from exc
     count = list(outcomes.values()).count
-    failing = tuple(name for name, outcome in outcomes.items() if outcome == "failed")
-    return Tests(count("passed"), len(failing), count("skipped"), failing[:_MOST_NAMES])
+    failing = [_line(name) for one in summaries for name in one.failing]
+    failing += [name for name, outcome in outcomes.items() if outcome == "failed"]
+    return Tests(
+        count("passed") + sum(one.passed for one in summaries),
+        count("failed") + sum(one.failed for one in summaries),
+        count("skipped") + sum(one.skipped for one in summaries),
+        tuple(dict.fromkeys(failing))[:_MOST_NAMES],
+    )
 
 
 def _read_file(content: bytes, outcomes: dict[str, str]) -> None:
@@ -128,14 +139,16 @@ def _newest(told: Any) -> int | None:
     return max(ids, default=None)
 
 
-def _files(archive: bytes) -> Iterator[bytes]:
-    """The XML files of an archive, within limits on their number and their size in all, whatever the archive says."""
+def _files(archive: bytes) -> Iterator[tuple[str, bytes]]:
+    """The XML and JSON files of an archive with their names, within limits on their number and their size in all,
+    whatever the archive says.
+    """
     end = archive.rfind(_END, max(0, len(archive) - 65_535 - _END_SIZE))
     if int.from_bytes(archive[end + _COUNT_AT : end + _COUNT_AT + 2], "little") > _MOST_FILES:
         raise ValueError(f"the test report has more than {_MOST_FILES} files")
     try:
         opened = zipfile.ZipFile(io.BytesIO(archive))
-        names = [info for info in opened.infolist() if info.filename.lower().endswith(".xml")]
+        names = [info for info in opened.infolist() if info.filename.lower().endswith((".xml", ".json"))]
         if len(names) > _MOST_FILES:
             raise ValueError(f"the test report has more than {_MOST_FILES} files")
         left = _LARGEST_IN_ALL
@@ -145,15 +158,18 @@ def _files(archive: bytes) -> Iterator[bytes]:
             left -= len(content)
             if left < 0:
                 raise ValueError("the test report is too large")
-            yield content
+            yield info.filename.lower(), content
     except _UNREADABLE as exc:
         raise ValueError(f"the test report is no zip archive that can be read: {type(exc).__name__}") from exc
 
 
 def _name(case: Element) -> str:
     parts = [part for part in (case.get("classname"), case.get("name")) if part]
-    text = "".join(char if char.isprintable() else " " for char in " › ".join(parts) or "unnamed")
-    return text[:_LONGEST_NAME]
+    return _line(" › ".join(parts) or "unnamed")
+
+
+def _line(name: str) -> str:
+    return "".join(char if char.isprintable() else " " for char in name)[:_LONGEST_NAME]
 
 
 def _outcome(case: Element) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -14,8 +15,9 @@ from executions.models import Execution, Report, Status, StepLog
 from executions.runs.follower import RunFollower
 from executions.targets.github import step_logs, test_reports
 from jobs.models import Job
-from notifications.models import Event
+from notifications.models import Event, Message
 from notifications.outcomes import notify_pending
+from settings_app.models import SlackSettings
 from tests.executions.runs.conftest import Dispatch, run
 from tests.support.clock import PassingTime
 
@@ -167,6 +169,35 @@ class TestReports:
         execution = after(dispatch("success-5.yml", test_report="junit"), 20)
         assert (execution.status, Report.objects.exists()) == (Status.SUCCESS, False)
 
+    @pytest.mark.parametrize(
+        "summary",
+        [
+            {"passed": 212, "failed": 2, "skipped": 1, "failing": ["login › signs in", "login › pays"]},
+            {
+                "results": {
+                    "summary": {"tests": 215, "passed": 212, "failed": 2, "pending": 0, "skipped": 1, "other": 0},
+                    "tests": [
+                        {"name": "signs in", "suite": "login", "status": "failed"},
+                        {"name": "pays", "suite": ["login"], "status": "failed"},
+                        {"name": "browses", "status": "passed"},
+                    ],
+                }
+            },
+        ],
+        ids=["counts", "ctrf"],
+    )
+    def test_a_summary_as_json_counts_too(self, summary: dict[str, Any]) -> None:
+        archive = zipped({"out/summary.json": json.dumps(summary), "trace.json": "[1]", "odd.json": "{", "x.txt": ""})
+        read = test_reports.read(archive)
+        assert read == (212, 2, 1, ("login › signs in", "login › pays"))
+
+    @pytest.mark.parametrize(
+        "odd", [{"passed": -1, "failed": 0}, {"passed": True, "failed": 0}, {"passed": 1}, {"results": 3}, [], "x",
+                {"passed": 1e9, "failed": 0}, {"results": {"summary": [], "tests": {}}}], ids=str,
+    )  # fmt: skip
+    def test_other_json_is_no_summary(self, odd: Any) -> None:
+        assert test_reports.read(zipped({"a.json": json.dumps(odd)})).counts == {"passed": 0, "failed": 0, "skipped": 0}
+
     def test_paths_that_climb_write_nothing(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.chdir(tmp_path)
         assert test_reports.read(zipped({"../../evil.xml": junit(["a"])})).failed == 1
@@ -196,6 +227,25 @@ def test_a_deleted_repository_ends_its_executions_within_minutes(
     github.gone.add("acme/shop")
     execution = after(execution, 240)
     assert (execution.status, execution.run_conclusion) == (Status.FAILED, "gone")
+
+
+def test_messages_name_every_failed_job_with_its_annotations(
+    dispatch: Dispatch, after: After, github: GitHub, settings: Any
+) -> None:
+    settings.MAIL_ENABLED = True
+    SlackSettings.objects.create(is_enabled=True, webhook_url="https://hooks.example.com/x")
+    github.failing_jobs = ["e2e (chrome)", "e2e (firefox)", "<!here>"]
+    wanted = {"enable_email_notifications": True, "notification_emails": ["qa@example.com"], "alert_slack": True}
+    after(dispatch("failure-5.yml", **wanted), 20)
+    notify_pending()
+    mail, slack = Message.objects.get(channel="email"), Message.objects.get(channel="slack")
+    for name in ("e2e (chrome)", "e2e (firefox)", "<!here>"):
+        assert f"- {name} > Run Playwright\n" in mail.text
+    assert "    login.spec.ts:41: Timed out 5000ms" in mail.text
+    assert "e2e (firefox) &gt; Run Playwright</div>" in mail.html
+    told = slack.blocks[1]["text"]["text"]
+    assert "• *e2e (chrome) &gt; Run Playwright*\n    login.spec.ts:41: Timed out" in told
+    assert "<!here>" not in told
 
 
 class TestShown:
