@@ -16,7 +16,7 @@ from django.db import transaction
 from django.utils import timezone
 
 from core.db.bulk import insert_new, update_many
-from executions.models import BudgetWait, DispatchBudget
+from executions.models import OPEN, BudgetWait, DispatchBudget
 from settings_app.credential_rights import rights_of
 from settings_app.models import GitHubCredential
 
@@ -29,6 +29,9 @@ _GROWTH = 0.1
 # GitHub's limits are by the hour; a longer pause is asked for again by then.
 _LONGEST_ASKED_SECONDS = 3_700.0
 _SLOWEST = 1.0
+_LEFT_TO_OTHERS_SECONDS = 1.0
+# Priority, fire time, id: what ranks first leaves first.
+Rank = tuple[int, dt.datetime, UUID]
 
 
 class Budget(NamedTuple):
@@ -82,16 +85,18 @@ def key_of(credential_id: UUID | None) -> str:
 
 
 @transaction.atomic
-def take(budget: Budget, waiting: Mapping[UUID, dt.datetime]) -> Grant:
+def take(budget: Budget, waiting: Mapping[UUID, dt.datetime], ranks: Mapping[UUID, Rank] | None = None) -> Grant:
     """Use the budget for the first of these executions, as many as it allows now. `waiting`: since when each waits;
-    what is stored of it, from another process, counts first.
+    what is stored of it, from another process, counts first. With `ranks` what waits in other processes and ranks
+    before them leaves its share to it.
     """
     row, now = _locked(budget.key), timezone.now()
     stored = {pk: (since, seconds) for pk, since, seconds in _waits(waiting)}
     since = {pk: stored[pk][0] if pk in stored and stored[pk][1] is None else ready for pk, ready in waiting.items()}
     limit = dt.timedelta(seconds=budget.hold_limit_seconds)
     count = _free(row, budget, now)
-    granted, left = list(waiting)[:count], list(waiting)[count:]
+    mine = _first(count, ranks, _of_others(budget, waiting, now)) if ranks and count else count
+    granted, left = list(waiting)[:mine], list(waiting)[mine:]
     expired = [pk for pk in left if now - since[pk] > limit]
     others = [pk for pk in left if pk not in set(expired)]
     if granted:
@@ -105,9 +110,29 @@ def take(budget: Budget, waiting: Mapping[UUID, dt.datetime]) -> Grant:
     insert_new(BudgetWait, ("execution", "credential", "since"), new)
     first = min((since[pk] for pk in others), default=now)
     until_expired = (first + limit - now).total_seconds() + 0.001
-    ask_after = max(0.05, min(_seconds_until_free(row, budget, now), until_expired))
+    # Others ask for what is left to them as soon.
+    soonest = 0.05 if mine == count else _LEFT_TO_OTHERS_SECONDS
+    ask_after = max(soonest, min(_seconds_until_free(row, budget, now), until_expired))
     is_paused = row.blocked_until is not None and row.blocked_until > now
     return Grant({pk: waited[pk] for pk in granted}, expired, ask_after, bool(row.refusals), is_paused)
+
+
+def _of_others(budget: Budget, mine: Iterable[UUID], now: dt.datetime) -> list[Rank]:
+    """The ranks of what waits for the budget in other processes."""
+    alive = now - dt.timedelta(seconds=budget.hold_limit_seconds)
+    waits = BudgetWait.objects.filter(credential=budget.name, seconds=None, since__gt=alive).exclude(pk__in=list(mine))
+    waits = waits.filter(execution__status__in=OPEN, execution__run_id=None)
+    columns = ("execution__job__priority", "execution__scheduled_for", "execution__started_at", "pk")
+    return [
+        (priority, scheduled_for or started_at, pk)
+        for priority, scheduled_for, started_at, pk in waits.values_list(*columns)
+    ]
+
+
+def _first(count: int, mine: Mapping[UUID, Rank], others: Iterable[Rank]) -> int:
+    """How many of mine are among the first `count` of all."""
+    ranked = sorted([*((rank, True) for rank in mine.values()), *((rank, False) for rank in others)])
+    return sum(is_mine for _rank, is_mine in ranked[:count])
 
 
 @transaction.atomic

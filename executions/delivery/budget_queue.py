@@ -99,13 +99,15 @@ class BudgetQueue:
 
     async def _take(self, budget: Budget, waiting: list[DeliveryState]) -> Grant:
         pauses, self._pauses[budget.key] = self._pauses.get(budget.key, []), []
-        ready = {one.delivery.execution_id: one.ready_at or timezone.now() for one in waiting[:_MOST_ASKED_FOR]}
+        asked = waiting[:_MOST_ASKED_FOR]
+        ready = {one.delivery.execution_id: one.ready_at or timezone.now() for one in asked}
+        ranks = {one.delivery.execution_id: one.delivery.rank for one in asked}
 
         def work() -> Grant:
             now = budgets.refreshed(budget)
             for one in pauses:
                 budgets.pause(now, one)
-            return budgets.take(now, ready)
+            return budgets.take(now, ready, ranks)
 
         try:
             return await looked_up(work, "the budget of the GitHub credential")

@@ -17,6 +17,8 @@ from executions import budgets
 from executions.budgets import Budget, Grant, Pause
 from executions.models import BudgetWait, DispatchBudget
 from executions.targets.github.limits import pause_of
+from jobs.models import Job
+from tests.support.executions import left
 
 NINE = dt.datetime(2026, 11, 26, 0, 0, tzinfo=dt.UTC)  # 09:00 JST
 BUDGET = Budget("key", "qa-app", 50, 100, 900)
@@ -77,6 +79,26 @@ class TestRate:
         assert (left.expired, left.waited) == ([], {})
         assert left.ask_after == pytest.approx(891, abs=0.1)
         assert take(waiting[100:], 902).expired == waiting[100:]
+
+    def test_what_ranks_first_in_another_process_leaves_first(self, make_job: Callable[..., Job]) -> None:
+        urgent = make_job(name="urgent", target_url="acme/shop/a.yml", priority=1)
+        calm = make_job(name="calm", target_url="acme/shop/b.yml")
+
+        def ranked(job: Job, count: int) -> dict[UUID, tuple[int, dt.datetime, UUID]]:
+            found = [left(job, None, scheduled_for=NINE + dt.timedelta(seconds=n)) for n in range(count)]
+            return {one.pk: (job.priority, NINE + dt.timedelta(seconds=n), one.pk) for n, one in enumerate(found)}
+
+        def ask(ranks: dict[UUID, tuple[int, dt.datetime, UUID]], seconds: float) -> Grant:
+            return at(seconds, lambda: budgets.take(BUDGET, dict.fromkeys(ranks, NINE), ranks))
+
+        take(ids(100), 0)
+        here, there = ranked(calm, 90), ranked(urgent, 30)
+        assert ask(there, 1).waited == ask(here, 1).waited == {}
+        # 100 leave: 30 are left to the other process, whose priority is higher.
+        first = ask(here, 61)
+        assert (len(first.waited), first.ask_after) == (70, 1.0)
+        assert len(ask(there, 61).waited) == 30
+        assert ask(here, 61.5).waited == {}
 
     def test_a_higher_budget_counts_at_once(self) -> None:
         waiting = ids(150)

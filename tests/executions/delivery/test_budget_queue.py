@@ -310,11 +310,11 @@ def test_a_refusal_that_comes_while_the_budget_is_asked_holds_at_once(
         asked.wait(5)
         return answer(*arguments)
 
-    def take_slowly(budget: Any, ready: Any) -> Any:
+    def take_slowly(budget: Any, ready: Any, ranks: Any) -> Any:
         if len(ready) == 1 and not asked.is_set() and github.calls == [] and slow:
             asked.set()
             go_on.wait(5)
-        return take(budget, ready)
+        return take(budget, ready, ranks)
 
     slow: list[int] = []
     github.answer = answer_late  # type: ignore[method-assign]
