@@ -16,7 +16,8 @@ _SECONDARY = {
 
 class RateLimits:
     """The limits of every token; None is no limit. `hourly`: requests an hour (primary). `dispatches_per_minute` and
-    `most_at_once`: secondary. `says_retry_after`: whether refusals for a secondary limit name a time.
+    `most_at_once`: secondary. `says_retry_after`: whether refusals for a secondary limit name a time; `status`: that of
+    such a refusal, 403 or 429.
     """
 
     def __init__(self) -> None:
@@ -24,6 +25,7 @@ class RateLimits:
         self.dispatches_per_minute: int | None = None
         self.most_at_once: int | None = None
         self.says_retry_after = True
+        self.status = 403
         self.refused = 0
         self.under_way = self.highest_at_once = 0
         self._asked: dict[str, deque[float]] = {}
@@ -59,7 +61,7 @@ class RateLimits:
 
     def _secondary(self, seconds: int) -> Answer:
         self.refused += 1
-        return 403, _SECONDARY, {"Retry-After": str(seconds)} if self.says_retry_after else {}
+        return self.status, _SECONDARY, {"Retry-After": str(seconds)} if self.says_retry_after else {}
 
 
 def _within(moments: deque[float], now: float, seconds: float) -> deque[float]:

@@ -20,6 +20,7 @@ from urllib.parse import parse_qs
 
 import requests
 
+from demo.github_stand_in import inputs
 from demo.github_stand_in.limits import Answer, RateLimits
 from demo.github_stand_in.runs import CONCLUSIONS, DISPLACED, ENDLESS, Run, annotation
 
@@ -179,6 +180,8 @@ class GitHub:
             return 422, {"message": f"No ref found for: {body['ref']}", "documentation_url": _DOCS}, {}
         if self.states.get((repo, workflow), "active") != "active":
             return 422, {"message": "Cannot trigger a 'workflow_dispatch' on a disabled workflow"}, {}
+        if refusal := inputs.refusal(self.all_files.get((repo, workflow)), body.get("inputs")):
+            return 422, {"message": refusal, "documentation_url": _DOCS}, {}
         wants = "return_run_details" in body
         if wants and not self.knows_run_details:
             return 422, {"message": 'Invalid request. "return_run_details" is not a permitted key.'}, {}

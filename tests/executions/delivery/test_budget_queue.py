@@ -73,10 +73,11 @@ def open_count() -> int:
     return Execution.objects.filter(status=Status.RUNNING).count()
 
 
+@pytest.mark.parametrize("status", [403, 429])
 def test_150_of_one_fire_time_leave_within_minutes_though_github_allows_80(
-    job: Job, github: GitHub, clock: PassingTime
+    job: Job, github: GitHub, clock: PassingTime, status: int
 ) -> None:
-    github.limits.dispatches_per_minute = 80
+    github.limits.dispatches_per_minute, github.limits.status = 80, status
     executions = due(job, 150)
     carry_out(executions, read_teams())
     # The clock stands still until the first minute's dispatches are used up, however busy the machine is.

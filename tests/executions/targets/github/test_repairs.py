@@ -55,6 +55,36 @@ def test_a_rate_limit_of_the_repair_makes_the_dispatch_wait(github: GitHub, run:
     assert [status for *_, status in github.calls] == [422, 403, 422, 200, 204, 204]
 
 
+@pytest.mark.parametrize(
+    ("metadata", "remedy"),
+    [
+        ({"brwser": "chrome", "retries": "1"}, 'does not declare the inputs ["brwser"]'),
+        ({"browser": "chrome"}, "requires the input 'retries'"),
+        ({"browser": "opera", "retries": "1"}, "a value that the workflow's list of choices does not name"),
+    ],
+)
+def test_wrong_inputs_say_what_to_change(
+    github: GitHub, run: Callable[..., Execution], api: APIClient, metadata: dict[str, str], remedy: str
+) -> None:
+    github.all_files["acme/shop", NAME] = """on:
+  workflow_dispatch:
+    inputs:
+      browser: {type: choice, options: [chrome, firefox]}
+      retries: {required: true}
+jobs: {}
+"""
+    done = run(metadata=metadata)
+    assert (done.status, done.response_status, len(github.runs)) == (Status.FAILED, 422, 0)
+    assert remedy in api.get(f"/api/v2/executions/{done.pk}").json()["remedy"]
+
+
+def test_a_workflow_without_the_trigger_says_what_to_add(
+    github: GitHub, run: Callable[..., Execution], api: APIClient
+) -> None:
+    github.all_files["acme/shop", NAME] = "on: push\njobs: {}\n"
+    assert "Add 'workflow_dispatch:'" in api.get(f"/api/v2/executions/{run().pk}").json()["remedy"]
+
+
 def test_one_that_another_job_has_just_enabled_is_dispatched(github: GitHub, run: Callable[..., Execution]) -> None:
     """Two jobs of one workflow are refused; when the second one asks, the first has enabled it."""
     answer, refused = github.answer, []
