@@ -56,7 +56,7 @@ FOLLOWING = {
 }
 # Only the first job of each of these is so frequent: ninety days of more would be a million rows.
 _FREQUENT = 3
-# Jobs, by number: failing without a break for some days; failing every second time; under way most of the time.
+# Jobs, by number: failing without a break for some days; failing every third time; under way most of the time.
 FAILING, FLAPPING, LONG = {4, 17}, {31, 38}, 20
 PAUSED = 28
 _COLUMNS = (
@@ -131,6 +131,9 @@ def _job(
         manner = "long"
     schedules = SCHEDULES if number < len(SCHEDULES) else SCHEDULES[_FREQUENT:]
     expression = "*/5 * * * *" if number == LONG else schedules[number % len(schedules)]
+    if number in FLAPPING:
+        # Often enough that twenty runs are a day.
+        expression = "10 * * * *"
     followed = subject in FOLLOWING and number >= len(SCHEDULES) and number not in FAILING | FLAPPING | {LONG}
     rule = "run"
     if followed:
@@ -159,9 +162,13 @@ def _job(
 def _history(job: Job, number: int, chance: random.Random, days: int) -> Iterator[tuple[Any, ...]]:
     now = timezone.now()
     bad_from = now - dt.timedelta(days=1 + 2 * (number % 3)) if number in FAILING | FLAPPING else None
-    for moment in job.schedule.between(now - dt.timedelta(days=days), now - dt.timedelta(minutes=1)):
-        is_bad = bad_from is not None and moment > bad_from
-        yield _row(job, moment, chance, risk=(1.0 if number in FAILING else 0.5) if is_bad else 0.02)
+    moments = list(job.schedule.between(now - dt.timedelta(days=days), now - dt.timedelta(minutes=1)))
+    for place, moment in enumerate(reversed(moments)):
+        risk = 0.02
+        if bad_from is not None and moment > bad_from:
+            # The latest run of a flapping job succeeded: it would be called failing otherwise.
+            risk = 1.0 if number in FAILING or place % 3 == 1 else 0.0
+        yield _row(job, moment, chance, risk=risk)
 
 
 def _failing(job: Job, rows: list[tuple[Any, ...]]) -> FailureState:
