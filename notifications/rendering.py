@@ -25,7 +25,7 @@ from notifications.alert_rules import Alert, AlertKind
 from notifications.failed_jobs import failed_jobs
 from notifications.languages import Languages
 from notifications.models import Channel, Event, Message
-from notifications.wording import subject, summary
+from notifications.wording import local, subject, summary
 from settings_app.models import Preferences, SlackSettings
 
 _LISTED = 20
@@ -50,9 +50,15 @@ def identity(alert: Alert) -> str:
 
 def _email(alert: Alert, address: str) -> Message:
     finished = alert.finished
+    words = summary(alert)
+    # The reason has a line of its own.
+    title = subject(alert) if finished and finished.outcome.error else f"{alert.job.name} {words}"
     context: dict[str, Any] = {
         "job": alert.job,
-        "words": summary(alert),
+        "alert": alert,
+        "words": words,
+        "title": title,
+        "since": local(alert.since),
         "bad": alert.kind in _BAD,
         "finished": finished,
         "reason": said(masked_text(finished.outcome.error)) if finished else "",

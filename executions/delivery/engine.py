@@ -349,19 +349,8 @@ class Engine:
             return None
 
     def _finish(self, state: DeliveryState, outcome: Outcome, unrun: Status | None = None) -> None:
-        if log.isEnabledFor(logging.INFO):
-            self._tell(state, outcome, unrun)
         self._recorder.record(state.followed(outcome) if outcome.run else state.ended(outcome, unrun))
         self._register.drop(state)
-
-    def _tell(self, state: DeliveryState, outcome: Outcome, unrun: Status | None) -> None:
-        """One log line a run. Address and answer are not logged: both may hold secrets."""
-        delivery = state.delivery
-        word = unrun or ("under way there" if outcome.run else "success" if outcome.ok else "failed")
-        reason = outcome.response_status or outcome.failure or ("" if unrun else "no answer")
-        log.info(
-            "run of %r, team %s: %s, %s, attempts: %d", delivery.job_name, delivery.team, word, reason, state.tries
-        )
 
     async def _outcome(self, state: DeliveryState) -> Outcome:
         calls = len(state.attempts)

@@ -159,6 +159,7 @@ class DeliveryState:
             jitter=delivery.jitter,
             unrun=unrun,
             exchanged=self.calls.last,
+            team=delivery.team,
         )
 
     def followed(self, outcome: Outcome) -> Followed:
@@ -175,6 +176,8 @@ class DeliveryState:
             target=outcome.target or delivery.target,
             attempts=self.attempts,
             exchanged=self.calls.last,
+            job_name=delivery.job_name,
+            team=delivery.team,
         )
 
 

@@ -18,7 +18,7 @@ class Finished(NamedTuple):
     """An execution that has ended, before and after it is stored.
 
     `unrun` is MISSED or CANCELLED for an execution that ends without an outcome of its call; `outcome.error` says why.
-    `jitter` is the job's own delay after the fire time, in seconds.
+    `jitter` is the job's own delay after the fire time, in seconds. `team`: for the log; '' if it is not known.
     """
 
     execution_id: UUID
@@ -35,6 +35,7 @@ class Finished(NamedTuple):
     unrun: Status | None = None
     kind: str = "webhook"
     exchanged: Exchanged | None = None
+    team: str = ""
 
     @classmethod
     def of(
@@ -154,6 +155,8 @@ class Followed(NamedTuple):
     attempts: list[dict[str, Any]]
     exchanged: Exchanged | None = None
     ask_after: float = 0
+    job_name: str = ""
+    team: str = ""
 
 
 class CallBegins(NamedTuple):

@@ -17,7 +17,7 @@ from django.utils import timezone
 
 from core.runtime import heartbeat
 from executions.models import Execution, Status
-from executions.recording import storage
+from executions.recording import run_lines, storage
 from executions.recording.outcomes import CallBegins, Finished, Followed, Item, Progress
 from executions.recording.unstored import Unstored
 from executions.recording.worker import WorkerRow
@@ -145,6 +145,7 @@ class Recorder:
                 for item in batch:
                     _write_or_end(item)
             self._queue.drop(len(batch))
+            run_lines.tell(batch)
             self._stored_at = time.monotonic()
             self._untold_since = self._untold_since or self._stored_at
             self.worker.beat()
