@@ -46,9 +46,14 @@ def certificates_of(credential: StoredCredential) -> Certificates | None:
     return Certificates(credential.client_certificate, credential.client_key, credential.ca_certificates)
 
 
-def proof(credential: StoredCredential, name: str, execution_id: UUID, body: bytes) -> Proof:
-    """The headers of every kind but OAuth 2. `name` stands for the secrets where the request is shown."""
-    kind, secret = credential.kind, credential.secret
+def placeholder(credential: StoredCredential) -> str:
+    """What stands for its secrets where a request is shown."""
+    return f"{{{{ {credential.rights.label.removeprefix('the webhook ')} }}}}"
+
+
+def proof(credential: StoredCredential, execution_id: UUID, body: bytes, at: int) -> Proof:
+    """The headers of every kind but OAuth 2, for a call at a time (Unix time)."""
+    kind, secret, name = credential.kind, credential.secret, placeholder(credential)
     if kind == Kind.BASIC:
         # RFC 7617: the pair in UTF-8.
         pair = base64.b64encode(f"{credential.username}:{secret}".encode()).decode()
@@ -59,7 +64,7 @@ def proof(credential: StoredCredential, name: str, execution_id: UUID, body: byt
         return Proof({credential.header_name: secret}, _shown(name, secret))
     if kind == Kind.HMAC:
         signing = [one for one in (secret, credential.previous_secret) if one]
-        return Proof(signature_headers(signing, str(execution_id), int(time.time()), body), _shown(name, *signing))
+        return Proof(signature_headers(signing, str(execution_id), at, body), _shown(name, *signing))
     return Proof({})
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import Mapping
 from functools import lru_cache, partial
 from typing import Any, NamedTuple
@@ -87,14 +88,24 @@ class Sealed(NamedTuple):
     credential: StoredCredential | None = None
 
 
+class Signed(NamedTuple):
+    """A request with the headers of its credential, made for a call at a time (Unix time)."""
+
+    request: Request
+    credential: StoredCredential
+    at: int
+
+
 UNSEALED = Sealed({})
+# Receivers take a signature whose time is five minutes off at most (Standard Webhooks).
+_SIGNED_FOR_SECONDS = 60
 KIND = "webhook"
 
 
 class Webhook(NamedTuple):
     """The calls of one execution. `always_post`: use POST even without metadata, as test runs do. `names`: of the
     secrets in the content. `is_whole`: nothing is put into the content when a call is made. `first`: the request of the
-    first attempt, if it was made before.
+    first attempt, if it was made before; `signed`: the same with the headers of its credential.
     """
 
     url: str
@@ -106,6 +117,7 @@ class Webhook(NamedTuple):
     names: frozenset[str] = frozenset()
     is_whole: bool = False
     first: Request | None = None
+    signed: Signed | None = None
 
     @property
     def repeatable(self) -> bool:
@@ -122,12 +134,26 @@ class Webhook(NamedTuple):
 
     async def deliver(self, send: Send, call: Call) -> Outcome:
         try:
-            sealed = await self._sealed()
-            request = self._first(call, sealed) or self.request(call, sealed)
-            whole, reply = await self._authenticated(send, call, request, sealed)
+            whole, reply = await self._called(send, call)
         except (Refused, TokenRefused) as exc:
             return Outcome(False, error=str(exc), repeatable=False)
         return self._outcome(reply, whole)
+
+    async def _called(self, send: Send, call: Call) -> tuple[Request, Reply]:
+        """The request that was made last, and the reply. Raises `Refused`, `TokenRefused`."""
+        if self.signed and call.attempt == 1 and await self._holds(self.signed):
+            return await self._answer(send, self.signed.request)
+        sealed = await self._sealed()
+        request = self._first(call, sealed) or self.request(call, sealed)
+        return await self._authenticated(send, call, request, sealed)
+
+    async def _holds(self, signed: Signed) -> bool:
+        """Whether a request that was signed before may be sent: soon after, and with a credential that is the same."""
+        if abs(time.time() - signed.at) > _SIGNED_FOR_SECONDS:
+            return False
+        key = signed.credential.id
+        found = sent_secrets.known((key,)) or await _read((key,))
+        return bool(found[key] == signed.credential)
 
     def _first(self, call: Call, sealed: Sealed) -> Request | None:
         """The request that was made before, unless its credential has got certificates since."""
@@ -166,14 +192,32 @@ class Webhook(NamedTuple):
 
     def prepared(self, call: Call) -> Webhook:
         """The request of the first attempt is made now, if its content needs nothing that only the call knows: secrets,
-        the span of a trace, the token of a callback. The headers of its credential are added by the call. Raises
+        the span of a trace, the token of a callback. With a credential it is signed for its fire time. Raises
         `DeliveryError`.
         """
         if not self.is_whole or self.names or self.asks_first or tracing.is_on() or self._needs_certificates():
             return self
         request = self.request(call)
         made = encoded(request)
-        return self._replace(first=request._replace(encoded=made.extensible() if self.plan.credential_id else made))
+        first = request._replace(encoded=made.extensible() if self.plan.credential_id else made)
+        signed = self._signed(first, call)
+        return self._replace(first=None if signed else first, signed=signed)
+
+    def _signed(self, first: Request, call: Call) -> Signed | None:
+        """The request of a fire time with the headers of its credential, if they are known before the call."""
+        credential = (sent_secrets.known(self.secret_keys) or {}).get(self.plan.credential_id)
+        if credential is None or credential.kind == authentication.Kind.OAUTH2 or call.scheduled_for is None:
+            return None
+        if credential.rights.refusal(*_host_and_port(self.url), self.team_id):
+            return None
+        at = int(call.scheduled_for.timestamp())
+        try:
+            proof = authentication.proof(credential, call.execution_id, first.body or b"", at)
+            request = authenticated(first, proof)
+            return Signed(request._replace(encoded=request.encoded or encoded(request)), credential, at)
+        except Refused:
+            # The call says why.
+            return None
 
     def _needs_certificates(self) -> bool:
         """Whether its connections are those of its credential. One that cannot be read may have certificates."""
@@ -188,7 +232,8 @@ class Webhook(NamedTuple):
 
     @property
     def origin(self) -> Origin | None:
-        return self.first.encoded.origin if self.first and self.first.encoded else None
+        made = self.signed.request if self.signed else self.first
+        return made.encoded.origin if made and made.encoded else None
 
     @property
     def secret_keys(self) -> list[str | UUID]:
@@ -218,9 +263,9 @@ class Webhook(NamedTuple):
         credential = sealed.credential
         if credential is None:
             return Proof({})
-        name = f"{{{{ {credential.rights.label.removeprefix('the webhook ')} }}}}"
         if credential.kind != authentication.Kind.OAUTH2:
-            return authentication.proof(credential, name, call.execution_id, request.body or b"")
+            return authentication.proof(credential, call.execution_id, request.body or b"", int(time.time()))
+        name = authentication.placeholder(credential)
         tokens = _tokens.setdefault(asyncio.get_running_loop(), Tokens())
         refused = instead_of.secrets[0][0] if instead_of else ""
         token = await tokens.token(credential, send, instead_of=refused)

@@ -11,7 +11,7 @@ import pytest
 
 from executions.http.client import Request
 from executions.http.connection import DeliveryError, Reply
-from executions.targets.webhook.authentication import TokenRefused, Tokens, proof, signature_headers
+from executions.targets.webhook.authentication import TokenRefused, Tokens, placeholder, proof, signature_headers
 from settings_app.sent_secrets import Refused, Rights, StoredCredential
 
 
@@ -38,15 +38,15 @@ def test_the_published_vector_of_standard_webhooks() -> None:
 
 def test_two_secrets_sign_while_receivers_change_over() -> None:
     old, new = ("whsec_" + base64.b64encode(bytes([n]) * 32).decode() for n in (1, 2))
-    both = proof(credential("hmac", secret=new, previous_secret=old), "x", UUID(int=1), b"{}").headers
-    first = proof(credential("hmac", secret=new), "x", UUID(int=1), b"{}").headers
+    both = proof(credential("hmac", secret=new, previous_secret=old), UUID(int=1), b"{}", 1_800_000_000).headers
+    first = proof(credential("hmac", secret=new), UUID(int=1), b"{}", 1_800_000_000).headers
     assert both["webhook-signature"].split(" ")[0] == first["webhook-signature"]
     assert len(both["webhook-signature"].split(" ")) == 2
 
 
 def test_a_signing_secret_that_is_none() -> None:
     with pytest.raises(Refused, match="base64"):
-        proof(credential("hmac", secret="whsec_???"), "x", UUID(int=1), b"")
+        proof(credential("hmac", secret="whsec_???"), UUID(int=1), b"", 1_800_000_000)
 
 
 @pytest.mark.parametrize(
@@ -59,9 +59,9 @@ def test_a_signing_secret_that_is_none() -> None:
     ],
 )
 def test_headers(stored: StoredCredential, headers: dict[str, str]) -> None:
-    found = proof(stored, "[x]", UUID(int=1), b"")
+    found = proof(stored, UUID(int=1), b"", 1_800_000_000)
     assert found.headers == headers
-    assert all(shown == "[x]" for _, shown in found.secrets)
+    assert all(shown == placeholder(stored) for _, shown in found.secrets)
 
 
 def ask(replies: list[Any], times: int = 1, **more: Any) -> tuple[list[str], list[Request]]:

@@ -22,7 +22,16 @@ from settings_app.models import WebhookCredential
 
 pytestmark = pytest.mark.django_db(transaction=True)
 CALL = Call(UUID(int=1), 1, dt.datetime(2026, 11, 24, tzinfo=dt.UTC), "scheduled")
+FIRE_TIME = int(dt.datetime(2026, 11, 24, tzinfo=dt.UTC).timestamp())
 SECRET = "whsec_" + "a2V5" * 12
+
+
+def at_fire_time(monkeypatch: pytest.MonkeyPatch, *, later: int = 0) -> None:
+    monkeypatch.setattr("executions.targets.webhook.call.time.time", lambda: FIRE_TIME + later)
+
+
+async def never(request: Request) -> Reply:
+    raise AssertionError("nothing may be sent")
 
 
 def webhook(credential: WebhookCredential | None, url: str = "https://127.0.0.1/x", **content: Any) -> Webhook:
@@ -62,39 +71,63 @@ def lines(request: Request) -> tuple[bytes, list[bytes], bytes]:
 def test_the_bytes_are_those_of_the_call(
     fields: dict[str, str], url: str, make_credential: Callable[..., WebhookCredential], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("executions.targets.webhook.authentication.time.time", lambda: 1_800_000_000)
+    at_fire_time(monkeypatch)
     credential = make_credential(**fields)
     plain = webhook(credential, url, headers={"X-Own": "mine"})
     prepared = plain.prepared(CALL)
-    assert prepared.first and prepared.first.encoded
-    assert credential.secret.encode() not in prepared.first.encoded.message
+    assert prepared.signed and prepared.signed.request.encoded
     request = sent(prepared)
+    assert request is prepared.signed.request
     assert lines(request) == lines(sent(plain))
     assert credential.secret not in str(exchanges.shown(Exchanged(request)))
 
 
-def test_a_signature_is_of_the_time_of_its_call(
+def test_a_late_call_is_signed_anew(
     make_credential: Callable[..., WebhookCredential], monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    """As after a jitter, or a wait for a limit."""
     prepared = webhook(make_credential(kind="hmac", secret=SECRET)).prepared(CALL)
-    monkeypatch.setattr("executions.targets.webhook.authentication.time.time", lambda: 1_800_000_007)
+    at_fire_time(monkeypatch, later=5)
+    assert sent(prepared).headers["webhook-timestamp"] == str(FIRE_TIME)
+    at_fire_time(monkeypatch, later=61)
     request = sent(prepared)
-    assert request.headers["webhook-timestamp"] == "1800000007"
-    assert request.encoded and b"webhook-timestamp: 1800000007\r\n" in request.encoded.message
+    assert request.headers["webhook-timestamp"] == str(FIRE_TIME + 61)
+
+
+@pytest.mark.parametrize(
+    "change",
+    [{"secret": "whsec_" + "bmV3" * 12}, {"allowed_hosts": "other.example.com"}],
+    ids=["secret", "hosts"],
+)
+def test_a_credential_that_was_changed_since_counts(
+    make_credential: Callable[..., WebhookCredential], monkeypatch: pytest.MonkeyPatch, change: dict[str, str]
+) -> None:
+    at_fire_time(monkeypatch)
+    credential = make_credential(kind="hmac", secret=SECRET)
+    prepared = webhook(credential).prepared(CALL)
+    assert prepared.signed
+    before = prepared.signed.request.headers["webhook-signature"]
+    WebhookCredential.objects.filter(pk=credential.pk).update(**change)
+    sent_secrets.forget()
+    if "secret" in change:
+        assert sent(prepared).headers["webhook-signature"] != before
+    else:
+        outcome = asyncio.run(prepared.deliver(never, CALL))
+        assert "may not be sent to" in outcome.error
 
 
 def test_a_credential_with_certificates_is_left_to_the_call(make_credential: Callable[..., WebhookCredential]) -> None:
     credential = make_credential()
     prepared = webhook(credential).prepared(CALL)
-    assert prepared.first and prepared.first.encoded
+    assert prepared.signed
     WebhookCredential.objects.filter(pk=credential.pk).update(ca_certificates="x")
     sent_secrets.forget()
     assert sent(prepared).certificates is not None
-    assert webhook(credential).prepared(CALL).first is None
+    assert webhook(credential).prepared(CALL).signed is None
 
 
 def test_what_is_missing_is_told_by_the_call(make_credential: Callable[..., WebhookCredential]) -> None:
     credential = make_credential()
     gone = webhook(credential)
     WebhookCredential.objects.all().delete()
-    assert gone.prepared(CALL).first is None
+    assert (gone.prepared(CALL).first, gone.prepared(CALL).signed) == (None, None)
