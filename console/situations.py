@@ -114,6 +114,10 @@ def condition(name: str, user: Any = None) -> Q | None:
     return found() if found else None
 
 
+def _by_day(condition: Callable[[dt.date], Q]) -> Q:
+    return Job.objects.by_day(condition)
+
+
 _ACTIVE = Q(is_active=True)
 _CONDITIONS: dict[str, Callable[[], Q]] = {
     "failing": lambda: _ACTIVE & Q(last_status=Status.FAILED),
@@ -121,9 +125,9 @@ _CONDITIONS: dict[str, Callable[[], Q]] = {
     "paused": lambda: _ACTIVE & is_stopped(timezone.now()),
     "disabled": lambda: Q(is_active=False),
     "problem": lambda: ~Q(problem=""),
-    "ending": lambda: _ACTIVE & Q(end_date__gte=today(), end_date__lte=today() + ENDING_SOON),
+    "ending": lambda: _ACTIVE & _by_day(lambda day: Q(end_date__range=(day, day + ENDING_SOON))),
     "idle": lambda: _ACTIVE & Q(next_run_at__isnull=True) & ~Q(cron_expression=MANUALLY),
-    "ended": lambda: Q(is_active=False, end_date__lt=today()),
+    "ended": lambda: Q(is_active=False) & _by_day(lambda day: Q(end_date__lt=day)),
     "unknown_team": lambda: _ACTIVE & Q(pic_team__is_active=False),
     "clock": lambda: _ACTIVE & Q(next_run_at__isnull=False),
     "late": lambda: _ACTIVE & Q(next_run_at__lt=timezone.now() - _LATE),

@@ -276,10 +276,11 @@ class RerunView(APIView):
     def post(self, request: Request, execution_id: str) -> Response:
         by, body = require_login(request), body_of(request)
         execution = services.get_execution(execution_id)
+        force = payload.boolean(body.get("force", False), "force")
         if payload.boolean(body.get("failed_only", False), "failed_only"):
-            execution = services.run_failed_jobs_again(execution, by=by)
+            execution = services.run_failed_jobs_again(execution, by=by, force=force)
         else:
-            execution = services.run_again(execution, by=by, force=payload.boolean(body.get("force", False), "force"))
+            execution = services.run_again(execution, by=by, force=force)
         return Response({"execution": ExecutionSerializer.of(execution, reader=by)}, status=202)
 
 

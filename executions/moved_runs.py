@@ -19,6 +19,8 @@ from windows.models import Effect, Window
 
 _DID_NOT_RUN = (Status.SKIPPED, Status.MISSED, Status.CANCELLED)
 _MINUTE = dt.timedelta(minutes=1)
+# How the name of a window begins that keeps a moved run from running again.
+RAN_ALREADY = "Ran already"
 
 
 def on_runs_moved(sender: Any, runs: Sequence[MovedRun], **_of_signal: Any) -> None:
@@ -37,7 +39,7 @@ def _keep_from_running_again(runs: Sequence[MovedRun]) -> None:
             ran[one.was, one.will].append(one.job)
     for (was, will), jobs in sorted(ran.items(), key=lambda entry: entry[0]):
         window = Window.objects.create(
-            name=f"Ran already: {timezone.localtime(was):%Y-%m-%d %H:%M}",
+            name=f"{RAN_ALREADY}: {timezone.localtime(was):%Y-%m-%d %H:%M}",
             reason=f"Calendar: {jobs[0].calendar}"[:200],
             effect=Effect.SKIP,
             starts_at=will,

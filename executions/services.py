@@ -222,12 +222,13 @@ def run_again(execution: Execution, *, by: User, force: bool = False) -> Executi
     return trigger_now(execution.job_id, data, by=by, nominal_for=makes_up_for, again=execution)
 
 
-def run_failed_jobs_again(execution: Execution, *, by: User) -> Execution:
+def run_failed_jobs_again(execution: Execution, *, by: User, force: bool = False) -> Execution:
     """Run the failed jobs of an execution's workflow run again; its next attempt decides anew how the execution ended.
-    Raises `Not run again` with the reason.
+    Raises `Not run again` with the reason, and `Window open` unless `force`.
     """
     job = execution.job
     require_owner(job, by)
+    _refuse_inside(job, {"force": force})
     target_of(execution).check_credential(job.github_credential_id, job.pic_team_id, by)
     reruns.run_failed_jobs_again(execution)
     return get_execution(execution.pk)

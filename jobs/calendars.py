@@ -16,7 +16,7 @@ from calendars.day_files import MOST_DAYS, Day, read_lines, read_rows
 from calendars.models import Calendar, CalendarDay, CalendarVersion
 from core.api import payload
 from core.api.errors import Checks, Conflict, NotFound, invalid_field, missing_fields
-from jobs.models import Job, Revision, fire_within, schedule_of_days, today
+from jobs.models import Job, Revision, schedule_of_days, today
 from jobs.moved_fire_times import CHUNK, Pair, differences, fires, follow_skip, moved_runs
 from jobs.schedules.schedule import CronError
 from jobs.signals import announce_moved
@@ -237,7 +237,7 @@ def effect(calendar: Calendar, data: Mapping[str, Any]) -> Effect:
         if key not in known:
             known[key] = differences(job, old, new, now)
         for pair in known[key] if job.is_active else ():
-            kept = [one if one is None else fire_within(one, job.end_date, job.zone) for one in pair.moments]
+            kept = [one if one and job.is_in_period(one) else None for one in pair.moments]
             if kept[1] and kept[1] <= now:
                 # Nothing fires for the past.
                 kept[1] = None

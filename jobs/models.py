@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import datetime as dt
 import uuid
+from collections.abc import Callable
+from contextlib import suppress
 from functools import cache, lru_cache
 from typing import Any, ClassVar, Self
 from zoneinfo import ZoneInfo
@@ -114,18 +116,20 @@ class JobQuerySet(models.QuerySet["Job"]):
         return found
 
     def ending_soon(self) -> Self:
-        """Active jobs whose end date is within `ENDING_SOON` from today."""
-        return self.active().filter(end_date__range=(today(), today() + ENDING_SOON))
+        """Active jobs whose end date is within `ENDING_SOON` from the current day in their zone."""
+        return self.active().filter(self.by_day(lambda day: Q(end_date__range=(day, day + ENDING_SOON))))
 
     def expired(self) -> Self:
         """Jobs whose end date has passed in their zone."""
-        ended = Q(time_zone="", end_date__lt=today())
+        return self.filter(self.by_day(lambda day: Q(end_date__lt=day)))
+
+    def by_day(self, condition: Callable[[dt.date], Q]) -> Q:
+        """A condition on the current day in the zone of each job."""
+        found = Q(time_zone="") & condition(today())
         for name in set(self.exclude(time_zone="").order_by().values_list("time_zone", flat=True)):
-            try:
-                ended |= Q(time_zone=name, end_date__lt=today(zone_named(name)))
-            except CronError:
-                continue
-        return self.filter(ended)
+            with suppress(CronError):
+                found |= Q(time_zone=name) & condition(today(zone_named(name)))
+        return found
 
 
 _Manager = models.Manager.from_queryset(JobQuerySet)

@@ -51,7 +51,7 @@ def read(token: str, *, lock: bool = False) -> Job:
 def extend(token: str) -> Job:
     """Extend the end date by 30 days, and enable the job if its end date had disabled it. The link is used up."""
     job = _spend(token)
-    values: dict[str, Any] = {"end_date": max(job.end_date, today()) + EXTENSION}
+    values: dict[str, Any] = {"end_date": max(job.end_date, today(job.shown_zone)) + EXTENSION}
     if not job.is_active and _was_paused_by_its_end(job):
         values["is_active"] = True
     return change_by_link(job, values)

@@ -100,9 +100,7 @@ class ExplainView(APIView):
             facts=serializers.DictField(),
         ),
         404,
-        query=[
-            param("at", "The minute in question, such as 2026-03-01T09:00; in the scheduler's zone without an offset.")
-        ],
+        query=[param("at", "The minute in question, such as 2026-03-01T09:00; in the job's zone without an offset.")],
     )
     def get(self, request: Request, job_id: str) -> Response:
         job = get_job(job_id)

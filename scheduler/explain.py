@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
+import re
 from dataclasses import dataclass
 from typing import Any
 from zoneinfo import ZoneInfo
@@ -21,6 +22,8 @@ from windows.cover import Cover, Inside
 from windows.models import Effect
 
 _MINUTE = dt.timedelta(minutes=1)
+# How it is recorded that a fire time did not run.
+_CLOSED = re.compile(r"skipped: closed day (.*) \(calendar .*\)", re.DOTALL)
 _WORDS = {
     Status.SUCCESS: "It ran and succeeded.",
     Status.RUNNING: "It is running.",
@@ -87,13 +90,17 @@ def read_moment(text: str | None, zone: ZoneInfo) -> dt.datetime:
 
 def _of_execution(execution: Execution, at: dt.datetime) -> Explanation:
     status = Status(execution.status)
-    facts = {
+    facts: dict[str, Any] = {
         "execution_id": str(execution.pk),
         "status": status.value,
         "started_at": utc_ms(execution.started_at),
         "completed_at": utc_ms(execution.completed_at),
         "late_by_seconds": round((execution.started_at - at).total_seconds(), 3),
     }
+    if execution.nominal_for and execution.scheduled_for and execution.nominal_for != execution.scheduled_for:
+        facts["shifted_from"] = local_iso(execution.nominal_for, execution.job.shown_zone)
+    if status == Status.SKIPPED and (closed := _CLOSED.fullmatch(execution.error_message)):
+        facts["closed_day"] = {"date": f"{at.astimezone(execution.job.shown_zone):%Y-%m-%d}", "label": closed[1]}
     words = _WORDS.get(status, f"It {status.value}: {execution.error_message}")
     if status == Status.QUEUED and execution.error_message:
         words = f"It is {execution.error_message}"

@@ -37,21 +37,20 @@ class Plan:
 
 
 def plan(job: Job, now: dt.datetime, open_statuses: frozenset[str], cover: Cover, schedule: Schedule) -> Plan:
-    """Decide about the fire times from `job.next_run_at` to `now`: by the misfire policy, then by the windows, then by
-    the overlap policy.
+    """Decide about the fire times from `job.next_run_at` to `now`: by the windows, then by the misfire policy, then by
+    the overlap policy. What a window skips or holds is no misfire, however late it is seen.
 
     `open_statuses` are the statuses of the job's open executions. Raises `CronError` for an invalid schedule.
     """
     moments, more = _moments(job, now, schedule)
-    run, missed = _by_misfire_policy(job, moments, now)
+    run, kept = _by_windows(job, moments, cover)
+    run, missed = _by_misfire_policy(job, run, now)
     count = f"more than {len(missed)}" if more else str(len(missed))
     why = (
         f"missed: no scheduler fired it within {job.misfire_grace_seconds} s (misfire policy: "
         f"{job.misfire_policy}; {count} missed)"
     )
-    executions = [Planned(moment, Status.MISSED, why) for moment in missed]
-    run, kept = _by_windows(job, run, cover)
-    executions += kept
+    executions = [*(Planned(moment, Status.MISSED, why) for moment in missed), *kept]
     executions += _by_overlap_policy(job, run, open_statuses)
     return Plan(executions, job.fire_after(max(now, moments[-1]), schedule))
 

@@ -139,7 +139,7 @@ def recent(self: Any, job: Any) -> str:
 @admin.display(description=gettext_lazy("End date"), ordering="end_date")
 def ends(self: Any, job: Job) -> str:
     """The end date, coloured if it is near or past."""
-    days = (job.end_date - today()).days
+    days = (job.end_date - today(job.shown_zone)).days
     if days > ENDING_SOON.days:
         return f"{job.end_date:%Y-%m-%d}"
     kind, hint = (

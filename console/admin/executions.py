@@ -202,7 +202,7 @@ class ExecutionAdmin(ReadOnlyAdmin):
         """Run the failed jobs of the execution's workflow run again."""
 
         def act(execution: Execution, user: Any) -> str:
-            services.run_failed_jobs_again(execution, by=user)
+            services.run_failed_jobs_again(execution, by=user, force=bool(request.POST.get("force")))
             return _("Its failed jobs are run again; the outcome follows.")
 
         return self._act(request, execution_id, act)

@@ -62,7 +62,7 @@ class JobVerbs:
         """Pause one job until a time that was chosen by one click."""
 
         def act(job: Job, user: Any) -> str:
-            end = windows.until(request.POST.get("for", ""), timezone.now())
+            end = windows.until(request.POST.get("for", ""), timezone.now(), job.shown_zone)
             pause([job], end, request.POST.get("reason", ""), by=user)
             return _("%(name)s is paused until %(time)s.") % {"name": job.name, "time": minute(end)}
 

@@ -27,10 +27,12 @@ Former = Callable[[Job], dict[str, Any]]
 
 
 def remember(request: HttpRequest, before: Mapping[UUID, dict[str, Any]]) -> str:
-    """Keep the values from before a bulk action in the session. Returns a button that brings them back; '' if there are
-    none or too many.
+    """Keep the values from before a bulk action in the session. Returns a button that brings them back, or why
+    there is none; '' if nothing was changed.
     """
-    if not 0 < len(before) <= MOST:
+    if len(before) > MOST:
+        return _("There is no undo for more than %(most)s jobs.") % {"most": f"{MOST:,}"}
+    if not before:
         return ""
     changed = dict(Job.objects.filter(pk__in=before).values_list("pk", "updated_at"))
     request.session[_KEY] = [[str(pk), before[pk], at.isoformat()] for pk, at in changed.items()]

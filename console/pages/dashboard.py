@@ -17,7 +17,7 @@ from django.utils.translation import ngettext
 from accounts.models import User
 from console import charts, forecast, kept
 from console.date_params import period
-from console.pages import host_forecast
+from console.pages import host_forecast, windows
 from console.pages.checklist import checklist
 from console.situations import RUNS, condition, flapping_jobs, situation, state_of
 from executions.models import OPEN, Execution, Status
@@ -28,11 +28,14 @@ from notifications.models import FailureState, Message, MessageStatus
 from scheduler.models import Leadership
 from settings_app.services import dashboard_scope_of
 from taxonomy.models import PicTeam
+from windows.cover import Cover
 
 _AHEAD_MINUTES = 60
 _RUNS = 20
 # The failing and flapping jobs that are named, and the latest failures.
 _NAMED, _FED = 20, 10
+# Among so many of the coming runs the next one is looked for that nothing keeps from running.
+_COMING = 50
 
 
 class Scope(NamedTuple):
@@ -170,8 +173,10 @@ def _sentence(scope: Scope, counts: dict[str, int]) -> str:
 
 
 def _next(scope: Scope, now: dt.datetime) -> Job | None:
-    """The job that runs next."""
-    return scope.of(Job.objects.filter(next_run_at__gt=now, is_active=True)).order_by("next_run_at", "name").first()
+    """The job that runs next; of the first ones, what neither a window nor a person keeps from running."""
+    coming = scope.of(Job.objects.filter(next_run_at__gt=now, is_active=True)).order_by("next_run_at", "name")
+    cover = Cover.now()
+    return next((job for job in coming[:_COMING] if not windows.note(job, job.next_run_at or now, cover)), None)
 
 
 def _troubled(scope: Scope, flapping: list[UUID], user: User) -> list[dict[str, Any]]:

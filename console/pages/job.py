@@ -68,7 +68,9 @@ def context(job: Job, user: User) -> dict[str, Any]:
         "may_end": inside is not None and inside.window.is_pause_of(job) and may_end(inside.window, user),
         "next_run": outlook.local(job.next_run_at, job.shown_zone) if job.next_run_at else "",
         "next_run_iso": job.next_run_at.isoformat() if job.next_run_at else "",
-        "skips_next": job.next_run_at is not None and job.skipped_run_at == job.next_run_at,
+        "skipped_run": outlook.local(job.skipped_run_at, job.shown_zone)
+        if job.skipped_run_at and job.skipped_run_at > now
+        else "",
         "target": _target(job, is_owner=may_read_secrets(job.created_by_id, user)),
         "ears": ears,
         "nobody_told": not is_told_outside(ears),

@@ -5,6 +5,7 @@ from __future__ import annotations
 import datetime as dt
 import json
 from collections.abc import Mapping
+from contextlib import suppress
 from typing import Any
 
 from django.conf import settings
@@ -196,14 +197,14 @@ def previewed(form: Mapping[str, str], *, by: User) -> dict[str, Any]:
     """The request of the form's next fire time, with placeholders for secrets; it is not sent. Raises like
     `test_body`, and `DomainError`.
     """
-    try:
+    moment, zone = timezone.now(), settings.SCHEDULER_ZONE
+    # The schedule has its own preview.
+    with suppress(DomainError):
         schedule = services.trial_schedule(form.get("cron_expression", ""), _times(form))
-        moment = timezone.now() if schedule.tab.is_manual else schedule.next(timezone.now())
-    except DomainError:
-        # The schedule has its own preview.
-        moment = timezone.now()
+        zone = schedule.zone
+        moment = moment if schedule.tab.is_manual else schedule.next(moment)
     record = exchanges.shown(Exchanged(example(test_body(form), moment, by=by)))
-    said_for = _("The request at %(time)s") % {"time": timezone.localtime(moment).strftime("%Y-%m-%d %H:%M")}
+    said_for = _("The request at %(time)s") % {"time": outlook.local(moment, zone)}
     return {"ok": True, "message": said_for, "request": exchange.written(record["request"])}
 
 

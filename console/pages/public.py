@@ -58,7 +58,7 @@ def _act(request: HttpRequest, token: str) -> str:
 def _page(request: HttpRequest, job: Job | None, *, status: int = 200, **more: str) -> HttpResponse:
     context: dict[str, Any] = {"job": job, **more}
     if job is not None:
-        context["until"] = max(job.end_date, today()) + signed_links.EXTENSION
+        context["until"] = max(job.end_date, today(job.shown_zone)) + signed_links.EXTENSION
         context["teams"] = PicTeam.objects.filter(is_active=True).exclude(pk=job.pic_team_id)
     answer = render(request, "console/extension.html", context, status=status)
     # The URL contains the token, which other sites must not see. (With `no-referrer`, browsers send `Origin: null`,

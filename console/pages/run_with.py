@@ -63,11 +63,11 @@ class Remembered(NamedTuple):
 def remembered(job: Job) -> list[Remembered]:
     """The last five different metadata that the job was run with, newest first."""
     found: dict[str, Remembered] = {}
-    latest = Execution.objects.filter(job=job, overrides__isnull=False).newest_first()
+    # Runs of templated jobs have overrides too: the values of their variables.
+    latest = Execution.objects.filter(job=job, overrides__has_key="metadata").newest_first()
     for execution in latest.select_related("triggered_by")[:_LOOKED_AT]:
-        if isinstance(execution.overrides, dict) and "metadata" in execution.overrides:
-            text = _shown(execution.overrides["metadata"])
-            found.setdefault(text, Remembered(execution, text))
+        text = _shown((execution.overrides or {})["metadata"])
+        found.setdefault(text, Remembered(execution, text))
     return list(found.values())[:_REMEMBERED]
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import datetime as dt
 from typing import Any
+from zoneinfo import ZoneInfo
 
 from django.conf import settings
 from django.utils import timezone
@@ -43,11 +44,12 @@ def pause_choices() -> list[tuple[str, str]]:
     ]
 
 
-def until(choice: str, now: dt.datetime) -> dt.datetime:
-    """The end of a pause by one click; unknown choices last an hour."""
+def until(choice: str, now: dt.datetime, zone: ZoneInfo | None = None) -> dt.datetime:
+    """The end of a pause by one click, for a job in its zone; unknown choices last an hour."""
     if choice == "morning":
-        tomorrow = now.astimezone(settings.SCHEDULER_ZONE).date() + dt.timedelta(days=1)
-        return dt.datetime.combine(tomorrow, dt.time(9), settings.SCHEDULER_ZONE)
+        zone = zone or settings.SCHEDULER_ZONE
+        tomorrow = now.astimezone(zone).date() + dt.timedelta(days=1)
+        return dt.datetime.combine(tomorrow, dt.time(9), zone)
     return now + (dt.timedelta(days=7) if choice == "week" else dt.timedelta(hours=1))
 
 

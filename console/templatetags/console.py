@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import datetime as dt
 from typing import Any
+from zoneinfo import ZoneInfo
 
 from django import template
 from django.conf import settings
 from django.contrib.admin.views.main import PAGE_VAR
 from django.utils import timezone
 
+from console import outlook
 from console.pages import windows
 from core.api.timestamps import zone_name
 from core.masking import masked_text
@@ -35,6 +37,12 @@ def zone_id() -> str:
 def pause_choices() -> list[tuple[str, str]]:
     """How long jobs may be paused by one click."""
     return windows.pause_choices()
+
+
+@register.filter
+def in_zone(moment: dt.datetime, zone: ZoneInfo) -> str:
+    """A time in a job's own zone, with the zone's name."""
+    return outlook.local(moment, zone)
 
 
 @register.filter

@@ -15,6 +15,7 @@ from core.api import payload
 from core.api.errors import Invalid, invalid_field
 from executions.batches.rerun import MOST
 from executions.models import OPEN, Batch, BatchRun, Execution, Status, TriggerType
+from executions.moved_runs import RAN_ALREADY
 from jobs.models import Job
 from jobs.schedule_history import fire_times_between
 from jobs.schedules.schedule import CronError
@@ -88,6 +89,9 @@ def _gaps(job: Job, asked: Asked) -> Iterator[Gap]:
     for moment in times:
         execution = known.get(moment)
         status = execution.status if execution else None
+        if execution and execution.error_message.startswith(f"skipped: window {RAN_ALREADY}"):
+            # Before its calendar was changed.
+            continue
         if status in OPEN or moment in taken or (moment in filled and asked.which != "all"):
             continue
         if asked.which == "all" or (

@@ -133,6 +133,14 @@ def test_a_change_is_shown_first_and_then_moves_the_next_runs(
     assert Job.objects.get().next_run_at == dt.datetime(2026, 12, 1, 0, 0, tzinfo=dt.UTC)
 
 
+def test_a_change_moves_nothing_before_a_jobs_first_day(
+    api: APIClient, office: dict[str, Any], job_body: dict[str, Any]
+) -> None:
+    made(api, job_body, cron_expression="0 9 30 * *", on_closed_day="next_open", start_date="2027-06-01")
+    change = {"days": [{"date": "2026-11-30"}]}
+    assert api.put("/api/v2/calendars/tokyo-office?dry_run=1", change, format="json").json()["moved_count"] == 0
+
+
 def test_a_change_after_which_a_job_never_fires_is_refused(
     api: APIClient, office: dict[str, Any], job_body: dict[str, Any]
 ) -> None:

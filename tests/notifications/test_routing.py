@@ -49,6 +49,14 @@ class TestEvents:
         with time_machine.travel(monday + dt.timedelta(days=7), tick=False):
             assert remind_of_ending_jobs() == 2
 
+    def test_the_last_day_is_that_of_the_jobs_zone(self, make_job: Callable[..., Job]) -> None:
+        with time_machine.travel(dt.datetime(2027, 1, 1, 0, 0, tzinfo=dt.UTC), tick=False):
+            # It is still the evening of its last day there.
+            job = make_job(time_zone="America/Los_Angeles")
+            Job.objects.update(end_date=dt.date(2026, 12, 31))
+            assert list(Job.objects.ending_soon()) == [job]
+            assert remind_of_ending_jobs() == 1
+
     def test_old_events_are_forgotten(self, make_job: Callable[..., Job]) -> None:
         make_job()
         Event.objects.update(created_at=timezone.now() - dt.timedelta(days=91))

@@ -76,6 +76,16 @@ def test_an_execution_on_record(job: Job, status: Status, said: str) -> None:
     assert said in message
 
 
+def test_an_execution_on_record_tells_its_closed_day_and_from_when_it_was_moved(job: Job) -> None:
+    why = "skipped: closed day 成人の日 (calendar Tokyo office)"
+    values = {"job": job, "trigger_type": "scheduled", "execution_type": "webhook", "target": "x"}
+    Execution.objects.create(status=Status.SKIPPED, scheduled_for=NOON, error_message=why, **values)
+    later = NOON + dt.timedelta(days=3)
+    Execution.objects.create(status=Status.SUCCESS, scheduled_for=later, nominal_for=NOON, **values)
+    assert explain(job, NOON).facts["closed_day"]["label"] == "成人の日"
+    assert explain(job, later).facts["shifted_from"].startswith("2026-11-24T12:00")
+
+
 def test_before_it_existed(job: Job) -> None:
     assert answer(job, NOON - 5 * HOUR)[0] == "did_not_exist"
 

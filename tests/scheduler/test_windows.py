@@ -137,19 +137,41 @@ def test_a_restart_inside_a_window_changes_nothing(make_job: MakeJob, leader: Le
     before = rows(job), rows(skipped), Hold.objects.get().until
     # The scheduler is down for two hours; another one takes over, and looks for what the first one left.
     with time_machine.travel(NOON + 2 * HOUR, tick=False):
-        Job.objects.update(next_run_at=NOON + 3 * HOUR)
         successor = Leader()
         successor.take_over()
         recovery.recover()
         recovery.end_missed()
         recovery.rescue()
         fire(successor)
-        assert (rows(job), rows(skipped), Hold.objects.get().until) == before
+        # No fire time is missed: each is skipped, or held until a later one is.
+        assert {status for _minute, status, _why in rows(job)} == {"skipped", "queued"}
+        assert {status for _minute, status, _why in rows(skipped)} == {"skipped"}
+        assert (rows(skipped)[0], Hold.objects.get().until) == (before[1][0], before[2])
         assert handed == []
-    with time_machine.travel(NOON + 5 * HOUR, tick=False):
-        Job.objects.update(next_run_at=NOON + 6 * HOUR)
+    with time_machine.travel(NOON + 4 * HOUR + 6 * MINUTE, tick=False):
+        Job.objects.filter(pk=job.pk).update(next_run_at=NOON + 6 * HOUR)
+        Job.objects.filter(pk=skipped.pk).update(next_run_at=NOON + 6 * HOUR)
         fire(successor)
-    assert [delivery.scheduled_for for delivery in handed] == [NOON + MINUTE]
+    assert [delivery.scheduled_for for delivery in handed] == [NOON + 2 * HOUR]
+
+
+@pytest.mark.parametrize("policy", ["skip", "run_once", "run_all"])
+@pytest.mark.parametrize(("effect", "ends"), [("skip", ["skipped", "skipped"]), ("hold", ["skipped", "queued"])])
+def test_what_a_window_covers_is_no_misfire(
+    make_job: MakeJob, leader: Leader, policy: str, effect: str, ends: list[str]
+) -> None:
+    """The scheduler was down while two fire times passed inside it."""
+    job = made_at_noon(make_job, cron_expression="30 12,13 * * *", misfire_policy=policy)
+    opened(effect=effect, ends_at=NOON + 6 * HOUR)
+    fire_at(leader, NOON + 150 * MINUTE)
+    assert [status for _minute, status, _why in rows(job)] == ends
+
+
+def test_of_what_was_missed_the_latest_outside_a_window_runs(make_job: MakeJob, leader: Leader) -> None:
+    job = made_at_noon(make_job, cron_expression="0 13,14 * * *")
+    opened(starts_at=NOON + 90 * MINUTE, ends_at=NOON + 6 * HOUR)
+    fire_at(leader, NOON + 150 * MINUTE)
+    assert [(minute, status) for minute, status, _why in rows(job)] == [(60, "running"), (120, "skipped")]
 
 
 def test_skip_is_stronger_than_hold(make_job: MakeJob, leader: Leader) -> None:

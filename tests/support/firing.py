@@ -26,7 +26,7 @@ def fire_at(leader: Leader, moment: dt.datetime) -> None:
 
 def made_at_noon(make_job: MakeJob, **changes: Any) -> Job:
     with time_machine.travel(NOON, tick=False):
-        return make_job(cron_expression="* * * * *", **changes)
+        return make_job(**{"cron_expression": "* * * * *", **changes})
 
 
 def statuses(job: Job) -> dict[str, int]:

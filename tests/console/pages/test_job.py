@@ -16,6 +16,7 @@ from executions.models import Execution, Status
 from jobs import services
 from jobs.models import Job
 from tests.support.executions import ran
+from windows.services import pause
 
 pytestmark = pytest.mark.django_db
 
@@ -32,6 +33,15 @@ def viewer(make_user: Callable[..., User]) -> User:
 
 def page_of(browser: Client, job: Job) -> str:
     return browser.get(reverse("admin:jobs_job_view", args=[job.pk])).content.decode()
+
+
+def test_a_skip_is_taken_back_also_inside_a_window(browser: Client, make_job: Callable[..., Job], admin: User) -> None:
+    job = make_job(cron_expression="0 9 1 * *")
+    services.skip_next_run(job, by=admin)
+    pause([job], timezone.now() + dt.timedelta(hours=1), "", by=admin)
+    page = browser.get(reverse("admin:jobs_job_view", args=[job.pk])).content.decode()
+    assert reverse("admin:jobs_job_unskip", args=[job.pk]) in page
+    assert "is to be skipped" in page
 
 
 def test_a_failing_job_says_since_when_and_why(browser: Client, make_job: Callable[..., Job]) -> None:

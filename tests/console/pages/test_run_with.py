@@ -13,8 +13,9 @@ from django.urls import reverse
 from django.utils import timezone
 
 from accounts.models import User
-from executions.models import BatchRun, Execution
+from executions.models import BatchRun, Execution, Status
 from jobs.models import Job
+from tests.support.executions import ran
 from windows import services
 
 pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("handed")]
@@ -44,6 +45,14 @@ def test_the_last_five_are_remembered(admin_client: Client, make_job: Callable[.
     again = admin_client.get(url(job), {"from": str(shown[2].execution.pk)})
     assert json.loads(again.context["form"].initial["metadata"]) == {"n": 5}
     assert admin_client.get(url(job), {"from": "nonsense"}).status_code == 200
+
+
+def test_runs_of_a_templated_job_crowd_nothing_out(admin_client: Client, make_job: Callable[..., Job]) -> None:
+    job = make_job()
+    admin_client.post(url(job), {"metadata": '{"n": 1}'})
+    for number in range(55):
+        ran(job, Status.SUCCESS, ago=-60 * (number + 1), overrides={"rendered": {"url": "x"}})
+    assert len(admin_client.get(url(job)).context["remembered"]) == 1
 
 
 @pytest.mark.parametrize(("text", "said"), [("{", "not valid JSON"), ("[1]", "JSON object")])
