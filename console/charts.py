@@ -140,6 +140,9 @@ def timeline(minutes: Sequence[tuple[dt.datetime, int]]) -> dict[str, Any]:
             "at": moment,
             "count": count,
             "tick": f"{moment:%H:%M}" if moment.minute % 10 == 0 else "",
+            "query": urlencode(
+                {"date": f"{moment:%Y-%m-%d}", "at": (at := moment.hour * 60 + moment.minute), "until": at}
+            ),
             "middle": round((number + 0.5) * step, 1),
             "bar": Bar(
                 round(number * step + 0.5, 1),

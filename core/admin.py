@@ -6,10 +6,12 @@ from collections.abc import Mapping
 from typing import Any
 
 from django import forms
+from django.core.exceptions import NON_FIELD_ERRORS, ValidationError
 from django.db import models
 from django.http import HttpRequest
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
+from django.utils.translation import gettext as _
 from unfold.admin import ModelAdmin
 
 from core.api.errors import DomainError
@@ -56,6 +58,28 @@ class MomentInput(forms.DateTimeInput):
         super().__init__({"class": "cs-input"}, format="%Y-%m-%dT%H:%M")
 
 
+class WordsOfConstraints(forms.ModelForm[Any]):
+    """Tells which field breaks a check of the database; Django would tell the name of the check."""
+
+    def _update_errors(self, errors: Any) -> None:
+        found = dict(getattr(errors, "error_dict", {}))
+        checks = {str(one.get_violation_error_message()): one for one in self._checks()}
+        broken = [one for one in found.get(NON_FIELD_ERRORS, []) if str(one.message) in checks]
+        if broken:
+            found[NON_FIELD_ERRORS] = [one for one in found[NON_FIELD_ERRORS] if one not in broken]
+            errors = ValidationError({name: told for name, told in found.items() if told})
+        super()._update_errors(errors)  # type: ignore[misc]
+        # What is told already is the reason of more than one.
+        for one in broken if not self.errors else ():
+            condition: Any = checks[str(one.message)].condition
+            fields = [name for name in condition.referenced_base_fields if name in self.fields]
+            self.add_error(fields[0] if fields else None, _("This value is not possible here."))
+
+    def _checks(self) -> list[models.CheckConstraint]:
+        constraints = self.instance._meta.constraints
+        return [one for one in constraints if isinstance(one, models.CheckConstraint)]
+
+
 class ProductAdmin(ModelAdmin):  # type: ignore[misc]  # unfold has no types
     """Options that every list and form of the admin shares."""
 
@@ -81,6 +105,15 @@ class ProductAdmin(ModelAdmin):  # type: ignore[misc]  # unfold has no types
             for title, options in super().get_fieldsets(request, obj)
         ]
         return [(title, options) for title, options in found if options["fields"]]
+
+    def get_form(self, request: HttpRequest, obj: Any = None, change: bool = False, **kwargs: Any) -> Any:
+        form: Any = super().get_form(request, obj, change=change, **kwargs)
+        return type(form.__name__, (WordsOfConstraints, form), {})
+
+    def changelist_view(self, request: HttpRequest, extra_context: Any = None) -> Any:
+        """A list is called as its entry in the sidebar."""
+        title = {"title": self.plural} if self.plural else {}
+        return super().changelist_view(request, {**title, **(extra_context or {})})
 
     def formfield_for_dbfield(self, db_field: Any, request: HttpRequest, **kwargs: Any) -> Any:
         """A choice without the menu that adds, changes and deletes the choices in windows of their own."""

@@ -85,11 +85,14 @@ def unexpected(exc: BaseException | None) -> dict[str, str]:
 
 
 def _is_page(request: HttpRequest) -> bool:
-    return request.path.startswith("/admin")
+    """Whether it is a browser that shows the answer to a person."""
+    if request.path.startswith(("/api/", "/hooks/")):
+        return False
+    return request.path.startswith("/admin") or "text/html" in request.headers.get("Accept", "")
 
 
 def not_found(request: HttpRequest, exception: Exception) -> HttpResponse:
-    """404: a page in the admin, JSON elsewhere."""
+    """404: a page for people, JSON for programs."""
     if _is_page(request):
         return defaults.page_not_found(request, exception)
     return JsonResponse(NotFound("Not found", "There is nothing at this address.").body(), status=404)

@@ -93,7 +93,8 @@ def seed(echo_url: str, *, count: int = 60, days: int = 90) -> int:
         last = max((row for row in rows if row[1] == job.pk), key=lambda row: row[5], default=None)
         if last is not None:
             Job.objects.filter(pk=job.pk).update(last_status=last[2], last_execution_at=last[5])
-    FailureState.objects.bulk_create(_failing(jobs[number], rows) for number in sorted(FAILING) if number < count)
+    failing = Job.objects.filter(last_status=Status.FAILED).in_bulk()
+    FailureState.objects.bulk_create(_failing(job, rows) for job in jobs if job.pk in failing)
     return len(rows)
 
 

@@ -66,8 +66,10 @@ class SlackSettingsAdmin(SingleRowAdmin):
     change_form_before_template = "settings_app/slack_tools.html"
 
     def change_view(self, request: HttpRequest, object_id: str, form_url: str = "", extra_context: Any = None) -> Any:
-        """The form, with the URL of the test button."""
-        context = {**(extra_context or {}), "test_url": page_links.path_of("slack_test")}
+        """The form, with what is stored and the URL of the test button."""
+        rows = SlackSettings.objects
+        state = {"is_stored": rows.exclude(webhook_url="").exists(), "is_on": rows.filter(is_enabled=True).exists()}
+        context = {**(extra_context or {}), **state, "test_url": page_links.path_of("slack_test")}
         return super().change_view(request, object_id, form_url, context)
 
 
@@ -191,6 +193,8 @@ class EnvironmentTokenAdmin(RightsAdmin, SingleRowAdmin):
 
 @admin.register(Preferences)
 class PreferencesAdmin(ProductAdmin):
+    # Nothing in the server reads it.
+    exclude = ("browser_notifications",)
     list_display = ("user", *PREFERENCE_FLAGS)
     list_filter = PREFERENCE_FLAGS
     list_select_related = ("user",)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from itertools import count
 from typing import Any
 
 from django import forms
@@ -35,16 +36,22 @@ class LabelForm(forms.ModelForm[Any]):
             if not data.get("is_active", True) or name != label.name:
                 raise ValidationError(_("The category General can be neither renamed nor disabled."))
             return data
-        slug = slug_of(data.get("slug") or name) if label._state.adding else self._renamed(name)
-        if not slug:
-            raise ValidationError({"name": _("This name has no slug: use letters a-z or digits.")})
+        slug = (slug_of(data.get("slug") or name) or self._numbered()) if label._state.adding else self._renamed(name)
         if type(label)._default_manager.filter(slug=slug).exclude(pk=label.pk).exists():
             raise ValidationError({"name": _("The slug '%(slug)s' is taken: choose another name.") % {"slug": slug}})
         label.slug = data["slug"] = slug
         return data
 
     def _renamed(self, name: str) -> str:
-        return slug_of(name) if "name" in self.changed_data else str(self.instance.slug)
+        """The slug of a new name; a name without letters a-z and digits keeps the one before."""
+        return (slug_of(name) if "name" in self.changed_data else "") or str(self.instance.slug)
+
+    def _numbered(self) -> str:
+        """A slug for a name without letters a-z and digits, such as 請求処理."""
+        kind = type(self.instance)
+        word = "category" if kind is Category else "team"
+        taken = set(kind._default_manager.filter(slug__startswith=f"{word}-").values_list("slug", flat=True))
+        return next(slug for number in count(1) if (slug := f"{word}-{number}") not in taken)
 
 
 class LabelAdmin(ProductAdmin):

@@ -52,9 +52,9 @@ class RerunForm(forms.Form):
 def run_again(model_admin: Any, request: HttpRequest, queryset: QuerySet[Execution]) -> HttpResponseBase | None:
     """Ask how, then make a batch of the selected executions, or of all that match."""
     user = require_login(request)
-    matching = queryset.select_related("job").newest_first()  # type: ignore[attr-defined]
-    executions = list(matching.exclude(status__in=[Status.RUNNING, Status.QUEUED])[: batches.MOST + 1])
-    each, once = (batches.choose(executions, user, once_a_job=one) for one in (False, True))
+    ended = queryset.exclude(status__in=[Status.RUNNING, Status.QUEUED])
+    each, once = batches.choose(ended, user), batches.choose_once(ended, user)
+    matching = ended.order_by()[: batches.MOST + 1].count()
     form = RerunForm(request.POST) if "which" in request.POST else RerunForm()
     if not form.is_valid():
         context = {
@@ -64,8 +64,8 @@ def run_again(model_admin: Any, request: HttpRequest, queryset: QuerySet[Executi
             "form": form,
             "each": len(each),
             "once": len(once),
-            "others": len(executions) - len(each),
-            "too_many": len(executions) > batches.MOST,
+            "others": matching - len(each),
+            "too_many": matching > batches.MOST,
             "most": batches.MOST,
             "longest": batches.LONGEST_MINUTES,
             "jobs": [one.job.name for one in once[:10]],

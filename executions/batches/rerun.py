@@ -5,25 +5,35 @@ of hundreds takes no slot from what fires in the meantime.
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 
 from django.db import transaction
+from django.db.models import OuterRef, QuerySet, Subquery
 
 from accounts.models import User
 from core.api.errors import Invalid, invalid_field
 from executions.models import Batch, BatchRun, Execution
+from jobs.models import Job
 from jobs.services import may_touch
 
 MOST = 1000
 LONGEST_MINUTES = 120
 
 
-def choose(executions: Iterable[Execution], by: User, *, once_a_job: bool) -> list[Execution]:
-    """The executions to run again: those that the user may run; `once_a_job`: the first of each job only, so the order
-    decides.
-    """
-    chosen = [one for one in executions if may_touch(one.job, by)]
-    return list({one.job_id: one for one in reversed(chosen)}.values()) if once_a_job else chosen
+def choose(executions: QuerySet[Execution], by: User) -> list[Execution]:
+    """The newest of some executions that the user may run, up to one more than a batch may have."""
+    matching = executions.select_related("job").newest_first()  # type: ignore[attr-defined]
+    return [one for one in matching[: MOST + 1] if may_touch(one.job, by)]
+
+
+def choose_once(executions: QuerySet[Execution], by: User) -> list[Execution]:
+    """The newest of some executions of each job that the user may run, up to one more than a batch may have."""
+    plain = executions.order_by()
+    newest = plain.filter(job=OuterRef("pk")).order_by("-started_at", "-id").values("pk")[:1]
+    jobs = Job.objects.filter(pk__in=plain.values("job")).annotate(newest=Subquery(newest)).order_by("name")
+    ids = [job.newest for job in jobs.iterator(500) if may_touch(job, by)][: MOST + 1]  # type: ignore[attr-defined]
+    found = Execution.objects.select_related("job").in_bulk(ids)
+    return [found[pk] for pk in ids if pk in found]
 
 
 @transaction.atomic

@@ -59,11 +59,21 @@ document.addEventListener("DOMContentLoaded", () =>
   document.querySelector("[data-now]")?.scrollIntoView({ block: "nearest", inline: "center" }),
 );
 
+/* Browsers have the clipboard by https and on localhost only. */
+const copySelected = (source) => {
+  const text = Object.assign(document.createElement("textarea"), { value: source.textContent.trim() });
+  document.body.append(text);
+  text.select();
+  document.execCommand("copy");
+  text.remove();
+};
 /* data-copy="SELECTOR": copies the text of that element. */
 document.addEventListener("click", async (event) => {
   const button = event.target.closest?.("[data-copy]");
   if (!button) return;
-  await navigator.clipboard.writeText(document.querySelector(button.dataset.copy).textContent.trim());
+  const source = document.querySelector(button.dataset.copy);
+  if (navigator.clipboard) await navigator.clipboard.writeText(source.textContent.trim());
+  else copySelected(source);
   button.textContent = button.dataset.copied;
 });
 

@@ -32,6 +32,46 @@ def changelists() -> Iterator[Any]:
         )
 
 
+@pytest.mark.parametrize(
+    ("page", "sent", "said"),
+    [
+        ("taxonomy_picteam_add", {"name": "A", "max_concurrent": "0"}, "This value is not possible here."),
+        ("calendars_calendar_add", {"name": "A", "slug": "A B", "weekend_days": ["5"]}, ""),
+    ],
+)
+def test_no_page_tells_the_name_of_a_constraint(browser: Client, page: str, sent: dict[str, Any], said: str) -> None:
+    answer = browser.post(reverse(f"admin:{page}"), sent)
+    assert answer.status_code == 200
+    text = answer.content.decode()
+    assert said in text
+    assert "Constraint" not in text
+
+
+def test_names_without_latin_letters_get_a_number_as_slug(browser: Client) -> None:
+    for name in ("請求処理", "決済"):
+        assert (
+            browser.post(reverse("admin:taxonomy_category_add"), {"name": name, "is_active": "on"}).status_code == 302
+        )
+    assert browser.post(reverse("admin:taxonomy_picteam_add"), {"name": "品質", "is_active": "on"}).status_code == 302
+    slugs = Category.objects.filter(name__in=["請求処理", "決済"]).values_list("slug", flat=True)
+    assert set(slugs) == {"category-1", "category-2"}
+    assert PicTeam.objects.get(name="品質").slug == "team-1"
+
+
+def test_a_form_that_is_out_of_date_says_so(admin: User) -> None:
+    client = Client(enforce_csrf_checks=True)
+    client.force_login(admin)
+    answer = client.post(reverse("admin:my_account"), {"act": "preferences"})
+    assert answer.status_code == 403
+    assert "This form is out of date." in answer.content.decode()
+
+
+def test_a_browser_gets_a_page_for_what_is_not_there_and_a_program_json(client: Client) -> None:
+    assert "There is nothing at this address." in client.get("/nothing", HTTP_ACCEPT="text/html").content.decode()
+    assert client.get("/nothing").json()["error"] == "Not found"
+    assert client.get("/api/v2/nothing", HTTP_ACCEPT="text/html").json()["error"] == "Not found"
+
+
 @pytest.mark.parametrize("name", list(changelists()))
 def test_every_model_is_listed_and_searchable(browser: Client, make_job: Callable[..., Job], name: str) -> None:
     job = make_job()

@@ -31,12 +31,20 @@ def failed(make_job: Callable[..., Job]) -> list[Execution]:
 
 
 def test_once_a_job_takes_the_first_of_each(failed: list[Execution], admin: User) -> None:
-    assert rerun.choose(failed, admin, once_a_job=False) == failed
-    assert set(rerun.choose(failed, admin, once_a_job=True)) == {failed[0], failed[1]}
+    assert rerun.choose(Execution.objects.all(), admin) == failed
+    assert rerun.choose_once(Execution.objects.all(), admin) == [failed[0], failed[1]]
+
+
+def test_once_a_job_reaches_behind_the_newest_thousand(
+    failed: list[Execution], admin: User, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(rerun, "MOST", 1)
+    old = ran(failed[0].job, Status.FAILED, ago=5)
+    assert rerun.choose_once(Execution.objects.all(), admin) == [old, failed[1]]
 
 
 def test_only_jobs_that_the_user_may_run(failed: list[Execution], user: User) -> None:
-    assert rerun.choose(failed, user, once_a_job=False) == []
+    assert rerun.choose(Execution.objects.all(), user) == rerun.choose_once(Execution.objects.all(), user) == []
     with pytest.raises(Invalid):
         rerun.create([], "none", minutes=0, by=user)
 
