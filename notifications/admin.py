@@ -20,6 +20,7 @@ class EventAdmin(ReadOnlyAdmin):
     list_filter = ("type", "created_at")
     search_fields = ("message",)
     show_full_result_count = False
+    fields = ("created_at", "type", "headline", "said", "audience", "job_id", "execution_id")
 
     @admin.display(description=_("Title"), ordering="title")
     def headline(self, event: Event) -> str:

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from typing import Any
 from uuid import UUID
 
+from django.conf import settings
 from django.http import HttpRequest, JsonResponse
 from django.middleware.csrf import get_token
 from django.urls import reverse
@@ -25,7 +26,7 @@ def find(request: HttpRequest) -> JsonResponse:
     """`{"items": [{"title", "kind", "url", "post"}], "csrf"}` for `?q=`; `post`: the address is an action."""
     user = require_login(request)
     text = request.GET.get("q", "").strip()[:200]
-    items = [*_executions(text), *_jobs(text, user), *_teams(text), *_pages(text, user)]
+    items = [*_executions(text), *_jobs(text, user), *_teams(text), *_pages(text, user, request)]
     return JsonResponse({"items": items, "csrf": get_token(request)})
 
 
@@ -64,7 +65,7 @@ def _teams(text: str) -> Iterator[dict[str, Any]]:
         yield _item(failing, _("Team"), f"{jobs}?pic_team__id__exact={team.pk}&attention=failing")
 
 
-def _pages(text: str, user: User) -> Iterator[dict[str, Any]]:
+def _pages(text: str, user: User, request: HttpRequest) -> Iterator[dict[str, Any]]:
     jobs, executions = reverse("admin:jobs_job_changelist"), reverse("admin:executions_execution_changelist")
     pages = [
         (_("Dashboard"), reverse("admin:index")),
@@ -84,14 +85,20 @@ def _pages(text: str, user: User) -> Iterator[dict[str, Any]]:
             (_("Import schedules"), reverse("admin:import_schedules")),
         ]
     if user.is_admin:
-        pages += [
-            (_("Add a user"), reverse("admin:accounts_user_add")),
-            (_("Teams"), reverse("admin:taxonomy_picteam_changelist")),
-            (_("Slack"), reverse("admin:settings_app_slacksettings_changelist")),
-        ]
+        pages.append((_("Add a user"), reverse("admin:accounts_user_add")))
+    pages += [(title, url) for title, url in _sidebar(request) if url not in {url for _title, url in pages}]
     for title, url in pages:
         if text.lower() in title.lower():
             yield _item(title, _("Page"), url)
+
+
+def _sidebar(request: HttpRequest) -> Iterator[tuple[str, str]]:
+    """The entries of the sidebar that the user may open."""
+    sidebar: Any = settings.UNFOLD["SIDEBAR"]
+    for group in sidebar["navigation"]:
+        for item in group["items"]:
+            if item.get("permission", lambda _request: True)(request):
+                yield str(item["title"]), str(item["link"])
 
 
 def keys() -> dict[str, str]:

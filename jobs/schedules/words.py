@@ -276,7 +276,9 @@ class _English(_Language):
 
     def on_special(self, days: str, months: list[int]) -> str:
         days = days.removeprefix("on ")
-        return f"on {days}" if days.endswith("of the month") else f"on {days} of the month"
+        # Such as "3 days before the last day".
+        lead = "" if days[0].isdigit() else "on "
+        return f"{lead}{days}" if days.endswith("of the month") else f"{lead}{days} of the month"
 
     def either(self, groups: Sequence[str]) -> str:
         return " or ".join(groups)

@@ -180,6 +180,8 @@ def test_the_palette_finds_jobs_teams_pages_and_actions(
         False,
     ) in found("qa")
     assert ("Calendar", reverse("admin:calendar"), False) in found("cal")
+    assert ("Windows", reverse("admin:windows_window_changelist"), False) in found("windows")
+    assert ("Audit trail", reverse("admin:audit_changerecord_changelist"), False) in found("audit")
     run = ran(job, Status.SUCCESS)
     assert found(str(run.pk))[0][1] == reverse("admin:executions_execution_change", args=[run.pk])
 
