@@ -62,13 +62,14 @@ def clean(data: Mapping[str, Any], calendar: Calendar | None = None) -> tuple[di
     """The columns and the days of a new or changed calendar (None: the days stay). Raises the error of every wrong
     field.
     """
-    if calendar is None and not data.get("name"):
-        raise missing_fields(["name"])
     values: dict[str, Any] = {}
     days: list[Day] | None = None
     checks = Checks()
     with checks.check():
-        if data.get("name") is not None:
+        if calendar is None and not data.get("name"):
+            raise missing_fields(["name"])
+    with checks.check():
+        if data.get("name") is not None and (data["name"] or calendar):
             values["name"] = payload.text(data["name"], "name", limit=100)
             if not values["name"]:
                 raise invalid_field("name", "Write a name for the calendar.")

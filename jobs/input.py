@@ -28,9 +28,6 @@ _REQUIRED = ("name", "cron_expression", "end_date")
 
 def clean_new(data: Mapping[str, Any], *, by: User | None) -> dict[str, Any]:
     """The columns of a new job, or the contract's error for the first invalid field, with all others."""
-    missing = [name for name in _REQUIRED if data.get(name) is None]
-    if missing:
-        raise missing_fields(missing, verb="Send", joint=", ")
     values, target = _new(data)
     target.check_credential(_id(values.get("github_credential")), values["pic_team"].pk, by)
     values |= target.columns()
@@ -44,10 +41,16 @@ def _new(data: Mapping[str, Any]) -> tuple[dict[str, Any], Target]:
     checks = Checks()
     target: Target | None = None
     lacking: Invalid | None = None
+    missing = [name for name in _REQUIRED if data.get(name) is None]
     with checks.check():
-        values["name"] = validation.name(data["name"])
+        if missing:
+            raise missing_fields(missing, verb="Send", joint=", ")
     with checks.check():
-        values["cron_expression"] = validation.cron_text(data["cron_expression"])
+        if "name" not in missing:
+            values["name"] = validation.name(data["name"])
+    with checks.check():
+        if "cron_expression" not in missing:
+            values["cron_expression"] = validation.cron_text(data["cron_expression"])
     with checks.check():
         target = parsing.read_target(data, default_owner=settings.DEFAULT_GITHUB_OWNER)
         if target is None:
@@ -59,9 +62,10 @@ def _new(data: Mapping[str, Any]) -> tuple[dict[str, Any], Target]:
     with checks.check():
         values.update(validation.mail(data))
     with checks.check():
-        if not payload.text(data["end_date"], "end_date", limit=255, error="Invalid end_date"):
-            raise missing_fields(["end_date"], verb="Send")
-        values["end_date"] = validation.end_date(data["end_date"], zone=validation.zone_of(data))
+        if "end_date" not in missing:
+            if not payload.text(data["end_date"], "end_date", limit=255, error="Invalid end_date"):
+                raise missing_fields(["end_date"], verb="Send")
+            values["end_date"] = validation.end_date(data["end_date"], zone=validation.zone_of(data))
     with checks.check():
         values["pic_team"] = validation.pic_team(_team(data))
     with checks.check():

@@ -11,7 +11,7 @@ from django.forms.models import model_to_dict
 from django.utils import translation
 
 from core.api import payload
-from core.api.errors import Conflict, NotFound, invalid_field
+from core.api.errors import Checks, Conflict, NotFound, invalid_field
 from settings_app.forms import SecretForm, SentSecretForm, WebhookCredentialForm
 from settings_app.models import Secret, SentSecret, WebhookCredential
 
@@ -42,9 +42,12 @@ def save(model: type[M], data: Mapping[str, Any], row: Any = None) -> M:
             raise invalid_field("name", "Requests know a secret by its name: add another one instead.")
         form = kind(_form_data(kind, data, row), instance=row)
         if not form.is_valid():
-            name, messages = next(iter(form.errors.items()))
-            field = next((api for api, own in _NEW.items() if own == name), "" if name == "__all__" else name)
-            raise invalid_field(field, str(messages[0]))
+            checks = Checks()
+            for name, messages in form.errors.items():
+                field = next((api for api, own in _NEW.items() if own == name), "" if name == "__all__" else name)
+                with checks.check():
+                    raise invalid_field(field, str(messages[0]))
+            checks.finish()
         saved: M = form.save()
         return saved
 
@@ -55,17 +58,20 @@ def _form_data(kind: type[SentSecretForm], data: Mapping[str, Any], row: Any) ->
     values = model_to_dict(row if row is not None else blank, fields=kind._meta.fields)
     if row is not None and "signs_with_previous" in kind.base_fields:
         values["signs_with_previous"] = model.objects.filter(pk=row.pk).exclude(previous_secret="").exists()
+    checks = Checks()
     for name in (*kind.base_fields, *_NEW):
         if data.get(name) is None:
             continue
-        if name == "teams":
-            values[name] = _teams(model, data[name])
-        elif name == "allowed_hosts":
-            values[name] = "\n".join(_texts(data[name], name))
-        elif name == "signs_with_previous":
-            values[name] = payload.boolean(data[name], name)
-        elif name not in _NEW.values():
-            values[_NEW.get(name, name)] = payload.text(data[name], name, limit=64 * 1024)
+        with checks.check():
+            if name == "teams":
+                values[name] = _teams(model, data[name])
+            elif name == "allowed_hosts":
+                values[name] = "\n".join(_texts(data[name], name))
+            elif name == "signs_with_previous":
+                values[name] = payload.boolean(data[name], name)
+            elif name not in _NEW.values():
+                values[_NEW.get(name, name)] = payload.text(data[name], name, limit=64 * 1024)
+    checks.finish()
     return values
 
 

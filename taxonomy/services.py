@@ -7,7 +7,7 @@ from typing import Any, TypeVar
 from django.db import IntegrityError, transaction
 
 from core.api import payload
-from core.api.errors import Conflict, Invalid, NotFound, invalid_field, missing_fields
+from core.api.errors import Checks, Conflict, Invalid, NotFound, invalid_field, missing_fields
 from taxonomy.models import GENERAL, Category, PicTeam, slug_of
 
 L = TypeVar("L", Category, PicTeam)
@@ -15,15 +15,19 @@ L = TypeVar("L", Category, PicTeam)
 
 def create(kind: type[L], data: dict[str, Any]) -> L:
     """Create a category or a PIC team from `name`, an optional `slug` and, for teams, `slack_handle`."""
-    name = payload.text(data.get("name"), "name", limit=100)
-    handle = payload.text(data.get("slack_handle"), "slack_handle", limit=100)
-    missing = [f for f, v in (("name", name), ("slack_handle", handle or kind is Category)) if not v]
-    if missing:
-        raise missing_fields(missing)
-    label = kind(name=name)
-    label.slug = _slug(payload.text(data.get("slug"), "slug", limit=100) or name)
-    if isinstance(label, PicTeam):
-        label.slack_handle = handle
+    needed = ("name",) if kind is Category else ("name", "slack_handle")
+    checks, texts = Checks(), dict[str, str]()
+    for field in needed:
+        with checks.check():
+            texts[field] = payload.text(data.get(field), field, limit=100)
+    with checks.check():
+        if missing := [field for field in needed if texts.get(field) == ""]:
+            raise missing_fields(missing)
+    with checks.check():
+        slug = payload.text(data.get("slug"), "slug", limit=100) or texts.get("name")
+        texts["slug"] = _slug(slug) if slug else ""
+    checks.finish()
+    label = kind(**texts)
     with transaction.atomic():
         return _saved(label)
 

@@ -122,14 +122,15 @@ def inside_now(job: Job) -> Inside | None:
 
 def clean(data: Mapping[str, Any], window: Window | None = None) -> tuple[dict[str, Any], dict[str, list[Any]]]:
     """The columns and the scope of a new or changed window, or the error of every wrong field."""
-    if window is None and not data.get("name"):
-        raise missing_fields(["name"])
     values: dict[str, Any] = {}
     scope: dict[str, list[Any]] = {}
     checks = Checks()
+    with checks.check():
+        if window is None and not data.get("name"):
+            raise missing_fields(["name"])
     for name, limit in (("name", 100), ("reason", 200)):
         with checks.check():
-            if data.get(name) is not None:
+            if data.get(name):
                 values[name] = " ".join(payload.text(data[name], name, limit=limit).split())
                 if name == "name" and not values[name]:
                     raise invalid_field("name", "Write a name for the window.")

@@ -19,7 +19,7 @@ from accounts.second_factor import devices
 from audit import events
 from audit.events import Event
 from core.api import payload
-from core.api.errors import Conflict, Forbidden, NotFound, Unauthorized, invalid_field
+from core.api.errors import Checks, Conflict, Forbidden, NotFound, Unauthorized, invalid_field
 
 PREFIX = "csk_"
 LONGEST_DAYS = 730
@@ -32,13 +32,18 @@ def make(user: User, name: Any, scope: Any = ApiToken.Scope.READ, days: Any = 90
     """Create a token; returns it and its text, which is stored nowhere. Raises `Invalid payload`, `Duplicate token
     name`, `Too many tokens`.
     """
-    cleaned = payload.text(name, "name", limit=100)
-    if not cleaned:
-        raise invalid_field("name", "Give the token a name that says what uses it.")
-    if scope not in ApiToken.Scope.values:
-        raise invalid_field("scope", "'scope' is 'read' or 'write'.")
-    if isinstance(days, bool) or not isinstance(days, int) or not 1 <= days <= LONGEST_DAYS:
-        raise invalid_field("expires_in_days", f"'expires_in_days' is a whole number from 1 to {LONGEST_DAYS}.")
+    checks, cleaned = Checks(), ""
+    with checks.check():
+        cleaned = payload.text(name, "name", limit=100)
+        if not cleaned:
+            raise invalid_field("name", "Give the token a name that says what uses it.")
+    with checks.check():
+        if scope not in ApiToken.Scope.values:
+            raise invalid_field("scope", "'scope' is 'read' or 'write'.")
+    with checks.check():
+        if isinstance(days, bool) or not isinstance(days, int) or not 1 <= days <= LONGEST_DAYS:
+            raise invalid_field("expires_in_days", f"'expires_in_days' is a whole number from 1 to {LONGEST_DAYS}.")
+    checks.finish()
     raw = PREFIX + secrets.token_urlsafe(32)
     token = ApiToken(
         user=user,

@@ -126,7 +126,7 @@ class Checks:
         if self._errors:
             first = self._errors[0]
             for other in self._errors[1:]:
-                first.fields = {**other.fields, **first.fields}
+                first.fields = {**first.fields, **{k: v for k, v in other.fields.items() if k not in first.fields}}
             raise first
 
 

@@ -12,7 +12,7 @@ from django.utils import timezone
 
 from accounts.models import User
 from core.api import payload
-from core.api.errors import Invalid, invalid_field
+from core.api.errors import Checks, Invalid, invalid_field
 from executions.batches.rerun import MOST
 from executions.models import OPEN, Batch, BatchRun, Execution, Status, TriggerType
 from executions.moved_runs import RAN_ALREADY
@@ -49,16 +49,25 @@ class Asked(NamedTuple):
 
 def read(job: Job, data: Mapping[str, Any]) -> Asked:
     """The fields `from`, `to`, `which` (gaps) and `at_once` (1). Raises `Invalid payload`."""
-    first, last = (payload.moment(data.get(name), name, job.zone) for name in ("from", "to"))
-    if first is None or last is None:
-        name = "from" if first is None else "to"
-        raise invalid_field(name, f"'{name}' is required, such as 2026-12-31T18:00:00+09:00.")
-    if last < first:
-        raise invalid_field("to", "The period ends before it begins.")
+    checks, ends = Checks(), dict[str, dt.datetime]()
+    for name in ("from", "to"):
+        with checks.check():
+            moment = payload.moment(data.get(name), name, job.zone)
+            if moment is None:
+                raise invalid_field(name, f"'{name}' is required, such as 2026-12-31T18:00:00+09:00.")
+            ends[name] = moment
+    with checks.check():
+        if len(ends) == 2 and ends["to"] < ends["from"]:
+            raise invalid_field("to", "The period ends before it begins.")
     which = data.get("which", "gaps")
-    if which not in WHICH:
-        raise invalid_field("which", f"'which' must be one of {', '.join(WHICH)}.")
-    return Asked(first, last, which, payload.whole(data.get("at_once", 1), "at_once", 1, MOST_AT_ONCE))
+    with checks.check():
+        if which not in WHICH:
+            raise invalid_field("which", f"'which' must be one of {', '.join(WHICH)}.")
+    at_once = 1
+    with checks.check():
+        at_once = payload.whole(data.get("at_once", 1), "at_once", 1, MOST_AT_ONCE)
+    checks.finish()
+    return Asked(ends["from"], ends["to"], which, at_once)
 
 
 def gaps(job: Job, asked: Asked) -> list[Gap]:

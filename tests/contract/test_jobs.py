@@ -319,6 +319,12 @@ class TestList:
         assert admin.get("/jobs", params={"page": "0"}).status_code == 400
         assert admin.get("/jobs", params={"page": "99999"}).json()["jobs"] == []
 
+    def test_a_missing_field_hides_no_wrong_one(self, admin: Client) -> None:
+        sent = {"cron_expression": "99 * * * *", "end_date": "never", "target_url": "ftp://x"}
+        answer = refused(admin.post("/jobs", json=sent), 400, "Missing required fields")
+        assert answer["missing_fields"] == ["name"]
+        assert {"name", "cron_expression", "end_date", "target_url", "pic_team"} <= set(answer["fields"])
+
     @pytest.mark.parametrize(
         "name", ["is_active", "category", "pic_team", "created_by", "last_status", "ordering", "page", "limit"]
     )

@@ -64,6 +64,11 @@ def test_what_create_refuses(admin: Client, kind: Kind) -> None:
     assert "name" in refused(admin.post(path, json={"name": 5, **needs}), 400, "Invalid payload")["fields"]
 
 
+def test_every_wrong_field_of_a_team_is_named(admin: Client) -> None:
+    answer = admin.post("/pic-teams", json={"name": "", "slack_handle": 5})
+    assert set(answer.json()["fields"]) == {"name", "slack_handle"}
+
+
 def test_a_team_needs_its_slack_handle(admin: Client) -> None:
     assert refused(admin.post("/pic-teams", json={"name": unique("T")}), 400, "Missing required fields")["fields"] == {
         "slack_handle": ["Is required."]

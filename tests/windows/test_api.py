@@ -44,6 +44,11 @@ def test_a_window_is_opened_renewed_and_ended(api: APIClient, team: PicTeam, adm
     assert ChangeRecord.objects.filter(subject="window").count() == 4
 
 
+def test_every_wrong_field_is_named(api: APIClient) -> None:
+    body = {"name": "", "effect": "stop", "ends_at": "soon", "minutes": 3}
+    assert set(api.post(URL, body, format="json").json()["fields"]) >= {"name", "effect", "ends_at", "minutes"}
+
+
 def test_everybody_reads_and_admins_open(client_of: Any, user: User) -> None:
     client = client_of(user)
     assert client.get(URL).status_code == 200
