@@ -229,6 +229,7 @@ class NotedDeletionAdmin(ProductAdmin):
 class LoginSessionAdmin(NotedDeletionAdmin):
     """API logins; deleting a row ends that login."""
 
+    purpose = _("Logins of the API are listed here; delete one to end it.")
     note_deletion = staticmethod(services.note_ended)
     list_display: Any = ("user", "address", "created_at", "expires_at")
     search_fields = ("user__username", "user__email")
@@ -246,6 +247,7 @@ class LoginSessionAdmin(NotedDeletionAdmin):
 class WebSessionAdmin(LoginSessionAdmin):
     """Sessions of the admin; deleting a row ends that session."""
 
+    purpose = _("Sessions of the admin are listed here; delete one to end it.")
     list_display = fields = readonly_fields = ("user", "address", "created_at", "seen_at", "expires_at")
 
     @admin.display(description=_("expires at"), ordering="expire_date")
@@ -286,6 +288,7 @@ class ApiTokenForm(forms.ModelForm[ApiToken]):
 class ApiTokenAdmin(NotedDeletionAdmin):
     """Personal tokens: users create their own, admins see and revoke all of them."""
 
+    purpose = _("Scripts and CI call the API with a token.")
     note_deletion = staticmethod(api_tokens.note_revoked)
     form = ApiTokenForm
     fields = ("name", "scope", "days")

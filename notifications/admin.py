@@ -16,6 +16,7 @@ from notifications.models import Event, Message, MessageStatus
 
 @admin.register(Event)
 class EventAdmin(ReadOnlyAdmin):
+    purpose = _("What happened to jobs, and who may read it.")
     list_display = ("created_at", "type", "headline", "said", "audience")
     list_filter = ("type", "created_at")
     search_fields = ("message",)

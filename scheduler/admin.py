@@ -31,6 +31,7 @@ _OUTCOMES = {
 class ChoreAdmin(ReadOnlyAdmin):
     """Cronsched's own periodic jobs, and when each is due."""
 
+    purpose = _("Cronsched's own periodic work.")
     list_display = ("name", "due")
     fields = ("name", "due")
     plural = _("Maintenance tasks")
@@ -49,6 +50,7 @@ class ChoreAdmin(ReadOnlyAdmin):
 class ChoreRunAdmin(ReadOnlyAdmin):
     """Their runs."""
 
+    purpose = _("The runs of Cronsched's own periodic work.")
     list_display = fields = ("name", "ran_at", "outcome", "took", "error")
     plural = _("Housekeeping")
     list_filter = ("status", "run_time")
@@ -80,11 +82,13 @@ class ChoreRunAdmin(ReadOnlyAdmin):
 
 @admin.register(Leadership)
 class LeadershipAdmin(ReadOnlyAdmin):
+    purpose = _("Which scheduler leads; it is here once one has run.")
     list_display = ("leader_id", "fencing_token", "acquired_at", "heartbeat_at", "schedules", "last_resync_at")
 
 
 @admin.register(Resync)
 class ResyncAdmin(ReadOnlyAdmin):
+    purpose = _("Requests to compare the schedules with the database at once.")
     list_display = ("requested_at", "requested_by", "answered_at")
     list_filter = ("requested_at",)
     search_fields = ("requested_by__username",)
@@ -94,6 +98,7 @@ class ResyncAdmin(ReadOnlyAdmin):
 class LeaderTermAdmin(ReadOnlyAdmin):
     """The periods of leadership."""
 
+    purpose = _("Which scheduler led from when until when.")
     list_display = ("fencing_token", "leader_id", "started_at", "ended_at")
     list_filter = ("started_at",)
     search_fields = ("leader_id",)

@@ -193,6 +193,7 @@ class EnvironmentTokenAdmin(RightsAdmin, SingleRowAdmin):
 
 @admin.register(Preferences)
 class PreferencesAdmin(ProductAdmin):
+    purpose = _("What each user is told by e-mail.")
     # Nothing in the server reads it.
     exclude = ("browser_notifications",)
     list_display = ("user", *PREFERENCE_FLAGS)
@@ -203,6 +204,7 @@ class PreferencesAdmin(ProductAdmin):
 
 @admin.register(UiPreferences)
 class UiPreferencesAdmin(ProductAdmin):
+    purpose = _("The columns that each user sees in the list of jobs.")
     list_display = ("user", "updated_at")
     list_select_related = ("user",)
     search_fields = ("user__username", "user__email")

@@ -170,10 +170,11 @@ class LabelAdmin(ProductAdmin):
 
 @admin.register(Category)
 class CategoryAdmin(LabelAdmin):
-    pass
+    purpose = gettext_lazy("A category says what jobs are for.")
 
 
 @admin.register(PicTeam)
 class PicTeamAdmin(LabelAdmin):
+    purpose = gettext_lazy("A team is in charge of jobs, and hears of their failures.")
     list_display = ["name", "slug", "slack_handle", "is_active", "job_count", "updated_at", "pause_link"]
     search_fields = ["name", "slug", "slack_handle"]

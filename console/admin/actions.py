@@ -7,6 +7,7 @@ from typing import Any
 
 from django import forms
 from django.contrib import admin, messages
+from django.contrib.admin.actions import delete_selected as delete_selected_after_question
 from django.db.models import QuerySet
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.template.response import TemplateResponse
@@ -111,6 +112,18 @@ def disable(model_admin: Any, request: HttpRequest, queryset: QuerySet[Job]) -> 
 
     _each(model_admin, request, queryset.filter(is_active=True), _set_active(False), done, _activity)
     return None
+
+
+@admin.action(description=gettext_lazy("Delete …"), permissions=["delete"])
+def delete_selected(model_admin: Any, request: HttpRequest, queryset: QuerySet[Job]) -> Any:
+    """Django's question about the jobs that the user may delete; the others stay."""
+    user = require_login(request)
+    mine = queryset if user.is_admin else queryset.filter(created_by=user)
+    others = queryset.count() - mine.count()
+    if others:
+        words = ngettext("%(count)d job of somebody else stays.", "%(count)d jobs of somebody else stay.", others)
+        model_admin.message_user(request, words % {"count": others}, messages.WARNING)
+    return delete_selected_after_question(model_admin, request, mine) if mine.exists() else None
 
 
 def _activity(job: Job) -> dict[str, Any]:
@@ -233,4 +246,4 @@ def _export(
     return answer
 
 
-ALL = [run_now, enable, disable, pause, extend, move, export_csv, export_json]
+ALL = [run_now, enable, disable, pause, extend, move, export_csv, export_json, delete_selected]

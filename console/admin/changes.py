@@ -47,6 +47,7 @@ class KindFilter(_NamedFilter):
 class ChangeRecordAdmin(ReadOnlyAdmin):
     """The audit trail."""
 
+    purpose = gettext_lazy("Who changed what, and from where.")
     list_display = ("at", "about", "named", "what", "by_email", "address", "changes")
     list_filter = (SubjectFilter, KindFilter)
     search_fields = ("name", "by_email")

@@ -230,6 +230,7 @@ class ExecutionAdmin(ReadOnlyAdmin):
 
 @admin.register(Worker)
 class WorkerAdmin(ReadOnlyAdmin):
+    purpose = gettext_lazy("Processes that carry runs out; each reports every few seconds.")
     list_display = ("host", "pid", "started_at", "heartbeat_at")
     list_filter = ("host",)
     search_fields = ("host",)

@@ -236,5 +236,6 @@ def _postgres(program: str, *arguments: str) -> str:
         check=False,
     )
     if done.returncode:
-        raise CannotBackUp(f"{program} failed: {(done.stderr.strip().splitlines() or ['without a word'])[-1]}")
+        # PostgreSQL's tools break one sentence into lines: which server, why, and what to check.
+        raise CannotBackUp(f"{program} failed: {' '.join(done.stderr.split()) or 'without a word'}")
     return done.stdout

@@ -133,6 +133,21 @@ def test_nobody_pauses_the_jobs_of_others(
     assert not Window.objects.exists()
 
 
+def test_of_a_mixed_selection_ones_own_jobs_are_deleted(
+    browser_of: Callable[[User], Client], user: User, make_job: Callable[..., Job]
+) -> None:
+    User.objects.filter(pk=user.pk).update(admin_access=True)
+    user.refresh_from_db()
+    own, other = make_job(name="own", by=user), make_job(name="other")
+    browser = browser_of(user)
+    page = act(browser, "delete_selected", own, other)
+    assert "1 job of somebody else stays." in page
+    assert "own" in page
+    act(browser, "delete_selected", own, other, post="yes")
+    assert list(Job.objects.values_list("name", flat=True)) == ["other"]
+    assert "1 job of somebody else stays." in act(browser, "delete_selected", other)
+
+
 def test_disabling_a_team_asks_what_becomes_of_its_jobs(
     admin_client: Client, make_job: Callable[..., Job], team: PicTeam
 ) -> None:
