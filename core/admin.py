@@ -72,7 +72,7 @@ class WordsOfConstraints(forms.ModelForm[Any]):
         # What is told already is the reason of more than one.
         for one in broken if not self.errors else ():
             condition: Any = checks[str(one.message)].condition
-            fields = [name for name in condition.referenced_base_fields if name in self.fields]
+            fields = [name for name in self.fields if name in condition.referenced_base_fields]
             self.add_error(fields[0] if fields else None, _("This value is not possible here."))
 
     def _checks(self) -> list[models.CheckConstraint]:

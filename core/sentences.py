@@ -141,6 +141,7 @@ SENTENCES = (
     _("The inputs of a workflow may have at most {most} characters together."),
     _("{name} may not be used for {workflow}: an admin names its repositories."),
     _("{name} may not be used by this PIC team: an admin names its teams."),
+    _("{name} is for the jobs of some PIC teams: choose the PIC team."),
     _("{name} may not be used for {workflow}: an admin names its repositories"),
     _("{name} may not be used by this PIC team: an admin names its teams"),
     _("{name} is for admins: ask one of them, or choose another GitHub credential."),
@@ -462,6 +463,7 @@ SENTENCES = (
         "workflow file."
     ),
     _("The workflow requires the input '{name}': add it to the job's inputs."),
+    _("A dispatch takes at most {number} inputs: remove the others from the job, and from the workflow file."),
     _("An input has a value that the workflow's list of choices does not name: correct it in the job."),
     _("The repository, the workflow file on its default branch, or the token's right to see them is missing."),
     _("The token may not start workflows of this repository: it needs 'Actions: write'."),

@@ -114,7 +114,10 @@ class ButtonPage:
         response = self._get_response(request)
         if response.status_code != 405 or request.method != "GET" or not request.path_info.startswith("/admin/"):
             return response
-        return render(request, "405.html", status=405)
+        page = render(request, "405.html", status=405)
+        # RFC 9110, section 15.5.6.
+        page["Allow"] = response.get("Allow", "POST")
+        return page
 
 
 class ApiGuard:

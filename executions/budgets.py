@@ -13,6 +13,7 @@ from typing import NamedTuple
 from uuid import UUID
 
 from django.db import transaction
+from django.db.models.functions import Coalesce
 from django.utils import timezone
 
 from core.db.bulk import insert_new, update_many
@@ -95,7 +96,7 @@ def take(budget: Budget, waiting: Mapping[UUID, dt.datetime], ranks: Mapping[UUI
     since = {pk: stored[pk][0] if pk in stored and stored[pk][1] is None else ready for pk, ready in waiting.items()}
     limit = dt.timedelta(seconds=budget.hold_limit_seconds)
     count = _free(row, budget, now)
-    mine = _first(count, ranks, _of_others(budget, waiting, now)) if ranks and count else count
+    mine = _first(count, ranks, _of_others(budget, waiting, now, count)) if ranks and count else count
     granted, left = list(waiting)[:mine], list(waiting)[mine:]
     expired = [pk for pk in left if now - since[pk] > limit]
     others = [pk for pk in left if pk not in set(expired)]
@@ -117,16 +118,14 @@ def take(budget: Budget, waiting: Mapping[UUID, dt.datetime], ranks: Mapping[UUI
     return Grant({pk: waited[pk] for pk in granted}, expired, ask_after, bool(row.refusals), is_paused)
 
 
-def _of_others(budget: Budget, mine: Iterable[UUID], now: dt.datetime) -> list[Rank]:
-    """The ranks of what waits for the budget in other processes."""
+def _of_others(budget: Budget, mine: Iterable[UUID], now: dt.datetime, count: int) -> list[Rank]:
+    """The first `count` ranks of what waits for the budget in other processes."""
     alive = now - dt.timedelta(seconds=budget.hold_limit_seconds)
     waits = BudgetWait.objects.filter(credential=budget.name, seconds=None, since__gt=alive).exclude(pk__in=list(mine))
     waits = waits.filter(execution__status__in=OPEN, execution__run_id=None)
-    columns = ("execution__job__priority", "execution__scheduled_for", "execution__started_at", "pk")
-    return [
-        (priority, scheduled_for or started_at, pk)
-        for priority, scheduled_for, started_at, pk in waits.values_list(*columns)
-    ]
+    waits = waits.annotate(ready=Coalesce("execution__scheduled_for", "execution__started_at"))
+    ranks = waits.order_by("execution__job__priority", "ready", "pk")
+    return list(ranks.values_list("execution__job__priority", "ready", "pk")[:count])
 
 
 def _first(count: int, mine: Mapping[UUID, Rank], others: Iterable[Rank]) -> int:

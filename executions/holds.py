@@ -19,7 +19,7 @@ from windows.models import Effect
 # What is held starts within this time after the end of its window, each job at its own instant.
 SPREAD = dt.timedelta(minutes=5)
 _READ = (
-    "until", *(f"execution__job__{name}" for name in ("is_active", "end_date", "time_zone", *OF_SCOPE))
+    "until", *(f"execution__job__{name}" for name in ("is_active", "end_date", *OF_SCOPE))
 )  # fmt: skip
 
 

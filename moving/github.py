@@ -11,7 +11,7 @@ from urllib.parse import quote
 
 import requests
 
-from executions.targets.github import api
+from executions.targets.github import api, limits
 from executions.targets.github.limits import RateLimited
 from executions.targets.github.workflow_inputs import Unreadable
 from moving import workflow_file
@@ -78,7 +78,15 @@ def _walk(
             if time.monotonic() > ends:
                 break
             batch = names[start : start + _AT_ONCE]
-            for name, one in zip(batch, threads.map(lambda name: _safely(name, token, credential), batch), strict=True):
+            try:
+                read = list(threads.map(lambda name: _safely(name, token, credential), batch))
+            except RateLimited as exc:
+                if not done:
+                    raise
+                told = limits.note(credential.pk if credential else None, exc.pause) if exc.pause else exc
+                unread.append((batch[0], str(told)))
+                break
+            for name, one in zip(batch, read, strict=True):
                 found += one.found
                 unread += [(name, reason) for reason in one.problems]
             done += len(batch)

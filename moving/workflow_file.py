@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+import re
 from typing import Any, NamedTuple
 
 import yaml
@@ -11,8 +12,14 @@ from executions.targets.github import workflow_inputs
 from executions.targets.github.workflow_inputs import Unreadable
 
 _TRIGGERS = "workflow_dispatch"
-_TEXTS_OF_SCHEDULE = ("github.event.schedule",)
-_TEXTS_OF_EVENT = ("github.event_name == 'schedule'", "event_name == 'schedule'", 'event_name == "schedule"')
+# What expressions and scripts write in several ways: `a.b` or `a['b']`, any spaces, either side first.
+_SCHEDULE = re.compile(r"\bgithub\s*\.\s*event\s*(?:\.\s*|\[\s*['\"])schedule\b")
+_QUOTED = r"""['"]schedule['"]"""
+_COMPARED = r"\s*[!=]?=\s*"
+_EVENT_NAME = r"""event_name['"]?\s*\]?"""
+_EVENT = re.compile(
+    rf"{_EVENT_NAME}{_COMPARED}{_QUOTED}|{_QUOTED}{_COMPARED}github\b[^\n]{{0,8}}event_name", re.IGNORECASE
+)
 
 
 class Timed(NamedTuple):
@@ -44,9 +51,9 @@ def read(path: str, text: str) -> WorkflowFile:
                     problems.append(f"its input '{name}' is required and has no default")
         except Unreadable as exc:
             problems.append(str(exc).rstrip("."))
-    if any(one in text for one in _TEXTS_OF_SCHEDULE):
+    if _SCHEDULE.search(text):
         problems.append("it uses github.event.schedule, which a dispatch does not have")
-    changes = ["it asks whether the event is 'schedule'"] if any(one in text for one in _TEXTS_OF_EVENT) else []
+    changes = ["it asks whether the event is 'schedule'"] if _EVENT.search(text) else []
     return WorkflowFile(timed, tuple(problems), tuple(changes), removal(path, text) if timed else "")
 
 
@@ -70,7 +77,12 @@ def removal(path: str, text: str) -> str:
     events.pop("schedule", None)
     if after != {**before, "on": events}:
         return ""
-    return "".join(difflib.unified_diff(lines, left, f"a/{path}", f"b/{path}"))
+    return "".join(_ended(line) for line in difflib.unified_diff(lines, left, f"a/{path}", f"b/{path}"))
+
+
+def _ended(line: str) -> str:
+    """A line of a diff; the last one of a file without a final newline is marked (GNU diff: "Incomplete Lines")."""
+    return line if line.endswith("\n") else f"{line}\n\\ No newline at end of file\n"
 
 
 def _without_schedule(text: str, lines: list[str]) -> list[str]:
@@ -87,7 +99,7 @@ def _without_schedule(text: str, lines: list[str]) -> list[str]:
             return _without_flow(text, key.start_mark.index, value.end_mark.index).splitlines(keepends=True)
         # The end mark of a block is at the next token: blank lines and comments before it stay.
         first, last = key.start_mark.line, max(value.end_mark.line, key.start_mark.line + 1)
-        if value.flow_style:
+        if value.flow_style or value.end_mark.index >= len(text):
             last = value.end_mark.line + 1
         while last > first + 1 and not _is_content(lines[last - 1]):
             last -= 1

@@ -38,12 +38,12 @@ class Plan:
 
 def plan(job: Job, now: dt.datetime, open_statuses: frozenset[str], cover: Cover, schedule: Schedule) -> Plan:
     """Decide about the fire times from `job.next_run_at` to `now`: by the windows, then by the misfire policy, then by
-    the overlap policy. What a window skips or holds is no misfire, however late it is seen.
+    the overlap policy. What a window skips is no misfire, however late it is seen; what it holds is due when it ends.
 
     `open_statuses` are the statuses of the job's open executions. Raises `CronError` for an invalid schedule.
     """
     moments, more = _moments(job, now, schedule)
-    run, kept = _by_windows(job, moments, cover)
+    run, kept = _by_windows(job, moments, cover, now)
     run, missed = _by_misfire_policy(job, run, now)
     count = f"more than {len(missed)}" if more else str(len(missed))
     why = (
@@ -85,24 +85,38 @@ def _by_misfire_policy(
     return late[-1:], late[:-1]
 
 
-def _by_windows(job: Job, run: list[dt.datetime], cover: Cover) -> tuple[list[dt.datetime], list[Planned]]:
-    """The fire times that run, and those that windows or a person skip or hold: of the held ones the latest waits."""
+def _by_windows(
+    job: Job, run: list[dt.datetime], cover: Cover, now: dt.datetime
+) -> tuple[list[dt.datetime], list[Planned]]:
+    """The fire times that run, and those that windows or a person skip or hold: of the held ones the latest waits.
+    Those that were due at the end of a window longer ago than the grace are left to the misfire policy.
+    """
     if not cover and job.skipped_run_at is None:
         return run, []
+    is_all = job.misfire_policy == MisfirePolicy.RUN_ALL
+    before = None if is_all else now - dt.timedelta(seconds=job.misfire_grace_seconds)
     free: list[dt.datetime] = []
     kept: list[Planned] = []
     for moment in run:
         inside = cover.inside(job, moment)
         if moment == job.skipped_run_at:
             kept.append(Planned(moment, Status.SKIPPED, "skipped: this run was to be skipped"))
-        elif inside is None:
+        elif inside is None or (_is_held(inside) and _ended_before(inside, before)):
             free.append(moment)
-        elif inside.window.effect == Effect.HOLD:
+        elif _is_held(inside):
             kept = [one._replace(status=Status.SKIPPED, inside=None) if one.inside else one for one in kept]
             kept.append(Planned(moment, Status.QUEUED, f"held: window {inside.window.name}", inside))
         else:
             kept.append(Planned(moment, Status.SKIPPED, f"skipped: window {inside.window.name}"))
     return free, kept
+
+
+def _ended_before(inside: Inside, moment: dt.datetime | None) -> bool:
+    return bool(moment and inside.until and inside.until <= moment)
+
+
+def _is_held(inside: Inside) -> bool:
+    return bool(inside.window.effect == Effect.HOLD)
 
 
 def _by_overlap_policy(job: Job, run: list[dt.datetime], open_statuses: frozenset[str]) -> list[Planned]:

@@ -44,7 +44,9 @@ class Rights(NamedTuple):
 
     def team_refusal(self, team: UUID | None) -> str:
         """Why jobs of this team may not use the token; '' if they may."""
-        if self.teams and team is not None and team not in self.teams:
+        if self.teams and team is None:
+            return f"{self.title} is for the jobs of some PIC teams: choose the PIC team"
+        if self.teams and team not in self.teams:
             return f"{self.title} may not be used by this PIC team: an admin names its teams"
         return ""
 

@@ -130,7 +130,8 @@ def clean(data: Mapping[str, Any], window: Window | None = None) -> tuple[dict[s
             raise missing_fields(["name"])
     for name, limit in (("name", 100), ("reason", 200)):
         with checks.check():
-            if data.get(name):
+            # A new window without a name is refused above; a reason may be taken away.
+            if data.get(name) is not None and (data[name] or window or name == "reason"):
                 values[name] = " ".join(payload.text(data[name], name, limit=limit).split())
                 if name == "name" and not values[name]:
                     raise invalid_field("name", "Write a name for the window.")

@@ -42,7 +42,7 @@ from executions.statistics import queries
 from executions.trials import try_target
 from jobs import services
 from jobs.advice import warnings_of
-from jobs.models import Job, Revision, today
+from jobs.models import Job, Revision
 from jobs.targets.kinds import searched_columns
 from settings_app.services import columns_of
 from windows.cover import Cover, stopping_now
@@ -74,11 +74,14 @@ class JobChangeList(ConsoleChangeList):
     def _tabs(self, request: HttpRequest, user: User) -> list[dict[str, Any]]:
         """The situations with the number of jobs in each, under the list's other filters."""
         jobs = self.get_queryset(request, exclude_parameters=["attention"]).order_by()
+        now = timezone.now()
         # A window opens and closes without a run.
-        open_now = stopping_now(timezone.now())
+        open_now = stopping_now(now)
         paused = tuple(sorted((zone, str(window.pk)) for zone, windows in open_now.items() for window in windows))
+        # A day ends at some quarter of an hour of each job's zone.
+        quarter = now.replace(minute=now.minute // 15 * 15, second=0, microsecond=0)
         counts = kept.until_run(
-            ("tabs", str(jobs.query), user.pk, today(), paused),
+            ("tabs", str(jobs.query), user.pk, quarter, paused),
             lambda: jobs.aggregate(
                 all=Count("pk"), **{name: Count("pk", filter=condition(name, user)) for name, _title, _bad in _TABS}
             ),

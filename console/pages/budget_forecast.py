@@ -40,6 +40,8 @@ def words(credential_id: UUID | None, but: UUID | None, moment: dt.datetime) -> 
     jobs = Job.objects.filter(target_kind=GitHubTarget.kind, github_credential=credential_id)
     jobs = jobs.exclude(pk=but) if but else jobs
     budget = budgets.budget_of(credential_id)
+    if jobs.count() < budget.per_minute:
+        return ""
     minutes = [moment + number * _MINUTE for number in range(-_LOOKED_AROUND, _LOOKED_AROUND + 1)]
     counts = forecast.together(jobs, minutes)
     others = waiting(counts, budget.per_minute)

@@ -38,5 +38,7 @@ def page(request: HttpRequest, context: dict[str, Any]) -> HttpResponseBase:
         return HttpResponseRedirect(reverse("admin:inbox"))
     is_whole = bool(request.GET.get("all"))
     events = inbox.visible(user) if is_whole else inbox.visible(user).exclude(type=EventType.SUCCESS)
-    shown = {"notifications": inbox.as_seen(user, events.newest_first()[:_SHOWN]), "is_whole": is_whole}
+    notifications = inbox.as_seen(user, events.newest_first()[:_SHOWN])
+    shown = {"notifications": notifications, "is_whole": is_whole}
+    shown["has_unread"] = any(one.read_at is None for one in notifications)
     return TemplateResponse(request, "console/inbox.html", {**context, **shown, "most": _SHOWN})

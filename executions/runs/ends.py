@@ -10,7 +10,7 @@ from uuid import UUID
 from django.db import InterfaceError, OperationalError, transaction
 from django.utils import timezone
 
-from executions.models import Execution, Report, Status, StepLog, WorkflowRun
+from executions.models import OPEN, Execution, Report, Status, StepLog, WorkflowRun
 from executions.recording.outcomes import Finished
 from executions.recording.storage import correct_outcome, store
 from executions.runs import attempts, evidence, record
@@ -76,7 +76,8 @@ def _finished(execution: Execution, state: RunState, found: Evidence) -> Finishe
     is_success = state.conclusion in SUCCESSFUL
     # A re-run that is displaced takes no failure back.
     is_first = not attempts.attempts_of(execution)
-    is_displaced = found.is_displaced and is_first and not execution.job.fail_if_displaced
+    may_be_skipped = is_first and execution.status in OPEN
+    is_displaced = found.is_displaced and may_be_skipped and not execution.job.fail_if_displaced
     change = _store_report(execution, found, is_success=is_success)
     if not is_displaced:
         _store_attempt(execution, state, is_success=is_success)
@@ -113,17 +114,23 @@ def _sentence(change: Change | None) -> str:
     return f" Tests: {change.words}{named}."
 
 
+def watch(given_up: Sequence[Execution]) -> None:
+    """Follow runs that are no longer waited for: an end within a day corrects how their executions ended."""
+    for execution in given_up:
+        WorkflowRun.objects.update_or_create(pk=execution.pk, defaults={"watched_until": timezone.now() + WATCHED})
+
+
 def _store_attempt(execution: Execution, state: RunState, *, is_success: bool) -> None:
-    """Only runs that failed, or were run again, have a row."""
-    before = attempts.attempts_of(execution)
-    if is_success and not before:
+    """Only runs that failed, were given up, or were run again, have a row."""
+    before, run = attempts.attempts_of(execution), attempts.run_of(execution)
+    if is_success and not before and not (run and run.watched_until):
         return
     WorkflowRun.objects.update_or_create(
         pk=execution.pk,
         defaults={
             "attempts": attempts.with_attempt(execution, state) if attempts.is_new(execution, state) else before,
             "rerun_at": None,
-            "is_flaky": is_success,
+            "is_flaky": is_success and bool(before),
             # A run that is gone is not run again.
             "watched_until": None if is_success or state.started_at is None else timezone.now() + WATCHED,
         },

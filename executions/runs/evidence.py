@@ -71,6 +71,10 @@ def gather(repository: Repository, over: Sequence[Over], runs: Mapping[int, RunS
     return Gathered(found, [one for one in over if one[0].pk not in put_off])
 
 
+# A group's new run takes the place of a waiting one at once (GitHub: "Control the concurrency of workflows and jobs").
+_DISPLACES_WITHIN = dt.timedelta(seconds=5)
+
+
 def _may_wait(state: RunState) -> bool:
     return state.updated_at is not None and timezone.now() - state.updated_at < _ASKED_FOR
 
@@ -102,18 +106,27 @@ def _gather(repository: Repository, execution: Execution, state: RunState, runs:
     run_id, job = execution.run_id or 0, execution.job
     if state.conclusion == "cancelled":
         has_newer = _has_newer(run_id, state, runs)
-        return Evidence(is_displaced=failures.is_displaced(owner, name, run_id, token, has_newer=has_newer))
-    failed = tuple(failures.of_run(owner, name, run_id, token)) if state.conclusion in failures.FAILED else ()
+        if failures.is_displaced(owner, name, run_id, token, has_newer=has_newer):
+            return Evidence(is_displaced=True)
+    # GitHub calls a run cancelled too if somebody stopped it after a job had failed.
+    is_bad = state.conclusion in {*failures.FAILED, "cancelled"}
+    failed = tuple(failures.of_run(owner, name, run_id, token)) if is_bad else ()
     log = step_logs.of_job(owner, name, failed[0].id, token) if failed and failed[0].id and job.keep_step_log else ""
     tests = test_reports.of_run(owner, name, run_id, job.test_report, token) if job.test_report else None
     return Evidence(failed, log, tests)
 
 
 def _has_newer(run_id: int, state: RunState, runs: Mapping[int, RunState]) -> bool:
-    """Whether another run of the workflow was created while this one waited. Ids grow; times are whole seconds."""
+    """Whether another run of the workflow was created while this one waited, or one of another workflow of the group at
+    the moment of its end. Ids grow; times are whole seconds.
+    """
     if state.updated_at is None:
         return False
+    ended, soon = state.updated_at, state.updated_at - _DISPLACES_WITHIN
     return any(
-        other > run_id and one.path == state.path and one.created_at is not None and one.created_at <= state.updated_at
+        other > run_id
+        and one.created_at is not None
+        and (one.path == state.path or one.created_at >= soon)
+        and one.created_at <= ended
         for other, one in runs.items()
     )

@@ -80,6 +80,7 @@ class RunFollower:
         self._polls = {key: self._polls.get(key) or RepositoryPoll(_first_wait(key)) for key in groups}
         self._share_requests()
         blocked = budgets.blocked_until([key.credential_id for key in groups])
+        ended = self._ended_looks()
         busy = set(self._under_way.values())
         due = {
             key: [row.pk for row in rows]
@@ -87,7 +88,7 @@ class RunFollower:
             if key not in busy and self._is_due(key, rows, key.credential_id in blocked)
         }
         if len(groups) == 1:
-            return sum(self._look_safely(key, ids, self._polls[key]) for key, ids in due.items())
+            return ended + sum(self._look_safely(key, ids, self._polls[key]) for key, ids in due.items())
         # In parallel, so that a repository whose server hangs delays no other.
         expected = []
         for key, ids in due.items():
@@ -98,6 +99,10 @@ class RunFollower:
             if not polled.has_failed:
                 expected.append(future)
         futures.wait(expected, _PATIENCE_SECONDS)
+        return ended + self._ended_looks()
+
+    def _ended_looks(self) -> int:
+        """Forget the looks that are over, so that their repositories are due again; returns what they ended."""
         done = [one for one in self._under_way if one.done()]
         for one in done:
             del self._under_way[one]
@@ -143,6 +148,7 @@ class RunFollower:
     def _look(self, key: Key, executions: Sequence[Execution], polled: RepositoryPoll) -> int:
         late = [] if key.is_watched else [one for one in executions if _is_late(one)]
         store([_given_up(execution) for execution in late])
+        ends.watch(late)
         alive = [one for one in executions if one not in late]
         told = [one for one in alive if _was_told_of(one)]
         is_due = self._monotonic() >= polled.next_at or any(reruns.is_due(one) for one in alive)
@@ -303,7 +309,7 @@ def _end_unreadable(pk: UUID) -> None:
 def _interval(pages: int, watching: float) -> float:
     """The shortest seconds between two looks, if each takes so many requests and `watching` others go out a minute."""
     left = max(_LEAST_A_MINUTE, _REQUESTS_A_MINUTE - watching)
-    return max(SOONEST_SECONDS, 60 * pages / left) if pages > 2 else SOONEST_SECONDS
+    return max(SOONEST_SECONDS, 60 * pages / left)
 
 
 def _first_wait(key: Key) -> float:

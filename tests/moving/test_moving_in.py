@@ -19,7 +19,10 @@ from accounts.models import User
 from console.pages import import_schedules
 from core.db.encryption import encrypt
 from demo.github_stand_in import GitHub
+from executions.budgets import Pause
+from executions.targets.github.limits import RateLimited
 from jobs.models import Job
+from moving import github as reader
 from settings_app import credential_rights
 from settings_app.models import GitHubCredential
 from taxonomy.models import Category, PicTeam
@@ -222,6 +225,22 @@ class TestPage:
         kept = html.unescape(re.search(r'name="proposals" value="([^"]+)"', shown)[1])  # type: ignore[index]
         answer = browser.post("/admin/import/schedules/", {"proposals": kept})
         assert "Choose 1 to" in html.unescape(answer.content.decode())
+
+
+def test_a_rate_limit_half_way_keeps_what_was_read(github: GitHub, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(reader, "_AT_ONCE", 1)
+    asked = reader._of_repository
+
+    def of_repository(name: str, *arguments: Any) -> Any:
+        if name == "acme/docs":
+            raise RateLimited("limit", Pause(1800, False))
+        return asked(name, *arguments)
+
+    monkeypatch.setattr(reader, "_of_repository", of_repository)
+    walk = reader.walk(None, lambda _name: True)
+    assert (len(walk.found), walk.unread[0][0], walk[2]) == (3, "acme/docs", 1)
+    with pytest.raises(RateLimited):
+        reader.walk(None, lambda _name: True)
 
 
 class TestSameCalls:

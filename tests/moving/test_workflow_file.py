@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import subprocess
+from pathlib import Path
+
 import pytest
 import yaml
 
@@ -94,8 +97,36 @@ def test_what_a_job_cannot_do_says_why(old: str, new: str, reason: str) -> None:
     assert reason in " ".join(workflow_file.read(PATH, FILE.replace(old, new)).problems)
 
 
-def test_a_question_for_the_event_is_a_change() -> None:
-    text = FILE.replace("steps: []", "if: github.event_name == 'schedule'")
+@pytest.mark.parametrize("given", ["true", "True", "TRUE", "'true'"])
+def test_yaml_has_several_ways_to_write_true(given: str) -> None:
+    found = workflow_file.read(PATH, FILE.replace("default: chrome", f"required: {given}"))
+    assert "'browser' is required and has no default" in " ".join(found.problems)
+
+
+@pytest.mark.parametrize("name", ["github.event['schedule']", 'github.event[ "schedule" ]', "github . event.schedule"])
+def test_the_schedule_of_the_event_in_other_words(name: str) -> None:
+    assert workflow_file.read(PATH, FILE.replace("steps: []", f"name: ${{{{ {name} }}}}")).problems
+
+
+def test_files_without_a_final_newline_have_patches_too(tmp_path: Path) -> None:
+    trigger = "on:\n  workflow_dispatch:\n  schedule:\n    - cron: '0 0 * * *'"
+    texts = {"a.yml": f"{trigger}\njobs:\n  a:\n    uses: o/r/x.yml@main", "b.yml": f"jobs: {{}}\n{trigger}"}
+    for name, text in texts.items():
+        (tmp_path / name).write_text(text)
+    patch = "".join(workflow_file.removal(name, text) for name, text in texts.items())
+    subprocess.run(["git", "apply"], input=patch.encode(), cwd=tmp_path, check=True)
+    assert ["schedule" in (tmp_path / name).read_text() for name in texts] == [False, False]
+
+
+@pytest.mark.parametrize(
+    "question",
+    [
+        "github.event_name == 'schedule'", "github.event_name != 'schedule'", "github.event_name=='schedule'",
+        "'schedule' == github.event_name", "github['event_name'] == 'schedule'", '"$EVENT_NAME" == "schedule"',
+    ],
+)  # fmt: skip
+def test_a_question_for_the_event_is_a_change(question: str) -> None:
+    text = FILE.replace("steps: []", f"if: >-\n      {question}")
     assert "whether the event is 'schedule'" in workflow_file.read(PATH, text).changes[0]
 
 

@@ -155,6 +155,22 @@ def test_a_restart_inside_a_window_changes_nothing(make_job: MakeJob, leader: Le
     assert [delivery.scheduled_for for delivery in handed] == [NOON + 2 * HOUR]
 
 
+@pytest.mark.parametrize(
+    ("policy", "ends"),
+    [
+        ("skip", ["missed", "missed", "missed"]), ("run_once", ["missed", "missed", "running"]),
+        ("run_all", ["skipped", "running", "running"]),
+    ],
+)  # fmt: skip
+def test_the_end_of_a_window_long_ago_is_a_misfire(
+    make_job: MakeJob, leader: Leader, policy: str, ends: list[str]
+) -> None:
+    job = made_at_noon(make_job, cron_expression="0 * * * *", misfire_policy=policy, misfire_grace_seconds=60)
+    opened(effect="hold", starts_at=NOON, ends_at=NOON + 2.5 * HOUR)
+    fire_at(leader, NOON + 3.2 * HOUR)
+    assert [status for _minute, status, _why in rows(job)] == ends
+
+
 @pytest.mark.parametrize("policy", ["skip", "run_once", "run_all"])
 @pytest.mark.parametrize(("effect", "ends"), [("skip", ["skipped", "skipped"]), ("hold", ["skipped", "queued"])])
 def test_what_a_window_covers_is_no_misfire(

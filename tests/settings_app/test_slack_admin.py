@@ -34,4 +34,5 @@ def test_a_test_message_shows_what_slack_answers(browser: Client, target: Target
     page = send(browser)
     assert "Slack answered 404: the reason" in page
     assert target.url not in page
-    assert browser.get(reverse("admin:slack_test")).status_code == 405
+    refused = browser.get(reverse("admin:slack_test"))
+    assert (refused.status_code, refused["Allow"]) == (405, "POST")

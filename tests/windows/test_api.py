@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 import time_machine
+from django.utils import timezone
 from rest_framework.test import APIClient
 
 from accounts.models import User
@@ -47,6 +48,15 @@ def test_a_window_is_opened_renewed_and_ended(api: APIClient, team: PicTeam, adm
 def test_every_wrong_field_is_named(api: APIClient) -> None:
     body = {"name": "", "effect": "stop", "ends_at": "soon", "minutes": 3}
     assert set(api.post(URL, body, format="json").json()["fields"]) >= {"name", "effect", "ends_at", "minutes"}
+
+
+def test_a_reason_may_be_taken_away_and_a_name_may_not(api: APIClient) -> None:
+    ends = timezone.now() + dt.timedelta(days=1)
+    body = {"name": "Freeze", "reason": "wrong", "is_for_all": True, "ends_at": ends.isoformat()}
+    one = f"{URL}/{api.post(URL, body, format='json').json()['window']['id']}"
+    assert api.put(one, {"reason": ""}, format="json").json()["window"]["reason"] is None
+    refused = api.put(one, {"name": ""}, format="json")
+    assert (refused.status_code, set(refused.json()["fields"])) == (400, {"name"})
 
 
 def test_everybody_reads_and_admins_open(client_of: Any, user: User) -> None:

@@ -54,6 +54,19 @@ document.addEventListener("DOMContentLoaded", () => {
   if (path === location.pathname) document.querySelector(pressed)?.focus();
 });
 
+/* What the theme leaves without a name of its own: the heads of columns of buttons, and areas that scroll. */
+addEventListener("load", () => {
+  const words = document.getElementById("palette-words")?.dataset;
+  if (!words) return;
+  document.querySelectorAll("#result_list thead th").forEach((head) => {
+    if (head.textContent.trim() || head.querySelector("input")) return;
+    head.append(Object.assign(document.createElement("span"), { className: "cs-sr", textContent: words.actions }));
+  });
+  document.querySelectorAll('.simplebar-content-wrapper[role="region"]').forEach((area) => {
+    area.ariaLabel = area.querySelector("#result_list") ? document.title : words.menu;
+  });
+});
+
 /* A calendar opens at now. */
 document.addEventListener("DOMContentLoaded", () =>
   document.querySelector("[data-now]")?.scrollIntoView({ block: "nearest", inline: "center" }),

@@ -191,7 +191,10 @@ def download(path: str, token: str, most: int) -> bytes | None:
     """
     answer = get(path, token)
     address = answer.headers.get("Location", "")
-    if answer.status_code not in {302, 307} or not _is_storage(address):
+    if answer.status_code not in {302, 307}:
+        return None
+    if not _is_storage(address):
+        log.warning("%s was not read: its address may not be followed", path)
         return None
     with outbound.call("GET", address, stream=True) as stored:
         content = bytearray()
@@ -200,6 +203,7 @@ def download(path: str, token: str, most: int) -> bytes | None:
         for piece in stored.iter_content(65_536):
             content += piece
             if len(content) > most:
+                log.warning("%s was not read: it has more than %s bytes", path, most)
                 return None
         return bytes(content)
 

@@ -31,6 +31,11 @@ _HINTS = (
     ),
     (
         422,
+        r"No more than (\d{1,4}) properties are allowed",
+        "A dispatch takes at most {0} inputs: remove the others from the job, and from the workflow file.",
+    ),
+    (
+        422,
         r"disabled workflow",
         "The workflow is disabled on GitHub: enable it there, or with the button Enable the workflow.",
     ),

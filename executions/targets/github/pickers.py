@@ -129,7 +129,7 @@ def _inputs(dispatch: GitHubDispatch, credential_id: UUID | None) -> list[dict[s
                 "type": kind,
                 "options": options,
                 "default": spec.get("default") if isinstance(spec.get("default"), str) else "",
-                "required": spec.get("required") == "true",
+                "required": workflow_inputs.is_required(spec),
                 "description": spec.get("description") if isinstance(spec.get("description"), str) else "",
             }
         )

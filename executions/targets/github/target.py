@@ -201,7 +201,8 @@ class GitHubTarget(DeliverableTarget):
         return budgets.budget_of(job.github_credential_id)
 
     def trial(self, content: Content, job: Job) -> Deliverable:
-        return GitHubDispatch(*self._parts, content.metadata, job.name or "test run", follow=True)
+        name, team_id = job.name or "test run", job.pic_team_id
+        return GitHubDispatch(*self._parts, content.metadata, name, follow=True, team_id=team_id)
 
     def trial_message(self, outcome: Outcome) -> str:
         return outcome.error or outcome.output

@@ -103,8 +103,10 @@ def read(archive: bytes) -> Tests:
                     summaries.append(summary)
             except (ParseError, DefusedXmlException, LookupError) as exc:
                 raise ValueError(f"a file of the test report is no JUnit XML: {type(exc).__name__}") from exc
+    # A summary beside the JUnit files tells of the same tests.
+    summaries = [] if outcomes else summaries
     count = list(outcomes.values()).count
-    failing = [_line(name) for one in summaries for name in one.failing]
+    failing = [_line(name or "unnamed") for one in summaries for name in one.failing]
     failing += [name for name, outcome in outcomes.items() if outcome == "failed"]
     return Tests(
         count("passed") + sum(one.passed for one in summaries),
@@ -153,8 +155,12 @@ def _files(archive: bytes) -> Iterator[tuple[str, bytes]]:
             raise ValueError(f"the test report has more than {_MOST_FILES} files")
         left = _LARGEST_IN_ALL
         for info in names:
+            # Other JSON than summaries may be large, and is left out.
+            most = test_summaries.LARGEST if info.filename.lower().endswith(".json") else left
             with opened.open(info) as file:
-                content = file.read(left + 1)
+                content = file.read(min(most, left) + 1)
+            if len(content) > most < left:
+                continue
             left -= len(content)
             if left < 0:
                 raise ValueError("the test report is too large")

@@ -90,7 +90,12 @@ def differences(specs: dict[str, dict[str, Any]], given: dict[str, str]) -> list
 
 def must_be_given(spec: dict[str, Any]) -> bool:
     """Whether a dispatch without this declared input is refused."""
-    return spec.get("required") == "true" and spec.get("default") in (None, "")
+    return is_required(spec) and spec.get("default") in (None, "")
+
+
+def is_required(spec: dict[str, Any]) -> bool:
+    """Whether a declared input is required. The loader leaves values texts; YAML 1.2 writes true in three ways."""
+    return str(spec.get("required")).lower() == "true"
 
 
 def _mismatch(spec: dict[str, Any], value: str) -> str:

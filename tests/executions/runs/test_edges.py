@@ -18,6 +18,7 @@ from executions.targets.github import test_reports
 from jobs.models import Job
 from settings_app import credential_rights
 from settings_app.models import EnvironmentToken
+from taxonomy.models import PicTeam
 from tests.executions.runs.conftest import NIGHT, Dispatch
 from tests.support.clock import PassingTime
 from tests.support.executions import left
@@ -262,3 +263,14 @@ def test_a_known_token_is_in_no_annotation(dispatch: Dispatch, after: After, git
                            "message": "used a-token-that-is-known"}]  # fmt: skip
     execution = after(dispatch("failure-5.yml"), 20)
     assert "a-token-that-is-known" not in execution.error_message + str(Report.objects.get().failures)
+
+
+def test_a_test_run_is_for_a_team_too(github: GitHub, api: APIClient, team: PicTeam) -> None:
+    other = PicTeam.objects.create(name="Pay", slug="pay", slack_handle="@pay")
+    EnvironmentToken.objects.create(usable_by="users", repositories="").teams.set([other])
+    credential_rights.forget()
+    body = {"github_owner": "acme", "github_repo": "shop", "github_workflow_name": "success-1.yml"}
+    for given, word in ({}, "choose the PIC team"), ({"pic_team": team.slug}, "this PIC team"):
+        answer = api.post("/api/v2/jobs/test-run", {**body, **given}, format="json")
+        assert (answer.status_code, word in str(answer.json())) == (400, True)
+    assert api.post("/api/v2/jobs/test-run", {**body, "pic_team": "pay"}, format="json").status_code == 200

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from accounts.models import User
-from demo.github_stand_in import GitHub, zipped
+from demo.github_stand_in import GitHub, runs, zipped
 from executions.models import Execution, Report, Status, StepLog
 from executions.runs.follower import RunFollower
 from executions.targets.github import step_logs, test_reports
@@ -57,6 +57,27 @@ class TestDisplaced:
         second = displaced(fail_if_displaced=True)[1]
         second = after(second, 30)
         assert (second.status, "displaced by a newer run" in second.error_message) == (Status.FAILED, True)
+
+    def test_a_group_may_have_more_than_one_workflow(
+        self, dispatch: Dispatch, after: After, github: GitHub, clock: PassingTime
+    ) -> None:
+        names = [f"success-{number}.yml" for number in (60, 61, 62)]
+        github.groups.update({("acme/shop", name): "deploy" for name in names})
+        ran = []
+        for name in names:
+            ran.append(dispatch(name))
+            clock.advance(10)
+        second = after(ran[1], 10)
+        assert (second.status, "displaced" in second.error_message) == (Status.SKIPPED, True)
+
+    def test_a_cancelled_run_names_the_jobs_that_had_failed(
+        self, dispatch: Dispatch, after: After, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr(runs.Run, "jobs", lambda run, failing: [
+            run._job(number, name, end) for number, (name, end) in enumerate([("build", "success"), ("e2e", "failure")])
+        ])  # fmt: skip
+        ended = after(dispatch("cancelled-5.yml"), 20)
+        assert "was cancelled: e2e > Run Playwright" in ended.error_message
 
     def test_a_run_that_somebody_cancelled_has_failed(self, dispatch: Dispatch, after: After, github: GitHub) -> None:
         execution = after(dispatch("cancelled-5.yml"), 20)
@@ -168,6 +189,15 @@ class TestReports:
         github.artifacts["junit"] = archive
         execution = after(dispatch("success-5.yml", test_report="junit"), 20)
         assert (execution.status, Report.objects.exists()) == (Status.SUCCESS, False)
+
+    def test_a_summary_beside_junit_is_not_counted_again_and_other_json_is_left_out(self) -> None:
+        summary = json.dumps({"passed": 3, "failed": 1, "skipped": 1})
+        archive = zipped({"trace.json": b" " * (53 * 1024 * 1024), "a.xml": junit(["pays"]), "sum.json": summary})
+        assert test_reports.read(archive).counts == {"passed": 3, "failed": 1, "skipped": 1}
+
+    def test_a_test_without_a_name_is_called_so(self) -> None:
+        summary = {"passed": 0, "failed": 1, "failing": [""]}
+        assert test_reports.read(zipped({"a.json": json.dumps(summary)})).failing == ("unnamed",)
 
     @pytest.mark.parametrize(
         "summary",

@@ -6,6 +6,7 @@ import datetime as dt
 import threading
 import time
 from collections.abc import Callable
+from concurrent import futures
 from typing import Any
 
 import pytest
@@ -248,6 +249,57 @@ def test_repositories_that_hang_take_no_thread_from_the_others(
         assert Execution.objects.get(pk=good.pk).status == Status.SUCCESS
     finally:
         hang.set()
+
+
+def test_a_repository_whose_look_failed_once_is_looked_at_again(
+    dispatch: Callable[..., Execution], follower: RunFollower, clock: PassingTime, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its next look is not waited for; it ends after `poll`, when no other repository is followed any more."""
+    good, slow = dispatch("success-1.yml"), dispatch("success-20.yml")
+    Execution.objects.filter(pk=slow.pk).update(target="acme/slow/success-20.yml")
+    asked, answers, polled = github_api.get, threading.Event(), list[str]()
+
+    def get(path: str, *arguments: Any, **more: Any) -> Any:
+        if "/acme/slow" in path:
+            polled.append(path)
+            if len(polled) == 1:
+                raise requests.ConnectionError
+            answers.wait(20)
+        return asked(path.replace("/acme/slow", "/acme/shop"), *arguments, **more)
+
+    monkeypatch.setattr(github_api, "get", get)
+    follower.poll()
+    clock.advance(10)
+    follower.poll()
+    assert (len(polled), Execution.objects.get(pk=good.pk).status) == (2, Status.SUCCESS)
+    answers.set()
+    futures.wait(list(follower._under_way))
+    clock.advance(60)
+    follower.poll()
+    assert Execution.objects.get(pk=slow.pk).status == Status.SUCCESS
+
+
+def test_the_requests_of_a_minute_are_shared() -> None:
+    pace = run_follower._interval
+    assert (pace(1, 0), pace(2, 0)) == (run_follower.SOONEST_SECONDS, run_follower.SOONEST_SECONDS)
+    assert pace(2, 100) == pace(4, 100) / 2 == 60 * 2 / run_follower._LEAST_A_MINUTE
+
+
+def test_the_end_of_a_run_that_was_given_up_corrects_the_outcome(
+    dispatch: Callable[..., Execution], follower: RunFollower, clock: PassingTime
+) -> None:
+    execution = dispatch("success-900.yml", run_limit_minutes=5)
+
+    def at(seconds: float) -> Execution:
+        while timezone.now() < execution.started_at + timezone.timedelta(seconds=seconds):
+            clock.advance(10)
+            follower.poll()
+        return Execution.objects.get(pk=execution.pk)
+
+    assert at(400).status == Status.FAILED
+    ended = at(1500)
+    assert (ended.status, "flaky" in ended.output) == (Status.SUCCESS, False)
+    assert ended.workflow_run.watched_until is None
 
 
 def test_a_run_that_takes_too_long_is_given_up(

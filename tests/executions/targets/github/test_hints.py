@@ -36,6 +36,7 @@ def github(settings: Any) -> Iterator[GitHub]:
         ('Unexpected inputs provided: ["browser"]', 'does not declare the inputs ["browser"]'),
         ("Required input 'day' not provided", "requires the input 'day'"),
         ("Provided value 'x' for input 'y' not in the list of allowed values", "list of choices"),
+        ("No more than 25 properties are allowed; 30 were supplied.", "takes at most 25 inputs"),
         ("Cannot trigger a 'workflow_dispatch' on a disabled workflow", "is disabled on GitHub"),
     ],
 )
