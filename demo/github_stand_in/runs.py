@@ -9,7 +9,8 @@ from dataclasses import dataclass, field
 from typing import Any
 
 CONCLUSIONS = {"success", "failure", "cancelled", "timed_out", "action_required", "startup_failure", "neutral"}
-# A run in one of these for ever: no runner takes it, or nobody approves its deployment.
+# A run in one of these for ever: no runner takes it, or nobody approves its deployment
+# (GitHub REST, "List workflow runs for a repository", `status`; "Reviewing deployments").
 ENDLESS = {"queued", "waiting"}
 FAILED = {"failure", "timed_out"}
 # GitHub's annotation of a run that a newer one has displaced (GitHub, "Control the concurrency of workflows and jobs").

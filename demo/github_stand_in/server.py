@@ -215,6 +215,7 @@ class GitHub:
         )
 
     def _run(self, repo: str, run_id: str, **_: Any) -> Answer:
+        """GitHub REST, "Get a workflow run"."""
         run = self._one(repo, run_id)
         return (200, run.body(), {}) if run else _NOT_FOUND
 
@@ -230,6 +231,7 @@ class GitHub:
         return 200, {"total_count": len(mine), "workflow_runs": shown}, {}
 
     def _cancel(self, repo: str, run_id: str, **_: Any) -> Answer:
+        """GitHub REST, "Cancel a workflow run"."""
         run = self._one(repo, run_id)
         if run is None:
             return _NOT_FOUND
@@ -249,6 +251,7 @@ class GitHub:
         return 201, {}, {}
 
     def _jobs(self, repo: str, run_id: str, **_: Any) -> Answer:
+        """GitHub REST, "List jobs for a workflow run"."""
         run = self._one(repo, run_id)
         if run is None:
             return _NOT_FOUND
@@ -256,6 +259,7 @@ class GitHub:
         return 200, {"total_count": len(jobs), "jobs": jobs}, {}
 
     def _annotations(self, check_id: str, **_: Any) -> Answer:
+        """GitHub REST, "List check run annotations"."""
         run = self.runs.get(int(check_id) // 100)
         if run and run.is_displaced:
             return 200, [annotation(".github", 1, DISPLACED.format(run.group))], {}
@@ -266,6 +270,7 @@ class GitHub:
         return 302, None, {"Location": f"{self._storage}/log/{job_id}"}
 
     def _artifacts(self, repo: str, run_id: str, query: dict[str, list[str]], **_: Any) -> Answer:
+        """GitHub REST, "List workflow run artifacts"."""
         run = self._one(repo, run_id)
         if run is None:
             return _NOT_FOUND
@@ -278,6 +283,7 @@ class GitHub:
         return 200, {"total_count": len(found), "artifacts": found}, {}
 
     def _artifact(self, artifact_id: str, **_: Any) -> Answer:
+        """GitHub REST, "Download an artifact": a redirect to storage, which takes no token."""
         return 302, None, {"Location": f"{self._storage}/artifact/{artifact_id}"}
 
     def _stored(self, route: str, headers: Any) -> Answer:
@@ -299,6 +305,7 @@ class GitHub:
         return (200, {"id": 1, "path": path, "name": workflow, "state": state}, {}) if known else _NOT_FOUND
 
     def _workflows(self, repo: str, **_: Any) -> Answer:
+        """GitHub REST, "List repository workflows"."""
         found = [self._workflow(repo, name)[1] for owner, name in self.all_files if owner == repo]
         return 200, {"total_count": len(found), "workflows": found}, {}
 
@@ -308,26 +315,32 @@ class GitHub:
         return 204, None, {}
 
     def _file(self, repo: str, workflow: str, **_: Any) -> Answer:
+        """GitHub REST, "Get repository content", as raw text."""
         text = self.all_files.get((repo, workflow), self.files.get(workflow))
         return (200, text, {}) if text is not None else _NOT_FOUND
 
     def _folder(self, repo: str, **_: Any) -> Answer:
+        """GitHub REST, "Get repository content", of a folder."""
         names = [name for owner, name in self.all_files if owner == repo]
         found = [{"name": name, "path": f".github/workflows/{name}", "type": "file"} for name in names]
         return (200, found, {}) if found else _NOT_FOUND
 
     def _repository(self, repo: str, **_: Any) -> Answer:
+        """GitHub REST, "Get a repository"."""
         branch = self.default_branches.get(repo, "main")
         return 200, {"full_name": repo, "default_branch": branch, "permissions": {"push": True}}, {}
 
     def _branches(self, repo: str, **_: Any) -> Answer:
+        """GitHub REST, "List branches"."""
         names = [self.default_branches.get(repo, "main"), "release/2"]
         return 200, [{"name": name} for name in names], {}
 
     def _environments(self, **_: Any) -> Answer:
+        """GitHub REST, "List environments"."""
         return 200, {"total_count": 1, "environments": [{"name": "staging"}]}, {}
 
     def _token(self, **_: Any) -> Answer:
+        """GitHub REST, "Create an installation access token for an app"."""
         ends = dt.datetime.now(dt.UTC) + dt.timedelta(hours=1)
         return 201, {"token": f"ghs_{len(self.calls)}", "expires_at": f"{ends:%Y-%m-%dT%H:%M:%SZ}"}, {}
 
@@ -336,14 +349,17 @@ class GitHub:
         return rows[(page - 1) * size : page * size]
 
     def _installed(self, query: dict[str, list[str]], **_: Any) -> Answer:
+        """GitHub REST, "List repositories accessible to the app installation"."""
         shown = self._page(self.repositories, query)
         return 200, {"total_count": len(self.repositories), "repositories": shown}, {}
 
     def _rate_limit(self, **_: Any) -> Answer:
+        """GitHub REST, "Get rate limit status for the authenticated user"."""
         reset = int(self._now()) + 3600
         return 200, {"resources": {"core": {"limit": 5000, "remaining": 4999, "reset": reset}}}, {}
 
     def _reached(self, query: dict[str, list[str]], **_: Any) -> Answer:
+        """GitHub REST, "List repositories for the authenticated user"; its headers tell the expiry of the token."""
         expiry = {"github-authentication-token-expiration": "2099-01-31 09:00:00 +0900", "X-OAuth-Scopes": "repo"}
         return 200, self._page(self.repositories, query), expiry
 
