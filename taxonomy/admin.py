@@ -7,23 +7,23 @@ from itertools import count
 from typing import Any
 
 from django import forms
-from django.contrib import admin
+from django.contrib import admin, messages
 from django.core.exceptions import PermissionDenied, ValidationError
 from django.db.models import Count, QuerySet
-from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
+from django.http import HttpRequest, HttpResponse, HttpResponseNotAllowed, HttpResponseRedirect
 from django.template.response import TemplateResponse
 from django.urls import path, reverse
 from django.utils.html import format_html
 from django.utils.text import capfirst
 from django.utils.translation import gettext as _
-from django.utils.translation import gettext_lazy
+from django.utils.translation import gettext_lazy, ngettext
 
 from core import page_links
 from core.admin import ProductAdmin, act_button
 from taxonomy.models import GENERAL, Category, Label, PicTeam, slug_of
 
-# The labels that were disabled last, in the session.
-_DISABLED = "disabled_labels"
+# In the session: the labels that were disabled last, and what the last action changed, with when.
+_DISABLED, _CHANGED = "disabled_labels", "changed_labels"
 
 
 class LabelForm(forms.ModelForm[Any]):
@@ -105,14 +105,41 @@ class LabelAdmin(ProductAdmin):
 
     @admin.action(description=gettext_lazy("Enable"), permissions=["change"])
     def enable(self, request: HttpRequest, queryset: QuerySet[Any]) -> None:
-        self.message_user(request, _("%(count)d enabled.") % {"count": len(self._set_active(queryset, active=True))})
+        labels = self._set_active(queryset, active=True)
+        self._tell(request, _("%(count)d enabled.") % {"count": len(labels)}, labels)
 
     @admin.action(description=gettext_lazy("Disable"), permissions=["change"])
     def disable(self, request: HttpRequest, queryset: QuerySet[Any]) -> HttpResponseRedirect | None:
         changed = queryset.exclude(slug=GENERAL) if self.model is Category else queryset
         labels = self._set_active(changed, active=False)
-        self.message_user(request, _("%(count)d disabled.") % {"count": len(labels)})
+        self._tell(request, _("%(count)d disabled.") % {"count": len(labels)}, labels)
         return self._question(request, labels)
+
+    def _tell(self, request: HttpRequest, words: str, changed: Sequence[Label]) -> None:
+        """A message with a button that takes the change back."""
+        request.session[_CHANGED] = [[str(label.pk), label.updated_at.isoformat()] for label in changed]
+        button = act_button(reverse(self._address("undo")), _("Undo")) if changed else ""
+        self.message_user(request, format_html("{} {}", words, button))
+
+    def undo(self, request: HttpRequest) -> HttpResponse:
+        """Enable or disable what the last action changed, but for what was changed since."""
+        if request.method != "POST":
+            return HttpResponseNotAllowed(["POST"])
+        if not self.has_change_permission(request):
+            raise PermissionDenied
+        changed = dict(request.session.pop(_CHANGED, []))
+        labels = self.model._default_manager.filter(pk__in=changed)
+        back = [label for label in labels if label.updated_at.isoformat() == changed[str(label.pk)]]
+        for label in back:
+            self._save_active(label, not label.is_active)
+        told = {"count": len(back)}
+        words = ngettext("%(count)d is as before.", "%(count)d are as before.", len(back)) % told
+        if stay := len(changed) - len(back):
+            told = {"count": stay}
+            stays = ngettext("%(count)d was changed since and stays.", "%(count)d were changed since and stay.", stay)
+            words += " " + stays % told
+        self.message_user(request, words, messages.SUCCESS if back else messages.WARNING)
+        return HttpResponseRedirect(reverse(self._address("changelist")))
 
     def save_model(self, request: HttpRequest, obj: Any, form: Any, change: bool) -> None:
         super().save_model(request, obj, form, change)
@@ -127,19 +154,22 @@ class LabelAdmin(ProductAdmin):
         if not self._active_jobs(labels):
             return None
         request.session[_DISABLED] = [str(label.pk) for label in labels]
-        return HttpResponseRedirect(reverse(self._jobs_url))
+        return HttpResponseRedirect(reverse(self._address("jobs")))
 
     def _active_jobs(self, labels: Sequence[Label]) -> int:
         found = self.model._default_manager.filter(pk__in=[one.pk for one in labels], jobs__is_active=True)
         return int(found.count())
 
-    @property
-    def _jobs_url(self) -> str:
-        return f"admin:{self.opts.app_label}_{self.opts.model_name}_jobs"
+    def _address(self, page: str) -> str:
+        return f"admin:{self.opts.app_label}_{self.opts.model_name}_{page}"
 
     def get_urls(self) -> list[Any]:
-        name = self._jobs_url.removeprefix("admin:")
-        return [path("jobs/", self.admin_site.admin_view(self.ask_about_jobs), name=name), *super().get_urls()]
+        pages = (("jobs", self.ask_about_jobs), ("undo", self.undo))
+        own = [
+            path(f"{name}/", self.admin_site.admin_view(view), name=self._address(name).removeprefix("admin:"))
+            for name, view in pages
+        ]
+        return [*own, *super().get_urls()]
 
     def ask_about_jobs(self, request: HttpRequest) -> HttpResponse:
         """Ask what becomes of the jobs of labels that were disabled: disabling leaves them as they are."""
@@ -147,7 +177,7 @@ class LabelAdmin(ProductAdmin):
             raise PermissionDenied
         ids = request.session.get(_DISABLED, [])
         labels = list(self.model._default_manager.filter(pk__in=ids, is_active=False))
-        back = reverse(f"admin:{self.opts.app_label}_{self.opts.model_name}_changelist")
+        back = reverse(self._address("changelist"))
         context = {
             **self.admin_site.each_context(request),
             "title": _("Jobs of what you disabled"),
@@ -163,9 +193,12 @@ class LabelAdmin(ProductAdmin):
         """The labels that it changed, one by one, so that the audit trail records each."""
         changed = list(labels.exclude(is_active=active))
         for label in changed:
-            label.is_active = active
-            label.save(update_fields=["is_active", "updated_at"])
+            self._save_active(label, active)
         return changed
+
+    def _save_active(self, label: Any, active: bool) -> None:
+        label.is_active = active
+        label.save(update_fields=["is_active", "updated_at"])
 
 
 @admin.register(Category)

@@ -326,6 +326,7 @@ VERBS: dict[str, str] = {
     **dict.fromkeys(
         ["credentials/<uuid:pk>/check/", "slack-test/", "accounts/user/<id>/password/",
          "accounts/user/<uuid:pk>/invitation/", "taxonomy/category/jobs/", "taxonomy/picteam/jobs/",
+         "taxonomy/category/undo/", "taxonomy/picteam/undo/",
          # Of a credential: without one, GITHUB_TOKEN is for admins.
          "jobs/job/pick/"],
         ADMINS,

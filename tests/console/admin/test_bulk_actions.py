@@ -15,7 +15,7 @@ from django.utils import translation
 from accounts.models import User
 from jobs import services
 from jobs.models import Job
-from taxonomy.models import PicTeam
+from taxonomy.models import Category, PicTeam
 from tests.console.admin.test_admin import act
 from windows.cover import Cover
 from windows.models import Window
@@ -168,6 +168,24 @@ def test_disabling_a_team_asks_what_becomes_of_its_jobs(
             url, {"action": "enable", "_selected_action": [str(team.pk)]}, follow=True
         ).content.decode()
     )
+
+
+def test_labels_are_enabled_and_disabled_back_but_for_what_was_changed_since(
+    admin_client: Client, general: Category, team: PicTeam
+) -> None:
+    others = [PicTeam.objects.create(name=name, slug=name.lower(), slack_handle="@x") for name in ("Pay", "Web")]
+    off = PicTeam.objects.create(name="Off", slug="off", slack_handle="@x", is_active=False)
+    url, back = (reverse(f"admin:taxonomy_picteam_{page}") for page in ("changelist", "undo"))
+    chosen = [str(one.pk) for one in (*others, off)]
+    page = admin_client.post(url, {"action": "disable", "_selected_action": chosen}, follow=True).content.decode()
+    assert ("2 disabled." in page, f'formaction="{back}"' in page) == (True, True)
+    others[1].refresh_from_db()
+    others[1].save()
+    told = admin_client.post(back, follow=True).content.decode()
+    assert "1 is as before. 1 was changed since and stays." in told
+    active = dict(PicTeam.objects.values_list("name", "is_active"))
+    assert (active["Pay"], active["Web"], active["Off"]) == (True, False, False)
+    assert "0 are as before." in admin_client.post(back, follow=True).content.decode()
 
 
 @pytest.mark.parametrize("has_jobs", [True, False])
