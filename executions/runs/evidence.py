@@ -24,6 +24,10 @@ from executions.targets.github.test_reports import Tests
 log = logging.getLogger("cronsched.following")
 _AT_ONCE = 8
 _ASKED_FOR = dt.timedelta(minutes=10)
+# GitHub calls a run cancelled too if somebody stopped it after a job had failed.
+_BAD = frozenset({*failures.FAILED, "cancelled"})
+# A group's new run takes the place of a waiting one at once (GitHub: "Control the concurrency of workflows and jobs").
+_DISPLACES_WITHIN = dt.timedelta(seconds=5)
 _WITH_TESTS = frozenset({"success", *failures.FAILED})
 
 
@@ -71,18 +75,12 @@ def gather(repository: Repository, over: Sequence[Over], runs: Mapping[int, RunS
     return Gathered(found, [one for one in over if one[0].pk not in put_off])
 
 
-# A group's new run takes the place of a waiting one at once (GitHub: "Control the concurrency of workflows and jobs").
-_DISPLACES_WITHIN = dt.timedelta(seconds=5)
-
-
 def _may_wait(state: RunState) -> bool:
     return state.updated_at is not None and timezone.now() - state.updated_at < _ASKED_FOR
 
 
 def _is_asked_about(execution: Execution, state: RunState) -> bool:
-    return state.conclusion in {*failures.FAILED, "cancelled"} or (
-        bool(execution.job.test_report) and state.conclusion in _WITH_TESTS
-    )
+    return state.conclusion in _BAD or (bool(execution.job.test_report) and state.conclusion in _WITH_TESTS)
 
 
 def _safely(
@@ -108,9 +106,7 @@ def _gather(repository: Repository, execution: Execution, state: RunState, runs:
         has_newer = _has_newer(run_id, state, runs)
         if failures.is_displaced(owner, name, run_id, token, has_newer=has_newer):
             return Evidence(is_displaced=True)
-    # GitHub calls a run cancelled too if somebody stopped it after a job had failed.
-    is_bad = state.conclusion in {*failures.FAILED, "cancelled"}
-    failed = tuple(failures.of_run(owner, name, run_id, token)) if is_bad else ()
+    failed = tuple(failures.of_run(owner, name, run_id, token)) if state.conclusion in _BAD else ()
     log = step_logs.of_job(owner, name, failed[0].id, token) if failed and failed[0].id and job.keep_step_log else ""
     tests = test_reports.of_run(owner, name, run_id, job.test_report, token) if job.test_report else None
     return Evidence(failed, log, tests)
