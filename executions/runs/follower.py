@@ -359,9 +359,10 @@ def _refused(executions: Sequence[Execution], credential_id: UUID | None, polled
         return 0
     if credential_id:
         github_api.note_refusal(credential_id)
-    error = "GitHub refuses the token with which the run was followed (401); what became of the run is on its page. {}"
-    store([_ended(one, error.format(one.run_url)) for one in executions])
-    return len(executions)
+    return _end_all(
+        executions,
+        "GitHub refuses the token with which the run was followed (401); what became of the run is on its page.",
+    )
 
 
 def _without_token(executions: Sequence[Execution], reason: str, polled: RepositoryPoll) -> int:
@@ -371,8 +372,13 @@ def _without_token(executions: Sequence[Execution], reason: str, polled: Reposit
     polled.refusals += 1
     if polled.refusals < REFUSALS:
         return 0
-    error = "The outcome of the workflow run cannot be asked: {}. What became of it is on its page. {}"
-    store([_ended(one, error.format(reason, one.run_url)) for one in executions])
+    return _end_all(
+        executions, f"The outcome of the workflow run cannot be asked: {reason}. What became of it is on its page."
+    )
+
+
+def _end_all(executions: Sequence[Execution], error: str) -> int:
+    store([_ended(one, f"{error} {one.run_url}") for one in executions])
     return len(executions)
 
 
