@@ -15,14 +15,12 @@ from django.db import transaction
 from django.db.models import Q
 from django.utils import timezone
 
-from accounts.models import User
-from audit import events
-from audit.events import Event
 from core.db.bulk import update_many
 from executions.models import Status
 from executions.recording.outcomes import Finished
 from executions.statistics.queries import latest_runs
 from jobs.models import Job
+from notifications.acknowledgements import ACKNOWLEDGED
 from notifications.models import FailureState
 
 REMIND_AFTER = dt.timedelta(days=1)
@@ -110,7 +108,7 @@ def _follow(job: Job, state: FailureState, one: Finished, usual: float | None) -
     if state.since is not None and _is_well(job, state):
         if state.alerted_at is not None and job.notify_on_recovery:
             alerts.append(Alert(AlertKind.RECOVERED, job, one, state.since, state.failures))
-        state.since = state.alerted_at = state.reminded_at = state.acknowledged_at = state.acknowledged_by = None
+        state.since = state.alerted_at = state.reminded_at = None
         state.failures = 0
     if job.notify_on_success:
         alerts.append(Alert(AlertKind.COMPLETED, job, one))
@@ -152,18 +150,9 @@ def _store(states: dict[UUID, FailureState], known: set[UUID]) -> None:
     FailureState.objects.bulk_create(
         [state for job_id, state in kept.items() if job_id not in known], ignore_conflicts=True
     )
-    fields = ("recent", "since", "failures", "alerted_at", "reminded_at", "acknowledged_at", "acknowledged_by")
+    fields = ("recent", "since", "failures", "alerted_at", "reminded_at")
     rows = [
-        (
-            one.recent,
-            one.since,
-            one.failures,
-            one.alerted_at,
-            one.reminded_at,
-            one.acknowledged_at,
-            one.acknowledged_by_id,
-            job_id,
-        )
+        (one.recent, one.since, one.failures, one.alerted_at, one.reminded_at, job_id)
         for job_id, one in kept.items()
         if job_id in known
     ]
@@ -175,18 +164,8 @@ def still_failing() -> list[Alert]:
     """Reminders for jobs that have kept failing for a day since their last alert, except acknowledged ones."""
     now = timezone.now()
     due = Q(reminded_at__lte=now - REMIND_AFTER) | Q(reminded_at=None, alerted_at__lte=now - REMIND_AFTER)
-    failing = FailureState.objects.select_for_update(of=("self",)).filter(
-        due, acknowledged_at=None, job__is_active=True
-    )
+    failing = FailureState.objects.select_for_update(of=("self",)).filter(due, job__is_active=True)
+    failing = failing.exclude(**ACKNOWLEDGED)
     states = list(failing.order_by("job").select_related("job__pic_team"))
     FailureState.objects.filter(pk__in=[state.pk for state in states]).update(reminded_at=now)
     return [Alert(AlertKind.STILL_FAILING, state.job, None, state.since, state.failures) for state in states]
-
-
-def acknowledge(job: Job, *, by: User) -> bool:
-    """Acknowledge a failing job: no reminders until it has recovered. Returns whether it was failing."""
-    failing = FailureState.objects.filter(job=job, alerted_at__isnull=False, acknowledged_at=None)
-    was_failing = bool(failing.update(acknowledged_at=timezone.now(), acknowledged_by=by))
-    if was_failing:
-        events.note(Event.ACKNOWLEDGED, job.name, by=by, about=job.pk)
-    return was_failing

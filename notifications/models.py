@@ -164,14 +164,6 @@ class FailureState(models.Model):
     failures = models.PositiveIntegerField(_("failures"), default=0)
     alerted_at = models.DateTimeField(_("told at"), null=True)
     reminded_at = models.DateTimeField(_("reminded at"), null=True)
-    acknowledged_at = models.DateTimeField(_("acknowledged at"), null=True)
-    acknowledged_by = models.ForeignKey(
-        settings.AUTH_USER_MODEL,
-        on_delete=models.SET_NULL,
-        null=True,
-        related_name="+",
-        verbose_name=_("acknowledged by"),
-    )
 
     class Meta:
         verbose_name = _("failing job")
@@ -181,6 +173,27 @@ class FailureState(models.Model):
 
     def __str__(self) -> str:
         return f"{self.job_id}: {self.recent}"
+
+
+class Acknowledgement(models.Model):
+    """Who has last seen that a job fails or flaps, and when. Whether it still counts follows from the later runs."""
+
+    job = models.OneToOneField(Job, on_delete=models.CASCADE, primary_key=True, related_name="acknowledgement")
+    at = models.DateTimeField(_("acknowledged at"))
+    by = models.ForeignKey(
+        settings.AUTH_USER_MODEL,
+        on_delete=models.SET_NULL,
+        null=True,
+        related_name="+",
+        verbose_name=_("acknowledged by"),
+    )
+
+    class Meta:
+        verbose_name = _("acknowledgement")
+        verbose_name_plural = _("acknowledgements")
+
+    def __str__(self) -> str:
+        return f"{self.job_id}: {self.at:%Y-%m-%d %H:%M}"
 
 
 class MessageStatus(models.TextChoices):

@@ -12,11 +12,13 @@ from django.utils import timezone
 from django.utils.translation import gettext as _
 
 from console.pages import job_form, windows
+from console.situations import RUNS, situation
 from console.templatetags.console import minute
 from core.api.errors import DomainError
+from executions.statistics import queries
 from jobs import services
 from jobs.models import Job
-from notifications.alert_rules import acknowledge
+from notifications.acknowledgements import acknowledge
 from windows.services import pause
 
 
@@ -97,10 +99,13 @@ class JobVerbs:
         return self._act(request, job_id, act)
 
     def acknowledge(self, request: HttpRequest, job_id: str) -> HttpResponseBase:
-        """Acknowledge a failing job: no reminders until it has recovered."""
+        """Acknowledge a failing or flapping job: no reminders until it has recovered."""
 
         def act(job: Job, user: Any) -> str:
-            acknowledge(job, by=user)
+            found = situation(queries.latest_runs([job.pk], RUNS)[job.pk], job)
+            if not found.is_failing and not found.is_flapping:
+                return _("%(name)s is well.") % {"name": job.name}
+            acknowledge(job, by=user, is_flapping=found.is_flapping)
             return _("No more reminders of %(name)s until it recovers.") % {"name": job.name}
 
         return self._act(request, job_id, act)

@@ -24,7 +24,8 @@ from executions.models import OPEN, Execution, Status
 from executions.statistics import queries, rollups
 from jobs.models import Job, today
 from jobs.services import may_touch
-from notifications.models import FailureState, Message, MessageStatus
+from notifications import acknowledgements
+from notifications.models import Message, MessageStatus
 from scheduler.models import Leadership
 from settings_app.services import dashboard_scope_of
 from taxonomy.models import PicTeam
@@ -193,11 +194,10 @@ def _troubled(scope: Scope, flapping: list[UUID], user: User) -> list[dict[str, 
     jobs = [rows_of[pk] for pk in chosen if pk in rows_of]
     runs = queries.latest_runs([job.pk for job in jobs], RUNS)
     reasons = queries.last_failures(chosen)
-    states = FailureState.objects.filter(alerted_at__isnull=False).in_bulk([job.pk for job in jobs])
+    seen = acknowledgements.counting(chosen, set(flapping))
     rows = []
     for job in jobs:
         found = situation(runs[job.pk], job)
-        alert = states.get(job.pk)
         rows.append(
             {
                 "job": job,
@@ -206,8 +206,7 @@ def _troubled(scope: Scope, flapping: list[UUID], user: User) -> list[dict[str, 
                 "strip": charts.spark(runs[job.pk][-_RUNS:]),
                 "last": reasons.get(job.pk),
                 "may_touch": may_touch(job, user),
-                "may_acknowledge": alert is not None and alert.acknowledged_at is None,
-                "is_acknowledged": alert is not None and alert.acknowledged_at is not None,
+                "acknowledged": seen.get(job.pk),
             }
         )
     return rows

@@ -26,8 +26,8 @@ from jobs.models import ENDING_SOON, Job, fire_within, not_before
 from jobs.schedules.crontab import MANUALLY
 from jobs.schedules.schedule import CronError, Outlook
 from jobs.services import may_read_secrets, may_touch
+from notifications import acknowledgements
 from notifications.audience import audience, is_told_outside
-from notifications.models import FailureState
 from windows.cover import Cover
 from windows.services import may_end
 
@@ -37,7 +37,7 @@ _FLAKY_DAYS = 30
 
 
 def context(job: Job, user: User) -> dict[str, Any]:
-    """The values of the page. Thirteen queries, whatever the history; one more for workflows and for callbacks."""
+    """The values of the page. Twelve queries, whatever the history; one more for workflows and for callbacks."""
     now = timezone.now()
     runs = queries.latest_runs([job.pk], RUNS)[job.pk]
     state = situation(runs, job)
@@ -74,12 +74,7 @@ def context(job: Job, user: User) -> dict[str, Any]:
         "target": _target(job, is_owner=may_read_secrets(job.created_by_id, user)),
         "ears": ears,
         "nobody_told": not is_told_outside(ears),
-        "acknowledged": FailureState.objects.filter(job=job, acknowledged_at__isnull=False)
-        .select_related("acknowledged_by")
-        .first(),
-        "may_acknowledge": FailureState.objects.filter(
-            job=job, alerted_at__isnull=False, acknowledged_at__isnull=True
-        ).exists(),
+        "acknowledged": acknowledgements.counting([job.pk], {job.pk} if state.is_flapping else set()).get(job.pk),
         "changes": records.shown(ChangeRecord.objects.filter(subject_id=job.pk)[:_CHANGES]),
     }
 

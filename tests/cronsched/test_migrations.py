@@ -21,13 +21,13 @@ from django.db.migrations.loader import MigrationLoader
 from tests.support.installation import ROOT
 from tests.support.postgres import Postgres
 
-# The last migrations before the first release: they rename tables, so that every process is stopped for them.
+# The last migrations before the first release: they rename tables and remove columns, so that every process is stopped for them.
 BASELINE = {
     "accounts": 1,
     "audit": 1,
     "executions": 2,
     "jobs": 2,
-    "notifications": 2,
+    "notifications": 4,
     "scheduler": 2,
     "settings_app": 1,
     "taxonomy": 1,

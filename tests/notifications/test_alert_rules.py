@@ -21,7 +21,8 @@ from executions.recording.storage import store
 from executions.targets import Outcome
 from jobs.models import Job
 from jobs.services import set_active
-from notifications import alert_rules, rendering
+from notifications import rendering
+from notifications.acknowledgements import acknowledge
 from notifications.models import FailureState, Message
 from notifications.outcomes import notify_pending
 from notifications.reports import send_daily, send_weekly
@@ -89,8 +90,8 @@ def test_reminders_come_daily_until_somebody_acknowledges(make_job: Callable[...
             assert remind_of_failing_jobs() == 1
             assert remind_of_failing_jobs() == 0
     assert subjects() == ["Nightly failed", "Nightly is still failing", "Nightly is still failing"]
-    assert alert_rules.acknowledge(job, by=admin)
-    assert not alert_rules.acknowledge(job, by=admin)
+    assert acknowledge(job, by=admin)
+    assert not acknowledge(job, by=admin)
     assert [one.by for one in ChangeRecord.objects.filter(kind="acknowledged", subject_id=job.pk)] == [admin]
     with time_machine.travel(now + dt.timedelta(days=9), tick=False):
         assert remind_of_failing_jobs() == 0

@@ -129,7 +129,7 @@ def test_the_page_costs_the_same_whatever_the_history(
     for number in range(runs):
         ran(job, Status.FAILED, ago=60 * number + 5)
     browser.get(reverse("admin:jobs_job_live", args=[job.pk]))
-    with django_assert_num_queries(17):
+    with django_assert_num_queries(16):
         browser.get(reverse("admin:jobs_job_live", args=[job.pk]))
 
 
