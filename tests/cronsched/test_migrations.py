@@ -21,7 +21,8 @@ from django.db.migrations.loader import MigrationLoader
 from tests.support.installation import ROOT
 from tests.support.postgres import Postgres
 
-# The last migrations before the first release: they rename tables and remove columns, so that every process is stopped for them.
+# The last migrations before the first release: they rename tables and remove columns, so every process is stopped for
+# them.
 BASELINE = {
     "accounts": 1,
     "audit": 1,
