@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import datetime as dt
 from collections.abc import Iterable, Iterator
+from contextlib import suppress
 from typing import Any, NamedTuple
 
 from django.core.exceptions import FieldDoesNotExist
@@ -110,13 +111,12 @@ def lines_of(record: ChangeRecord) -> Iterator[Line]:
 
 
 def _label(model: type[models.Model] | None, name: str) -> str:
-    if model is None:
-        return name
-    try:
-        field = model._meta.get_field(name.removesuffix("_id") if name.endswith("_id") else name)
-    except FieldDoesNotExist:
-        return name
-    return capfirst(str(getattr(field, "verbose_name", name)))
+    """The label of a field, or of the relation that a column `…_id` belongs to."""
+    for known in (name, name.removesuffix("_id")):
+        with suppress(FieldDoesNotExist):
+            if model is not None:
+                return capfirst(str(getattr(model._meta.get_field(known), "verbose_name", name)))
+    return name
 
 
 def _choices(model: type[models.Model] | None, name: str) -> dict[str, Any]:

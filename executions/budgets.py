@@ -2,7 +2,8 @@
 
 GitHub allows a credential 900 points a minute, of which a dispatch takes 5, and 100 requests at once (GitHub REST:
 "Rate limits for the REST API", secondary rate limits). Whatever 60 seconds are looked at, at most `per_minute`
-dispatches leave within them. What waits is stored (`BudgetWait`), so that it can be told and outlives a restart.
+dispatches leave within them, and a process has at most `at_once` of them under way. What waits is stored
+(`BudgetWait`), so that it can be told and outlives a restart.
 """
 
 from __future__ import annotations
@@ -57,7 +58,7 @@ class Pause(NamedTuple):
 class Grant(NamedTuple):
     """Which executions may be dispatched now and the seconds that each has waited, which have waited for too long, and
     the seconds after which to ask again for the others. `was_refused`: the last dispatch met a limit. `is_paused`:
-    GitHub asks to be left alone.
+    GitHub asks to be left alone. `is_full`: some wait only until a dispatch that is under way ends.
     """
 
     waited: dict[UUID, float]
@@ -65,6 +66,7 @@ class Grant(NamedTuple):
     ask_after: float
     was_refused: bool
     is_paused: bool = False
+    is_full: bool = False
 
 
 def budget_of(credential_id: UUID | None) -> Budget:
@@ -86,17 +88,24 @@ def key_of(credential_id: UUID | None) -> str:
 
 
 @transaction.atomic
-def take(budget: Budget, waiting: Mapping[UUID, dt.datetime], ranks: Mapping[UUID, Rank] | None = None) -> Grant:
+def take(
+    budget: Budget,
+    waiting: Mapping[UUID, dt.datetime],
+    ranks: Mapping[UUID, Rank] | None = None,
+    under_way: int = 0,
+) -> Grant:
     """Use the budget for the first of these executions, as many as it allows now. `waiting`: since when each waits;
     what is stored of it, from another process, counts first. With `ranks` what waits in other processes and ranks
-    before them leaves its share to it.
+    before them leaves its share to it. `under_way`: the dispatches that this process makes now.
     """
     row, now = _locked(budget.key), timezone.now()
     stored = {pk: (since, seconds) for pk, since, seconds in _waits(waiting)}
     since = {pk: stored[pk][0] if pk in stored and stored[pk][1] is None else ready for pk, ready in waiting.items()}
     limit = dt.timedelta(seconds=budget.hold_limit_seconds)
     count = _free(row, budget, now)
-    mine = _first(count, ranks, _of_others(budget, waiting, now, count)) if ranks and count else count
+    share = _first(count, ranks, _of_others(budget, waiting, now, count)) if ranks and count else count
+    mine = min(share, max(0, budget.at_once - under_way))
+    is_full = mine < min(share, len(waiting))
     granted, left = list(waiting)[:mine], list(waiting)[mine:]
     expired = [pk for pk in left if now - since[pk] > limit]
     others = [pk for pk in left if pk not in set(expired)]
@@ -112,10 +121,11 @@ def take(budget: Budget, waiting: Mapping[UUID, dt.datetime], ranks: Mapping[UUI
     first = min((since[pk] for pk in others), default=now)
     until_expired = (first + limit - now).total_seconds() + 0.001
     # Others ask for what is left to them as soon.
-    soonest = 0.05 if mine == count else _LEFT_TO_OTHERS_SECONDS
-    ask_after = max(soonest, min(_seconds_until_free(row, budget, now), until_expired))
+    soonest = 0.05 if share == count else _LEFT_TO_OTHERS_SECONDS
+    until_free = until_expired if is_full else _seconds_until_free(row, budget, now)
+    ask_after = max(soonest, min(until_free, until_expired))
     is_paused = row.blocked_until is not None and row.blocked_until > now
-    return Grant({pk: waited[pk] for pk in granted}, expired, ask_after, bool(row.refusals), is_paused)
+    return Grant({pk: waited[pk] for pk in granted}, expired, ask_after, bool(row.refusals), is_paused, is_full)
 
 
 def _of_others(budget: Budget, mine: Iterable[UUID], now: dt.datetime, count: int) -> list[Rank]:
@@ -167,6 +177,12 @@ def blocked_until(credential_ids: Sequence[UUID | None]) -> dict[UUID | None, dt
     keys = {key_of(one): one for one in credential_ids}
     rows = DispatchBudget.objects.filter(pk__in=keys, blocked_until__gt=timezone.now())
     return {keys[key]: until for key, until in rows.values_list("pk", "blocked_until") if until}
+
+
+def paused_until(budget: Budget) -> dt.datetime | None:
+    """Until when GitHub asks not to be asked with the credential of this budget; None if it does not."""
+    row = DispatchBudget.objects.filter(pk=budget.key, blocked_until__gt=timezone.now()).first()
+    return row.blocked_until if row else None
 
 
 def rate(row: DispatchBudget, budget: Budget, now: dt.datetime) -> float:

@@ -7,7 +7,9 @@ import threading
 import time
 from collections.abc import Mapping
 from concurrent.futures import Future
+from contextlib import suppress
 from functools import partial
+from math import ceil
 from typing import Any, NamedTuple
 from uuid import UUID, uuid4
 
@@ -19,12 +21,15 @@ from audit import events
 from audit.events import Event
 from core.api import payload
 from core.api.errors import TooManyRequests, invalid_field
+from executions import budgets
+from executions.budgets import Budget
 from executions.delivery.caller import Asked, local_caller
 from executions.exchanges import Exchanged
 from executions.http.client import Request
 from executions.http.connection import DeliveryError
 from executions.models import TriggerType
-from executions.targets import Call, DeliverableTarget, deliverable
+from executions.targets import Call, Deliverable, DeliverableTarget, Outcome, Send, deliverable
+from executions.targets.lookup import looked_up
 from jobs import content, request_rules, validation
 from jobs.content import Content
 from jobs.models import Job
@@ -82,17 +87,19 @@ def example(data: Mapping[str, Any], moment: dt.datetime, *, by: User) -> Reques
 
 def try_target(data: Mapping[str, Any], *, by: User) -> Future[Trial]:
     """Start to call a target once with a job's settings (a test run); the audit trail says who called what. Raises
-    `Too many test runs`.
+    `Too many test runs`, and `Rate limit reached` while GitHub asks to be left alone.
     """
     execution_id = uuid4()
     job, tried, sent = _prepare(data, by=by, execution_id=execution_id, moment=timezone.now(), trigger="test")
     timeout = _timeout(data.get("timeout_seconds"))
     trial: Future[Trial] = Future()
+    budget = tried.budget(job)
+    _heed_pause(budget)
     _take_place(by.pk)
     try:
         events.note(Event.TEST_RUN, tried.shown(), by=by, kind=tried.kind)
         began = time.perf_counter()
-        deliver = partial(tried.trial(sent, job).deliver, call=Call(execution_id, trigger="test"))
+        deliver = partial(_deliver, tried.trial(sent, job), budget, Call(execution_id, trigger="test"))
         asked = local_caller().ask(deliver, timeout)
     except BaseException:
         _give_place_back(by.pk)
@@ -107,6 +114,25 @@ def try_target(data: Mapping[str, Any], *, by: User) -> Future[Trial]:
 
     asked.add_done_callback(end)
     return trial
+
+
+def _heed_pause(budget: Budget | None) -> None:
+    until = budgets.paused_until(budget) if budget else None
+    if until:
+        raise TooManyRequests(
+            "Rate limit reached",
+            f"GitHub asks to be left alone until {until.astimezone(settings.SCHEDULER_ZONE):%H:%M:%S}.",
+            retry_after=max(1, ceil((until - timezone.now()).total_seconds())),
+        )
+
+
+async def _deliver(deliverable: Deliverable, budget: Budget | None, call: Call, send: Send) -> Outcome:
+    """Call once; a pause that the answer asks for holds for everything that uses the credential."""
+    outcome = await deliverable.deliver(send, call)
+    if outcome.pause and budget:
+        with suppress(DeliveryError):
+            await looked_up(partial(budgets.pause, budget, outcome.pause), "the budget of the GitHub credential")
+    return outcome
 
 
 def _read(tried: DeliverableTarget, asked: Future[Asked], seconds: float) -> Trial:

@@ -11,7 +11,7 @@ class SettingsAppConfig(AppConfig):
         from django.db.models.signals import m2m_changed, post_delete, post_save
 
         from audit import listener
-        from settings_app import credential_rights, sent_secrets
+        from settings_app import credential_rights, sent_secrets, web_language
         from settings_app.models import (
             EnvironmentToken,
             GitHubCredential,
@@ -38,6 +38,7 @@ class SettingsAppConfig(AppConfig):
             secrets=["secret", "previous_secret", "client_key"],
             ignored=["last_used_at"],
         )
+        web_language.connect()
         forgetting: list[tuple[Any, Any]] = [
             (EnvironmentToken, credential_rights.forget),
             (GitHubCredential, credential_rights.forget),

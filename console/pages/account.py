@@ -9,6 +9,7 @@ from django.contrib import messages
 from django.http import HttpRequest, HttpResponseBase, HttpResponseRedirect
 from django.template.response import TemplateResponse
 from django.utils import timezone
+from django.utils.translation import get_language, override
 from django.utils.translation import gettext as _
 
 from accounts import services
@@ -19,6 +20,7 @@ from accounts.models import ApiToken, User
 from accounts.permissions import require_login
 from accounts.second_factor import devices
 from core.api.errors import DomainError
+from settings_app import web_language
 from settings_app.models import PREFERENCE_FLAGS, Preferences
 from settings_app.services import preferences_of, update_preferences
 
@@ -77,8 +79,10 @@ def _change_profile(request: HttpRequest, user: User) -> dict[str, Any]:
 
 def _change_preferences(request: HttpRequest, user: User) -> dict[str, Any]:
     flags = {name: name in request.POST for name in _FLAGS}
-    update_preferences(user, {**flags, "language": request.POST.get("language", "")})
-    messages.success(request, _("Your notification preferences are saved."))
+    stored = update_preferences(user, {**flags, "language": request.POST.get("language", "")})
+    web_language.remember(request, stored.language)
+    with override(stored.language or get_language()):
+        messages.success(request, _("Your preferences are saved."))
     return {}
 
 

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from typing import Any
+from collections.abc import Callable, Iterator
+from string import hexdigits
+from typing import Any, NamedTuple
 from uuid import UUID
 
 from django.conf import settings
+from django.db.models import QuerySet
 from django.http import HttpRequest, JsonResponse
 from django.middleware.csrf import get_token
 from django.urls import reverse
@@ -14,45 +16,102 @@ from django.utils.translation import gettext as _
 
 from accounts.models import User
 from accounts.permissions import require_login
-from executions.models import Execution
+from console.pages.execution import summary
+from executions.models import Execution, Status
 from jobs import services
 from jobs.models import Job
 from taxonomy.models import PicTeam
 
-_JOBS, _TEAMS = 8, 5
+_JOBS, _TEAMS, _RUNS = 8, 5, 5
+# Executions are found by the beginning of their id, from this many hexadecimal digits on.
+_DIGITS = 8
+
+
+class Verb(NamedTuple):
+    """What can be said before the name of a job, in English or in the user's language. `fields`: what is posted; None
+    for an address that is a page. `fits`: whether it may be done with a job now.
+    """
+
+    words: set[str]
+    title: str
+    address: str
+    fields: dict[str, str] | None = None
+    fits: Callable[[Job], bool] = lambda _job: True
+
+
+def _verbs() -> list[Verb]:
+    return [
+        Verb({"run", _("run")}, _("Run now: %(name)s"), "run", {}),
+        Verb({"edit", _("edit")}, _("Edit: %(name)s"), "change"),
+        Verb({"pause", _("pause")}, _("Pause until tomorrow: %(name)s"), "pause", {"for": "morning"}, _is_active),
+        Verb({"skip", _("skip")}, _("Skip the next run: %(name)s"), "skip", {}, lambda job: bool(job.next_run_at)),
+        Verb({"extend", _("extend")}, _("Extend by 3 months: %(name)s"), "extend", {"months": "3"}),
+        Verb({"enable", _("enable")}, _("Enable: %(name)s"), "enable", {}, lambda job: not job.is_active),
+        Verb({"disable", _("disable")}, _("Disable: %(name)s"), "disable", {}, _is_active),
+        Verb({"acknowledge", _("acknowledge")}, _("Acknowledge: %(name)s"), "acknowledge", {}, _is_failing),
+    ]
+
+
+def _is_active(job: Job) -> bool:
+    return job.is_active
+
+
+def _is_failing(job: Job) -> bool:
+    return job.last_status == Status.FAILED
 
 
 def find(request: HttpRequest) -> JsonResponse:
-    """`{"items": [{"title", "kind", "url", "post"}], "csrf"}` for `?q=`; `post`: the address is an action."""
+    """`{"items": [{"title", "kind", "url", "fields"}], "csrf"}` for `?q=`; `fields`: what an action posts, or null."""
     user = require_login(request)
     text = request.GET.get("q", "").strip()[:200]
-    items = [*_executions(text), *_jobs(text, user), *_teams(text), *_pages(text, user, request)]
-    return JsonResponse({"items": items, "csrf": get_token(request)})
+    word, _space, rest = text.partition(" ")
+    word = word.lower()
+    if verb := next((one for one in _verbs() if word in one.words), None):
+        items = list(_acts(verb, rest.strip(), user))
+    elif word in {"runs", _("runs")}:
+        items = list(_runs(list(_named(rest.strip(), user)[:1])))
+    else:
+        jobs = list(_named(text, user)[:_JOBS])
+        items = [_item(job.name, _("Job"), reverse("admin:jobs_job_view", args=[job.pk])) for job in jobs]
+        items = [*_executions(text), *items, *(_runs(jobs) if len(jobs) == 1 else []), *_teams(text)]
+    return JsonResponse({"items": [*items, *_pages(text, user, request)], "csrf": get_token(request)})
 
 
-def _item(title: str, kind: str, url: str, *, post: bool = False) -> dict[str, Any]:
-    return {"title": title, "kind": kind, "url": url, "post": post}
+def _item(title: str, kind: str, url: str, fields: dict[str, str] | None = None) -> dict[str, Any]:
+    return {"title": title, "kind": kind, "url": url, "fields": fields}
+
+
+def _named(text: str, user: User) -> QuerySet[Job]:
+    return services.search(Job.objects.order_by("name"), text, user)
+
+
+def _acts(verb: Verb, text: str, user: User) -> Iterator[dict[str, Any]]:
+    for job in _named(text, user)[:_JOBS]:
+        if services.may_touch(job, user) and verb.fits(job):
+            url = reverse(f"admin:jobs_job_{verb.address}", args=[job.pk])
+            yield _item(verb.title % {"name": job.name}, _("Job"), url, verb.fields)
+
+
+def _runs(jobs: list[Job]) -> Iterator[dict[str, Any]]:
+    """The latest executions of a job."""
+    for job in jobs:
+        for one in Execution.objects.filter(job=job).newest_first().select_related("job")[:_RUNS]:
+            yield _run(one)
 
 
 def _executions(text: str) -> Iterator[dict[str, Any]]:
-    """The execution whose id was pasted."""
-    try:
-        pk = UUID(text)
-    except ValueError:
+    """The executions whose id begins with the text."""
+    digits = text.replace("-", "").lower()
+    if not _DIGITS <= len(digits) <= 32 or set(digits) - set(hexdigits):
         return
-    for one in Execution.objects.select_related("job").filter(pk=pk, job__deleted_at=None):
-        yield _item(one.job.name, _("Execution"), reverse("admin:executions_execution_change", args=[pk]))
+    first, last = UUID(digits.ljust(32, "0")), UUID(digits.ljust(32, "f"))
+    for one in Execution.objects.select_related("job").filter(pk__range=(first, last), job__deleted_at=None)[:_RUNS]:
+        yield _run(one)
 
 
-def _jobs(text: str, user: User) -> Iterator[dict[str, Any]]:
-    verb, _space, rest = text.partition(" ")
-    verbs = {_("run"): ("run", _("Run now: %(name)s")), _("edit"): ("change", _("Edit: %(name)s"))}
-    page, title = verbs.get(verb.lower(), ("view", "%(name)s"))
-    wanted = rest.strip() if page != "view" else text
-    for job in services.search(Job.objects.order_by("name"), wanted, user)[:_JOBS]:
-        if page == "view" or services.may_touch(job, user):
-            url = reverse(f"admin:jobs_job_{page}", args=[job.pk])
-            yield _item(title % {"name": job.name}, _("Job"), url, post=page == "run")
+def _run(execution: Execution) -> dict[str, Any]:
+    url = reverse("admin:executions_execution_change", args=[execution.pk])
+    return _item(summary(execution), _("Execution"), url)
 
 
 def _teams(text: str) -> Iterator[dict[str, Any]]:

@@ -25,6 +25,17 @@ class ExecutionId(logging.Filter):
         return True
 
 
+class RefusedRequests(logging.Filter):
+    """A request that Django refuses as suspicious, such as one that filters by an unknown field, is an error of the
+    client: one line as a warning, without a traceback.
+    """
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        if record.name.startswith("django.security."):
+            record.levelno, record.levelname, record.exc_info = logging.WARNING, "WARNING", None
+        return True
+
+
 class Human(logging.Formatter):
     """A readable line that begins with the local time and its offset, and ends with the id of the execution."""
 
@@ -65,11 +76,11 @@ def configuration(style: str, level: str, file: str = "") -> dict[str, Any]:
     if file:
         handlers["file"] = {"class": "logging.FileHandler", "filename": file, "encoding": "utf-8"}
     for handler in handlers.values():
-        handler |= {"formatter": style, "filters": ["execution"]}
+        handler |= {"formatter": style, "filters": ["execution", "refused"]}
     return {
         "version": 1,
         "disable_existing_loggers": False,
-        "filters": {"execution": {"()": ExecutionId}},
+        "filters": {"execution": {"()": ExecutionId}, "refused": {"()": RefusedRequests}},
         "formatters": formatters,
         "handlers": handlers,
         "root": {"handlers": list(handlers), "level": level},

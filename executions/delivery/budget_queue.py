@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+from collections import Counter
 from collections.abc import Callable
 from functools import partial
 
@@ -40,6 +41,9 @@ class BudgetQueue:
         self._waiting: dict[str, list[DeliveryState]] = {}
         self._pauses: dict[str, list[Pause]] = {}
         self._refused: set[str] = set()
+        self._under_way: Counter[str] = Counter()
+        # The budgets of which something waits only until a dispatch that is under way ends.
+        self._full: set[str] = set()
         self._tasks: dict[str, asyncio.Task[None]] = {}
         self._sleeping: dict[str, asyncio.Future[None]] = {}
         # What came while the database was asked.
@@ -70,6 +74,13 @@ class BudgetQueue:
             self._refused.discard(budget.key)
             asyncio.get_running_loop().create_task(self._note_success(budget))
 
+    def ended(self, state: DeliveryState) -> None:
+        """An admitted delivery is not under way any more, whatever became of it."""
+        if budget := state.delivery.budget:
+            self._under_way[budget.key] -= 1
+            if budget.key in self._full:
+                self._wake(budget.key)
+
     def clear(self) -> None:
         """Drop what waits."""
         for task in self._tasks.values():
@@ -81,14 +92,17 @@ class BudgetQueue:
             while waiting := self._ranked(key):
                 budget = waiting[0].delivery.budget
                 assert budget is not None
+                under_way = self._under_way[key]
                 try:
-                    grant = await self._take(budget, waiting)
+                    grant = await self._take(budget, waiting, under_way)
                 except Exception as exc:
                     # What waits must not wait for ever.
                     known = isinstance(exc, DeliveryError)
                     log.warning("the budget of %s could not be asked, trying again", budget.name, exc_info=not known)
                     await self._sleep(key, _AFTER_FAILURE_SECONDS)
                     continue
+                if grant.is_full and self._under_way[key] < under_way:
+                    self._wake(key)
                 self._apply(key, grant)
                 if self._waiting.get(key):
                     # What GitHub asks for no admin shortens.
@@ -97,7 +111,7 @@ class BudgetQueue:
         finally:
             self._tasks.pop(key, None)
 
-    async def _take(self, budget: Budget, waiting: list[DeliveryState]) -> Grant:
+    async def _take(self, budget: Budget, waiting: list[DeliveryState], under_way: int) -> Grant:
         pauses, self._pauses[budget.key] = self._pauses.get(budget.key, []), []
         asked = waiting[:_MOST_ASKED_FOR]
         ready = {one.delivery.execution_id: one.ready_at or timezone.now() for one in asked}
@@ -107,7 +121,7 @@ class BudgetQueue:
             now = budgets.refreshed(budget)
             for one in pauses:
                 budgets.pause(now, one)
-            return budgets.take(now, ready, ranks)
+            return budgets.take(now, ready, ranks, under_way)
 
         try:
             return await looked_up(work, "the budget of the GitHub credential")
@@ -118,6 +132,7 @@ class BudgetQueue:
     def _apply(self, key: str, grant: Grant) -> None:
         if grant.was_refused:
             self._refused.add(key)
+        (self._full.add if grant.is_full else self._full.discard)(key)
         expired = set(grant.expired)
         waiting, self._waiting[key] = self._waiting[key], []
         for state in sorted(waiting, key=lambda one: one.delivery.rank):
@@ -126,6 +141,7 @@ class BudgetQueue:
                 self._expire(state, grant)
             elif pk in grant.waited:
                 state.waited = grant.waited[pk]
+                self._under_way[key] += 1
                 self._admit(state)
             else:
                 self._waiting[key].append(state)

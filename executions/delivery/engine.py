@@ -267,6 +267,7 @@ class Engine:
             self._finish(state, Outcome(False, error=_INTERNAL_ERROR, repeatable=False))
         finally:
             self.limiter.release(delivery.limits)
+            self._budgets.ended(state)
 
     def _may_begin(self, state: DeliveryState) -> bool:
         """Whether the next attempt may begin: the execution is still this worker's, and its start deadline has not

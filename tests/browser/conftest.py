@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -39,13 +39,20 @@ def chromium() -> Iterator[Browser]:
 
 @pytest.fixture
 def open_page(chromium: Browser, installation: Installation) -> Iterator[Callable[..., Page]]:
-    """Opens a page as an admin; options are those of a browser context (viewport, color_scheme, locale)."""
+    """Opens a page as an admin; options are those of a browser context (viewport, color_scheme, locale). `refused`: the
+    pages that may answer with an error.
+    """
     contexts, troubles = [], []
 
     def allowed(request: Any) -> bool:
         return bool(request.url.startswith(f"http://127.0.0.1:{installation.port}/"))
 
-    def make(username: str = "admin", password: str = ADMIN_PASSWORD, **options: Any) -> Page:
+    def make(
+        username: str = "admin", password: str = ADMIN_PASSWORD, refused: Collection[str] = (), **options: Any
+    ) -> Page:
+        def is_refused(url: str) -> bool:
+            return url.partition("/admin/")[2] in refused
+
         context = chromium.new_context(
             base_url=f"http://127.0.0.1:{installation.port}/admin/",
             **{"locale": "en", "timezone_id": "Asia/Tokyo", **options},
@@ -54,7 +61,12 @@ def open_page(chromium: Browser, installation: Installation) -> Iterator[Callabl
         page = context.new_page()
         page.set_default_timeout(15_000)
         page.on(
-            "console", lambda message: troubles.append(message.text) if message.type in {"error", "warning"} else None
+            "console",
+            lambda message: (
+                troubles.append(message.text)
+                if message.type in {"error", "warning"} and not is_refused(message.location["url"])
+                else None
+            ),
         )
         page.on("pageerror", lambda error: troubles.append(str(error)))
         page.on(
@@ -68,7 +80,11 @@ def open_page(chromium: Browser, installation: Installation) -> Iterator[Callabl
         page.on("request", lambda request: None if allowed(request) else troubles.append(f"foreign: {request.url}"))
         page.on(
             "response",
-            lambda answer: troubles.append(f"{answer.status} {answer.url}") if answer.status >= 400 else None,
+            lambda answer: (
+                troubles.append(f"{answer.status} {answer.url}")
+                if answer.status >= 400 and not is_refused(answer.url)
+                else None
+            ),
         )
         page.goto("login/?next=/admin/")
         page.fill("#id_username", username)

@@ -59,10 +59,11 @@ const look = () => {
     const below = row.getBoundingClientRect();
     const isCut = (cell) => {
       const box = cell.getBoundingClientRect();
-      return box.height > 1 && box.top < below.bottom - 1 && box.bottom > below.bottom + 1;
+      return box.height > 1 && box.bottom > below.bottom + 1;
     };
     const cut = [...row.children].filter(isCut);
-    if (cut.length) found.push(`cut in half by its row: ${told(cut[0])}`);
+    if (cut.length) found.push(`cut off by its row: ${told(cut[0])}`);
+    if (innerWidth < 500 && below.height > 96.5) found.push(`a row of ${below.height} px: ${told(row)}`);
   }
   const root = document.documentElement;
   if (root.scrollWidth - root.clientWidth > 1) found.push("wider than the window");

@@ -1,7 +1,9 @@
 """Every page of the admin, as every role, on a desktop and a phone, in light and dark, and in Japanese.
 
-It fails on a control without an edge or a name, one that Tab does not reach, controls that overlap, text of too little
-contrast, raw names of constraints, bare error pages, and English sentences on Japanese pages.
+Bulk actions that ask first, histories, and the pages for what is forbidden or not there are among them. It fails on a
+control without an edge or a name, one that Tab does not reach, controls that overlap, text of too little contrast, raw
+names of constraints, bare error pages, rows that cut a cell off or are higher than 96 px on a phone, and English
+sentences on Japanese pages.
 """
 
 from __future__ import annotations
@@ -99,14 +101,23 @@ def seen(installation: Installation, _target: Target) -> dict[str, str]:
     }  # fmt: skip
 
 
-def login_of(role: str) -> dict[str, str]:
-    return {} if role == "admin" else {"username": f"page-{role}", "password": PASSWORD}
+# What a role is refused, and the status.
+REFUSED = {
+    "admin": {"nowhere/": 404},
+    "user": {"nowhere/": 404, "accounts/user/": 403},
+    "viewer": {"nowhere/": 404, "accounts/user/": 403},
+}
+
+
+def login_of(role: str) -> dict[str, Any]:
+    login = {} if role == "admin" else {"username": f"page-{role}", "password": PASSWORD}
+    return {**login, "refused": REFUSED[role]}
 
 
 def pages_of(role: str, seen: dict[str, str]) -> list[str]:
     job, execution = f"jobs/job/{seen['job']}/", f"executions/execution/{seen['execution']}/change/"
     pages = [*COMMON, job, f"jobs/job/{seen['paused']}/", f"{job}explain/?at=2026-11-24T09:00", execution]
-    pages += [f"executions/batch/{seen['batch']}/change/"]
+    pages += [f"executions/batch/{seen['batch']}/change/", *REFUSED[role]]
     if role != "viewer":
         pages += MAKERS
     if role == "admin":
@@ -114,24 +125,53 @@ def pages_of(role: str, seen: dict[str, str]) -> list[str]:
         pages += [*ADMINS, f"{job}change/", f"{job}delete/", calendar, window, f"{job}run-with/", f"{job}fill/"]
         pages += [
             f"accounts/user/{seen['user']}/change/",
+            f"calendars/calendar/{seen['calendar']}/delete/", f"{job}history/",
+            f"taxonomy/picteam/{seen['team']}/history/", f"accounts/user/{seen['user']}/history/",
             f"taxonomy/picteam/{seen['team']}/change/", f"taxonomy/category/{seen['category']}/change/",
             "../second-factor/",
         ]  # fmt: skip
     return pages
 
 
-def settle(page: Page, path: str) -> None:
-    """Wait for what the scripts of a form ask the server; other pages are whole when they are loaded."""
+ACTIONS = ("jobs/job/", "executions/execution/", "taxonomy/picteam/", "accounts/user/", "settings_app/secret/")
+CHOOSE = """action => {
+  for (const box of document.querySelectorAll('.action-select')) box.checked = true;
+  const choice = document.querySelector('select[name=action]');
+  choice.value = action;
+  HTMLFormElement.prototype.submit.call(choice.form);
+}"""
+
+
+def arrive(page: Page, path: str) -> int:
+    """Open a page, `list#action` by choosing the action for every row; returns the status of the list."""
+    path, _, action = path.partition("#")
+    answer = page.goto(path)
+    if action:
+        with page.expect_navigation():
+            page.evaluate(CHOOSE, action)
+    # What the scripts of a form ask the server; other pages are whole when they are loaded.
     if "/add/" in path or path.endswith("/change/"):
         page.wait_for_load_state("networkidle")
+    return answer.status if answer else 0
 
 
-def visit(page: Page, path: str) -> list[str]:
+def asking(page: Page, role: str) -> list[str]:
+    """The bulk actions that ask before they act: their names end in an ellipsis."""
+    found = []
+    for path in ACTIONS[: None if role == "admin" else 2]:
+        page.goto(path)
+        names = page.eval_on_selector_all(
+            "select[name=action] option", "all => all.filter(one => /…$/.test(one.text.trim())).map(one => one.value)"
+        )
+        found += [f"{path}#{name}" for name in names]
+    return found
+
+
+def visit(page: Page, path: str, role: str) -> list[str]:
     """What is wrong with a page in the size of the window, in light and in dark."""
-    answer = page.goto(path)
-    if answer is None or answer.status != 200:
-        return [f"answered {answer and answer.status}"]
-    settle(page, path)
+    status = arrive(page, path)
+    if status != REFUSED[role].get(path, 200):
+        return [f"answered {status}"]
     found = list(page.evaluate(f"{SCRIPT}\nlook()"))
     found += [f"raw: {text.strip()[:80]}" for text in page.evaluate(f"{SCRIPT}\ntexts()") if _RAW.search(text)]
     page.evaluate(AXE)
@@ -147,7 +187,8 @@ def visit(page: Page, path: str) -> list[str]:
 @pytest.mark.parametrize("role", ["admin", "user", "viewer"])
 def test_every_page(open_page: Callable[..., Page], seen: dict[str, str], role: str, size: str) -> None:
     page = open_page(viewport=SIZES[size], **login_of(role))
-    wrong = {path: found for path in pages_of(role, seen) if (found := visit(page, path))}
+    pages = [*pages_of(role, seen), *asking(page, role)]
+    wrong = {path: found for path in pages if (found := visit(page, path, role))}
     assert not wrong, "\n".join(f"{path or 'dashboard'}:\n   " + "\n   ".join(found) for path, found in wrong.items())
 
 
@@ -159,9 +200,8 @@ def test_no_english_sentence_on_a_japanese_page(
 ) -> None:
     page = open_page(locale="ja", viewport=SIZES[size], **login_of(role))
     wrong: dict[str, Any] = {}
-    for path in pages_of(role, seen):
-        page.goto(path)
-        settle(page, path)
+    for path in [*pages_of(role, seen), *asking(page, role)]:
+        arrive(page, path)
         texts = {" ".join(text.split()) for text in page.evaluate(f"{SCRIPT}\ntexts()")}
         odd = {text[:100] for text in texts if _ENGLISH.search(text) and not any(name in text for name in _NAMES)}
         if odd:

@@ -21,7 +21,7 @@ from jobs.models import Job
 from tests.support.executions import left
 
 NINE = dt.datetime(2026, 11, 26, 0, 0, tzinfo=dt.UTC)  # 09:00 JST
-BUDGET = Budget("key", "qa-app", 50, 100, 900)
+BUDGET = Budget("key", "qa-app", 500, 100, 900)
 SECONDARY = '{"message": "You have exceeded a secondary rate limit. Please wait a few minutes before you try again."}'
 
 
@@ -104,6 +104,31 @@ class TestRate:
         waiting = ids(150)
         take(waiting, 0)
         assert len(take(waiting[100:], 1, BUDGET._replace(per_minute=120)).waited) == 20
+
+
+@pytest.mark.django_db
+class TestAtOnce:
+    def test_what_is_under_way_leaves_the_rest_waiting_with_nothing_used_up(self) -> None:
+        waiting, narrow = ids(10), BUDGET._replace(at_once=4)
+
+        def ask(waiting: list[UUID], under_way: int) -> Grant:
+            return at(0, lambda: budgets.take(narrow, dict.fromkeys(waiting, NINE), under_way=under_way))
+
+        first = ask(waiting, 1)
+        assert (list(first.waited), first.is_full) == (waiting[:3], True)
+        # Only the end of a dispatch, or of the longest wait, lets another leave.
+        assert first.ask_after == pytest.approx(900, abs=0.1)
+        assert BudgetWait.objects.count() == 7
+        assert ask(waiting[3:], 4).waited == {}
+        last = ask(waiting[3:6], 0)
+        assert (len(last.waited), last.is_full) == (3, False)
+
+    def test_the_rate_counts_what_has_left_only(self) -> None:
+        narrow = BUDGET._replace(at_once=4, per_minute=6)
+        waiting = ids(10)
+        assert len(at(0, lambda: budgets.take(narrow, dict.fromkeys(waiting, NINE))).waited) == 4
+        second = at(1, lambda: budgets.take(narrow, dict.fromkeys(waiting[4:], NINE)))
+        assert (len(second.waited), second.is_full, second.ask_after) == (2, False, 60)
 
 
 @pytest.mark.django_db

@@ -23,9 +23,10 @@ document.addEventListener("DOMContentLoaded", () => {
 
   const go = (item) => {
     if (!item) return;
-    if (!item.post) return location.assign(item.url);
-    const token = make("input", { type: "hidden", name: "csrfmiddlewaretoken", value: found.csrf });
-    const form = make("form", { method: "post", action: item.url }, token);
+    if (!item.fields) return location.assign(item.url);
+    const posted = Object.entries({ csrfmiddlewaretoken: found.csrf, ...item.fields });
+    const inputs = posted.map(([name, value]) => make("input", { type: "hidden", name, value }));
+    const form = make("form", { method: "post", action: item.url }, ...inputs);
     document.body.append(form);
     form.submit();
   };

@@ -13,6 +13,7 @@ from accounts.auth import api_tokens
 from accounts.models import ApiToken, User
 from audit.models import ChangeRecord
 from executions.models import Status
+from jobs import services
 from jobs.models import Job
 from notifications.models import Audience, Event, EventType
 from settings_app.services import dashboard_scope_of, preferences_of
@@ -46,6 +47,18 @@ def test_preferences_are_the_users_own(user: User, browser_of: Callable[[User], 
     browser_of(user).post(reverse(ACCOUNT), {"act": "preferences", "daily_digest": "on"})
     stored = preferences_of(user)
     assert (stored.daily_digest, stored.email_on_job_failure) == (True, False)
+
+
+def test_the_language_is_that_of_the_account(user: User, browser_of: Callable[[User], Client]) -> None:
+    browser, account = browser_of(user), reverse("admin:my_account")
+    choice = {"act": "preferences", "language": "ja"}
+    assert "設定を保存しました。" in browser.post(account, choice, follow=True).content.decode()
+    page = browser.get(reverse("admin:index"), headers={"Accept-Language": "en"})
+    assert (page["Content-Language"], "ダッシュボード" in page.content.decode()) == ("ja", True)
+    assert "ダッシュボード" in browser_of(user).get(reverse("admin:index")).content.decode()
+    assert "error" in browser.get("/api/v2/jobs").json() and "認証" not in browser.get("/api/v2/jobs").content.decode()
+    browser.post(account, {**choice, "language": ""})
+    assert browser.get(reverse("admin:index"), headers={"Accept-Language": "en"})["Content-Language"] == "en"
 
 
 def test_a_token_is_shown_once_and_revoked(user: User, browser_of: Callable[[User], Client]) -> None:
@@ -168,22 +181,44 @@ def test_the_palette_finds_jobs_teams_pages_and_actions(
 ) -> None:
     job = make_job(name="Invoice export")
 
-    def found(text: str) -> list[tuple[str, str, bool]]:
+    def found(text: str) -> list[tuple[str, str]]:
         items = browser.get(reverse("admin:palette"), {"q": text}).json()["items"]
-        return [(item["title"], item["url"], item["post"]) for item in items]
+        return [(item["title"], item["url"]) for item in items]
 
-    assert found("invoice")[0] == ("Invoice export", reverse("admin:jobs_job_view", args=[job.pk]), False)
-    assert found("run invoice")[0] == ("Run now: Invoice export", reverse("admin:jobs_job_run", args=[job.pk]), True)
-    assert (
-        f"{team.name}: failing jobs",
-        f"/admin/jobs/job/?pic_team__id__exact={team.pk}&attention=failing",
-        False,
-    ) in found("qa")
-    assert ("Calendar", reverse("admin:calendar"), False) in found("cal")
-    assert ("Windows", reverse("admin:windows_window_changelist"), False) in found("windows")
-    assert ("Audit trail", reverse("admin:audit_changerecord_changelist"), False) in found("audit")
-    run = ran(job, Status.SUCCESS)
-    assert found(str(run.pk))[0][1] == reverse("admin:executions_execution_change", args=[run.pk])
+    assert found("invoice")[0] == ("Invoice export", reverse("admin:jobs_job_view", args=[job.pk]))
+    failing = f"/admin/jobs/job/?pic_team__id__exact={team.pk}&attention=failing"
+    assert (f"{team.name}: failing jobs", failing) in found("qa")
+    assert ("Calendar", reverse("admin:calendar")) in found("cal")
+    assert ("Windows", reverse("admin:windows_window_changelist")) in found("windows")
+    assert ("Audit trail", reverse("admin:audit_changerecord_changelist")) in found("audit")
+    run = ran(job, Status.FAILED)
+    page = reverse("admin:executions_execution_change", args=[run.pk])
+    for text in (str(run.pk), str(run.pk)[:13], "invoice", "runs invoice"):
+        assert page in [url for _title, url in found(text)], text
+    assert found("runs invoice")[0][0].startswith("Invoice export: Failed")
+
+
+@pytest.mark.parametrize(
+    ("word", "told"),
+    [
+        ("run", "Invoice export: Running"),
+        ("pause", "Invoice export is paused until"),
+        ("skip", "The next run of Invoice export is skipped."),
+        ("extend", "Invoice export runs until"),
+        ("disable", "Invoice export is disabled."),
+        ("enable", "Invoice export is enabled."),
+        ("acknowledge", "No more reminders of Invoice export until it recovers."),
+    ],
+)
+def test_the_palette_acts_on_a_job(
+    word: str, told: str, browser: Client, make_job: Callable[..., Job], handed: list[Any]
+) -> None:
+    job = make_job(name="Invoice export")
+    ran(job, Status.FAILED, ago=60)
+    Job.objects.filter(pk=job.pk).update(last_status=Status.FAILED)
+    services.set_active(job, word != "enable", by=job.created_by)
+    one = browser.get(reverse("admin:palette"), {"q": f"{word} invoice"}).json()["items"][0]
+    assert told in browser.post(one["url"], one["fields"], follow=True).content.decode()
 
 
 def test_the_palette_offers_no_action_to_who_may_not(
@@ -193,7 +228,7 @@ def test_the_palette_offers_no_action_to_who_may_not(
     ask = browser_of(viewer).get
     for text in ("run invoice", "s3cr3t"):
         items = ask(reverse("admin:palette"), {"q": text}).json()["items"]
-        assert [item for item in items if item["post"] or item["kind"] == "Job"] == [], text
+        assert [item for item in items if item["fields"] is not None or item["kind"] == "Job"] == [], text
 
 
 def test_the_first_steps_tick_themselves(browser: Client, make_job: Callable[..., Job], make_user: Any) -> None:

@@ -9,6 +9,7 @@ import logging
 from typing import Any
 
 import pytest
+from django.test import Client
 
 from core.runtime import logs
 
@@ -44,3 +45,18 @@ def test_log_lines_carry_the_execution() -> None:
     )
     assert dt.datetime.fromisoformat(told["time"]).tzinfo
     assert json.loads(line("json", extra="x", execution="other"))["execution"] == "other"
+
+
+def test_a_filter_that_a_list_does_not_know_is_one_line(browser: Client) -> None:
+    stream, handler = io.StringIO(), logging.StreamHandler()
+    handler.setStream(stream)
+    handler.setFormatter(logs.Human("{levelname} {name}: {message}", style="{"))
+    made = logs.configuration("human", "INFO")
+    for name in made["handlers"]["stderr"]["filters"]:
+        handler.addFilter(made["filters"][name]["()"]())
+    logging.getLogger("django.security").addHandler(handler)
+    try:
+        assert browser.get("/admin/jobs/job/?bogus=1").status_code == 400
+    finally:
+        logging.getLogger("django.security").removeHandler(handler)
+    assert stream.getvalue() == ("WARNING django.security.DisallowedModelAdminLookup: Filtering by bogus not allowed\n")

@@ -87,8 +87,8 @@ def test_150_of_one_fire_time_leave_within_minutes_though_github_allows_80(
     # None was dispatched twice.
     assert len(github.runs) == 150
     assert github.limits.highest_at_once <= 50
-    # Refusals are no attempts, and those that were late say why.
-    late = list(BudgetWait.objects.values_list("credential", "seconds"))
+    # Refusals are no attempts, and those that were late say why; 50 of them waited for the first 50 to end.
+    late = list(BudgetWait.objects.filter(seconds__gt=5).values_list("credential", "seconds"))
     assert {name for name, _ in late} == {"qa-app"}
     assert 60 <= len(late) <= 90
     assert {0 < (seconds or 0) <= 600 for _, seconds in late} == {True}
@@ -161,6 +161,33 @@ def test_the_priority_decides_who_leaves_first(job: Job, credential: GitHubCrede
     carry_out([first], read_teams())
     clock.advance_until(lambda: not open_count(), most=600)
     assert [run.repository for run in github.runs.values()] == ["acme/urgent", *["acme/shop"] * 3]
+
+
+def test_the_priority_decides_also_among_those_that_wait_for_others_to_end(
+    job: Job, credential: GitHubCredential, github: GitHub, make_job: Callable[..., Job], clock: PassingTime
+) -> None:
+    allow(at_once=2)
+    urgent = make_job(name="Urgent", target_url="acme/urgent/success-0.yml", github_credential=credential.name,
+                      wait_for_run=False, priority=1)  # fmt: skip
+    answer, go_on, order = github.answer, threading.Event(), list[str]()
+
+    def answer_late(handler: Any, *rest: Any) -> Any:
+        go_on.wait(10)
+        order.append(handler)
+        return answer(handler, *rest)
+
+    github.answer = answer_late  # type: ignore[method-assign]
+    executions = due(job, 6)
+    carry_out(executions, read_teams())
+    wait_until(lambda: BudgetWait.objects.count() == 4)
+    (first,) = due(urgent, 1)
+    carry_out([first], read_teams())
+    wait_until(lambda: BudgetWait.objects.filter(pk=first.pk).exists())
+    go_on.set()
+    wait_until(lambda: not open_count())
+    assert github.limits.highest_at_once <= 2
+    assert [run.repository for run in github.runs.values()].index("acme/urgent") <= 2
+    assert BudgetWait.objects.filter(seconds=None).count() == 0
 
 
 def test_a_wait_beyond_the_limit_fails_with_the_reason(job: Job, github: GitHub, clock: PassingTime) -> None:
@@ -311,11 +338,11 @@ def test_a_refusal_that_comes_while_the_budget_is_asked_holds_at_once(
         asked.wait(5)
         return answer(*arguments)
 
-    def take_slowly(budget: Any, ready: Any, ranks: Any) -> Any:
+    def take_slowly(budget: Any, ready: Any, *rest: Any) -> Any:
         if len(ready) == 1 and not asked.is_set() and github.calls == [] and slow:
             asked.set()
             go_on.wait(5)
-        return take(budget, ready, ranks)
+        return take(budget, ready, *rest)
 
     slow: list[int] = []
     github.answer = answer_late  # type: ignore[method-assign]

@@ -11,6 +11,7 @@ from rest_framework.test import APIClient
 
 from accounts.models import User
 from demo.github_stand_in import GitHub, Run
+from executions import budgets
 from executions.models import Execution, Report, Status, StepLog, WorkflowRun
 from executions.runs import follower as following
 from executions.runs.follower import RunFollower
@@ -274,3 +275,16 @@ def test_a_test_run_is_for_a_team_too(github: GitHub, api: APIClient, team: PicT
         answer = api.post("/api/v2/jobs/test-run", {**body, **given}, format="json")
         assert (answer.status_code, word in str(answer.json())) == (400, True)
     assert api.post("/api/v2/jobs/test-run", {**body, "pic_team": "pay"}, format="json").status_code == 200
+
+
+def test_a_limit_that_a_test_run_meets_pauses_the_credential(github: GitHub, api: APIClient, settings: Any) -> None:
+    settings.GITHUB_TOKEN = "a-token"
+    body = {"github_owner": "acme", "github_repo": "shop", "github_workflow_name": "success-1.yml"}
+    github.fail_next = [(429, {"Retry-After": "300"})]
+    assert api.post("/api/v2/jobs/test-run", body, format="json").json()["ok"] is False
+    assert set(budgets.blocked_until([None])) == {None}
+    asked_before = len(github.calls)
+    refused = api.post("/api/v2/jobs/test-run", body, format="json")
+    assert (refused.status_code, refused.json()["error"]) == (429, "Rate limit reached")
+    assert 290 <= int(refused["Retry-After"]) <= 300
+    assert len(github.calls) == asked_before
