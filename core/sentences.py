@@ -558,6 +558,19 @@ SENTENCES = (
     _("it cannot be read"),
     _("its file {name} could not be read"),
     _("only {count} of its files were read"),
+    _("The log was left out: {reason}."),
+    _("The test report was left out: {reason}."),
+    _("GitHub answered {status}"),
+    _("GitHub's storage answered {status}"),
+    _("it has more than {size} MiB"),
+    _("the run has no artifact named {name}"),
+    _("a file of the test report is no JUnit XML: {error}"),
+    _("the test report holds too many elements"),
+    _("the test report has more than {most} files"),
+    _("the test report is too large"),
+    _("the test report is no zip archive that can be read: {error}"),
+    _("the address that GitHub gives may not be followed"),
+    _("GitHub could not be reached"),
 )
 # Values that are words themselves.
 WORDS = (

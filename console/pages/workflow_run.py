@@ -6,6 +6,7 @@ import re
 from typing import Any
 
 from accounts.models import User
+from core.sentences import said
 from executions.completion import reports
 from executions.models import OPEN, Execution, Status
 from executions.runs import record
@@ -33,6 +34,7 @@ def context(execution: Execution, user: User, *, is_owner: bool) -> dict[str, An
         "counts": shown.get("counts"),
         "tests": _tests(found),
         "log": found.log,
+        "left_out": [said(line) for line in shown.get("message", "").splitlines()],
         "wait": found.wait,
         "may_run_again": may and record.can_run_again(execution),
         "may_enable": may and execution.status == Status.FAILED and "disabled workflow" in execution.output,

@@ -33,6 +33,7 @@ class Run:
     conclusions: Sequence[str] = ()
     branch: str = "main"
     group: str = ""
+    event: str = "workflow_dispatch"
     after: Run | None = None
     began: float = 0.0
     created: float = 0.0
@@ -91,7 +92,7 @@ class Run:
         return {
             "id": self.id,
             "path": f".github/workflows/{self.workflow}",
-            "event": "workflow_dispatch",
+            "event": self.event,
             "head_branch": self.branch,
             "status": status,
             "conclusion": self.conclusion if over else None,

@@ -220,12 +220,16 @@ class GitHub:
         return (200, run.body(), {}) if run else _NOT_FOUND
 
     def _listed(self, repo: str, query: dict[str, list[str]], **_: Any) -> Answer:
-        """GitHub REST, "List workflow runs for a repository": the newest first, in pages, by `created`."""
+        """GitHub REST, "List workflow runs for a repository": the newest first, in pages, by `event` and `created`."""
         mine = [run for run in reversed(self.runs.values()) if self._one(repo, str(run.id))]
         created = query.get("created", [""])[0]
-        if created.startswith(">="):
-            since = dt.datetime.fromisoformat(created[2:]).timestamp()
-            mine = [run for run in mine if run.created >= since]
+        since, _dots, until = created.removeprefix(">=").partition("..")
+        if since:
+            mine = [run for run in mine if run.created >= dt.datetime.fromisoformat(since).timestamp()]
+        if until:
+            mine = [run for run in mine if run.created <= dt.datetime.fromisoformat(until).timestamp()]
+        if event := query.get("event", [""])[0]:
+            mine = [run for run in mine if run.event == event]
         size, page = min(100, int(query.get("per_page", ["30"])[0])), int(query.get("page", ["1"])[0])
         shown = [run.body() for run in mine[(page - 1) * size : page * size]]
         return 200, {"total_count": len(mine), "workflow_runs": shown}, {}

@@ -24,6 +24,7 @@ log = logging.getLogger("cronsched.following")
 # How long a run that ended badly is followed, because people run it again.
 WATCHED = dt.timedelta(hours=24)
 _NOTHING = Evidence()
+_LONGEST_MESSAGE = 1_000
 DISPLACED = "displaced by a newer run of its concurrency group before any job began"
 
 
@@ -145,11 +146,12 @@ def _store_report(execution: Execution, found: Evidence, *, is_success: bool) ->
     values = {
         "status": Report.State.SUCCESS if is_success else Report.State.FAILED,
         "told_at": timezone.now(),
+        "message": "\n".join(found.left_out)[:_LONGEST_MESSAGE],
         "failures": [one._asdict() for one in found.failed],
         "counts": tests.counts if tests else {},
         "failing_tests": list(tests.failing) if tests else None,
     }
-    if found.failed or tests:
+    if found.failed or tests or found.left_out:
         Report.objects.update_or_create(pk=execution.pk, defaults=values)
     else:
         Report.objects.filter(pk=execution.pk).update(**values)

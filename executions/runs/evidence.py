@@ -8,6 +8,7 @@ import datetime as dt
 import logging
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from typing import NamedTuple
 from uuid import UUID
 
@@ -15,8 +16,10 @@ from django.utils import timezone
 
 from executions import budgets
 from executions.models import Execution
+from executions.runs import listing
 from executions.runs.states import RunState
 from executions.targets.github import failures, step_logs, test_reports
+from executions.targets.github.api import LeftOut
 from executions.targets.github.failures import FailedJob, NotNow
 from executions.targets.github.limits import RateLimited
 from executions.targets.github.test_reports import Tests
@@ -40,12 +43,15 @@ class Repository(NamedTuple):
 
 
 class Evidence(NamedTuple):
-    """What was found. `log`: the end of the log of the first failed job; '' if it was not asked for."""
+    """What was found. `log`: the end of the log of the first failed job; '' if it was not asked for. `left_out`: why
+    the log or the test report is not there.
+    """
 
     failed: tuple[FailedJob, ...] = ()
     log: str = ""
     tests: Tests | None = None
     is_displaced: bool = False
+    left_out: tuple[str, ...] = ()
 
 
 Over = tuple[Execution, RunState]
@@ -103,22 +109,41 @@ def _gather(repository: Repository, execution: Execution, state: RunState, runs:
     owner, name, token = repository
     run_id, job = execution.run_id or 0, execution.job
     if state.conclusion == "cancelled":
-        has_newer = _has_newer(run_id, state, runs)
+        has_newer = partial(_has_newer, repository, run_id, state, runs)
         if failures.is_displaced(owner, name, run_id, token, has_newer=has_newer):
             return Evidence(is_displaced=True)
     failed = tuple(failures.of_run(owner, name, run_id, token)) if state.conclusion in _BAD else ()
-    log = step_logs.of_job(owner, name, failed[0].id, token) if failed and failed[0].id and job.keep_step_log else ""
-    tests = test_reports.of_run(owner, name, run_id, job.test_report, token) if job.test_report else None
-    return Evidence(failed, log, tests)
+    log, tests, left_out = "", None, list[str]()
+    if failed and failed[0].id and job.keep_step_log:
+        try:
+            log = step_logs.of_job(owner, name, failed[0].id, token)
+        except LeftOut as exc:
+            left_out.append(f"The log was left out: {exc}.")
+    if job.test_report:
+        try:
+            tests = test_reports.of_run(owner, name, run_id, job.test_report, token)
+        except LeftOut as exc:
+            left_out.append(f"The test report was left out: {exc}.")
+    return Evidence(failed, log, tests, left_out=tuple(left_out))
 
 
-def _has_newer(run_id: int, state: RunState, runs: Mapping[int, RunState]) -> bool:
+def _has_newer(repository: Repository, run_id: int, state: RunState, listed: Mapping[int, RunState]) -> bool:
     """Whether another run of the workflow was created while this one waited, or one of another workflow of the group at
-    the moment of its end. Ids grow; times are whole seconds.
+    the moment of its end. What was listed are dispatched runs: GitHub is asked for those of a push or a pull request.
     """
     if state.updated_at is None:
         return False
-    ended, soon = state.updated_at, state.updated_at - _DISPLACES_WITHIN
+    if _is_among(run_id, state, state.updated_at, listed):
+        return True
+    owner, name, token = repository
+    since = state.created_at or state.updated_at - _DISPLACES_WITHIN
+    others = listing.created_between(owner, name, since, state.updated_at, token)
+    return _is_among(run_id, state, state.updated_at, others)
+
+
+def _is_among(run_id: int, state: RunState, ended: dt.datetime, runs: Mapping[int, RunState]) -> bool:
+    """Ids grow; times are whole seconds."""
+    soon = ended - _DISPLACES_WITHIN
     return any(
         other > run_id
         and one.created_at is not None

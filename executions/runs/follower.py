@@ -38,7 +38,8 @@ from executions.targets.github.target import GitHubTarget
 
 log = logging.getLogger("cronsched.following")
 SOONEST_SECONDS = 3.0
-LATEST_SECONDS = 60.0
+# With the second between two polls, an end is known within a minute.
+LATEST_SECONDS = 55.0
 # Runs that ended badly are looked at less often.
 _WATCH_SOONEST_SECONDS, _WATCH_LATEST_SECONDS, _UNDER_WAY_SECONDS = 120.0, 600.0, 15.0
 # What a credential may ask in a minute, and what is left of it for open runs however many are watched.

@@ -18,6 +18,7 @@ from executions.runs import states
 from executions.runs.states import RunState
 from executions.targets.github import api as github_api
 from executions.targets.github import limits
+from executions.targets.github.failures import NotNow
 
 # GitHub's largest page, and as many pages as it lists for a search by `created`.
 _PAGE, _MOST_PAGES = 100, 10
@@ -93,12 +94,26 @@ def ask_single(owner: str, repo: str, run_id: int, token: str) -> tuple[RunState
     return (states.read(answer.json())[1] if answer.status_code == 200 else None), answer
 
 
+def created_between(owner: str, repo: str, since: dt.datetime, until: dt.datetime, token: str) -> dict[int, RunState]:
+    """The newest runs that were created in this time, whatever event started them. Raises `NotNow`."""
+    created = quote(f"{_stamp(since)}..{_stamp(until)}")
+    try:
+        answer = github_api.get(f"/repos/{owner}/{repo}/actions/runs?created={created}&per_page={_PAGE}", token)
+    except requests.RequestException as exc:
+        raise NotNow.of(exc) from exc
+    return dict(_readable(_rows(answer))) if answer.status_code == 200 else {}
+
+
 def _move_border(polled: RepositoryPoll, oldest: dt.datetime) -> None:
     """List the runs that were created since the oldest execution that is looked for."""
     seconds = int(oldest.timestamp() - 60) // _STEP_SECONDS * _STEP_SECONDS
-    since = f"{dt.datetime.fromtimestamp(seconds, dt.UTC):%Y-%m-%dT%H:%M:%SZ}"
+    since = _stamp(dt.datetime.fromtimestamp(seconds, dt.UTC))
     if since != polled.since:
         polled.since, polled.pages = since, {}
+
+
+def _stamp(moment: dt.datetime) -> str:
+    return f"{moment.astimezone(dt.UTC):%Y-%m-%dT%H:%M:%SZ}"
 
 
 def _page(path: str, number: int, token: str, polled: RepositoryPoll) -> tuple[Page | None, requests.Response]:
@@ -110,12 +125,15 @@ def _page(path: str, number: int, token: str, polled: RepositoryPoll) -> tuple[P
         return kept, answer
     if answer.status_code != 200:
         return None, answer
+    polled.pages[number] = Page(answer.headers.get("ETag", ""), dict(_readable(_rows(answer))))
+    return polled.pages[number], answer
+
+
+def _rows(answer: requests.Response) -> list[Any]:
     try:
-        runs = dict(_readable(answer.json()["workflow_runs"]))
+        return list(answer.json()["workflow_runs"])
     except (KeyError, TypeError) as exc:
         raise ValueError("GitHub's list of runs cannot be read") from exc
-    polled.pages[number] = Page(answer.headers.get("ETag", ""), runs)
-    return polled.pages[number], answer
 
 
 def _readable(rows: Iterable[Any]) -> Iterator[tuple[int, RunState]]:

@@ -184,28 +184,38 @@ def page_of_run(url: Any) -> str:
     return url.replace("\x00", "")[:500] if usable else ""
 
 
-def download(path: str, token: str, most: int) -> bytes | None:
-    """The content of a log or an artifact; None if GitHub does not give it, or if it has more than `most` bytes. GitHub
-    redirects to its storage, which gets no token (GitHub REST: "Download an artifact"). Raises
-    `requests.RequestException`.
+class LeftOut(Exception):
+    """A log or an artifact that is not read, with the reason."""
+
+
+def download(path: str, token: str, most: int) -> bytes:
+    """The content of a log or an artifact of at most `most` bytes. GitHub redirects to its storage, which gets no token
+    (GitHub REST: "Download an artifact"). Raises `LeftOut`, and `RateLimited`.
     """
-    answer = get(path, token)
-    address = answer.headers.get("Location", "")
-    if answer.status_code not in {302, 307}:
-        return None
-    if not _is_storage(address):
-        log.warning("%s was not read: its address may not be followed", path)
-        return None
-    with outbound.call("GET", address, stream=True) as stored:
-        content = bytearray()
-        if stored.status_code != 200:
-            return None
-        for piece in stored.iter_content(65_536):
-            content += piece
-            if len(content) > most:
-                log.warning("%s was not read: it has more than %s bytes", path, most)
-                return None
-        return bytes(content)
+    try:
+        answer = get(path, token)
+        address = answer.headers.get("Location", "")
+        if answer.status_code not in {302, 307}:
+            raise LeftOut(f"GitHub answered {answer.status_code}")
+        if not _is_storage(address):
+            raise LeftOut("the address that GitHub gives may not be followed")
+        with outbound.call("GET", address, stream=True) as stored:
+            if stored.status_code != 200:
+                raise LeftOut(f"GitHub's storage answered {stored.status_code}")
+            return _read(stored, most)
+    except limits.RateLimited:
+        raise
+    except requests.RequestException as exc:
+        raise LeftOut("GitHub could not be reached") from exc
+
+
+def _read(stored: requests.Response, most: int) -> bytes:
+    content = bytearray()
+    for piece in stored.iter_content(65_536):
+        content += piece
+        if len(content) > most:
+            raise LeftOut(f"it has more than {most // 1024 // 1024} MiB")
+    return bytes(content)
 
 
 def _is_storage(address: str) -> bool:

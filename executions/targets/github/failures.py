@@ -8,7 +8,7 @@ an answer the end is told without it.
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from typing import Any, NamedTuple
 
 import requests
@@ -80,9 +80,9 @@ def of_run(owner: str, repo: str, run_id: int, token: str) -> list[FailedJob]:
     return found
 
 
-def is_displaced(owner: str, repo: str, run_id: int, token: str, *, has_newer: bool) -> bool:
+def is_displaced(owner: str, repo: str, run_id: int, token: str, *, has_newer: Callable[[], bool]) -> bool:
     """Whether a newer run of its concurrency group took the place of a cancelled run before any job of it began.
-    `has_newer`: a newer run of the same workflow is there; without a job to ask, that decides. Raises `NotNow`.
+    `has_newer`: whether a newer run of the group is there; without a job to ask, that decides. Raises `NotNow`.
     """
     base = f"/repos/{owner}/{repo}"
     told = _told(f"{base}/actions/runs/{run_id}/jobs?filter=latest&per_page=100", token)
@@ -92,7 +92,7 @@ def is_displaced(owner: str, repo: str, run_id: int, token: str, *, has_newer: b
     if any(job.get("steps") or job.get("conclusion") not in ["cancelled", "skipped", None] for job in jobs):
         return False
     if not jobs:
-        return has_newer
+        return has_newer()
     notes = _objects(_told(f"{base}/check-runs/{jobs[0].get('id')}/annotations?per_page=50", token))
     return any(_DISPLACED in str(one.get("message")) for one in notes)
 

@@ -2,16 +2,11 @@
 
 from __future__ import annotations
 
-import logging
 import re
-
-import requests
 
 from core.masking import masked_text
 from executions.targets.github import api
-from executions.targets.github.limits import RateLimited
 
-log = logging.getLogger("cronsched.following")
 _LARGEST = 20 * 1024 * 1024
 _LINES, _LONGEST_LINE = 50, 400
 # Each line begins with its time; an error of a step is marked (GitHub, "Workflow commands").
@@ -21,17 +16,9 @@ _ERROR = "##[error]"
 
 
 def of_job(owner: str, repo: str, job_id: int, token: str) -> str:
-    """The last 50 lines before the job's last error, without known secrets; '' if GitHub does not give the log. Raises
-    `RateLimited`.
-    """
-    try:
-        content = api.download(f"/repos/{owner}/{repo}/actions/jobs/{job_id}/logs", token, _LARGEST)
-    except RateLimited:
-        raise
-    except requests.RequestException as exc:
-        log.warning("the log of a job could not be read: %s", type(exc).__name__)
-        return ""
-    return last_lines(content.decode(errors="replace"), token) if content else ""
+    """The last 50 lines before the job's last error, without known secrets. Raises as `api.download`."""
+    content = api.download(f"/repos/{owner}/{repo}/actions/jobs/{job_id}/logs", token, _LARGEST)
+    return last_lines(content.decode(errors="replace"), token)
 
 
 def last_lines(text: str, token: str) -> str:

@@ -1,11 +1,10 @@
 """Test reports in an artifact of a workflow run: JUnit XML files, or a summary as JSON (`test_summaries`). Nothing is
-written to disk; archives and files that are too large, too many or unreadable are left out with a reason in the log.
+written to disk; archives and files that are too large, too many or unreadable are left out with a reason.
 """
 
 from __future__ import annotations
 
 import io
-import logging
 import lzma
 import threading
 import zipfile
@@ -20,10 +19,10 @@ from defusedxml import DefusedXmlException
 from defusedxml.ElementTree import iterparse
 
 from executions.targets.github import api, test_summaries
+from executions.targets.github.api import LeftOut
 from executions.targets.github.limits import RateLimited
 from executions.targets.github.test_summaries import Summary
 
-log = logging.getLogger("cronsched.following")
 _LARGEST_ARCHIVE, _LARGEST_IN_ALL, _MOST_FILES = 20 * 1024 * 1024, 50 * 1024 * 1024, 500
 _MOST_NAMES, _LONGEST_NAME = 200, 200
 _MOST_ELEMENTS, _DEEPEST = 500_000, 50
@@ -62,19 +61,21 @@ class Change(NamedTuple):
         return ", ".join(f"{label}: {len(names)}" for label, names in named if names)
 
 
-def of_run(owner: str, repo: str, run_id: int, artifact: str, token: str) -> Tests | None:
-    """The tests of a run; None if it has no such artifact, or none that can be read. Raises `RateLimited`."""
+def of_run(owner: str, repo: str, run_id: int, artifact: str, token: str) -> Tests:
+    """The tests of a run. Raises as `api.download`: also without such an artifact, or for one that cannot be read."""
     base = f"/repos/{owner}/{repo}/actions"
     try:
         answer = api.get(f"{base}/runs/{run_id}/artifacts?per_page=10&name={quote(artifact, safe='')}", token)
         found = _newest(answer.json()) if answer.status_code == 200 else None
-        archive = api.download(f"{base}/artifacts/{found}/zip", token, _LARGEST_ARCHIVE) if found else None
-        return read(archive) if archive else None
+        if found is None:
+            raise LeftOut(f"the run has no artifact named {artifact}")
+        return read(api.download(f"{base}/artifacts/{found}/zip", token, _LARGEST_ARCHIVE))
     except RateLimited:
         raise
-    except (requests.RequestException, ValueError) as exc:
-        log.warning("the test report of a run could not be read: %s", exc if isinstance(exc, ValueError) else type(exc))
-        return None
+    except requests.RequestException as exc:
+        raise LeftOut("GitHub could not be reached") from exc
+    except ValueError as exc:
+        raise LeftOut(str(exc)) from exc
 
 
 def compare(before: list[str] | None, now: list[str] | None) -> Change | None:

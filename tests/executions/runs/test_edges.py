@@ -73,6 +73,19 @@ class TestDisplaced:
             clock.advance(1)
         assert Execution.objects.get(pk=execution.pk).status == Status.SKIPPED
 
+    @pytest.mark.parametrize(("event", "expected"), [("push", Status.SKIPPED), ("", Status.FAILED)])
+    def test_the_run_of_a_push_displaces_too(
+        self, dispatch: Dispatch, after: After, github: GitHub, event: str, expected: Status
+    ) -> None:
+        execution = dispatch("success-900.yml")
+        (state,) = github.runs.values()
+        if event:
+            self.displace(github, state)
+            list(github.runs.values())[-1].event = event
+        else:
+            state.displace()
+        assert after(execution, 90).status == expected
+
     def test_a_displaced_re_run_takes_no_failure_back(self, dispatch: Dispatch, after: After, github: GitHub) -> None:
         execution = dispatch("failure-60.yml", rerun_failed_jobs=1, rerun_after_seconds=5)
         after(execution, 90)

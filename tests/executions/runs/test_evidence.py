@@ -8,6 +8,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from django.test import Client
+from django.urls import reverse
 
 from accounts.models import User
 from demo.github_stand_in import GitHub, runs, zipped
@@ -140,9 +142,11 @@ class TestLog:
         assert not [path for _, path, _ in github.calls if path.endswith("/logs")]
 
     def test_a_huge_log_is_left_out(self, dispatch: Dispatch, after: After, github: GitHub, monkeypatch: Any) -> None:
-        monkeypatch.setattr(step_logs, "_LARGEST", 1000)
+        monkeypatch.setattr(step_logs, "_LARGEST", 1024 * 1024)
+        github.log = "x" * (1024 * 1024 + 1)
         execution = after(dispatch("failure-5.yml", keep_step_log=True), 20)
         assert (execution.status, StepLog.objects.exists()) == (Status.FAILED, False)
+        assert Report.objects.get().message == "The log was left out: it has more than 1 MiB."
 
     def test_no_secret_is_kept(self) -> None:
         text = step_logs.last_lines("TOKEN is ghp_abcdefghijklmnopqrstuvwxyz0123456789 and the-token-itself\n",
@@ -188,7 +192,20 @@ class TestReports:
     ) -> None:
         github.artifacts["junit"] = archive
         execution = after(dispatch("success-5.yml", test_report="junit"), 20)
-        assert (execution.status, Report.objects.exists()) == (Status.SUCCESS, False)
+        report = Report.objects.get()
+        assert (execution.status, report.counts, report.failing_tests) == (Status.SUCCESS, {}, None)
+        assert report.message.startswith("The test report was left out: ")
+
+    def test_the_page_says_what_was_left_out(
+        self, dispatch: Dispatch, after: After, github: GitHub, browser: Client
+    ) -> None:
+        execution = after(dispatch("failure-5.yml", test_report="junit"), 20)
+        page = reverse("admin:executions_execution_change", args=[execution.pk])
+        assert (
+            "The test report was left out: the run has no artifact named junit." in browser.get(page).content.decode()
+        )
+        shown = browser.get(page, headers={"Accept-Language": "ja"}).content.decode()
+        assert "テストレポートは取得できませんでした: junit という名前のアーティファクトがありません。" in shown
 
     def test_a_summary_beside_junit_is_not_counted_again_and_other_json_is_left_out(self) -> None:
         summary = json.dumps({"passed": 3, "failed": 1, "skipped": 1})
