@@ -273,6 +273,14 @@ class GitHub:
         """GitHub REST, "Download job logs for a workflow run": a redirect to storage, which takes no token."""
         return 302, None, {"Location": f"{self._storage}/log/{job_id}"}
 
+    def _logs(self, repo: str, run_id: str, **_: Any) -> Answer:
+        """GitHub REST, "Download workflow run logs" and "Download workflow run attempt logs": a redirect to an archive
+        with a file for each job.
+        """
+        if self._one(repo, run_id) is None:
+            return _NOT_FOUND
+        return 302, None, {"Location": f"{self._storage}/logs/{run_id}"}
+
     def _artifacts(self, repo: str, run_id: str, query: dict[str, list[str]], **_: Any) -> Answer:
         """GitHub REST, "List workflow run artifacts"."""
         run = self._one(repo, run_id)
@@ -296,6 +304,9 @@ class GitHub:
         _, _, kind, number = route.split("/")
         if kind == "log":
             return 200, self.log, {}
+        if kind == "logs":
+            jobs = self.runs[int(number)].jobs(self.failing_jobs)
+            return 200, zipped({f"{place}_{job['name']}.txt": self.log for place, job in enumerate(jobs)}), {}
         run = self.runs.get(int(number) // 1000)
         contents = list(run.artifacts.values()) if run else []
         place = int(number) % 1000
@@ -379,6 +390,7 @@ _ROUTES: tuple[tuple[str, str, Callable[..., Answer]], ...] = (
     ("GET", rf"{_REPO}/actions/runs", GitHub._listed),
     ("GET", _RUN, GitHub._run),
     ("GET", rf"{_RUN}/jobs", GitHub._jobs),
+    ("GET", rf"{_RUN}(?:/attempts/\d+)?/logs", GitHub._logs),
     ("GET", rf"{_RUN}/artifacts", GitHub._artifacts),
     ("POST", rf"{_RUN}/cancel", GitHub._cancel),
     ("POST", rf"{_RUN}/rerun(?:-failed-jobs)?", GitHub._again),
