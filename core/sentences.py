@@ -571,6 +571,10 @@ SENTENCES = (
     _("the test report is no zip archive that can be read: {error}"),
     _("the address that GitHub gives may not be followed"),
     _("GitHub could not be reached"),
+    _("the answer of GitHub cannot be read"),
+    _("Rate limit reached"),
+    _("GitHub asks to be left alone until {time}."),
+    _("not dispatched: all dispatches at once of {name} were under way for {seconds} s"),
 )
 # Values that are words themselves.
 WORDS = (

@@ -114,7 +114,7 @@ def take(
         row.save(update_fields=["recent"])
     waited = {pk: (now - since[pk]).total_seconds() for pk in (*granted, *expired)}
     update_many(BudgetWait, ("seconds",), ("execution",), [(waited[pk], pk) for pk in waited if pk in stored])
-    again = [(since[pk], None, pk) for pk in others if pk in stored]
+    again = [(since[pk], None, pk) for pk in others if pk in stored and stored[pk] != (since[pk], None)]
     update_many(BudgetWait, ("since", "seconds"), ("execution",), again)
     new = [(pk, budget.name, since[pk]) for pk in others if pk not in stored]
     insert_new(BudgetWait, ("execution", "credential", "since"), new)

@@ -121,7 +121,7 @@ def _heed_pause(budget: Budget | None) -> None:
     if until:
         raise TooManyRequests(
             "Rate limit reached",
-            f"GitHub asks to be left alone until {until.astimezone(settings.SCHEDULER_ZONE):%H:%M:%S}.",
+            f"GitHub asks to be left alone until {until.astimezone(settings.SCHEDULER_ZONE):%m-%d %H:%M:%S %Z}.",
             retry_after=max(1, ceil((until - timezone.now()).total_seconds())),
         )
 

@@ -75,7 +75,10 @@ def _shown(request: Request, slack: SlackSettings) -> dict[str, Any]:
     return SlackSettingsSerializer.of(slack, masked=isinstance(request.auth, ApiToken))
 
 
-_LANGUAGE = "Language of the admin and of e-mails: en, ja, or empty for the browser's and the installation's."
+_LANGUAGE = (
+    "Language of e-mails and, from the next login on, of the admin: en, ja, or empty for the installation's and the"
+    " browser's."
+)
 
 
 class PreferencesSerializer(openapi.Representation[Preferences]):

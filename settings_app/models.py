@@ -335,7 +335,7 @@ class Preferences(models.Model):
     daily_digest = models.BooleanField(_("daily digest by e-mail"), default=False)
     weekly_report = models.BooleanField(_("weekly report by e-mail"), default=False)
     language = models.CharField(
-        _("language of e-mails"),
+        _("language of the admin and of e-mails"),
         max_length=10,
         blank=True,
         db_default="",

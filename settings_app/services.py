@@ -76,7 +76,7 @@ def preferences_of(user: User) -> Preferences:
 
 @transaction.atomic
 def update_preferences(user: User, data: Mapping[str, Any]) -> Preferences:
-    """Change the given flags and the language of e-mails; unknown keys are ignored."""
+    """Change the given flags and the language of e-mails and of the admin; unknown keys are ignored."""
     preferences_of(user)
     preferences = Preferences.objects.select_for_update().get(user=user)
     for name in PREFERENCE_FLAGS:

@@ -16,6 +16,7 @@ from django.utils import translation
 from settings_app.models import Preferences
 
 _KEY = "language"
+_PAGES = ("/admin/", "/second-factor/")
 
 
 class AccountLanguage:
@@ -25,7 +26,7 @@ class AccountLanguage:
         self._get_response = get_response
 
     def __call__(self, request: HttpRequest) -> HttpResponseBase:
-        chosen = request.session.get(_KEY) if request.path_info.startswith("/admin/") else None
+        chosen = request.session.get(_KEY) if request.path_info.startswith(_PAGES) else None
         if not chosen:
             return self._get_response(request)
         with translation.override(chosen):

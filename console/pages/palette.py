@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from string import hexdigits
 from typing import Any, NamedTuple
 from uuid import UUID
 
 from django.conf import settings
-from django.db.models import QuerySet
+from django.db.models import Q, QuerySet
 from django.http import HttpRequest, JsonResponse
 from django.middleware.csrf import get_token
 from django.urls import reverse
@@ -17,6 +17,7 @@ from django.utils.translation import gettext as _
 from accounts.models import User
 from accounts.permissions import require_login
 from console.pages.execution import summary
+from console.situations import flapping_jobs
 from executions.models import Execution, Status
 from jobs import services
 from jobs.models import Job
@@ -29,52 +30,51 @@ _DIGITS = 8
 
 class Verb(NamedTuple):
     """What can be said before the name of a job, in English or in the user's language. `fields`: what is posted; None
-    for an address that is a page. `fits`: whether it may be done with a job now.
+    for an address that is a page. `fits`: the jobs with which it may be done now.
     """
 
     words: set[str]
     title: str
     address: str
     fields: dict[str, str] | None = None
-    fits: Callable[[Job], bool] = lambda _job: True
+    fits: Q = Q()
 
 
 def _verbs() -> list[Verb]:
+    active, runs = Q(is_active=True), Q(next_run_at__isnull=False)
     return [
         Verb({"run", _("run")}, _("Run now: %(name)s"), "run", {}),
         Verb({"edit", _("edit")}, _("Edit: %(name)s"), "change"),
-        Verb({"pause", _("pause")}, _("Pause until tomorrow: %(name)s"), "pause", {"for": "morning"}, _is_active),
-        Verb({"skip", _("skip")}, _("Skip the next run: %(name)s"), "skip", {}, lambda job: bool(job.next_run_at)),
+        Verb({"pause", _("pause")}, _("Pause until tomorrow: %(name)s"), "pause", {"for": "morning"}, active),
+        Verb({"skip", _("skip")}, _("Skip the next run: %(name)s"), "skip", {}, runs),
         Verb({"extend", _("extend")}, _("Extend by 3 months: %(name)s"), "extend", {"months": "3"}),
-        Verb({"enable", _("enable")}, _("Enable: %(name)s"), "enable", {}, lambda job: not job.is_active),
-        Verb({"disable", _("disable")}, _("Disable: %(name)s"), "disable", {}, _is_active),
-        Verb({"acknowledge", _("acknowledge")}, _("Acknowledge: %(name)s"), "acknowledge", {}, _is_failing),
+        Verb({"enable", _("enable")}, _("Enable: %(name)s"), "enable", {}, ~active),
+        Verb({"disable", _("disable")}, _("Disable: %(name)s"), "disable", {}, active),
+        Verb({"acknowledge", _("acknowledge")}, _("Acknowledge: %(name)s"), "acknowledge", {}, _is_in_trouble()),
     ]
 
 
-def _is_active(job: Job) -> bool:
-    return job.is_active
-
-
-def _is_failing(job: Job) -> bool:
-    return job.last_status == Status.FAILED
+def _is_in_trouble() -> Q:
+    return Q(last_status=Status.FAILED) | Q(pk__in=flapping_jobs())
 
 
 def find(request: HttpRequest) -> JsonResponse:
-    """`{"items": [{"title", "kind", "url", "fields"}], "csrf"}` for `?q=`; `fields`: what an action posts, or null."""
+    """`{"items": [{"title", "kind", "url", "fields"}], "csrf"}` for `?q=`; `fields`: what an action posts, or null. A
+    job that is called like an action comes first.
+    """
     user = require_login(request)
     text = request.GET.get("q", "").strip()[:200]
-    word, _space, rest = text.partition(" ")
-    word = word.lower()
-    if verb := next((one for one in _verbs() if word in one.words), None):
-        items = list(_acts(verb, rest.strip(), user))
-    elif word in {"runs", _("runs")}:
-        items = list(_runs(list(_named(rest.strip(), user)[:1])))
-    else:
-        jobs = list(_named(text, user)[:_JOBS])
-        items = [_item(job.name, _("Job"), reverse("admin:jobs_job_view", args=[job.pk])) for job in jobs]
-        items = [*_executions(text), *items, *(_runs(jobs) if len(jobs) == 1 else []), *_teams(text)]
-    return JsonResponse({"items": [*items, *_pages(text, user, request)], "csrf": get_token(request)})
+    jobs = list(_named(text, user)[:_JOBS])
+    items = [_item(job.name, _("Job"), reverse("admin:jobs_job_view", args=[job.pk])) for job in jobs]
+    items = [*_executions(text), *items, *(_runs(jobs) if len(jobs) == 1 else [])]
+    word, _space, name = text.partition(" ")
+    word, name = word.lower(), name.strip()
+    if name and word in {"runs", _("runs")}:
+        items += _runs(list(_named(name, user)[:1]))
+    elif name and (verb := next((one for one in _verbs() if word in one.words), None)):
+        items += _acts(verb, name, user)
+    items += [*_teams(text), *_pages(text, user, request)]
+    return JsonResponse({"items": items, "csrf": get_token(request)})
 
 
 def _item(title: str, kind: str, url: str, fields: dict[str, str] | None = None) -> dict[str, Any]:
@@ -86,8 +86,9 @@ def _named(text: str, user: User) -> QuerySet[Job]:
 
 
 def _acts(verb: Verb, text: str, user: User) -> Iterator[dict[str, Any]]:
-    for job in _named(text, user)[:_JOBS]:
-        if services.may_touch(job, user) and verb.fits(job):
+    jobs = _named(text, user).filter(verb.fits)
+    for job in (jobs if user.is_admin else jobs.filter(created_by=user))[:_JOBS]:
+        if services.may_touch(job, user):
             url = reverse(f"admin:jobs_job_{verb.address}", args=[job.pk])
             yield _item(verb.title % {"name": job.name}, _("Job"), url, verb.fields)
 

@@ -74,8 +74,13 @@ class BudgetQueue:
             self._refused.discard(budget.key)
             asyncio.get_running_loop().create_task(self._note_success(budget))
 
+    def began(self, state: DeliveryState) -> None:
+        """The call of an admitted delivery begins; `ended` follows, whatever becomes of it."""
+        if budget := state.delivery.budget:
+            self._under_way[budget.key] += 1
+
     def ended(self, state: DeliveryState) -> None:
-        """An admitted delivery is not under way any more, whatever became of it."""
+        """The call of an admitted delivery is over."""
         if budget := state.delivery.budget:
             self._under_way[budget.key] -= 1
             if budget.key in self._full:
@@ -141,7 +146,6 @@ class BudgetQueue:
                 self._expire(state, grant)
             elif pk in grant.waited:
                 state.waited = grant.waited[pk]
-                self._under_way[key] += 1
                 self._admit(state)
             else:
                 self._waiting[key].append(state)

@@ -240,12 +240,19 @@ class Engine:
     def _expire(self, state: DeliveryState, grant: Grant) -> None:
         budget = state.delivery.budget
         assert budget is not None
-        why = "GitHub refused {} for a rate limit" if grant.is_paused else "the budget of {} was used up"
+        why = "the budget of {} was used up"
+        if grant.is_paused:
+            why = "GitHub refused {} for a rate limit"
+        elif grant.is_full:
+            why = "all dispatches at once of {} were under way"
         reason = f"not dispatched: {why.format(budget.name)} for {budget.hold_limit_seconds} s"
         self._finish(state, Outcome(False, error=reason, repeatable=False))
 
     def _start(self, state: DeliveryState) -> None:
         state.phase = Phase.CALLING
+        # Of the task that is made now: one that is cancelled before its first step gives nothing back.
+        state.has_started = False
+        self._budgets.began(state)
         task = state.task = self._loop.create_task(self._carry_out(state))
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)

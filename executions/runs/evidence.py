@@ -129,7 +129,8 @@ def _gather(repository: Repository, execution: Execution, state: RunState, runs:
 
 def _has_newer(repository: Repository, run_id: int, state: RunState, listed: Mapping[int, RunState]) -> bool:
     """Whether another run of the workflow was created while this one waited, or one of another workflow of the group at
-    the moment of its end. What was listed are dispatched runs: GitHub is asked for those of a push or a pull request.
+    the moment of its end. What was listed are dispatched runs: GitHub is asked for those of a push or a pull request,
+    of which only those of the same branch count, as groups mostly name it and others begin all the time.
     """
     if state.updated_at is None:
         return False
@@ -137,7 +138,8 @@ def _has_newer(repository: Repository, run_id: int, state: RunState, listed: Map
         return True
     owner, name, token = repository
     since = state.created_at or state.updated_at - _DISPLACES_WITHIN
-    others = listing.created_between(owner, name, since, state.updated_at, token)
+    found = listing.created_between(owner, name, since, state.updated_at, token)
+    others = {other: one for other, one in found.items() if one.branch == state.branch}
     return _is_among(run_id, state, state.updated_at, others)
 
 

@@ -2,9 +2,9 @@
 
 The state is in the database (an open execution with a run), so after a restart or a change of leader polling
 continues. One conditional request (ETag) covers up to 100 runs of a repository that share a token. The interval grows
-while nothing changes and with the number of repositories, so that a token is used about 50 times a minute, and a rate
-limit stops all that use the token (GitHub, "Rate limits for the REST API"). Where GitHub's webhook tells that a run has
-changed, that run is asked for at once (`executions.runs.hooks`).
+while nothing changes and with the number of repositories, so that a token is used less than 60 times a minute, and a
+rate limit stops all that use the token (GitHub, "Rate limits for the REST API"). Where GitHub's webhook tells that a
+run has changed, that run is asked for at once (`executions.runs.hooks`).
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from __future__ import annotations
 import datetime as dt
 import logging
 import time
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Callable, Sequence
 from concurrent import futures
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -42,8 +42,8 @@ SOONEST_SECONDS = 3.0
 LATEST_SECONDS = 55.0
 # Runs that ended badly are looked at less often.
 _WATCH_SOONEST_SECONDS, _WATCH_LATEST_SECONDS, _UNDER_WAY_SECONDS = 120.0, 600.0, 15.0
-# What a credential may ask in a minute, and what is left of it for open runs however many are watched.
-_REQUESTS_A_MINUTE, _LEAST_A_MINUTE = 52, 12
+# What a credential may ask in a minute, and how much of it for watched runs while others are open.
+_REQUESTS_A_MINUTE, _WATCHED_A_MINUTE = 57, 5
 # A single refusal may concern a token that was just renewed.
 REFUSALS = 3
 # The runs of a repository whose end is stored in one look; the others wait for the next.
@@ -69,7 +69,7 @@ class RunFollower:
     def __init__(self, monotonic: Callable[[], float] = time.monotonic) -> None:
         self._monotonic = monotonic
         self._polls: dict[Key, RepositoryPoll] = {}
-        self._soonest: dict[UUID | None, float] = {}
+        self._soonest: dict[tuple[UUID | None, bool], float] = {}
         self._under_way: dict[Future[int], Key] = {}
         self._threads = ThreadPoolExecutor(_AT_ONCE, thread_name_prefix="follower")
         # For repositories that did not answer the last time: they take no thread from those that do.
@@ -110,17 +110,18 @@ class RunFollower:
         return sum(one.result() for one in done)
 
     def _share_requests(self) -> None:
-        """The shortest interval for each credential: its repositories share the requests of a minute."""
-        open_pages: defaultdict[UUID | None, int] = defaultdict(int)
-        # What is watched is asked at its own pace, which takes from the share of the others.
-        watching: defaultdict[UUID | None, float] = defaultdict(float)
+        """The shortest interval for each credential, of open and of watched runs: its repositories share the requests
+        of a minute.
+        """
+        pages: Counter[tuple[UUID | None, bool]] = Counter()
         for key, polled in self._polls.items():
-            pages = max(1, len(polled.pages))
-            if key.is_watched:
-                watching[key.credential_id] += 60 * pages / polled.wait
-            else:
-                open_pages[key.credential_id] += pages
-        self._soonest = {one: _interval(pages, watching[one]) for one, pages in open_pages.items()}
+            pages[key.credential_id, key.is_watched] += max(1, len(polled.pages))
+        self._soonest = {}
+        for (credential_id, is_watched), count in pages.items():
+            share = _REQUESTS_A_MINUTE
+            if (credential_id, not is_watched) in pages:
+                share = _WATCHED_A_MINUTE if is_watched else _REQUESTS_A_MINUTE - _WATCHED_A_MINUTE
+            self._soonest[credential_id, is_watched] = max(SOONEST_SECONDS, 60 * count / share)
 
     def _is_due(self, key: Key, rows: Sequence[_Row], is_blocked: bool) -> bool:
         if any(row.is_late for row in rows):
@@ -236,7 +237,9 @@ class RunFollower:
         return len(over)
 
     def _later(self, key: Key, polled: RepositoryPoll, *, slower: bool = True, failed: bool = False) -> None:
-        soonest = self._soonest.get(key.credential_id, SOONEST_SECONDS)
+        soonest = self._soonest.get((key.credential_id, key.is_watched), SOONEST_SECONDS)
+        if key.is_watched and polled.wait <= _UNDER_WAY_SECONDS:
+            soonest = SOONEST_SECONDS
         latest = _WATCH_LATEST_SECONDS if key.is_watched else LATEST_SECONDS
         polled.next_at = self._monotonic() + max(polled.wait, soonest)
         polled.has_failed = failed
@@ -305,12 +308,6 @@ def _end_unreadable(pk: UUID) -> None:
     """One row that cannot be read stops no other."""
     execution = Execution.objects.select_related("job").get(pk=pk)
     store([_ended(execution, "what is stored of the run's target cannot be read")])
-
-
-def _interval(pages: int, watching: float) -> float:
-    """The shortest seconds between two looks, if each takes so many requests and `watching` others go out a minute."""
-    left = max(_LEAST_A_MINUTE, _REQUESTS_A_MINUTE - watching)
-    return max(SOONEST_SECONDS, 60 * pages / left)
 
 
 def _first_wait(key: Key) -> float:

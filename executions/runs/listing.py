@@ -101,6 +101,8 @@ def created_between(owner: str, repo: str, since: dt.datetime, until: dt.datetim
         answer = github_api.get(f"/repos/{owner}/{repo}/actions/runs?created={created}&per_page={_PAGE}", token)
     except requests.RequestException as exc:
         raise NotNow.of(exc) from exc
+    if answer.status_code >= 500:
+        raise NotNow
     return dict(_readable(_rows(answer))) if answer.status_code == 200 else {}
 
 

@@ -17,6 +17,7 @@ from console.pages.dashboard import dashboard
 from executions.models import Status
 from jobs.models import Job
 from notifications.acknowledgements import acknowledge, counting
+from notifications.models import FailureState
 from tests.support.executions import ran
 
 pytestmark = pytest.mark.django_db
@@ -50,6 +51,26 @@ def test_it_counts_until_the_next_success(make_job: Callable[..., Job], admin: U
         assert not counting([job.pk], set())
         assert acknowledge(job, by=admin)
         assert counting([job.pk], set())
+
+
+def test_a_run_that_was_under_way_recovers_too(make_job: Callable[..., Job], admin: User) -> None:
+    job = make_job()
+    ran(job, Status.FAILED, ago=60)
+    under_way = ran(job, Status.RUNNING, ago=30)
+    acknowledge(job, by=admin)
+    under_way.status, under_way.completed_at = Status.SUCCESS, timezone.now() + dt.timedelta(minutes=1)
+    under_way.save()
+    assert not counting([job.pk], set())
+
+
+def test_a_reminder_ends_that_of_a_flapping_job(make_job: Callable[..., Job], admin: User) -> None:
+    job = make_job()
+    acknowledge(job, by=admin, is_flapping=True)
+    with time_machine.travel(timezone.now() + dt.timedelta(hours=2)):
+        ran(job, Status.SUCCESS, ago=60)
+        assert counting([job.pk], {job.pk})
+        FailureState.objects.create(job=job, recent="F", since=timezone.now(), reminded_at=timezone.now())
+        assert not counting([job.pk], {job.pk})
 
 
 def test_of_a_flapping_job_it_counts_for_a_week(make_job: Callable[..., Job], admin: User) -> None:

@@ -66,12 +66,16 @@ def of_run(owner: str, repo: str, run_id: int, artifact: str, token: str) -> Tes
     base = f"/repos/{owner}/{repo}/actions"
     try:
         answer = api.get(f"{base}/runs/{run_id}/artifacts?per_page=10&name={quote(artifact, safe='')}", token)
-        found = _newest(answer.json()) if answer.status_code == 200 else None
+        if answer.status_code != 200:
+            raise LeftOut(f"GitHub answered {answer.status_code}")
+        found = _newest(answer.json())
         if found is None:
             raise LeftOut(f"the run has no artifact named {artifact}")
         return read(api.download(f"{base}/artifacts/{found}/zip", token, _LARGEST_ARCHIVE))
     except RateLimited:
         raise
+    except requests.JSONDecodeError as exc:
+        raise LeftOut("the answer of GitHub cannot be read") from exc
     except requests.RequestException as exc:
         raise LeftOut("GitHub could not be reached") from exc
     except ValueError as exc:

@@ -221,12 +221,34 @@ def test_the_palette_acts_on_a_job(
     assert told in browser.post(one["url"], one["fields"], follow=True).content.decode()
 
 
+def test_a_job_that_is_called_like_an_action_comes_first(browser: Client, make_job: Callable[..., Job]) -> None:
+    make_job(name="Stale users")
+    make_job(name="Disable stale users")
+    items = browser.get(reverse("admin:palette"), {"q": "disable stale"}).json()["items"]
+    assert [(item["title"], item["fields"]) for item in items[:2]] == [
+        ("Disable stale users", None), ("Disable: Disable stale users", {}),
+    ]  # fmt: skip
+    assert browser.get(reverse("admin:palette"), {"q": "disable"}).json()["items"][0]["fields"] is None
+
+
+def test_an_action_finds_ones_own_job_among_many(
+    user: User, browser_of: Callable[[User], Client], make_job: Callable[..., Job]
+) -> None:
+    for number in range(10):
+        make_job(name=f"Export {number}")
+    mine = make_job(name="Export of mine")
+    Job.objects.filter(pk=mine.pk).update(created_by=user)
+    items = browser_of(user).get(reverse("admin:palette"), {"q": "run export"}).json()["items"]
+    assert [item["title"] for item in items if item["fields"] is not None] == ["Run now: Export of mine"]
+
+
 def test_the_palette_offers_no_action_to_who_may_not(
     viewer: User, browser_of: Callable[[User], Client], make_job: Callable[..., Job]
 ) -> None:
     make_job(name="Invoice", target_url="https://x.example.com/?token=s3cr3t")
     ask = browser_of(viewer).get
-    for text in ("run invoice", "s3cr3t"):
+    words = ("run", "edit", "pause", "skip", "extend", "disable", "enable", "acknowledge")
+    for text in ("s3cr3t", *(f"{word} invoice" for word in words)):
         items = ask(reverse("admin:palette"), {"q": text}).json()["items"]
         assert [item for item in items if item["fields"] is not None or item["kind"] == "Job"] == [], text
 

@@ -21,6 +21,7 @@ from executions.targets.github import api as github_api
 from jobs.models import Job
 from settings_app import credential_rights
 from settings_app.models import GitHubCredential
+from taxonomy.models import PicTeam
 from tests.support.certificates import private_key
 from tests.support.clock import PassingTime, passing_time
 from tests.support.executions import ended, left
@@ -188,6 +189,55 @@ def test_the_priority_decides_also_among_those_that_wait_for_others_to_end(
     assert github.limits.highest_at_once <= 2
     assert [run.repository for run in github.runs.values()].index("acme/urgent") <= 2
     assert BudgetWait.objects.filter(seconds=None).count() == 0
+
+
+def test_what_is_cancelled_while_the_budget_is_asked_takes_no_place(
+    job: Job, github: GitHub, clock: PassingTime, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    allow(at_once=1)
+    take, asked, go_on = budgets.take, threading.Event(), threading.Event()
+
+    def take_slowly(*arguments: Any) -> Any:
+        found = take(*arguments)
+        asked.set()
+        go_on.wait(10)
+        return found
+
+    monkeypatch.setattr(budgets, "take", take_slowly)
+    first, second = due(job, 2)
+    carry_out([first], read_teams())
+    asked.wait(10)
+    engine.local_engine().cancel([first.pk])
+    engine.local_engine().run_in_loop(lambda: None)
+    Execution.objects.filter(pk=first.pk).update(status=Status.CANCELLED)
+    go_on.set()
+    carry_out([second], read_teams())
+    assert ended(second).status == Status.SUCCESS
+    assert len(github.runs) == 1
+
+
+def test_what_waits_for_its_team_keeps_no_other_team_waiting(
+    job: Job, credential: GitHubCredential, github: GitHub, make_job: Callable[..., Job], clock: PassingTime
+) -> None:
+    allow(at_once=3)
+    crowded = PicTeam.objects.create(name="Crowded", slug="crowded", slack_handle="@c", max_concurrent=1)
+    theirs = make_job(name="Theirs", target_url="acme/theirs/success-0.yml", github_credential=credential.name,
+                      wait_for_run=False, pic_team="crowded", priority=1)  # fmt: skip
+    answer, go_on = github.answer, threading.Event()
+
+    def answer_late(method: str, path: str, *rest: Any) -> Any:
+        if "/theirs/" in path:
+            go_on.wait(10)
+        return answer(method, path, *rest)
+
+    github.answer = answer_late  # type: ignore[method-assign]
+    carry_out(due(theirs, 5), read_teams())
+    wait_until(lambda: github.limits.under_way == 1)
+    carry_out(due(job, 4), read_teams())
+    wait_until(lambda: len(github.runs) == 4)
+    go_on.set()
+    wait_until(lambda: not open_count())
+    assert (len(github.runs), crowded.max_concurrent) == (9, 1)
 
 
 def test_a_wait_beyond_the_limit_fails_with_the_reason(job: Job, github: GitHub, clock: PassingTime) -> None:

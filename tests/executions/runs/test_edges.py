@@ -73,18 +73,37 @@ class TestDisplaced:
             clock.advance(1)
         assert Execution.objects.get(pk=execution.pk).status == Status.SKIPPED
 
-    @pytest.mark.parametrize(("event", "expected"), [("push", Status.SKIPPED), ("", Status.FAILED)])
-    def test_the_run_of_a_push_displaces_too(
-        self, dispatch: Dispatch, after: After, github: GitHub, event: str, expected: Status
+    @pytest.mark.parametrize(
+        ("branch", "expected"), [("same", Status.SKIPPED), ("other", Status.FAILED), ("", Status.FAILED)]
+    )
+    def test_the_run_of_a_push_to_the_same_branch_displaces_too(
+        self, dispatch: Dispatch, after: After, github: GitHub, branch: str, expected: Status
     ) -> None:
         execution = dispatch("success-900.yml")
         (state,) = github.runs.values()
-        if event:
+        if branch:
             self.displace(github, state)
-            list(github.runs.values())[-1].event = event
+            newer = list(github.runs.values())[-1]
+            newer.event, newer.branch = "push", state.branch if branch == "same" else branch
         else:
             state.displace()
         assert after(execution, 90).status == expected
+
+    def test_an_outage_of_the_listing_is_no_verdict(self, dispatch: Dispatch, after: After, github: GitHub) -> None:
+        execution = dispatch("success-900.yml")
+        (state,) = github.runs.values()
+        self.displace(github, state)
+        newer = list(github.runs.values())[-1]
+        newer.event, newer.branch = "push", state.branch
+        answer = github.answer
+
+        def fail(method: str, path: str, *more: Any) -> Any:
+            return (502, {"message": "x"}, {}) if ".." in path else answer(method, path, *more)
+
+        github.answer = fail  # type: ignore[method-assign]
+        assert after(execution, 90).status == Status.RUNNING
+        github.answer = answer  # type: ignore[method-assign]
+        assert after(execution, 90).status == Status.SKIPPED
 
     def test_a_displaced_re_run_takes_no_failure_back(self, dispatch: Dispatch, after: After, github: GitHub) -> None:
         execution = dispatch("failure-60.yml", rerun_failed_jobs=1, rerun_after_seconds=5)

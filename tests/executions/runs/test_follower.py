@@ -279,10 +279,19 @@ def test_a_repository_whose_look_failed_once_is_looked_at_again(
     assert Execution.objects.get(pk=slow.pk).status == Status.SUCCESS
 
 
-def test_the_requests_of_a_minute_are_shared() -> None:
-    pace = run_follower._interval
-    assert (pace(1, 0), pace(2, 0)) == (run_follower.SOONEST_SECONDS, run_follower.SOONEST_SECONDS)
-    assert pace(2, 100) == pace(4, 100) / 2 == 60 * 2 / run_follower._LEAST_A_MINUTE
+def test_the_requests_of_a_minute_are_shared(follower: RunFollower) -> None:
+    def paces(followed: int, watched: int) -> tuple[float | None, float | None]:
+        keys = [run_follower.Key("acme", str(number), None, number >= followed) for number in range(followed + watched)]
+        follower._polls = {key: run_follower.RepositoryPoll(3.0) for key in keys}
+        follower._share_requests()
+        return follower._soonest.get((None, False)), follower._soonest.get((None, True))
+
+    soonest = run_follower.SOONEST_SECONDS
+    assert paces(1, 0) == (soonest, None)
+    assert paces(57, 0) == (60, None)
+    # What is watched takes a small share of what is open, and all if nothing is.
+    assert paces(52, 50) == (60, 600)
+    assert paces(0, 57) == (None, 60)
 
 
 def test_the_end_of_a_run_that_was_given_up_corrects_the_outcome(
