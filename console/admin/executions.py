@@ -97,7 +97,7 @@ class ExecutionAdmin(ReadOnlyAdmin):
     def get_paginator(self, request: HttpRequest, queryset: Any, per_page: int, *args: Any, **kwargs: Any) -> Any:
         pages = ExactPaginator(queryset, per_page)
         if not set(request.GET) - {"p"} and not Job.with_deleted.filter(deleted_at__isnull=False).exists():
-            pages.whole = total_count.total(Execution.objects, ("", ""))
+            pages.known = total_count.total(Execution.objects, ("", ""))
         return pages
 
     def get_urls(self) -> list[Any]:

@@ -54,8 +54,11 @@ class JobChangeList(ConsoleChangeList):
     """A page of jobs, with their latest runs from one more query, and tabs with counts."""
 
     def get_results(self, request: HttpRequest) -> None:
-        super().get_results(request)
         user = require_login(request)
+        self.tabs = self._tabs(request, user)
+        # The paginator, which the admin makes, need not count what the current tab tells.
+        request.known_count = self.known_count  # type: ignore[attr-defined]
+        super().get_results(request)
         runs = queries.latest_runs([job.pk for job in self.result_list], _RUNS)
         cover, now = Cover.now(), timezone.now()
         for job in self.result_list:
@@ -63,7 +66,6 @@ class JobChangeList(ConsoleChangeList):
             job.is_inside = job.is_active and cover.inside(job, now) is not None
             job.kept_from = job.next_run_at and windows.note(job, job.next_run_at, cover)
             job.may_touch = services.may_touch(job, user)
-        self.tabs = self._tabs(request, user)
         shown = columns_of(user)
         self.column_choices = [(name, _COLUMN_TITLES[name], shown[name]) for name in _OPTIONAL_COLUMNS]
 
@@ -176,8 +178,7 @@ class JobAdmin(JobVerbs, JobRuns, ProductAdmin):
 
     def get_paginator(self, request: HttpRequest, queryset: Any, per_page: int, *args: Any, **kwargs: Any) -> Any:
         pages = ExactPaginator(queryset, per_page)
-        if not set(request.GET) - {"p", "o"}:
-            pages.whole = kept.until_edited("jobs", Job.objects.count)
+        pages.known = getattr(request, "known_count", None)
         return pages
 
     def get_search_fields(self, request: HttpRequest) -> list[str]:

@@ -36,14 +36,14 @@ _NAMES: dict[str, tuple[Any, str]] = {
 
 
 class ExactPaginator(Paginator[Any]):
-    """Pages with the exact number of rows, which for the whole list is kept instead of counted."""
+    """Pages with the exact number of rows. `known`: the number, where it is known without counting."""
 
-    whole: int | None = None
+    known: int | None = None
     object_list: Any
 
     @cached_property
     def count(self) -> int:
-        return int(self.object_list.count()) if self.whole is None else self.whole
+        return int(self.object_list.count()) if self.known is None else self.known
 
 
 class NullsLast(ExpressionWrapper[F]):
@@ -77,6 +77,12 @@ class ConsoleChangeList(ChangeList):  # type: ignore[misc]  # unfold has no type
     """A list with tabs and saved views."""
 
     tabs: list[dict[str, Any]] = []
+
+    @property
+    def known_count(self) -> int | None:
+        """The number of rows, if the current tab tells it."""
+        current = next((tab for tab in self.tabs if tab["is_current"]), None)
+        return current["count"] if current else None
 
     @property
     def linked_chips(self) -> list[dict[str, Any]]:
