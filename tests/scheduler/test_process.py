@@ -60,16 +60,16 @@ def test_one_leads_and_the_others_take_over(tmp_path: Path) -> None:
             lambda: (found := leader(installation))[0] not in {0, pid} and found[2] and found
         )
         # Each look starts a process, which takes seconds on a busy machine.
-        assert time.monotonic() - started < 8
+        assert time.monotonic() - started < 30
         assert new_token == token + 1
-        installation.processes[name].wait(5)
+        installation.processes[name].wait(20)
         installation.start_scheduler(name)
         standby = installation.processes[name]
         wait_until(lambda: "standing by" in installation.log(name))
         os.kill(new_pid, signal.SIGTERM)
         started = time.monotonic()
         wait_until(lambda: (found := leader(installation))[0] == standby.pid and found[2])
-        assert time.monotonic() - started < 6
+        assert time.monotonic() - started < 30
 
 
 def test_a_leader_that_was_stopped_and_fenced_off_steps_down(tmp_path: Path) -> None:
@@ -90,9 +90,9 @@ def test_a_stop_finishes_calls_under_way_and_leaves_no_execution_running(tmp_pat
         target.wait_for(1, 5)
         started = time.monotonic()
         installation.processes["scheduler0"].terminate()
-        assert installation.processes["scheduler0"].wait(10) == 0
+        assert installation.processes["scheduler0"].wait(30) == 0
         # Each look starts a process, which takes seconds on a busy machine.
-        assert time.monotonic() - started < 8
+        assert time.monotonic() - started < 30
         statuses = installation.python(
             "from executions.models import Execution; print(*Execution.objects.values_list('status', flat=True))"
         )

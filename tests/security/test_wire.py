@@ -68,7 +68,7 @@ class TestSlowClients:
             for path in ("/health", "/jobs", "/auth/me"):
                 began = time.monotonic()
                 assert admin.get(path).status_code == 200
-                assert time.monotonic() - began < 5
+                assert time.monotonic() - began < 20
 
     def test_who_does_not_read_holds_no_thread(self, installation: Installation) -> None:
         admin = installation.admin
@@ -95,7 +95,7 @@ class TestSlowClients:
             target.wait_for(len(clients))
             began = time.monotonic()
             assert installation.admin.get("/jobs").status_code == 200
-            assert time.monotonic() - began < 5
+            assert time.monotonic() - began < 20
             assert not any(one.done() for one in under_way)
             target.released.set()
             answers = [one.result() for one in under_way]

@@ -90,7 +90,7 @@ class Ledger:
         return int(found[0][0].split(":")[1]) if found and found[0][0] else 0
 
     def wait_for_leader(self, other_than: int = 0) -> int:
-        return int(wait_until(lambda: (pid := self.leader()) not in {0, other_than} and pid, 20))
+        return int(wait_until(lambda: (pid := self.leader()) not in {0, other_than} and pid, 60))
 
     def settle(self, timeout: float = 45) -> None:
         """Wait until every round has fired and no execution is open."""

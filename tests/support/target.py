@@ -71,7 +71,7 @@ class Target:
         return self.arrivals
 
 
-def wait_until(condition: Callable[[], Any], timeout: float = 10) -> Any:
+def wait_until(condition: Callable[[], Any], timeout: float = 30) -> Any:
     """Wait until `condition` gives something true, and return that; fails after `timeout` seconds."""
     deadline = time.monotonic() + timeout
     pause = threading.Event()
