@@ -187,7 +187,9 @@ def visit(page: Page, path: str, role: str) -> list[str]:
 @pytest.mark.parametrize("role", ["admin", "user", "viewer"])
 def test_every_page(open_page: Callable[..., Page], seen: dict[str, str], role: str, size: str) -> None:
     page = open_page(viewport=SIZES[size], **login_of(role))
-    pages = [*pages_of(role, seen), *asking(page, role)]
+    pages = pages_of(role, seen)
+    if (role, size) in {("admin", "desktop"), ("user", "phone")}:
+        pages += asking(page, role)
     wrong = {path: found for path in pages if (found := visit(page, path, role))}
     assert not wrong, "\n".join(f"{path or 'dashboard'}:\n   " + "\n   ".join(found) for path, found in wrong.items())
 
@@ -200,7 +202,7 @@ def test_no_english_sentence_on_a_japanese_page(
 ) -> None:
     page = open_page(locale="ja", viewport=SIZES[size], **login_of(role))
     wrong: dict[str, Any] = {}
-    for path in [*pages_of(role, seen), *asking(page, role)]:
+    for path in [*pages_of(role, seen), *(asking(page, role) if size == "desktop" else [])]:
         arrive(page, path)
         texts = {" ".join(text.split()) for text in page.evaluate(f"{SCRIPT}\ntexts()")}
         odd = {text[:100] for text in texts if _ENGLISH.search(text) and not any(name in text for name in _NAMES)}
