@@ -179,12 +179,6 @@ def blocked_until(credential_ids: Sequence[UUID | None]) -> dict[UUID | None, dt
     return {keys[key]: until for key, until in rows.values_list("pk", "blocked_until") if until}
 
 
-def paused_until(budget: Budget) -> dt.datetime | None:
-    """Until when GitHub asks not to be asked with the credential of this budget; None if it does not."""
-    row = DispatchBudget.objects.filter(pk=budget.key, blocked_until__gt=timezone.now()).first()
-    return row.blocked_until if row else None
-
-
 def rate(row: DispatchBudget, budget: Budget, now: dt.datetime) -> float:
     """The dispatches a minute that are allowed now: the credential's own, or what has grown back after a refusal."""
     if row.per_minute is None or row.reduced_at is None:

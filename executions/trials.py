@@ -94,7 +94,8 @@ def try_target(data: Mapping[str, Any], *, by: User) -> Future[Trial]:
     timeout = _timeout(data.get("timeout_seconds"))
     trial: Future[Trial] = Future()
     budget = tried.budget(job)
-    _heed_pause(budget)
+    if budget:
+        _heed_pause(job.github_credential_id)
     _take_place(by.pk)
     try:
         events.note(Event.TEST_RUN, tried.shown(), by=by, kind=tried.kind)
@@ -116,9 +117,8 @@ def try_target(data: Mapping[str, Any], *, by: User) -> Future[Trial]:
     return trial
 
 
-def _heed_pause(budget: Budget | None) -> None:
-    until = budgets.paused_until(budget) if budget else None
-    if until:
+def _heed_pause(credential_id: UUID | None) -> None:
+    if until := budgets.blocked_until([credential_id]).get(credential_id):
         raise TooManyRequests(
             "Rate limit reached",
             f"GitHub asks to be left alone until {until.astimezone(settings.SCHEDULER_ZONE):%m-%d %H:%M:%S %Z}.",

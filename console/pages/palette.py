@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from string import hexdigits
 from typing import Any, NamedTuple
 from uuid import UUID
@@ -30,28 +30,36 @@ _DIGITS = 8
 
 class Verb(NamedTuple):
     """What can be said before the name of a job, in English or in the user's language. `fields`: what is posted; None
-    for an address that is a page. `fits`: the jobs with which it may be done now.
+    for an address that is a page. `fits` tells the jobs with which it may be done now, and is asked
+    only for the verb that was said.
     """
 
     words: set[str]
     title: str
     address: str
     fields: dict[str, str] | None = None
-    fits: Q = Q()
+    fits: Callable[[], Q] = Q
 
 
 def _verbs() -> list[Verb]:
-    active, runs = Q(is_active=True), Q(next_run_at__isnull=False)
     return [
         Verb({"run", _("run")}, _("Run now: %(name)s"), "run", {}),
         Verb({"edit", _("edit")}, _("Edit: %(name)s"), "change"),
-        Verb({"pause", _("pause")}, _("Pause until tomorrow: %(name)s"), "pause", {"for": "morning"}, active),
-        Verb({"skip", _("skip")}, _("Skip the next run: %(name)s"), "skip", {}, runs),
+        Verb({"pause", _("pause")}, _("Pause until tomorrow: %(name)s"), "pause", {"for": "morning"}, _is_active),
+        Verb({"skip", _("skip")}, _("Skip the next run: %(name)s"), "skip", {}, _has_next_run),
         Verb({"extend", _("extend")}, _("Extend by 3 months: %(name)s"), "extend", {"months": "3"}),
-        Verb({"enable", _("enable")}, _("Enable: %(name)s"), "enable", {}, ~active),
-        Verb({"disable", _("disable")}, _("Disable: %(name)s"), "disable", {}, active),
-        Verb({"acknowledge", _("acknowledge")}, _("Acknowledge: %(name)s"), "acknowledge", {}, _is_in_trouble()),
+        Verb({"enable", _("enable")}, _("Enable: %(name)s"), "enable", {}, lambda: ~_is_active()),
+        Verb({"disable", _("disable")}, _("Disable: %(name)s"), "disable", {}, _is_active),
+        Verb({"acknowledge", _("acknowledge")}, _("Acknowledge: %(name)s"), "acknowledge", {}, _is_in_trouble),
     ]
+
+
+def _is_active() -> Q:
+    return Q(is_active=True)
+
+
+def _has_next_run() -> Q:
+    return Q(next_run_at__isnull=False)
 
 
 def _is_in_trouble() -> Q:
@@ -66,11 +74,12 @@ def find(request: HttpRequest) -> JsonResponse:
     text = request.GET.get("q", "").strip()[:200]
     jobs = list(_named(text, user)[:_JOBS])
     items = [_item(job.name, _("Job"), reverse("admin:jobs_job_view", args=[job.pk])) for job in jobs]
-    items = [*_executions(text), *items, *(_runs(jobs) if len(jobs) == 1 else [])]
+    items = [*_executions(text), *items, *(_runs(jobs[0]) if len(jobs) == 1 else [])]
     word, _space, name = text.partition(" ")
     word, name = word.lower(), name.strip()
     if name and word in {"runs", _("runs")}:
-        items += _runs(list(_named(name, user)[:1]))
+        if job := _named(name, user).first():
+            items += _runs(job)
     elif name and (verb := next((one for one in _verbs() if word in one.words), None)):
         items += _acts(verb, name, user)
     items += [*_teams(text), *_pages(text, user, request)]
@@ -86,18 +95,17 @@ def _named(text: str, user: User) -> QuerySet[Job]:
 
 
 def _acts(verb: Verb, text: str, user: User) -> Iterator[dict[str, Any]]:
-    jobs = _named(text, user).filter(verb.fits)
+    jobs = _named(text, user).filter(verb.fits())
     for job in (jobs if user.is_admin else jobs.filter(created_by=user))[:_JOBS]:
         if services.may_touch(job, user):
             url = reverse(f"admin:jobs_job_{verb.address}", args=[job.pk])
             yield _item(verb.title % {"name": job.name}, _("Job"), url, verb.fields)
 
 
-def _runs(jobs: list[Job]) -> Iterator[dict[str, Any]]:
+def _runs(job: Job) -> Iterator[dict[str, Any]]:
     """The latest executions of a job."""
-    for job in jobs:
-        for one in Execution.objects.filter(job=job).newest_first().select_related("job")[:_RUNS]:
-            yield _run(one)
+    for one in Execution.objects.filter(job=job).newest_first().select_related("job")[:_RUNS]:
+        yield _run(one)
 
 
 def _executions(text: str) -> Iterator[dict[str, Any]]:
