@@ -13,7 +13,9 @@ class ConsoleConfig(AppConfig):
     def ready(self) -> None:
         from accounts import roles
         from console.addresses import provide_addresses
+        from console.admin.headers import make_headers_once
 
         # `console.admin.changes` restricts the rows by role.
         roles.everyone_may("audit.view_changerecord")
         provide_addresses()
+        make_headers_once()

@@ -6,13 +6,16 @@ from collections.abc import Mapping
 from typing import Any
 
 from django import forms
+from django.contrib.admin.helpers import ACTION_CHECKBOX_NAME
 from django.core.exceptions import NON_FIELD_ERRORS, ValidationError
 from django.db import models
+from django.forms.utils import flatatt
 from django.http import HttpRequest
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
 from django.utils.translation import gettext as _
-from unfold.admin import ModelAdmin
+from unfold.admin import ModelAdmin, checkbox
+from unfold.decorators import display
 
 from core.api.errors import DomainError
 from core.sentences import said
@@ -109,6 +112,12 @@ class ProductAdmin(ModelAdmin):  # type: ignore[misc]  # unfold has no types
     def get_form(self, request: HttpRequest, obj: Any = None, change: bool = False, **kwargs: Any) -> Any:
         form: Any = super().get_form(request, obj, change=change, **kwargs)
         return type(form.__name__, (WordsOfConstraints, form), {})
+
+    @display(description=checkbox.render("action_toggle_all", 1))  # type: ignore[untyped-decorator]
+    def action_checkbox(self, obj: models.Model) -> SafeString:
+        """unfold's check box without a template for each row, which is a tenth of the time of a page of 50 rows."""
+        how = flatatt(checkbox.attrs)
+        return format_html('<input type="checkbox" name="{}" value="{}"{}>', ACTION_CHECKBOX_NAME, obj.pk, how)
 
     def changelist_view(self, request: HttpRequest, extra_context: Any = None) -> Any:
         """A list is called as its entry in the sidebar."""

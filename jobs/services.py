@@ -21,6 +21,7 @@ from jobs.models import Job, Revision
 from jobs.schedules.schedule import Schedule
 from jobs.signals import ChangeKind, JobChange, announce
 from jobs.targets.kinds import searched_columns
+from taxonomy.models import PicTeam
 
 
 @transaction.atomic
@@ -223,7 +224,8 @@ def search(jobs: QuerySet[Job], text: str, reader: User) -> QuerySet[Job]:
     """
     if not text:
         return jobs
-    found = Q(name__icontains=text) | Q(pic_team__name__icontains=text)
+    # Not by a join, which would look up a team for each job.
+    found = Q(name__icontains=text) | Q(pic_team__in=PicTeam.objects.filter(name__icontains=text).values("pk"))
     for name in searched_columns():
         fits = Q(**{f"{name}__icontains": text})
         found |= fits if name != "target_url" or reader.is_admin else fits & Q(created_by=reader)
