@@ -74,13 +74,13 @@ def find(request: HttpRequest) -> JsonResponse:
     text = request.GET.get("q", "").strip()[:200]
     jobs = list(_named(text, user)[:_JOBS])
     items = [_item(job.name, _("Job"), reverse("admin:jobs_job_view", args=[job.pk])) for job in jobs]
-    items = [*_executions(text), *items, *(_runs(jobs[0]) if len(jobs) == 1 else [])]
+    items = [*_executions(text), *items, *(_runs(job=jobs[0]) if len(jobs) == 1 else [])]
     word, _space, name = text.partition(" ")
     word, name = word.lower(), name.strip()
-    if name and word in {"runs", _("runs")}:
-        if job := _named(name, user).first():
-            items += _runs(job)
-    elif name and (verb := next((one for one in _verbs() if word in one.words), None)):
+    if word in {"runs", _("runs")}:
+        named = _named(name, user)[:1]
+        items += _runs(job__in=list(named)) if name else _runs(job__deleted_at=None)
+    elif verb := next((one for one in _verbs() if word in one.words), None):
         items += _acts(verb, name, user)
     items += [*_teams(text), *_pages(text, user, request)]
     return JsonResponse({"items": items, "csrf": get_token(request)})
@@ -102,9 +102,9 @@ def _acts(verb: Verb, text: str, user: User) -> Iterator[dict[str, Any]]:
             yield _item(verb.title % {"name": job.name}, _("Job"), url, verb.fields)
 
 
-def _runs(job: Job) -> Iterator[dict[str, Any]]:
-    """The latest executions of a job."""
-    for one in Execution.objects.filter(job=job).newest_first().select_related("job")[:_RUNS]:
+def _runs(**which: Any) -> Iterator[dict[str, Any]]:
+    """The latest executions."""
+    for one in Execution.objects.filter(**which).newest_first().select_related("job")[:_RUNS]:
         yield _run(one)
 
 

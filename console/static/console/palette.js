@@ -15,7 +15,9 @@ document.addEventListener("DOMContentLoaded", () => {
   input.setAttribute("role", "combobox");
   input.setAttribute("aria-controls", list.id);
   input.setAttribute("aria-expanded", "true");
-  const dialog = make("dialog", { className: "cs-palette", ariaLabel: words.dialog }, input, list);
+  const nothing = make("p", { hidden: true, textContent: words.nothing });
+  nothing.setAttribute("role", "status");
+  const dialog = make("dialog", { className: "cs-palette", ariaLabel: words.dialog }, input, list, nothing);
   document.body.append(dialog);
   let found = { items: [] };
   let chosen = 0;
@@ -48,6 +50,8 @@ document.addEventListener("DOMContentLoaded", () => {
         return row;
       }),
     );
+    nothing.hidden = Boolean(found.items.length);
+    list.hidden = !nothing.hidden;
     choose(0);
   };
   const open = () => {

@@ -12,6 +12,7 @@ from django.urls import reverse
 from accounts.auth import api_tokens
 from accounts.models import ApiToken, User
 from audit.models import ChangeRecord
+from console.pages.execution import summary
 from executions.models import Status
 from jobs import services
 from jobs.models import Job
@@ -219,6 +220,25 @@ def test_the_palette_acts_on_a_job(
     services.set_active(job, word != "enable", by=job.created_by)
     one = browser.get(reverse("admin:palette"), {"q": f"{word} invoice"}).json()["items"][0]
     assert told in browser.post(one["url"], one["fields"], follow=True).content.decode()
+
+
+def test_an_action_alone_offers_the_jobs_with_which_it_may_be_done(
+    browser: Client, make_job: Callable[..., Job], make_user: Callable[..., User]
+) -> None:
+    make_job(name="well")
+    bad, own = make_job(name="bad"), make_job(name="of a user", by=make_user("uma"))
+    run = ran(bad, Status.FAILED)
+    Job.objects.filter(pk=bad.pk).update(last_status=Status.FAILED)
+
+    def found(text: str) -> list[str]:
+        items = browser.get(reverse("admin:palette"), {"q": text}).json()["items"]
+        return [item["title"] for item in items if item["kind"] != "Page"]
+
+    assert found("acknowledge") == ["Acknowledge: bad"]
+    assert found("enable") == []
+    assert found("disable") == ["Disable: bad", f"Disable: {own.name}", "Disable: well"]
+    assert found("runs") == [summary(run)]
+    assert found("runs nothing like it") == []
 
 
 def test_a_job_that_is_called_like_an_action_comes_first(browser: Client, make_job: Callable[..., Job]) -> None:
