@@ -26,7 +26,7 @@ _LONGEST_SLEEP_SECONDS = 10.0
 
 class BudgetQueue:
     """Lives in the engine's event loop. `admit` is called for a delivery that may be made, `expire` for one that has
-    waited for too long; `is_waiting` says whether a delivery still is to be made.
+    waited for too long.
     """
 
     def __init__(
@@ -34,10 +34,9 @@ class BudgetQueue:
         clock: Clock,
         admit: Callable[[DeliveryState], None],
         expire: Callable[[DeliveryState, Grant], None],
-        is_waiting: Callable[[DeliveryState], bool],
     ) -> None:
         self._clock = clock
-        self._admit, self._expire, self._is_waiting = admit, expire, is_waiting
+        self._admit, self._expire = admit, expire
         self._waiting: dict[str, list[DeliveryState]] = {}
         self._pauses: dict[str, list[Pause]] = {}
         self._refused: set[str] = set()
@@ -151,7 +150,7 @@ class BudgetQueue:
                 self._waiting[key].append(state)
 
     def _ranked(self, key: str) -> list[DeliveryState]:
-        waiting = [state for state in self._waiting.get(key, []) if self._is_waiting(state)]
+        waiting = [state for state in self._waiting.get(key, []) if state.is_held]
         self._waiting[key] = sorted(waiting, key=lambda one: one.delivery.rank)
         return self._waiting[key]
 

@@ -65,7 +65,7 @@ class Engine:
         if settings.EXECUTION_BACKEND == "celery":
             self._shared_limits = SharedLimits(self.limiter, lambda: self.worker_id, self.run_in_loop)
             self.limiter.allowed = self._shared_limits.allowed
-        self._budgets = BudgetQueue(self._clock, self._admit, self._expire, self._register.holds)
+        self._budgets = BudgetQueue(self._clock, self._admit, self._expire)
         self._looped_at = time.monotonic()
         self._closing = False
         self._tasks: set[asyncio.Task[None]] = set()
@@ -224,7 +224,7 @@ class Engine:
                     state.task.cancel()
 
     def _enqueue(self, state: DeliveryState) -> None:
-        if self._closing or not self._register.holds(state):
+        if self._closing or not state.is_held:
             return
         if state.delivery.budget and not state.is_admitted:
             state.phase = Phase.BUDGET
@@ -253,26 +253,26 @@ class Engine:
         # Of the task that is made now: one that is cancelled before its first step gives nothing back.
         state.has_started = False
         self._budgets.began(state)
-        task = state.task = self._loop.create_task(self._carry_out(state))
-        self._tasks.add(task)
-        task.add_done_callback(self._tasks.discard)
+        state.task = self._loop.create_task(self._carry_out(state))
+        self._tasks.add(state.task)
 
     async def _carry_out(self, state: DeliveryState) -> None:
         """Make one attempt. The execution ends, continues or is left to another worker, whatever is raised here."""
         state.has_started = True
-        delivery = state.delivery
+        delivery, task = state.delivery, state.task
         logs.execution.set(delivery.execution_id)
         try:
             if self._may_begin(state) and (not delivery.deliverable.asks_first or await self._is_marked(state)):
                 if state.began_at is None:
                     state.began_at = self._clock.monotonic()
-                outcome = await self._outcome(state)
-                if self._register.holds(state):
+                outcome = await self._deliver(state)
+                if state.is_held:
                     self._go_on(state, outcome)
         except Exception:
             log.exception("the execution failed with an unexpected error")
             self._finish(state, Outcome(False, error=_INTERNAL_ERROR, repeatable=False))
         finally:
+            self._tasks.discard(task)
             self.limiter.release(delivery.limits)
             self._budgets.ended(state)
 
@@ -281,15 +281,15 @@ class Engine:
         passed.
         """
         delivery = state.delivery
-        if not self._register.holds(state):
+        if not state.is_held:
             return False
         if not self._recorder.worker.is_current or self.worker_id != delivery.worker_id:
             log.warning("this worker's heartbeat was late: the execution is left to another worker")
             self._register.drop(state)
             return False
-        if delivery.deadline and not state.tries:
-            # How long a dispatch may wait for its budget is that budget's own limit.
-            deadline = delivery.deadline.later_by(state.waited)
+        # How long a dispatch may wait for its budget is that budget's own limit.
+        deadline = delivery.deadline and delivery.deadline.later_by(state.waited)
+        if deadline and deadline.has_passed and not state.tries:
             reason = deadline.missed(self._register.newest_fire_time(delivery.job_id))
             if reason:
                 self._finish(state, Outcome(False, error=reason), Status.MISSED)
@@ -360,18 +360,8 @@ class Engine:
         self._recorder.record(state.followed(outcome) if outcome.run else state.ended(outcome, unrun))
         self._register.drop(state)
 
-    async def _outcome(self, state: DeliveryState) -> Outcome:
-        calls = len(state.attempts)
-        outcome = await self._deliver(state)
-        if len(state.attempts) == calls and outcome.failure:
-            # No call was made, for example because the credential could not be read.
-            state.attempts.append(
-                {"started_at": utc_ms(timezone.now()), "status": None, "error": outcome.error, "duration_seconds": 0.0}
-            )
-        return outcome
-
     async def _deliver(self, state: DeliveryState) -> Outcome:
-        delivery = state.delivery
+        delivery, calls = state.delivery, len(state.attempts)
         assert self._client is not None
         send = sender(self._client, delivery.timeout, delivery.connect_timeout, state.calls)
         try:
@@ -385,7 +375,13 @@ class Engine:
         except Exception:
             log.exception("the delivery failed with an unexpected error")
             return Outcome(False, error=_INTERNAL_ERROR, repeatable=False)
-        return state.calls.without_secrets(outcome)
+        outcome = state.calls.without_secrets(outcome)
+        if outcome.failure and len(state.attempts) == calls:
+            # No call was made, for example because the credential could not be read.
+            state.attempts.append(
+                {"started_at": utc_ms(timezone.now()), "status": None, "error": outcome.error, "duration_seconds": 0.0}
+            )
+        return outcome
 
 
 _engine: tuple[int, Engine] | None = None

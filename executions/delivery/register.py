@@ -29,21 +29,18 @@ class Register:
 
     def add(self, states: Sequence[DeliveryState]) -> None:
         with self._lock:
-            self._states.update((state.delivery.execution_id, state) for state in states)
             for state in states:
                 delivery = state.delivery
+                if earlier := self._states.get(delivery.execution_id):
+                    earlier.is_held = False
+                self._states[delivery.execution_id] = state
+                state.is_held = True
                 if delivery.deadline:
                     newest, count = self._newest.get(delivery.job_id, (delivery.deadline.fire_time, 0))
                     self._newest[delivery.job_id] = max(delivery.deadline.fire_time, newest), count + 1
 
     def get(self, execution_id: UUID) -> DeliveryState | None:
         return self._states.get(execution_id)
-
-    def holds(self, state: DeliveryState) -> bool:
-        """Whether this is still the delivery of its execution: it was neither cancelled nor, after a late heartbeat,
-        taken over and submitted again.
-        """
-        return self._states.get(state.delivery.execution_id) is state
 
     def newest_fire_time(self, job_id: UUID) -> datetime:
         """The latest fire time of the job's deliveries that have a start deadline; there is one."""
@@ -52,7 +49,8 @@ class Register:
     def drop(self, state: DeliveryState) -> None:
         delivery = state.delivery
         with self._lock:
-            if self.holds(state):
+            if state.is_held:
+                state.is_held = False
                 del self._states[delivery.execution_id]
             if delivery.deadline and not state.is_forgotten:
                 state.is_forgotten = True

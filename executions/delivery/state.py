@@ -97,7 +97,7 @@ class Calls:
 
     def without_secrets(self, outcome: Outcome) -> Outcome:
         """The outcome without the secrets of the last call, which its answer may hold."""
-        if self.last is None:
+        if self.last is None or not self.last.request.has_secrets:
             return outcome
         hide = self.last.request.hide
         return outcome._replace(
@@ -108,8 +108,9 @@ class Calls:
 
 class DeliveryState:
     """The progress of a delivery: its attempts, their number, and when the first one began (monotonic seconds; None
-    before it). `is_admitted`: the budget of its credential allows the next attempt. `ready_at`: since when it needs
-    that; `waited`: the seconds that it waited for it.
+    before it). `is_held`: it is still the delivery of its execution, neither cancelled nor, after a late heartbeat,
+    taken over and submitted again; the register sets it. `is_admitted`: the budget of its credential allows the next
+    attempt. `ready_at`: since when it needs that; `waited`: the seconds that it waited for it.
     """
 
     __slots__ = (
@@ -119,6 +120,7 @@ class DeliveryState:
         "has_started",
         "is_admitted",
         "is_forgotten",
+        "is_held",
         "phase",
         "ready_at",
         "task",
@@ -132,7 +134,7 @@ class DeliveryState:
         self.tries = tries_in(self.attempts)
         self.began_at = now - _seconds_since(self.attempts[0]) if self.attempts else None
         self.task: asyncio.Task[None] | None = None
-        self.has_started = self.is_forgotten = self.is_admitted = False
+        self.has_started = self.is_forgotten = self.is_admitted = self.is_held = False
         self.phase = Phase.JITTER
         self.ready_at: datetime | None = None
         self.waited = 0.0

@@ -74,6 +74,11 @@ class Request(NamedTuple):
         message = b"%b%b\r\n\r\n%b" % (head, added.encode("latin-1", errors="replace"), body)
         return self._replace(headers={**self.headers, **headers}, encoded=Encoded(encoded.origin, message), **values)
 
+    @property
+    def has_secrets(self) -> bool:
+        """Whether it holds what nobody may read."""
+        return bool(self.secrets) or self.has_callback
+
     def hide(self, text: str, *, is_cut: bool = False) -> str:
         """A text of the request or its answer without what nobody may read; `is_cut`: see `SecretTexts.hide`."""
         hidden = secret_texts(self.secrets).hide(text, is_cut=is_cut) if self.secrets else text

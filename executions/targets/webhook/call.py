@@ -141,8 +141,11 @@ class Webhook(NamedTuple):
 
     async def _called(self, send: Send, call: Call) -> tuple[Request, Reply]:
         """The request that was made last, and the reply. Raises `Refused`, `TokenRefused`."""
-        if self.signed and call.attempt == 1 and await self._holds(self.signed):
-            return await self._answer(send, self.signed.request)
+        if call.attempt == 1:
+            if self.first and self.plan.credential_id is None:
+                return await self._answer(send, self.first)
+            if self.signed and await self._holds(self.signed):
+                return await self._answer(send, self.signed.request)
         sealed = await self._sealed()
         request = self._first(call, sealed) or self.request(call, sealed)
         return await self._authenticated(send, call, request, sealed)
