@@ -107,7 +107,10 @@ def _prepared(field: Any, column: Sequence[Any]) -> list[Any]:
     database = connections[DEFAULT_DB_ALIAS]
     if isinstance(field, models.JSONField):
         return [None if value is None else database.ops.adapt_json_value(value, field.encoder) for value in column]
-    if field.primary_key or (isinstance(field, models.ForeignKey) and column[0] != column[-1]):
+    if isinstance(field.target_field if field.is_relation else field, models.UUIDField):
+        is_native = database.features.has_native_uuid_field
+        return [value if value is None or is_native else value.hex for value in column]
+    if field.primary_key:
         return [field.get_db_prep_save(value, database) for value in column]
     known = {value: field.get_db_prep_save(value, database) for value in set(column)}
     return [known[value] for value in column]

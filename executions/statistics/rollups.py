@@ -80,7 +80,7 @@ def count(ended: Iterable[Ended]) -> None:
         Rollup,
         ("job", "hour", "kind"),
         (*_COLUMNS, "longest"),
-        [(*key, *one.columns(), one.longest) for key, one in sorted(jobs.items())],
+        [(*key, *jobs[key].columns(), jobs[key].longest) for key in sorted(jobs, key=_place)],
         largest="longest",
     )
     add_up(
@@ -95,6 +95,11 @@ def count(ended: Iterable[Ended]) -> None:
         ("count", "seconds"),
         [(*key, shard, len(values), sum(values)) for key, values in sorted(late.items())],
     )
+
+
+def _place(key: tuple[UUID, dt.datetime, str]) -> tuple[int, dt.datetime, str]:
+    # UUIDs compare in Python, numbers in C.
+    return key[0].int, *key[1:]
 
 
 def move(before: Ended, after: Ended) -> None:
