@@ -33,7 +33,7 @@ class Crowd(NamedTuple):
 
 def crowds(day: dt.date) -> list[str]:
     """The minutes of a day in which calls wait for the limit of their host, in words."""
-    return [_told(crowd) for crowd in _crowds([day])]
+    return _told(_crowds([day]))
 
 
 def coming_crowds(minutes: int) -> list[str]:
@@ -41,7 +41,7 @@ def coming_crowds(minutes: int) -> list[str]:
     now = timezone.now()
     until = now + minutes * _MINUTE
     days = sorted({moment.astimezone(settings.SCHEDULER_ZONE).date() for moment in (now, until)})
-    return [_told(crowd) for crowd in _crowds(days) if now < crowd.at <= until]
+    return _told([crowd for crowd in _crowds(days) if now < crowd.at <= until])
 
 
 def _crowds(days: list[dt.date]) -> list[Crowd]:
@@ -89,7 +89,13 @@ def _with_origin(jobs: QuerySet[Job]) -> QuerySet[Job]:
     return jobs.annotate(origin=Substr("target_url", 1, begin + StrIndex(rest, Value("/"))))
 
 
-def _told(crowd: Crowd) -> str:
+def _told(crowds: list[Crowd]) -> list[str]:
+    seconds = rollups.mean_seconds(WebhookTarget.kind, timezone.now() - _DAY) if crowds else None
+    return [_words(crowd, seconds) for crowd in crowds]
+
+
+def _words(crowd: Crowd, seconds: float | None) -> str:
+    """`seconds`: how long a call takes; None if it is not known."""
     limit = settings.ENGINE_CONCURRENCY_PER_HOST
     shown = {
         "count": f"{crowd.calls:,}",
@@ -98,7 +104,6 @@ def _told(crowd: Crowd) -> str:
         "limit": f"{limit:,}",
     }
     told = _("%(count)s calls of %(host)s at %(time)s, of which %(limit)s are made at once") % shown
-    seconds = rollups.mean_seconds(WebhookTarget.kind, timezone.now() - _DAY)
     if seconds is None:
         return told
     waits = math.ceil(crowd.calls / limit) - 1

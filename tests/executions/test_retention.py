@@ -7,6 +7,8 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
+from django.db import connection
+from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
 from accounts.models import User
@@ -102,3 +104,13 @@ class TestDeletedJobs:
         assert not Job.with_deleted.filter(pk=job.pk).exists()
         assert Execution.objects.count() == 1
         assert api.get("/api/v2/executions").json()["total"] == 1
+
+
+@pytest.mark.skipif(connection.vendor != "sqlite", reason="PostgreSQL sorts what the index gives")
+def test_deleted_jobs_are_found_without_reading_the_others(make_job: Callable[..., Job]) -> None:
+    make_job()
+    with CaptureQueriesContext(connection) as asked:
+        assert list(Execution.objects.of_kept_jobs()) == []
+    with connection.cursor() as cursor:
+        cursor.execute(f"EXPLAIN QUERY PLAN {asked[0]['sql']}")
+        assert "INDEX job_deleted" in str(cursor.fetchall())

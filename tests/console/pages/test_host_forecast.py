@@ -80,3 +80,23 @@ def test_calendar_and_dashboard_say_so(jobs: list[Job], browser: Client) -> None
             shown = browser.get(page).content.decode()
             assert "5 calls of hooks.example.com at 09:00" in shown
             assert "pw@" not in shown
+
+
+def test_the_number_of_queries_does_not_grow_with_the_crowded_minutes(
+    make_job: Callable[..., Job], django_assert_num_queries: Any
+) -> None:
+    def crowd(hour: int) -> None:
+        for number in range(3):
+            name, url = f"job {number} at {hour}", "https://hooks.example.com/a"
+            make_job(name=name, target_url=url, cron_expression=f"0 {hour} * * *")
+
+    with time_machine.travel(BEFORE_NINE, tick=False):
+        crowd(9)
+        # Counted and kept: from now on only whether jobs were edited, and how long calls take.
+        assert len(host_forecast.crowds(DAY)) == 1
+        with django_assert_num_queries(2):
+            host_forecast.crowds(DAY)
+        crowd(10)
+        assert len(host_forecast.crowds(DAY)) == 2
+        with django_assert_num_queries(2):
+            host_forecast.crowds(DAY)
