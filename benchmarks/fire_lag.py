@@ -95,8 +95,8 @@ def run(count: int, database_url: str | None = None, *, more: Sequence[str] = ()
         env = environment(folder, database_url)
         manage(env, "migrate", "-v0")
         python(env, SEED, str(count), ports, *more)
-        # The scheduler starts well before a fire time, and that fire time is the one that is measured: on a slow machine
-        # its start and the drafts of signed requests take more than ten seconds.
+        # The scheduler starts well before a fire time, and that fire time is the one that is measured. On a slow
+        # machine its start and the drafts of signed requests take more than ten seconds.
         time.sleep((60 - time.time() % 60 + 35) % 60)
         fire_time = (time.time() // 60 + 1) * 60
         python(
