@@ -136,7 +136,7 @@ def handed(monkeypatch: pytest.MonkeyPatch) -> list[Delivery]:
 
 
 @pytest.fixture
-def team(db: None) -> PicTeam:
+def team(general: Category) -> PicTeam:
     return PicTeam.objects.create(name="QA Team", slug="qa-team", slack_handle="@qa")
 
 

@@ -187,7 +187,8 @@ def test_the_priority_decides_also_among_those_that_wait_for_others_to_end(
     go_on.set()
     wait_until(lambda: not open_count())
     assert github.limits.highest_at_once <= 2
-    assert [run.repository for run in github.runs.values()].index("acme/urgent") <= 2
+    # It leaves with one other when the first two have ended, and asks for its branch before it dispatches.
+    assert [run.repository for run in github.runs.values()].index("acme/urgent") <= 3
     assert BudgetWait.objects.filter(seconds=None).count() == 0
 
 
