@@ -84,7 +84,7 @@ def delete_short_histories(job_ids: Sequence[UUID]) -> None:
 
 def delete_long_histories() -> int:
     """Delete the history of deleted jobs in small steps, and then the jobs; returns how many jobs."""
-    jobs = list(Job.with_deleted.filter(deleted_at__isnull=False).order_by().values_list("pk", flat=True))
+    jobs = list(Job.with_deleted.deleted().values_list("pk", flat=True))
     for job_id in jobs:
         histories: list[Any] = [Execution.objects.filter(job=job_id), Rollup.objects.filter(job=job_id)]
         for rows in histories:

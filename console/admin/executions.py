@@ -96,7 +96,7 @@ class ExecutionAdmin(ReadOnlyAdmin):
 
     def get_paginator(self, request: HttpRequest, queryset: Any, per_page: int, *args: Any, **kwargs: Any) -> Any:
         pages = ExactPaginator(queryset, per_page)
-        if not set(request.GET) - {"p"} and not Job.with_deleted.filter(deleted_at__isnull=False).exists():
+        if not set(request.GET) - {"p"} and not Job.with_deleted.deleted().exists():
             pages.known = total_count.total(Execution.objects, ("", ""))
         return pages
 

@@ -46,8 +46,7 @@ class ExecutionQuerySet(models.QuerySet["Execution"]):
 
     def of_kept_jobs(self) -> Self:
         """Without executions of deleted jobs whose history is still being deleted."""
-        # In no order, or SQLite reads every job in that order in place of the index of deleted ones.
-        deleted = list(Job.with_deleted.filter(deleted_at__isnull=False).order_by().values_list("pk", flat=True))
+        deleted = list(Job.with_deleted.deleted().values_list("pk", flat=True))
         return self.exclude(job__in=deleted) if deleted else self
 
     def awaited(self) -> Self:

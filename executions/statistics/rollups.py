@@ -272,7 +272,7 @@ def most_failing(since: dt.datetime, count: int = 5, jobs: QuerySet[Job] | None 
 def _hours_of(jobs: QuerySet[Job] | None) -> QuerySet[Rollup]:
     """The hours of some jobs, or of all that are not deleted; without a join, which would read every job."""
     if jobs is None:
-        return Rollup.objects.exclude(job__in=Job.with_deleted.filter(deleted_at__isnull=False).order_by())
+        return Rollup.objects.exclude(job__in=Job.with_deleted.deleted())
     return Rollup.objects.filter(job__in=jobs)
 
 
