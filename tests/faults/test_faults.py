@@ -99,7 +99,7 @@ def test_a_leader_that_is_stopped_and_goes_on_fires_nothing_and_steps_down(
     chance = random.Random(SEED)
     for _ in range(max(1, ROUNDS // 2)):
         pid = strike(ledger, chance)
-        ledger.stop_leader(pid)
+        installation.suspend(pid)
         started = time.monotonic()
         ledger.wait_for_leader(other_than=pid)
         assert time.monotonic() - started < 30
@@ -220,7 +220,7 @@ def test_answers_that_came_while_the_scheduler_was_stopped_are_read_before_their
         pid = ledger.wait_for_leader()
         ledger.make_due()
         target.wait_for(JOBS, 20)
-        ledger.stop_leader(pid)
+        installation.suspend(pid)
         time.sleep(4)
         os.kill(pid, signal.SIGCONT)
         ledger.settle(60)

@@ -75,7 +75,7 @@ def test_one_leads_and_the_others_take_over(tmp_path: Path) -> None:
 def test_a_leader_that_was_stopped_and_fenced_off_steps_down(tmp_path: Path) -> None:
     with Installation(tmp_path, schedulers=1, web=False) as installation:
         pid, token, _ = wait_until(lambda: (found := leader(installation))[2] and found)
-        os.kill(pid, signal.SIGSTOP)
+        installation.suspend(pid)
         installation.python("from scheduler.leadership import Leader; Leader().take_over()")
         os.kill(pid, signal.SIGCONT)
         wait_until(lambda: "stepping down" in installation.log("scheduler0"))

@@ -7,15 +7,18 @@ import os
 import shutil
 import signal
 import socket
+import sqlite3
 import subprocess
 import sys
 import tempfile
 import time
 from collections.abc import Mapping
+from contextlib import closing
 from functools import cache
 from pathlib import Path
 from typing import Any, Self
 
+import psutil
 import requests
 
 from tests.support.migrated import copy_migrated
@@ -47,6 +50,14 @@ class Client(requests.Session):
         kwargs.setdefault("timeout", 30)
         kwargs["allow_redirects"] = False
         return super().request(method, self.base + str(url), *args, **kwargs)
+
+
+def _is_suspended(pid: int) -> bool:
+    try:
+        threads = psutil.Process(pid).threads()
+        return all(psutil.Process(thread.id).status() == psutil.STATUS_STOPPED for thread in threads)
+    except psutil.NoSuchProcess:
+        return False
 
 
 class Installation:
@@ -130,6 +141,24 @@ class Installation:
                 [sys.executable, *arguments], cwd=ROOT, env=self.env, stdout=log, stderr=log
             )
         return self.processes[name]
+
+    def suspend(self, pid: int) -> None:
+        """SIGSTOP a process, but not while it holds SQLite's one write lock: then nobody could write before it goes
+        on.
+        """
+        while True:
+            os.kill(pid, signal.SIGSTOP)
+            # A thread that runs on another core stops later than the signal is sent, and may lock until then.
+            wait_until(lambda: _is_suspended(pid))
+            if "DATABASE_URL" in self.env:
+                return
+            try:
+                with closing(sqlite3.connect(self.folder / "cronsched.sqlite3", timeout=0.1)) as plain:
+                    plain.execute("BEGIN IMMEDIATE")
+                    return
+            except sqlite3.OperationalError:
+                os.kill(pid, signal.SIGCONT)
+                time.sleep(0.01)
 
     def log(self, name: str) -> str:
         return (self.folder / f"{name}.log").read_text()

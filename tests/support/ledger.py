@@ -3,10 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
-import os
-import signal
 import sqlite3
-import time
 from collections import Counter
 from contextlib import closing
 from typing import Any
@@ -59,22 +56,6 @@ class Ledger:
 
     def _text(self, moment: dt.datetime) -> str:
         return f"{moment:%Y-%m-%d %H:%M:%S}{'+00' if self._url else ''}"
-
-    def stop_leader(self, pid: int) -> None:
-        """SIGSTOP the leader, but not while it holds SQLite's one write lock: then nobody could write before it goes
-        on.
-        """
-        while True:
-            os.kill(pid, signal.SIGSTOP)
-            if self._url:
-                return
-            try:
-                with closing(sqlite3.connect(self.installation.folder / "cronsched.sqlite3", timeout=0.1)) as plain:
-                    plain.execute("BEGIN IMMEDIATE")
-                    return
-            except sqlite3.OperationalError:
-                os.kill(pid, signal.SIGCONT)
-                time.sleep(0.01)
 
     def wait_until_fired(self) -> None:
         """Wait until nothing is due."""
