@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from uuid import UUID
 
 from django.conf import settings
@@ -32,6 +33,11 @@ def submit(deliveries: Sequence[Delivery]) -> None:
     if own:
         engine.local_engine().submit(own)
     dispatch.send({one.execution_id: one.deliverable.kind for one in deliveries if one.worker_id is None})
+
+
+def burst() -> AbstractContextManager[None]:
+    """Say that executions are submitted until the context ends."""
+    return engine.local_engine().burst() if settings.EXECUTION_BACKEND == "local" else nullcontext()
 
 
 def prepared(delivery: Delivery) -> Delivery:

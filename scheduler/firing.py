@@ -13,6 +13,7 @@ from django.db.models import Exists, OuterRef, Q
 from django.utils import timezone
 
 from core.db.bulk import insert_new
+from core.db.turns import write_turn
 from executions import backends, holds
 from executions.delivery.carry_out import Teams, read_teams
 from executions.delivery.state import Delivery
@@ -43,20 +44,29 @@ def fire(leader: Leader, over: threading.Event | None = None, ahead: Ahead | Non
     leader.
     """
     teams, size = read_teams(), CHUNK
-    while not (over and over.is_set()):
-        now, worker_id = timezone.now(), backends.new_worker_id()
-        with transaction.atomic():
-            leader.check_fence()
-            due = _due(now, size)
-            if not due:
-                break
-            ready = ahead.take(due, now, teams) if ahead else {}
-            drafts = [draft.begun_at(now, worker_id) for draft in ready.values()]
-            jobs = _read_each([pk for pk in due if pk not in ready])
-            deliveries = _write(drafts + _drafts(jobs, now, teams, worker_id), now)
-        backends.submit(deliveries)
-        size = min(2 * size, _LARGEST_CHUNK)
+    if not (over and over.is_set()) and _fire_chunk(leader, teams, ahead, size):
+        with backends.burst():
+            more_due = True
+            while more_due and not (over and over.is_set()):
+                size = min(2 * size, _LARGEST_CHUNK)
+                more_due = _fire_chunk(leader, teams, ahead, size)
     start_queued(leader, teams)
+
+
+def _fire_chunk(leader: Leader, teams: Teams, ahead: Ahead | None, size: int) -> bool:
+    """Fire up to `size` due jobs in one transaction, and submit their calls; returns whether more may be due."""
+    now, worker_id = timezone.now(), backends.new_worker_id()
+    with write_turn(), transaction.atomic():
+        leader.check_fence()
+        due = _due(now, size)
+        if not due:
+            return False
+        ready = ahead.take(due, now, teams) if ahead else {}
+        drafts = [draft.begun_at(now, worker_id) for draft in ready.values()]
+        jobs = _read_each([pk for pk in due if pk not in ready])
+        deliveries = _write(drafts + _drafts(jobs, now, teams, worker_id), now)
+    backends.submit(deliveries)
+    return len(due) == size
 
 
 def start_queued(leader: Leader, teams: Teams) -> int:

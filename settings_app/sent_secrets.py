@@ -9,13 +9,13 @@ import logging
 import re
 import threading
 import time
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from functools import lru_cache
-from typing import Any, NamedTuple, TypeVar
+from typing import Any, NamedTuple
 from uuid import UUID
 
 from django.db import DatabaseError
-from django.db.models import Q
+from django.db.models import Q, QuerySet
 from django.utils import timezone
 
 from core.api.errors import DomainError, Forbidden, invalid_field
@@ -24,6 +24,8 @@ from settings_app.models import CredentialRights, Secret, SentSecret, WebhookCre
 log = logging.getLogger("cronsched.secrets")
 # Calls come in bursts; a change by another process counts after this time.
 _KEPT_SECONDS = 5.0
+# Secrets in use are read again before that, so that no call of a burst waits for it.
+_RENEWED_EVERY_SECONDS = 2.0
 # `last_used_at` is exact to this.
 _USE_NOTED_EVERY = dt.timedelta(minutes=1)
 _HOST = re.compile(
@@ -31,7 +33,6 @@ _HOST = re.compile(
     r"|\[[0-9a-f:.]+\](?::[0-9]{1,5})?",
     re.ASCII,
 )
-T = TypeVar("T")
 
 
 class Refused(Exception):
@@ -86,6 +87,7 @@ class StoredCredential(NamedTuple):
 
 
 _kept: dict[str | UUID, tuple[float, StoredSecret | StoredCredential]] = {}
+_renewed_from: dict[str | UUID, float] = {}
 _lock = threading.Lock()
 
 
@@ -93,6 +95,7 @@ def forget(**_: Any) -> None:
     """Called when secrets or their rights change in this process."""
     with _lock:
         _kept.clear()
+        _renewed_from.clear()
 
 
 def known(keys: Iterable[str | UUID]) -> dict[Any, Any] | None:
@@ -109,17 +112,43 @@ def known(keys: Iterable[str | UUID]) -> dict[Any, Any] | None:
     return found
 
 
-def read(keys: Iterable[str | UUID], *, note_use: bool = True) -> dict[Any, Any]:
-    """The secrets (by name) and credentials (by id), from the database; `note_use`: they are about to be sent. Raises
-    `Refused` for one that is gone or cannot be opened.
+def need_renewal(keys: Iterable[str | UUID]) -> bool:
+    """Whether `renew` is to be called for secrets that are used now: once every two seconds."""
+    now = time.monotonic()
+    due = [key for key in keys if now >= _renewed_from.get(key, now)]
+    if due:
+        with _lock:
+            _renewed_from.update(dict.fromkeys(due, now + _RENEWED_EVERY_SECONDS))
+    return bool(due)
+
+
+def renew(keys: Iterable[str | UUID]) -> None:
+    """Read secrets that are in use again, and note their use. No call waits for it: on SQLite the note waits for
+    whoever writes.
+    """
+    keys = list(keys)
+    try:
+        read(keys)
+    except Refused:
+        # The next call says why.
+        return
+    for rows in _rows_of(keys):
+        _note_use(rows)
+
+
+def read(keys: Iterable[str | UUID]) -> dict[Any, Any]:
+    """The secrets (by name) and credentials (by id), from the database. Raises `Refused` for one that is gone or cannot
+    be opened.
     """
     keys = list(keys)
     found: dict[Any, Any] = {}
     try:
-        for secret in _rows(Secret, note_use, name__in=[key for key in keys if isinstance(key, str)]):
-            found[secret.name] = StoredSecret(secret.value, rights_of(secret))
-        for row in _rows(WebhookCredential, note_use, pk__in=[key for key in keys if isinstance(key, UUID)]):
-            found[row.pk] = _credential(row)
+        for rows in _rows_of(keys):
+            for row in rows.defer(None).prefetch_related("teams"):
+                if isinstance(row, Secret):
+                    found[row.name] = StoredSecret(row.value, rights_of(row))
+                else:
+                    found[row.pk] = _credential(row)
     except DomainError as exc:
         raise Refused(exc.message) from exc
     for key in keys:
@@ -132,18 +161,16 @@ def read(keys: Iterable[str | UUID], *, note_use: bool = True) -> dict[Any, Any]
     return found
 
 
-def _rows(model: type[T], note_use: bool, **which: Any) -> list[T]:
-    rows: Any = model._default_manager.filter(**which)  # type: ignore[attr-defined]
-    if not any(which.values()):
-        return []
-    found: list[T] = list(rows.defer(None).prefetch_related("teams"))
-    if note_use:
-        _note_use(rows)
-    return found
+def _rows_of(keys: list[str | UUID]) -> Iterator[QuerySet[Any]]:
+    names = [key for key in keys if isinstance(key, str)]
+    if names:
+        yield Secret.objects.filter(name__in=names)
+    ids = [key for key in keys if isinstance(key, UUID)]
+    if ids:
+        yield WebhookCredential.objects.filter(pk__in=ids)
 
 
-def _note_use(rows: Any) -> None:
-    """Note that secrets are used; a database that is busy keeps no call from being made."""
+def _note_use(rows: QuerySet[Any]) -> None:
     now = timezone.now()
     stale = rows.filter(Q(last_used_at=None) | Q(last_used_at__lt=now - _USE_NOTED_EVERY))
     try:

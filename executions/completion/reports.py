@@ -147,7 +147,7 @@ def _hiding(execution: Execution) -> Callable[[str], str]:
     for key in _secret_keys(execution):
         # One that is gone, or was changed since, can no longer be compared.
         with suppress(sent_secrets.Refused):
-            for one in sent_secrets.read([key], note_use=False).values():
+            for one in sent_secrets.read([key]).values():
                 texts += [(text, "{{ secret }}") for text in sent_secrets.texts_of(one)]
     known = secret_texts(tuple(texts))
     return lambda text: without_callbacks(known.hide(text))

@@ -8,8 +8,8 @@ import logging
 import os
 import threading
 import time
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from contextlib import AbstractContextManager, suppress
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager, contextmanager, suppress
 from functools import partial
 from typing import Any
 from uuid import UUID
@@ -48,6 +48,8 @@ _OTHER_FILES = 500
 _HUNG_SECONDS = 10.0
 # A process holds at most this many times ENGINE_CONCURRENCY deliveries before it leaves messages to other workers.
 _BACKLOG_FACTOR = 20
+# So many calls that wait for a slot are a burst.
+_BURST = 100
 _STOPPED = Outcome(False, error=STOPPED, repeatable=False)
 _INTERNAL_ERROR = "internal error: see the log of the process that made the call"
 
@@ -68,6 +70,8 @@ class Engine:
         self._budgets = BudgetQueue(self._clock, self._admit, self._expire)
         self._looped_at = time.monotonic()
         self._closing = False
+        # Whether more deliveries are about to be submitted.
+        self.more_follow = False
         self._tasks: set[asyncio.Task[None]] = set()
         self._client: HttpClient | None = None
         self._ready = threading.Event()
@@ -137,9 +141,18 @@ class Engine:
         return len(self._register)
 
     @property
-    def waiting_calls(self) -> int:
-        """The number of calls that wait for a slot."""
-        return self.limiter.waiting
+    def in_burst(self) -> bool:
+        """Whether many calls wait for a slot, or more are about to be submitted."""
+        return self.more_follow or self.limiter.waiting >= _BURST
+
+    @contextmanager
+    def burst(self) -> Iterator[None]:
+        """Say that deliveries are submitted until the context ends: storing outcomes waits for them."""
+        self.more_follow = True
+        try:
+            yield
+        finally:
+            self.more_follow = False
 
     @property
     def answers(self) -> bool:

@@ -15,11 +15,12 @@ from uuid import UUID
 from django.db import DatabaseError, InterfaceError, OperationalError, connection
 from django.utils import timezone
 
+from core.db.turns import write_turn
 from core.runtime import heartbeat
 from executions.models import Execution, Status
 from executions.recording import run_lines, storage
 from executions.recording.outcomes import CallBegins, Finished, Followed, Item, Progress
-from executions.recording.unstored import Unstored
+from executions.recording.unstored import MOST_WAITING, Unstored
 from executions.recording.worker import WorkerRow
 from executions.signals import outcomes_queued
 from executions.targets.base import Outcome
@@ -27,6 +28,8 @@ from executions.targets.base import Outcome
 log = logging.getLogger("cronsched.recorder")
 _GATHER_SECONDS = 0.05
 _BATCH = 1000
+# Firing waits for it, and its calls leave late.
+_BATCH_BETWEEN_CHUNKS = 200
 # Interval in seconds at which a worker looks for executions that were cancelled, and how long ago they may have been.
 _CANCEL_SECONDS = 1.0
 _RECENTLY = timedelta(minutes=5)
@@ -57,8 +60,12 @@ class Deliveries(Protocol):
         """The number of executions that are carried out."""
 
     @property
-    def waiting_calls(self) -> int:
-        """The number of calls that wait for a slot."""
+    def more_follow(self) -> bool:
+        """Whether more calls are about to be submitted."""
+
+    @property
+    def in_burst(self) -> bool:
+        """Whether many calls wait for a slot, or more are about to be submitted."""
 
     @property
     def answers(self) -> bool:
@@ -134,8 +141,9 @@ class Recorder:
         self.worker.leave()
 
     def _flush(self) -> None:
-        while self._queue and (self._stopping.is_set() or not self._queue.may_wait(self._engine.waiting_calls)):
-            batch = self._queue.first(_BATCH)
+        while self._queue and (self._stopping.is_set() or not self._queue.may_wait(in_burst=self._engine.in_burst)):
+            has_room = len(self._queue) < MOST_WAITING
+            batch = self._queue.first(_BATCH_BETWEEN_CHUNKS if self._engine.more_follow and has_room else _BATCH)
             try:
                 _write(batch)
             except (OperationalError, InterfaceError):
@@ -205,10 +213,11 @@ class Recorder:
 
 
 def _write(items: list[Item]) -> None:
-    storage.store([item for item in items if isinstance(item, Finished)])
-    storage.note([item for item in items if isinstance(item, Progress)])
-    storage.store_followed([item for item in items if isinstance(item, Followed)])
-    storage.mark_calls([item for item in items if isinstance(item, CallBegins)])
+    with write_turn():
+        storage.store([item for item in items if isinstance(item, Finished)])
+        storage.note([item for item in items if isinstance(item, Progress)])
+        storage.store_followed([item for item in items if isinstance(item, Followed)])
+        storage.mark_calls([item for item in items if isinstance(item, CallBegins)])
 
 
 def _write_or_end(item: Item) -> None:

@@ -12,8 +12,7 @@ from collections import deque
 from collections.abc import Callable, Iterator
 from typing import Generic, TypeVar
 
-# While this many calls wait for a slot, outcomes wait for so many seconds at most, and so many of them.
-BURST = 100
+# In a burst outcomes wait for so many seconds at most, and so many of them.
 LATEST_SECONDS = 1.0
 MOST_WAITING = 20_000
 
@@ -52,10 +51,10 @@ class Unstored(Generic[T]):
             for _ in range(count):
                 self._urgent -= self._queue.popleft()[2]
 
-    def may_wait(self, waiting_calls: int) -> bool:
-        """Whether storing may wait while so many calls wait for a slot."""
+    def may_wait(self, *, in_burst: bool) -> bool:
+        """Whether storing may wait, which it does in a burst of calls only."""
         return (
-            waiting_calls >= BURST
+            in_burst
             and not self._urgent
             and len(self._queue) < MOST_WAITING
             and bool(self._queue)

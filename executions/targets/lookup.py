@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
@@ -12,7 +13,9 @@ from django.db import DatabaseError, InterfaceError, close_old_connections, conn
 
 from executions.http.connection import DeliveryError
 
+log = logging.getLogger("cronsched.lookup")
 _THREADS = ThreadPoolExecutor(4, thread_name_prefix="lookup")
+_LATER = ThreadPoolExecutor(1, thread_name_prefix="later")
 _TRIES = 3
 T = TypeVar("T")
 
@@ -22,6 +25,22 @@ async def looked_up(work: Callable[[], T], what: str) -> T:
     Raises `DeliveryError` if the database does not answer: no call was made.
     """
     return await asyncio.get_running_loop().run_in_executor(_THREADS, in_thread, work, what)
+
+
+def later(work: Callable[[], object], what: str) -> None:
+    """Call a function that uses the database soon, in a thread that nobody waits for; `what` it looks up. A failure is
+    logged.
+    """
+    _LATER.submit(_logged, work, what)
+
+
+def _logged(work: Callable[[], object], what: str) -> None:
+    try:
+        in_thread(work, what)
+    except DeliveryError as exc:
+        log.warning("%s", exc)
+    except Exception:
+        log.exception("%s could not be looked up", what)
 
 
 def in_thread(work: Callable[[], T], what: str) -> T:

@@ -13,6 +13,7 @@ from jobs.models import Job
 from jobs.services import set_active, update_job
 from scheduler.firing import fire
 from scheduler.leadership import Leader, NotLeading
+from tests.support.executions import IdleEngine
 from tests.support.firing import MINUTE, NOON, MakeJob
 
 pytestmark = pytest.mark.django_db
@@ -202,3 +203,19 @@ def test_many_jobs_cost_a_constant_number_of_queries_a_chunk(
     with time_machine.travel(NOON + MINUTE, tick=False), django_assert_max_num_queries(15):
         fire(leader)
     assert len(handed) == 40
+
+
+def test_storing_outcomes_waits_while_chunks_follow_one_another(
+    make_job: MakeJob, leader: Leader, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    engine, sizes = IdleEngine(), list[tuple[bool, int]]()
+    monkeypatch.setattr(engine, "submit", lambda deliveries: sizes.append((engine.in_burst, len(deliveries))))
+    monkeypatch.setattr("executions.delivery.engine.local_engine", lambda: engine)
+    monkeypatch.setattr("scheduler.firing.CHUNK", 1)
+    with time_machine.travel(NOON, tick=False):
+        for number in range(4):
+            make_job(name=f"job {number}", cron_expression="* * * * *")
+    with time_machine.travel(NOON + MINUTE, tick=False):
+        fire(leader)
+    assert sizes == [(False, 1), (True, 2), (True, 1)]
+    assert not engine.in_burst

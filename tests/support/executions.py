@@ -42,14 +42,21 @@ def left(job: Job, worker: uuid.UUID | None = None, **fields: Any) -> Execution:
 
 
 class IdleEngine:
-    """Takes deliveries and keeps them in `deliveries`."""
+    """Takes deliveries and keeps them in `deliveries`. `in_burst`: more are about to be submitted."""
 
     def __init__(self) -> None:
         self.worker_id = uuid.uuid4()
         self.deliveries: list[Delivery] = []
+        self.in_burst = False
 
     def submit(self, deliveries: Sequence[Delivery]) -> None:
         self.deliveries.extend(deliveries)
+
+    @contextmanager
+    def burst(self) -> Iterator[None]:
+        self.in_burst = True
+        yield
+        self.in_burst = False
 
     @contextmanager
     def claiming(self, ids: Iterable[uuid.UUID]) -> Iterator[None]:

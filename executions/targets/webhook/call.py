@@ -22,7 +22,7 @@ from executions.http.connect import Origin
 from executions.http.connection import KEPT_BYTES, Reply
 from executions.models import WITHOUT_NUMBER
 from executions.targets.base import Call, Outcome, Run, Send
-from executions.targets.lookup import looked_up
+from executions.targets.lookup import later, looked_up
 from executions.targets.webhook import authentication, callback
 from executions.targets.webhook.authentication import Proof, TokenRefused, Tokens
 from executions.targets.webhook.request import (
@@ -155,8 +155,7 @@ class Webhook(NamedTuple):
         if abs(time.time() - signed.at) > _SIGNED_FOR_SECONDS:
             return False
         key = signed.credential.id
-        found = sent_secrets.known((key,)) or await _read((key,))
-        return bool(found[key] == signed.credential)
+        return bool((await _stored((key,)))[key] == signed.credential)
 
     def _first(self, call: Call, sealed: Sealed) -> Request | None:
         """The request that was made before, unless its credential has got certificates since."""
@@ -228,7 +227,7 @@ class Webhook(NamedTuple):
         if not keys:
             return False
         try:
-            found = sent_secrets.known(keys) or sent_secrets.read(keys, note_use=False)
+            found = sent_secrets.known(keys) or sent_secrets.read(keys)
         except (Refused, DatabaseError):
             return True
         return any(one.has_certificates for one in found.values())
@@ -251,7 +250,7 @@ class Webhook(NamedTuple):
         keys = self.secret_keys
         if not keys:
             return UNSEALED
-        found = sent_secrets.known(keys) or await _read(tuple(keys))
+        found = await _stored(tuple(keys))
         host, port = _host_and_port(self.url)
         for one in found.values():
             refusal = one.rights.refusal(host, port, self.team_id)
@@ -389,6 +388,16 @@ def _polled_further(reply: Reply, request: Request) -> Outcome:
         return Outcome(False, reply.status, reply.output, error, failure="criteria")
     run = Run(WITHOUT_NUMBER, "", address)
     return Outcome(True, reply.status, reply.output, retry_after=reply.retry_after, run=run)
+
+
+async def _stored(keys: tuple[str | UUID, ...]) -> dict[Any, Any]:
+    """The secrets that a call uses now. Raises what `_read` raises."""
+    found = sent_secrets.known(keys)
+    if found is None:
+        found = await _read(keys)
+    if sent_secrets.need_renewal(keys):
+        later(partial(sent_secrets.renew, keys), "a secret of requests")
+    return found
 
 
 async def _read(keys: tuple[str | UUID, ...]) -> dict[Any, Any]:

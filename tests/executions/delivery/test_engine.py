@@ -323,3 +323,16 @@ def test_connections_are_opened_for_as_many_calls_as_may_be_made_at_once(
     delivery.open_ahead({Origin(False, f"h{number}", 80, trusted=False): 3 + number for number in range(5)})
     wait_until(lambda: len(opened) == 3)
     assert opened == [("h0", 3), ("h1", 4), ("h2", 3)]
+
+
+def test_an_outcome_waits_until_a_burst_was_submitted(
+    job: Job, target: Target, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("executions.recording.unstored.LATEST_SECONDS", 3600.0)
+    delivery = engine.local_engine()
+    with delivery.burst():
+        (execution,) = submit(job, target.url + "/ok")
+        wait_until(lambda: execution.pk in delivery._recorder.pending())
+        execution.refresh_from_db()
+        assert execution.status == Status.RUNNING
+    assert ended(execution).status == Status.SUCCESS

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from executions.recording.unstored import BURST, LATEST_SECONDS, MOST_WAITING, Unstored
+from executions.recording.unstored import LATEST_SECONDS, MOST_WAITING, Unstored
 
 
 @pytest.fixture
@@ -19,38 +19,38 @@ def queue(clock: list[float]) -> Unstored[str]:
 
 def test_without_a_burst_nothing_waits(queue: Unstored[str]) -> None:
     queue.add("a")
-    assert not queue.may_wait(BURST - 1)
-    assert queue.may_wait(BURST)
+    assert not queue.may_wait(in_burst=False)
+    assert queue.may_wait(in_burst=True)
 
 
 def test_in_a_burst_the_oldest_waits_for_a_second(queue: Unstored[str], clock: list[float]) -> None:
     queue.add("a")
     clock[0] += LATEST_SECONDS / 2
     queue.add("b")
-    assert queue.may_wait(BURST)
+    assert queue.may_wait(in_burst=True)
     clock[0] += LATEST_SECONDS / 2
-    assert not queue.may_wait(BURST)
+    assert not queue.may_wait(in_burst=True)
     assert queue.first(1) == ["a"]
     queue.drop(1)
-    assert queue.may_wait(BURST)
+    assert queue.may_wait(in_burst=True)
     assert list(queue) == ["b"]
 
 
 def test_what_a_call_waits_for_is_stored_at_once_with_all_before_it(queue: Unstored[str]) -> None:
     queue.add("a")
     queue.add("asked", is_urgent=True)
-    assert not queue.may_wait(BURST)
+    assert not queue.may_wait(in_burst=True)
     assert queue.first(10) == ["a", "asked"]
     queue.drop(2)
     queue.add("b")
-    assert queue.may_wait(BURST)
+    assert queue.may_wait(in_burst=True)
 
 
 def test_memory_is_bounded(queue: Unstored[str]) -> None:
     for _ in range(MOST_WAITING):
         queue.add("a")
-    assert not queue.may_wait(BURST)
+    assert not queue.may_wait(in_burst=True)
 
 
 def test_an_empty_queue_waits_for_nothing(queue: Unstored[str]) -> None:
-    assert not queue.may_wait(BURST)
+    assert not queue.may_wait(in_burst=True)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import datetime as dt
+import threading
 from collections.abc import Callable
 from typing import Any
 from uuid import UUID
@@ -19,6 +20,7 @@ from executions.targets.webhook.call import Plan, Webhook
 from jobs.content import Content
 from settings_app import sent_secrets
 from settings_app.models import WebhookCredential
+from tests.support.target import wait_until
 
 pytestmark = pytest.mark.django_db(transaction=True)
 CALL = Call(UUID(int=1), 1, dt.datetime(2026, 11, 24, tzinfo=dt.UTC), "scheduled")
@@ -114,6 +116,41 @@ def test_a_credential_that_was_changed_since_counts(
     else:
         outcome = asyncio.run(prepared.deliver(never, CALL))
         assert "may not be sent to" in outcome.error
+
+
+def test_no_call_waits_until_the_use_of_its_credential_is_noted(
+    make_credential: Callable[..., WebhookCredential], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As while somebody else writes: SQLite lets one write at a time."""
+    at_fire_time(monkeypatch)
+    prepared = webhook(make_credential(kind="hmac", secret=SECRET)).prepared(CALL)
+    may_write, note_use = threading.Event(), sent_secrets._note_use
+    monkeypatch.setattr(sent_secrets, "_note_use", lambda rows: may_write.wait(30) and note_use(rows))
+    assert sent(prepared)
+    assert WebhookCredential.objects.get().last_used_at is None
+    may_write.set()
+    wait_until(lambda: WebhookCredential.objects.get().last_used_at)
+
+
+def test_credentials_in_use_are_read_again_before_they_are_too_old(
+    make_credential: Callable[..., WebhookCredential], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    keys = [make_credential().pk]
+    now = 1000.0
+    monkeypatch.setattr("settings_app.sent_secrets.time.monotonic", lambda: now)
+    assert sent_secrets.need_renewal(keys)
+    assert not sent_secrets.need_renewal(keys)
+    now += 2
+    assert sent_secrets.need_renewal(keys)
+    sent_secrets.renew(keys)
+    WebhookCredential.objects.update(secret="newer")
+    now += 2
+    assert sent_secrets.need_renewal(keys)
+    sent_secrets.renew(keys)
+    now += 3
+    assert (sent_secrets.known(keys) or {})[keys[0]].secret == "newer"
+    WebhookCredential.objects.all().delete()
+    sent_secrets.renew(keys)
 
 
 def test_a_credential_with_certificates_is_left_to_the_call(make_credential: Callable[..., WebhookCredential]) -> None:

@@ -25,7 +25,7 @@ from scheduler.firing import fire
 from scheduler.leadership import Leader
 from settings_app.models import Secret, WebhookCredential
 from tests.support.executions import ended
-from tests.support.target import Arrival, Target
+from tests.support.target import Arrival, Target, wait_until
 
 pytestmark = pytest.mark.django_db(transaction=True)
 MakeJob = Callable[..., Job]
@@ -166,8 +166,7 @@ def test_a_secret_arrives_and_is_nowhere_on_record(
     for text in (secret.value, value, "an-ascii-secret", "%2F%2B%3D", json.dumps(value)[1:-1]):
         assert text not in stored
     assert ["X-Key", "{{ secret.TOKEN }}"] in record(execution)["request"]["headers"]
-    row = Secret.objects.get(name="KEY")
-    assert row.last_used_at is not None
+    wait_until(lambda: Secret.objects.get(name="KEY").last_used_at)
 
 
 @pytest.mark.parametrize("before", [988, 995, 16 * 1024 - 10, 16 * 1024 - 3])
