@@ -20,6 +20,7 @@ from accounts.models import LoginSession, Role, User
 from console import kept
 from executions.delivery import caller, engine
 from executions.delivery.state import Delivery
+from executions.targets import lookup
 from jobs.models import Job
 from jobs.services import create_job
 from settings_app import credential_rights
@@ -61,6 +62,8 @@ def _stop_engine() -> Iterator[None]:
     kept.forget()
     caller.shut_down_local_caller()
     engine.shutdown_local_engine(0)
+    # What runs later would meet the database while it is flushed.
+    lookup._LATER.submit(int).result()
 
 
 @pytest.fixture
