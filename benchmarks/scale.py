@@ -50,8 +50,8 @@ answer = Reply(200, "ok", head=((b"Content-Type", b"text/plain"), (b"Content-Len
 def ended(one, now):
     request = one.deliverable.request(one.call(1))
     attempts = [{"started_at": "2027-01-11T00:00:00.000Z", "status": 200, "error": "", "duration_seconds": 0.2}]
-    return Finished(one.execution_id, one.worker_id, one.job_id, one.job_name, False, one.started_at, now, one.target,
-                    Outcome(True, 200, "ok"), attempts, exchanged=Exchanged(request, answer))
+    return Finished(one.execution_id, one.worker_id, one.job_id, one.job_name, one.scheduled_for, one.started_at, now,
+                    one.target, Outcome(True, 200, "ok"), attempts, exchanged=Exchanged(request, answer))
 
 lags, stored = {}, {}
 for minute in range(1440):

@@ -221,7 +221,7 @@ def on_approval_awaited(sender: Any, execution: Execution, since: dt.datetime, *
 
 
 def _success_is_told(finished: Finished) -> bool:
-    return settings.NOTIFY_ON_SUCCESS == "all" or (settings.NOTIFY_ON_SUCCESS == "manual" and finished.manual)
+    return settings.NOTIFY_ON_SUCCESS == "all" or (settings.NOTIFY_ON_SUCCESS == "manual" and finished.is_manual)
 
 
 _OUTCOME_COLUMNS = ("id", "title", "message", "type", "audience", "job_id", "execution_id", "created_at")

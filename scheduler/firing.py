@@ -12,6 +12,7 @@ from django.db import DatabaseError, InterfaceError, transaction
 from django.db.models import Exists, OuterRef, Q
 from django.utils import timezone
 
+from core.db.among import among
 from core.db.bulk import insert_new
 from core.db.turns import write_turn
 from executions import backends, holds
@@ -205,9 +206,9 @@ def _advance(drafts: list[Draft], now: dt.datetime, ran: set[UUID]) -> None:
         by_next[draft.following].append(draft.job_id)
     for following, job_ids in by_next.items():
         fired = [pk for pk in job_ids if pk in ran]
-        Job.objects.filter(pk__in=fired).update(
+        Job.objects.filter(among(fired)).update(
             next_run_at=following, last_execution_at=now, last_status=Status.RUNNING
         )
         if len(fired) < len(job_ids):
-            Job.objects.filter(pk__in=[pk for pk in job_ids if pk not in ran]).update(next_run_at=following)
+            Job.objects.filter(among([pk for pk in job_ids if pk not in ran])).update(next_run_at=following)
     Revision.bump()

@@ -112,6 +112,9 @@ def _prepared(field: Any, column: Sequence[Any]) -> list[Any]:
         return [value if value is None or is_native else value.hex for value in column]
     if field.primary_key:
         return [field.get_db_prep_save(value, database) for value in column]
+    if isinstance(field, models.DateTimeField):
+        # What the field does in the end. Times of many outcomes are distinct.
+        return [database.ops.adapt_datetimefield_value(value) for value in column]
     known = {value: field.get_db_prep_save(value, database) for value in set(column)}
     return [known[value] for value in column]
 

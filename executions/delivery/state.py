@@ -152,7 +152,7 @@ class DeliveryState:
             worker_id=delivery.worker_id,
             job_id=delivery.job_id,
             job_name=delivery.job_name,
-            manual=delivery.scheduled_for is None,
+            scheduled_for=delivery.scheduled_for,
             started_at=delivery.started_at,
             completed_at=timezone.now(),
             target=outcome.target or delivery.target,
@@ -160,6 +160,7 @@ class DeliveryState:
             attempts=self.attempts,
             jitter=delivery.jitter,
             unrun=unrun,
+            kind=delivery.deliverable.kind,
             exchanged=self.calls.last,
             team=delivery.team,
         )

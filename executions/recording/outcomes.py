@@ -9,6 +9,7 @@ from uuid import UUID
 
 from django.utils import timezone
 
+from core.db.among import among
 from executions.exchanges import Exchanged
 from executions.models import Execution, Status
 from executions.targets.base import Outcome, Run
@@ -18,14 +19,15 @@ class Finished(NamedTuple):
     """An execution that has ended, before and after it is stored.
 
     `unrun` is MISSED or CANCELLED for an execution that ends without an outcome of its call; `outcome.error` says why.
-    `jitter` is the job's own delay after the fire time, in seconds. `team`: for the log; '' if it is not known.
+    `scheduled_for` is None for a manual run. `jitter` is the job's own delay after the fire time, in seconds. `team`:
+    for the log; '' if it is not known.
     """
 
     execution_id: UUID
     worker_id: UUID | None
     job_id: UUID
     job_name: str
-    manual: bool
+    scheduled_for: datetime | None
     started_at: datetime
     completed_at: datetime
     target: str
@@ -47,7 +49,7 @@ class Finished(NamedTuple):
             worker_id=worker_id,
             job_id=execution.job_id,
             job_name=execution.job.name,
-            manual=execution.scheduled_for is None,
+            scheduled_for=execution.scheduled_for,
             started_at=execution.started_at,
             completed_at=timezone.now(),
             target=execution.target,
@@ -55,12 +57,17 @@ class Finished(NamedTuple):
             attempts=execution.attempts,
             jitter=0 if execution.scheduled_for is None else execution.job.jitter,
             unrun=unrun,
+            kind=execution.execution_type,
         )
 
     @classmethod
     def missed(cls, execution: Execution, reason: str, worker_id: UUID | None) -> Finished:
         """A stored execution that has missed its start deadline."""
         return cls.of(execution, Outcome(False, error=reason), worker_id, Status.MISSED)
+
+    @property
+    def is_manual(self) -> bool:
+        return self.scheduled_for is None
 
     @property
     def status(self) -> Status:
@@ -78,7 +85,7 @@ def stored(ids: Sequence[UUID]) -> list[Finished]:
     """The outcomes of these executions as they are stored, in this order, without attempts and answers. Those of
     deleted jobs are left out. Plain columns, because thousands may arrive at once.
     """
-    rows = Execution.objects.filter(pk__in=ids, job__deleted_at=None).order_by().values_list(*_STORED)
+    rows = Execution.objects.filter(among(ids), job__deleted_at=None).order_by().values_list(*_STORED)
     found = {row[0]: _of_row(*row) for row in rows}
     return [found[pk] for pk in ids if pk in found]
 
@@ -119,7 +126,7 @@ def _of_row(
         worker_id,
         job_id,
         job_name,
-        scheduled_for is None,
+        scheduled_for,
         started_at,
         completed_at or started_at,
         target,

@@ -5,12 +5,13 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from datetime import datetime, timedelta
-from typing import Any, NamedTuple
+from typing import Any
 from uuid import UUID
 
 from django.db import connection, transaction
 from django.utils import timezone
 
+from core.db.among import among
 from core.db.bulk import insert_new, update_many
 from executions import exchanges
 from executions.models import OPEN, BudgetWait, Execution, PendingOutcome, Poll, Status
@@ -34,7 +35,7 @@ def store(batch: list[Finished]) -> None:
     held = _held(batch)
     _note_calls([one for one in batch if one.execution_id not in held])
     # The others belong to another worker, or have ended already.
-    batch = [one for one in batch if one.execution_id in held and held[one.execution_id].worker_id == one.worker_id]
+    batch = [one for one in batch if one.execution_id in held]
     if not batch:
         return
     if connection.features.has_select_for_update:
@@ -55,9 +56,9 @@ def store(batch: list[Finished]) -> None:
     for finished in batch:
         by_outcome[finished.status.value, finished.started_at].append(finished.job_id)
     for (status, started_at), job_ids in sorted(by_outcome.items()):
-        Job.objects.filter(pk__in=job_ids, last_execution_at=started_at).update(last_status=status)
-    waited = _waits_for_budgets(held)
-    rollups.count([_ended(one, held[one.execution_id], waited.get(one.execution_id, 0.0)) for one in batch])
+        Job.objects.filter(among(job_ids), last_execution_at=started_at).update(last_status=status)
+    waited = _waits_for_budgets(batch)
+    rollups.count([_ended(one, waited.get(one.execution_id, 0.0)) for one in batch])
     queue_outcomes(one.execution_id for one in batch if one.status != Status.CANCELLED)
     # Last, because every transaction that changes the job list waits for this row.
     Revision.bump()
@@ -99,48 +100,44 @@ def queue_outcomes(ids: Iterable[UUID]) -> None:
 
 def lock_jobs(job_ids: Iterable[UUID]) -> None:
     """Lock jobs in the order in which firing does, and before their rollups, to avoid deadlocks."""
-    locked = Job.objects.filter(pk__in=job_ids).order_by("next_run_at", "id").select_for_update(of=("self",))
+    locked = Job.objects.filter(among(job_ids)).order_by("next_run_at", "id").select_for_update(of=("self",))
     list(locked.values_list("pk", flat=True))
 
 
-class _Held(NamedTuple):
-    """The columns of an open execution that recording reads."""
-
-    worker_id: UUID | None
-    scheduled_for: datetime | None
-    kind: str
-
-
-def _held(batch: list[Finished]) -> dict[UUID, _Held]:
-    """The executions of these outcomes that are still open, locked."""
-    rows = Execution.objects.filter(pk__in=[one.execution_id for one in batch], status__in=OPEN)
-    found = rows.select_for_update().order_by("pk").values_list("pk", "worker_id", "scheduled_for", "execution_type")
-    return {pk: _Held(worker_id, due, kind) for pk, worker_id, due, kind in found}
+def _held(batch: list[Finished]) -> set[UUID]:
+    """The executions of these outcomes that are open and belong to their worker, locked."""
+    by_worker: defaultdict[UUID | None, list[UUID]] = defaultdict(list)
+    for one in batch:
+        by_worker[one.worker_id].append(one.execution_id)
+    held: set[UUID] = set()
+    for worker_id, ids in by_worker.items():
+        rows = Execution.objects.filter(among(ids), status__in=OPEN, worker_id=worker_id)
+        held.update(rows.select_for_update().order_by("pk").values_list("pk", flat=True))
+    return held
 
 
-def _waits_for_budgets(held: dict[UUID, _Held]) -> dict[UUID, float]:
+def _waits_for_budgets(batch: list[Finished]) -> dict[UUID, float]:
     """The seconds for which the budget of a credential let executions wait."""
     budgeted = {kind.kind for kind in KINDS if kind.has_budget}
-    dispatched = [pk for pk, one in held.items() if one.kind in budgeted]
+    dispatched = [one.execution_id for one in batch if one.kind in budgeted]
     if not dispatched:
         return {}
     waits = BudgetWait.objects.filter(pk__in=dispatched, seconds__isnull=False)
     return {pk: seconds or 0.0 for pk, seconds in waits.values_list("pk", "seconds")}
 
 
-def _ended(one: Finished, held: _Held, waited: float) -> Ended:
-    lag = _fire_lag(one, held.scheduled_for, waited)
-    return Ended(one.job_id, held.kind, one.started_at, one.status, one.duration_seconds, lag)
+def _ended(one: Finished, waited: float) -> Ended:
+    return Ended(one.job_id, one.kind, one.started_at, one.status, one.duration_seconds, _fire_lag(one, waited))
 
 
-def _fire_lag(one: Finished, fire_time: datetime | None, waited: float) -> float | None:
+def _fire_lag(one: Finished, waited: float) -> float | None:
     """Seconds from the fire time to the first call, without the job's own jitter and what it waited for a budget; None
     for a manual run or if no call was made.
     """
-    if fire_time is None or not one.attempts:
+    if one.scheduled_for is None or not one.attempts:
         return None
     first = datetime.fromisoformat(one.attempts[0]["started_at"])
-    return max(0.0, (first - fire_time).total_seconds() - one.jitter - waited)
+    return max(0.0, (first - one.scheduled_for).total_seconds() - one.jitter - waited)
 
 
 def note(batch: list[Progress]) -> None:

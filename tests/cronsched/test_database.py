@@ -12,9 +12,10 @@ from cronsched.environment import SettingError, database_of
 @pytest.mark.skipif(connection.vendor != "sqlite", reason="about SQLite")
 def test_sqlite_keeps_what_is_committed_through_a_power_loss() -> None:
     with connection.cursor() as cursor:
-        found = {name: cursor.execute(f"PRAGMA {name}").fetchone()[0] for name in ("synchronous", "journal_mode")}
+        names = ("synchronous", "journal_mode", "wal_autocheckpoint")
+        found = {name: cursor.execute(f"PRAGMA {name}").fetchone()[0] for name in names}
     # 2 is FULL (SQLite, "PRAGMA synchronous").
-    assert found == {"synchronous": 2, "journal_mode": "wal"}
+    assert found == {"synchronous": 2, "journal_mode": "wal", "wal_autocheckpoint": 10_000}
 
 
 def test_options_of_the_url_reach_postgresql() -> None:

@@ -72,7 +72,7 @@ def finished(
         uuid4(),
         job.pk,
         job.name,
-        manual,
+        None if manual else now,
         now,
         now,
         str(job.target),

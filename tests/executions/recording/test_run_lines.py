@@ -18,7 +18,7 @@ NOW = dt.datetime(2026, 11, 26, 3, 0, tzinfo=dt.UTC)
 
 def finished(outcome: Outcome, unrun: Status | None = None) -> Finished:
     attempts = [] if unrun else [{"started_at": "x"}]
-    return Finished(PK, None, PK, "Nightly", False, NOW, NOW, "x", outcome, attempts, unrun=unrun, team="QA")
+    return Finished(PK, None, PK, "Nightly", NOW, NOW, NOW, "x", outcome, attempts, unrun=unrun, team="QA")
 
 
 @pytest.mark.parametrize(

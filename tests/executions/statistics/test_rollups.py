@@ -109,7 +109,7 @@ def test_the_recorder_and_firing_keep_them_right(make_job: Callable[..., Job], h
 def test_lateness_is_of_the_first_call_without_the_jobs_jitter(make_job: Callable[..., Job]) -> None:
     due = BASE + dt.timedelta(minutes=5)
     execution = ran(make_job(), 5, Status.RUNNING, None)
-    Execution.objects.filter(pk=execution.pk).update(scheduled_for=due)
+    execution.scheduled_for = due
     first = {"started_at": "2026-03-01T00:05:07.030Z"}
     one = Finished.of(execution, Outcome(True, 200), None)._replace(attempts=[first, first], jitter=7)
     store([one])
