@@ -20,6 +20,7 @@ from jobs.templating.times import Setting
 
 # Of a body, in bytes; GitHub takes at most 65,535 characters of inputs.
 LARGEST = 64 * 1024
+_NO_DEFAULT = object()
 # The column of an execution's target, in characters.
 _LONGEST_TARGET = 2048
 
@@ -63,8 +64,12 @@ class Content(NamedTuple):
         }
 
     def stored(self) -> dict[str, Any]:
-        """The content as it is stored with an execution."""
-        return {name: value for name, value in self._asdict().items() if name != "is_rendered"}
+        """The content as it is stored with an execution: what differs from the defaults above, which must stay."""
+        return {
+            name: value
+            for name, value in zip(self._fields, self, strict=True)
+            if name != "is_rendered" and value != self._field_defaults.get(name, _NO_DEFAULT)
+        }
 
     def readable(self) -> Content:
         """The content as it is shown: secrets are written as their placeholders."""

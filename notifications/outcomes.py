@@ -15,6 +15,7 @@ from uuid import UUID
 from django.db import InterfaceError, OperationalError, transaction
 
 from core.db.locks import try_lock
+from core.db.turns import write_turn
 from executions.models import PendingOutcome
 from executions.recording.outcomes import stored
 from notifications.routing import notify_outcomes
@@ -34,7 +35,7 @@ def notify_pending() -> int:
     waiting = PendingOutcome.objects.filter(problem="").order_by("pk")
     if not waiting.exists():
         return 0
-    with transaction.atomic():
+    with write_turn(), transaction.atomic():
         # One process at a time and in order: a job's failing period depends on the order of its outcomes.
         if not try_lock(_LOCK):
             return 0

@@ -101,10 +101,17 @@ def _postgresql_type(field: Any) -> str:
 
 
 def _prepared(field: Any, column: Sequence[Any]) -> list[Any]:
-    """A column's values as database parameters. Equal values are converted once, since most columns hold few distinct
-    values.
+    """A column's values as database parameters: what `field.get_db_prep_save` gives. Columns of which many values may
+    be distinct skip its chain of calls for each; other equal values are converted once.
     """
     database = connections[DEFAULT_DB_ALIAS]
+    # Not their subclasses: those may encrypt.
+    if type(field) in {models.CharField, models.TextField}:
+        return [*column]
+    if type(field) is models.FloatField:
+        return [None if value is None else float(value) for value in column]
+    if isinstance(field, models.DateTimeField):
+        return [database.ops.adapt_datetimefield_value(value) for value in column]
     if isinstance(field, models.JSONField):
         return [None if value is None else database.ops.adapt_json_value(value, field.encoder) for value in column]
     if isinstance(field.target_field if field.is_relation else field, models.UUIDField):
@@ -112,9 +119,6 @@ def _prepared(field: Any, column: Sequence[Any]) -> list[Any]:
         return [value if value is None or is_native else value.hex for value in column]
     if field.primary_key:
         return [field.get_db_prep_save(value, database) for value in column]
-    if isinstance(field, models.DateTimeField):
-        # What the field does in the end. Times of many outcomes are distinct.
-        return [database.ops.adapt_datetimefield_value(value) for value in column]
     known = {value: field.get_db_prep_save(value, database) for value in set(column)}
     return [known[value] for value in column]
 
