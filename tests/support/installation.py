@@ -47,7 +47,8 @@ class Client(requests.Session):
             self.headers["Authorization"] = f"Bearer {token}"
 
     def request(self, method: Any, url: Any, *args: Any, **kwargs: Any) -> requests.Response:  # type: ignore[override]
-        kwargs.setdefault("timeout", 30)
+        # A busy machine takes half a minute for 10,000 rows; only what hangs should fail.
+        kwargs.setdefault("timeout", 120)
         kwargs["allow_redirects"] = False
         return super().request(method, self.base + str(url), *args, **kwargs)
 
