@@ -20,7 +20,6 @@ from jobs.templating.times import Setting
 
 # Of a body, in bytes; GitHub takes at most 65,535 characters of inputs.
 LARGEST = 64 * 1024
-_NO_DEFAULT = object()
 # The column of an execution's target, in characters.
 _LONGEST_TARGET = 2048
 
@@ -68,7 +67,7 @@ class Content(NamedTuple):
         return {
             name: value
             for name, value in zip(self._fields, self, strict=True)
-            if name != "is_rendered" and value != self._field_defaults.get(name, _NO_DEFAULT)
+            if name != "is_rendered" and (name, value) not in self._field_defaults.items()
         }
 
     def readable(self) -> Content:
