@@ -312,6 +312,7 @@ class Term:
                 log.exception("polling workflow runs failed, trying again")
                 connection.close()
                 self._over.wait(_LONGEST_BACKOFF_SECONDS)
+        follower.close()
         connection.close()
 
     def _keep_chores(self) -> None:

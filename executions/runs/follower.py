@@ -102,6 +102,11 @@ class RunFollower:
         futures.wait(expected, _PATIENCE_SECONDS)
         return ended + self._ended_looks()
 
+    def close(self, *, wait: bool = False) -> None:
+        """Begin no more looks. `wait`: until those under way are over, at the latest when their requests time out."""
+        for threads in (self._threads, self._slow_threads):
+            threads.shutdown(wait, cancel_futures=True)
+
     def _ended_looks(self) -> int:
         """Forget the looks that are over, so that their repositories are due again; returns what they ended."""
         done = [one for one in self._under_way if one.done()]

@@ -33,8 +33,23 @@ def clock(monkeypatch: pytest.MonkeyPatch) -> Iterator[PassingTime]:
 
 
 @pytest.fixture
-def follower(clock: PassingTime) -> RunFollower:
-    return RunFollower(clock.monotonic)
+def new_follower(clock: PassingTime) -> Iterator[Callable[[], RunFollower]]:
+    """Makes followers, of which the last is that of the current leader."""
+    made: list[RunFollower] = []
+
+    def make() -> RunFollower:
+        made.append(RunFollower(clock.monotonic))
+        return made[-1]
+
+    yield make
+    for follower in made:
+        # A look under way would meet the database while it is flushed.
+        follower.close(wait=True)
+
+
+@pytest.fixture
+def follower(new_follower: Callable[[], RunFollower]) -> RunFollower:
+    return new_follower()
 
 
 @pytest.fixture

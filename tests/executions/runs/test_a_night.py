@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import datetime as dt
 from collections import Counter
+from collections.abc import Callable
 from itertools import count
 
 import pytest
@@ -70,11 +71,13 @@ def at_github(github: GitHub) -> int:
     return sum(path.endswith("/dispatches") and status in {200, 204} for _, path, status in github.calls)
 
 
-def test_the_night(jobs: list[Job], github: GitHub, clock: PassingTime) -> None:
+def test_the_night(
+    jobs: list[Job], github: GitHub, clock: PassingTime, new_follower: Callable[[], RunFollower]
+) -> None:
     leader = Leader()
     leader.take_over()
     fire(leader)
-    follower = RunFollower(clock.monotonic)
+    follower = new_follower()
     passed, ended = 0, Execution.objects.exclude(status__in=OPEN)
     while ended.count() < len(jobs):
         assert passed < 3600, Counter(Execution.objects.values_list("status", flat=True))
@@ -85,7 +88,7 @@ def test_the_night(jobs: list[Job], github: GitHub, clock: PassingTime) -> None:
             # The leader ends, and another one goes on with what it finds.
             assert BudgetWait.objects.filter(seconds=None).exists()
             engine.shutdown_local_engine(5)
-            follower = RunFollower(clock.monotonic)
+            follower = new_follower()
             recover()
         wait_until(lambda: not engine.local_engine().phases().get("calling"))
     # How many of the group had begun before the next one came depends on when they left.

@@ -182,10 +182,12 @@ def test_server_errors_are_waited_out(
 
 
 def test_another_leader_goes_on(
-    dispatch: Callable[..., Execution], followed: Callable[..., Execution], clock: PassingTime
+    dispatch: Callable[..., Execution],
+    followed: Callable[..., Execution],
+    new_follower: Callable[[], RunFollower],
 ) -> None:
     execution = dispatch("success-1.yml")
-    RunFollower(clock.monotonic).poll()
+    new_follower().poll()
     assert recover() == 0
     assert followed(execution).status == Status.SUCCESS
 
@@ -249,6 +251,30 @@ def test_repositories_that_hang_take_no_thread_from_the_others(
         assert Execution.objects.get(pk=good.pk).status == Status.SUCCESS
     finally:
         hang.set()
+
+
+def test_a_leader_that_ends_begins_no_more_looks(
+    dispatch: Callable[..., Execution], follower: RunFollower, clock: PassingTime, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for number in range(20):
+        execution = dispatch("success-900.yml")
+        Execution.objects.filter(pk=execution.pk).update(target=f"acme/slow{number}/success-900.yml")
+    asked, hang = list[str](), threading.Event()
+
+    def get(path: str, *arguments: Any, **more: Any) -> Any:
+        asked.append(path)
+        hang.wait(20)
+        raise requests.ConnectionError
+
+    monkeypatch.setattr(github_api, "get", get)
+    monkeypatch.setattr(run_follower, "_PATIENCE_SECONDS", 0.0)
+    clock.advance(10)
+    follower.poll()
+    wait_until(lambda: len(asked) == 8)
+    follower.close()
+    hang.set()
+    follower.close(wait=True)
+    assert len(asked) == 8
 
 
 def test_a_repository_whose_look_failed_once_is_looked_at_again(

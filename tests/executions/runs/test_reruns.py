@@ -83,16 +83,16 @@ class TestForTheJob:
         assert "e2e (chrome)" in execution.error_message
 
     def test_a_leader_that_died_after_asking_asks_no_second_time(
-        self, dispatch: Dispatch, after: After, github: GitHub, clock: PassingTime
+        self, dispatch: Dispatch, github: GitHub, clock: PassingTime, new_follower: Callable[[], RunFollower]
     ) -> None:
         execution = dispatch("failure_then_success-300.yml", rerun_failed_jobs=1, rerun_after_seconds=0)
         (state,) = github.runs.values()
         clock.advance(301)
-        RunFollower(clock.monotonic).poll()
+        new_follower().poll()
         # GitHub got the request, but what followed from it was not stored.
         state.run_again()
         clock.advance(10)
-        follower = RunFollower(clock.monotonic)
+        follower = new_follower()
         follower.poll()
         assert again(github) == 0
         for _ in range(40):
