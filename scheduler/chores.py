@@ -43,7 +43,6 @@ _KEPT = dt.timedelta(days=7)
 _RETRY_SECONDS = 5.0
 
 
-@util.close_old_connections  # type: ignore[untyped-decorator]
 def pause_ended_jobs() -> None:
     """Disable the jobs whose end date was yesterday."""
     paused = pause_expired()
@@ -51,7 +50,6 @@ def pause_ended_jobs() -> None:
         log.info("disabled %d jobs whose end date has passed", len(paused))
 
 
-@util.close_old_connections  # type: ignore[untyped-decorator]
 def tidy() -> None:
     """Delete expired rows: logins, used links, answered resyncs, dead workers, old runs of chores."""
     now = timezone.now()
@@ -68,7 +66,6 @@ def tidy() -> None:
     DjangoJobExecution.objects.delete_old_job_executions(int(_KEPT.total_seconds()))
 
 
-@util.close_old_connections  # type: ignore[untyped-decorator]
 def keep_history() -> None:
     """Delete executions that are past retention; build missing rollups, as after an update from a version without
     them.
@@ -80,7 +77,6 @@ def keep_history() -> None:
     log.info("retention deleted %d executions", retention.prune())
 
 
-@util.close_old_connections  # type: ignore[untyped-decorator]
 def delete_histories() -> None:
     """Delete the history of deleted jobs."""
     deleted = retention.delete_long_histories()
@@ -88,43 +84,36 @@ def delete_histories() -> None:
         log.info("deleted the history of %d deleted jobs", deleted)
 
 
-@util.close_old_connections  # type: ignore[untyped-decorator]
 def remind() -> None:
     """Notify about jobs that end within 30 days."""
     log.info("sent reminders about %d jobs that end soon", remind_of_ending_jobs())
 
 
-@util.close_old_connections  # type: ignore[untyped-decorator]
 def check_credentials() -> None:
     """Notify about GitHub credentials that are refused or expire soon."""
     notify_credential_problems()
 
 
-@util.close_old_connections  # type: ignore[untyped-decorator]
 def look_for_double_runs() -> None:
     """Notify once a day about jobs whose workflow still has a schedule of its own."""
     notify_double_runs(double_runs.find())
 
 
-@util.close_old_connections  # type: ignore[untyped-decorator]
 def check_holidays() -> None:
     """Follow updates of the national holidays; notify about moved days, and before the certain ones end."""
     notify_holidays()
 
 
-@util.close_old_connections  # type: ignore[untyped-decorator]
 def remind_of_failing() -> None:
     """Notify once a day about jobs that keep failing."""
     remind_of_failing_jobs()
 
 
-@util.close_old_connections  # type: ignore[untyped-decorator]
 def report_daily() -> None:
     """Queue the digests of the last day."""
     send_daily()
 
 
-@util.close_old_connections  # type: ignore[untyped-decorator]
 def report_weekly() -> None:
     """Queue the reports of the last week."""
     send_weekly()
@@ -160,7 +149,7 @@ class Chores(BackgroundScheduler):  # type: ignore[misc]  # apscheduler has no t
             # Stored by the leader before. A new one would start now and skip what that one has missed.
             stored = {"next_run_time": due[name]} if due.get(name) else {}
             self.add_job(
-                work,
+                util.close_old_connections(work),
                 trigger,
                 id=name,
                 name=name,
