@@ -11,6 +11,7 @@ from uuid import UUID
 from django.conf import settings
 from django.db import DatabaseError, InterfaceError
 
+from core.db.among import among
 from executions.celery_backend import dispatch
 from executions.delivery import caller, engine
 from executions.delivery.carry_out import Teams, carry_out
@@ -70,7 +71,7 @@ def shut_down() -> None:
     for worker_id, ids in mine.items():
         for first in range(0, len(ids), _BATCH):
             # Executions that another worker claimed in the meantime stay with it.
-            held = Execution.objects.filter(pk__in=ids[first : first + _BATCH], worker_id=worker_id, status__in=OPEN)
+            held = Execution.objects.filter(among(ids[first : first + _BATCH]), worker_id=worker_id, status__in=OPEN)
             try:
                 held.update(worker_id=None, call_began_at=None)
             except (DatabaseError, InterfaceError) as exc:

@@ -22,6 +22,7 @@ from uuid_utils.compat import uuid7
 from accounts.models import User
 from calendars.business_days import CERTAIN_UNTIL
 from calendars.models import Calendar
+from core.db.among import among
 from core.db.bulk import insert_new
 from core.masking import masked_text
 from core.runtime import request_context
@@ -187,8 +188,8 @@ def notify_outcomes(finished: Sequence[Finished]) -> None:
     finished = [one for one in finished if one.unrun is None]
     told = [one for one in finished if one.status == Status.FAILED or _success_is_told(one)]
     insert_new(Event, _OUTCOME_COLUMNS, [_outcome(one) for one in told])
-    jobs = Job.objects.filter(pk__in={one.job_id for one in finished}).filter(
-        Q(enable_email_notifications=True) | Q(alert_slack=True)
+    jobs = Job.objects.filter(
+        among({one.job_id for one in finished}), Q(enable_email_notifications=True) | Q(alert_slack=True)
     )
     wanting = {job.pk: job for job in jobs.select_related("pic_team")}
     # Without a channel nobody follows a job: an old failing period would be told as news later.
@@ -207,7 +208,7 @@ def remind_of_failing_jobs() -> int:
 
 def notify_unrun(unrun: Mapping[UUID, int]) -> None:
     """Notify the people of jobs that ask for it how many fire times were missed or skipped."""
-    jobs = Job.objects.filter(pk__in=unrun, notify_on_missed=True).select_related("pic_team")
+    jobs = Job.objects.filter(among(unrun), notify_on_missed=True).select_related("pic_team")
     _store([], queue_alerts([Alert(alert_rules.AlertKind.UNRUN, job, failures=unrun[job.pk]) for job in jobs]))
 
 

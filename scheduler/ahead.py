@@ -18,6 +18,7 @@ from uuid import UUID
 
 from django.utils import timezone
 
+from core.db.among import among
 from executions import backends
 from executions.delivery.carry_out import Teams, read_teams
 from executions.http.connection import DeliveryError
@@ -36,7 +37,7 @@ _OPENED = dt.timedelta(seconds=1.5)
 _LATEST = dt.timedelta(seconds=5)
 # Bounds the memory of drafts, and how long one step holds the interpreter lock.
 _MOST = 10_000
-_STEP = 100
+_STEP = 250
 _PAUSE_SECONDS = 0.005
 _NEVER = -1
 
@@ -56,6 +57,8 @@ class Ahead:
 
     def __init__(self) -> None:
         self._drafts = _Drafts(_NEVER, {}, {})
+        # Fire times up to here have their drafts, or are decided about at the instant.
+        self._drafted_until = timezone.now()
         self._opened_until = timezone.now()
         self._stop = threading.Event()
 
@@ -70,19 +73,36 @@ class Ahead:
             self._open_connections(drafts)
 
     def _draft_coming(self, drafts: _Drafts) -> None:
-        now = timezone.now()
-        coming = Job.objects.active().filter(next_run_at__gt=now + _TOO_NEAR, next_run_at__lte=now + _AHEAD)
-        due = coming.order_by("next_run_at", "id").values_list("pk", "next_run_at")
-        lacking = [(pk, moment) for pk, moment in due[:_MOST] if moment and pk not in drafts.by_job]
-        cover = Cover.since(now) if lacking else Cover(())
+        lacking = self._lacking(drafts)
+        cover = Cover.since(timezone.now()) if lacking else Cover(())
         for start in range(0, len(lacking), _STEP):
             step = dict(lacking[start : start + _STEP])
-            jobs = [job for job in read(Job.objects.filter(pk__in=step)) if job.next_run_at == step[job.pk]]
+            jobs = [job for job in read(Job.objects.filter(among(step))) if job.next_run_at == step[job.pk]]
             drafter = Drafter(jobs, drafts.teams, None, cover)
             for job in jobs:
                 drafts.by_job[job.pk] = step[job.pk], _draft(drafter, job, step[job.pk], cover)
             if self._stop.wait(_PAUSE_SECONDS) or timezone.now() + _TOO_NEAR > min(step.values()):
+                self._drafted_until = max(step.values())
                 return
+
+    def _lacking(self, drafts: _Drafts) -> list[tuple[UUID, dt.datetime]]:
+        """The jobs that are due in the next seconds and have no draft yet, with their fire times, as many as there is
+        room for.
+        """
+        now, room = timezone.now(), _MOST - len(drafts.by_job)
+        if room <= 0:
+            return []
+        since, until = now + _TOO_NEAR, now + _AHEAD
+        if since < self._drafted_until <= until:
+            since = self._drafted_until
+        # Before the query, so that what is fired during it is seen by the next one.
+        self._drafted_until = until
+        coming = Job.objects.active().filter(next_run_at__gt=since, next_run_at__lte=until)
+        due = coming.order_by("next_run_at", "id").values_list("pk", "next_run_at")[:_MOST]
+        lacking = [(pk, moment) for pk, moment in due if moment and pk not in drafts.by_job][:room]
+        if len(lacking) == room:
+            self._drafted_until = lacking[-1][1]
+        return lacking
 
     def _open_connections(self, drafts: _Drafts) -> None:
         """Once for each fire time, shortly before it."""
@@ -107,6 +127,11 @@ class Ahead:
         found = ((pk, drafts.by_job.pop(pk)) for pk in due if pk in drafts.by_job)
         return {pk: draft for pk, (moment, draft) in found if draft and _holds_at(now, moment, draft)}
 
+    def fired(self, drafts: Iterable[Draft]) -> None:
+        """Look again at fire times that are already drafted, if what was fired now comes again before them."""
+        if any(one.following and one.following <= self._drafted_until for one in drafts):
+            self._drafted_until = timezone.now()
+
     def stop(self) -> None:
         """End `prepare` soon."""
         self._stop.set()
@@ -119,6 +144,8 @@ class Ahead:
         kept = {}
         if old.edits == edits and old.teams == teams:
             kept = {pk: planned for pk, planned in list(old.by_job.items()) if planned[0] + _LATEST > now}
+        else:
+            self._drafted_until = now
         self._drafts = _Drafts(edits, teams, kept)
         return self._drafts
 

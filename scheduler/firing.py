@@ -65,8 +65,11 @@ def _fire_chunk(leader: Leader, teams: Teams, ahead: Ahead | None, size: int) ->
         ready = ahead.take(due, now, teams) if ahead else {}
         drafts = [draft.begun_at(now, worker_id) for draft in ready.values()]
         jobs = _read_each([pk for pk in due if pk not in ready])
-        deliveries = _write(drafts + _drafts(jobs, now, teams, worker_id), now)
+        drafts += _drafts(jobs, now, teams, worker_id)
+        deliveries = _write(drafts, now)
     backends.submit(deliveries)
+    if ahead:
+        ahead.fired(drafts)
     return len(due) == size
 
 
@@ -90,11 +93,11 @@ def start_queued(leader: Leader, teams: Teams) -> int:
         locked = waiting.select_for_update(of=("self",), skip_locked=True)
         first = {execution.job_id: execution for execution in reversed(list(locked.select_related("job")[:CHUNK]))}
         chosen = list(first.values())
-        Execution.objects.filter(pk__in=[execution.pk for execution in chosen], status=Status.QUEUED).update(
+        Execution.objects.filter(among(execution.pk for execution in chosen), status=Status.QUEUED).update(
             status=Status.RUNNING, started_at=now, worker_id=worker_id
         )
         Hold.objects.filter(pk__in=[execution.pk for execution in chosen]).delete()
-        Job.objects.filter(pk__in=[execution.job_id for execution in chosen]).update(
+        Job.objects.filter(among(execution.job_id for execution in chosen)).update(
             last_execution_at=now, last_status=Status.RUNNING
         )
         Revision.bump()
@@ -119,14 +122,14 @@ def _read_each(pks: list[UUID]) -> list[Job]:
     if not pks:
         return []
     try:
-        found = {job.pk: job for job in read(Job.objects.filter(pk__in=pks))}
+        found = {job.pk: job for job in read(Job.objects.filter(among(pks)))}
         return [found[pk] for pk in pks if pk in found]
     except (DatabaseError, InterfaceError):
         raise
     except Exception:
         log.exception("a due job cannot be read: reading one by one")
     jobs = []
-    for pk, name in list(Job.objects.filter(pk__in=pks).values_list("pk", "name")):
+    for pk, name in list(Job.objects.filter(among(pks)).values_list("pk", "name")):
         try:
             jobs += read(Job.objects.filter(pk=pk))
         except (ValueError, TypeError) as exc:
@@ -195,7 +198,7 @@ def _insert(rows: list[Row]) -> set[UUID]:
     stored: set[UUID] = set()
     for start in range(0, len(rows), CHUNK):
         ids = [row.id for row in rows[start : start + CHUNK]]
-        stored.update(Execution.objects.filter(pk__in=ids).order_by().values_list("id", flat=True))
+        stored.update(Execution.objects.filter(among(ids)).order_by().values_list("id", flat=True))
     return stored
 
 

@@ -22,6 +22,7 @@ from celery import current_app
 from django.utils import timezone
 from kombu.exceptions import ChannelError, OperationalError
 
+from core.db.among import among
 from executions.models import Execution
 from jobs.targets import kinds
 
@@ -174,7 +175,7 @@ def claim(ids: Iterable[UUID], worker_id: UUID) -> list[UUID]:
     """Claim these executions for this worker, except those that another worker holds or that have ended. Call it in a
     transaction.
     """
-    free = Execution.objects.unclaimed().filter(pk__in=list(ids))
+    free = Execution.objects.unclaimed().filter(among(ids))
     claimed = list(free.select_for_update(skip_locked=True, of=("self",)).order_by().values_list("pk", flat=True))
-    Execution.objects.filter(pk__in=claimed).update(worker_id=worker_id)
+    Execution.objects.filter(among(claimed)).update(worker_id=worker_id)
     return claimed

@@ -11,6 +11,7 @@ from celery import shared_task
 from celery.signals import worker_shutting_down
 from django.db import DatabaseError, InterfaceError, close_old_connections, connection, transaction
 
+from core.db.among import among
 from executions.celery_backend import dispatch
 from executions.delivery import engine
 from executions.delivery.carry_out import carry_out as carry_out_stored
@@ -50,7 +51,7 @@ def carry_out(*arguments: Any, **more: Any) -> int:
 def _carry_out(ids: list[UUID], worker_id: UUID) -> int:
     with transaction.atomic():
         claimed = dispatch.claim(ids, worker_id)
-        executions = with_jobs(Execution.objects.filter(pk__in=claimed))
+        executions = with_jobs(Execution.objects.filter(among(claimed)))
         teams = read_teams()
     carry_out_stored(executions, teams)
     return len(executions)

