@@ -72,7 +72,7 @@ PEERS = {"Celery beat, Redis": peers.celery_beat, "APScheduler, DjangoJobStore":
 @dataclass
 class Figures:
     """One run's figures; times in seconds, memory in MiB. `cpu_ms_per_execution`: the CPU time of the scheduler from
-    10.5 s before the fire time until everything is stored; `cpu_ms_ahead`: the part of it before the fire time.
+    10.5 s before the fire time until everything is stored; `cpu_ms_ahead`: the part of it until 0.5 s before.
     """
 
     jobs: int

@@ -53,12 +53,13 @@ class _Drafts(NamedTuple):
 
 
 class Ahead:
-    """The drafts of one leader. `prepare` is called by one thread, `take` by another, which removes what it takes."""
+    """The drafts of a leader. One thread calls `prepare`; another `take`, which removes what it takes, and `fired`."""
 
     def __init__(self) -> None:
         self._drafts = _Drafts(_NEVER, {}, {})
-        # Fire times up to here have their drafts, or are decided about at the instant.
-        self._drafted_until = timezone.now()
+        # What is due up to here was looked up.
+        self._looked_until = timezone.now()
+        self._look_again = threading.Event()
         self._opened_until = timezone.now()
         self._stop = threading.Event()
 
@@ -73,7 +74,13 @@ class Ahead:
             self._open_connections(drafts)
 
     def _draft_coming(self, drafts: _Drafts) -> None:
-        lacking = self._lacking(drafts)
+        try:
+            self._draft_each(drafts, self._next_due(drafts))
+        except BaseException:
+            self._look_again.set()
+            raise
+
+    def _draft_each(self, drafts: _Drafts, lacking: list[tuple[UUID, dt.datetime]]) -> None:
         cover = Cover.since(timezone.now()) if lacking else Cover(())
         for start in range(0, len(lacking), _STEP):
             step = dict(lacking[start : start + _STEP])
@@ -82,26 +89,30 @@ class Ahead:
             for job in jobs:
                 drafts.by_job[job.pk] = step[job.pk], _draft(drafter, job, step[job.pk], cover)
             if self._stop.wait(_PAUSE_SECONDS) or timezone.now() + _TOO_NEAR > min(step.values()):
-                self._drafted_until = max(step.values())
+                # What is due later has time left.
+                self._looked_until = min(step.values())
                 return
 
-    def _lacking(self, drafts: _Drafts) -> list[tuple[UUID, dt.datetime]]:
-        """The jobs that are due in the next seconds and have no draft yet, with their fire times, as many as there is
-        room for.
+    def _next_due(self, drafts: _Drafts) -> list[tuple[UUID, dt.datetime]]:
+        """The jobs that come due within the next seconds, have no draft yet and were not looked up before, with their
+        fire times, as many as there is room for.
         """
         now, room = timezone.now(), _MOST - len(drafts.by_job)
         if room <= 0:
             return []
         since, until = now + _TOO_NEAR, now + _AHEAD
-        if since < self._drafted_until <= until:
-            since = self._drafted_until
-        # Before the query, so that what is fired during it is seen by the next one.
-        self._drafted_until = until
+        if self._look_again.is_set():
+            self._look_again.clear()
+        elif since < self._looked_until <= until:
+            since = self._looked_until
+        # Before the query, so that `fired` knows of it.
+        self._looked_until = until
         coming = Job.objects.active().filter(next_run_at__gt=since, next_run_at__lte=until)
         due = coming.order_by("next_run_at", "id").values_list("pk", "next_run_at")[:_MOST]
         lacking = [(pk, moment) for pk, moment in due if moment and pk not in drafts.by_job][:room]
         if len(lacking) == room:
-            self._drafted_until = lacking[-1][1]
+            # What else is due at this moment is decided about then.
+            self._looked_until = lacking[-1][1]
         return lacking
 
     def _open_connections(self, drafts: _Drafts) -> None:
@@ -128,9 +139,12 @@ class Ahead:
         return {pk: draft for pk, (moment, draft) in found if draft and _holds_at(now, moment, draft)}
 
     def fired(self, drafts: Iterable[Draft]) -> None:
-        """Look again at fire times that are already drafted, if what was fired now comes again before them."""
-        if any(one.following and one.following <= self._drafted_until for one in drafts):
-            self._drafted_until = timezone.now()
+        """Call it with what was fired, after the commit. A job that was fired late may come due again within the span
+        that was looked up: that span is looked up again.
+        """
+        until = self._looked_until
+        if any(one.following and one.following <= until for one in drafts):
+            self._look_again.set()
 
     def stop(self) -> None:
         """End `prepare` soon."""
@@ -145,7 +159,7 @@ class Ahead:
         if old.edits == edits and old.teams == teams:
             kept = {pk: planned for pk, planned in list(old.by_job.items()) if planned[0] + _LATEST > now}
         else:
-            self._drafted_until = now
+            self._look_again.set()
         self._drafts = _Drafts(edits, teams, kept)
         return self._drafts
 

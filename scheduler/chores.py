@@ -149,6 +149,7 @@ class Chores(BackgroundScheduler):  # type: ignore[misc]  # apscheduler has no t
             # Stored by the leader before. A new one would start now and skip what that one has missed.
             stored = {"next_run_time": due[name]} if due.get(name) else {}
             self.add_job(
+                # Each runs in a thread whose connection may be broken by now.
                 util.close_old_connections(work),
                 trigger,
                 id=name,

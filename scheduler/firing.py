@@ -67,9 +67,9 @@ def _fire_chunk(leader: Leader, teams: Teams, ahead: Ahead | None, size: int) ->
         jobs = _read_each([pk for pk in due if pk not in ready])
         drafts += _drafts(jobs, now, teams, worker_id)
         deliveries = _write(drafts, now)
-    backends.submit(deliveries)
     if ahead:
         ahead.fired(drafts)
+    backends.submit(deliveries)
     return len(due) == size
 
 

@@ -103,9 +103,12 @@ class RunFollower:
         return ended + self._ended_looks()
 
     def close(self, *, wait: bool = False) -> None:
-        """Begin no more looks. `wait`: until those under way are over, at the latest when their requests time out."""
-        for threads in (self._threads, self._slow_threads):
-            threads.shutdown(wait, cancel_futures=True)
+        """Begin no more looks, and be polled no more. `wait`: until those under way are over."""
+        both = self._threads, self._slow_threads
+        for threads in both:
+            threads.shutdown(wait=False, cancel_futures=True)
+        for threads in both if wait else ():
+            threads.shutdown()
 
     def _ended_looks(self) -> int:
         """Forget the looks that are over, so that their repositories are due again; returns what they ended."""

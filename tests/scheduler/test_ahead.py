@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 import time_machine
-from django.db import transaction
+from django.db import OperationalError, transaction
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
@@ -199,7 +199,7 @@ def test_what_has_a_draft_is_not_looked_up_again(make_job: MakeJob, django_asser
     # The revision, the teams, and the fire times that have come near since.
     with django_assert_num_queries(3) as asked:
         prepared(ahead, 8)
-    assert "next_run_at\" > '2026-11-24 03:01:01'" in asked.captured_queries[-1]["sql"]
+    assert "next_run_at\" > '2026-11-24 03:01:01" in asked.captured_queries[-1]["sql"]
 
 
 @pytest.mark.usefixtures("handed")
@@ -215,6 +215,47 @@ def test_a_job_that_is_fired_late_and_comes_again_at_once_is_drafted(
     fire_with(leader, ahead)
     assert read_at_the_instant == []
     assert Execution.objects.count() == 2
+
+
+@pytest.mark.usefixtures("handed")
+def test_after_an_error_the_rest_is_drafted(
+    make_job: MakeJob, leader: Leader, read_at_the_instant: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    made_at_noon(make_job)
+    ahead = Ahead()
+
+    def broken(jobs: Any) -> list[Job]:
+        raise OperationalError("the connection broke")
+
+    with monkeypatch.context() as patched:
+        patched.setattr("scheduler.ahead.read", broken)
+        with pytest.raises(OperationalError):
+            prepared(ahead, 9)
+    prepared(ahead, 8)
+    fire_with(leader, ahead)
+    assert (read_at_the_instant, Execution.objects.count()) == ([], 1)
+
+
+@pytest.mark.usefixtures("handed")
+def test_what_is_too_near_holds_up_nothing_that_is_due_later(
+    make_job: MakeJob, leader: Leader, read_at_the_instant: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    near, first, second = [made_at_noon(make_job, name=name) for name in ("near", "first", "second")]
+    in_five_seconds = INSTANT + dt.timedelta(seconds=5)
+    Job.objects.filter(pk__in=[first.pk, second.pk]).update(next_run_at=in_five_seconds)
+    monkeypatch.setattr("scheduler.ahead._STEP", 2)
+    ahead = Ahead()
+    with time_machine.travel(INSTANT - dt.timedelta(seconds=0.35), tick=False) as clock:
+
+        def slow(jobs: Any) -> list[Job]:
+            clock.shift(0.1)
+            return drafts.read(jobs)
+
+        monkeypatch.setattr("scheduler.ahead.read", slow)
+        ahead.prepare()
+    prepared(ahead, -2)
+    fire_with(leader, ahead, seconds_after=5.01)
+    assert sorted(read_at_the_instant) == [near.name]
 
 
 @pytest.mark.usefixtures("handed")

@@ -253,7 +253,7 @@ def test_repositories_that_hang_take_no_thread_from_the_others(
         hang.set()
 
 
-def test_a_leader_that_ends_begins_no_more_looks(
+def test_a_closed_follower_begins_no_more_looks(
     dispatch: Callable[..., Execution], follower: RunFollower, clock: PassingTime, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     for number in range(20):
@@ -269,10 +269,12 @@ def test_a_leader_that_ends_begins_no_more_looks(
     monkeypatch.setattr(github_api, "get", get)
     monkeypatch.setattr(run_follower, "_PATIENCE_SECONDS", 0.0)
     clock.advance(10)
-    follower.poll()
-    wait_until(lambda: len(asked) == 8)
-    follower.close()
-    hang.set()
+    try:
+        follower.poll()
+        wait_until(lambda: len(asked) == 8)
+        follower.close()
+    finally:
+        hang.set()
     follower.close(wait=True)
     assert len(asked) == 8
 
