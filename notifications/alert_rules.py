@@ -15,6 +15,7 @@ from django.db import transaction
 from django.db.models import Q
 from django.utils import timezone
 
+from core.db.among import among
 from core.db.bulk import update_many
 from executions.models import Status
 from executions.recording.outcomes import Finished
@@ -59,7 +60,7 @@ class Alert(NamedTuple):
 
 def alerts_of(finished: Sequence[Finished], jobs: dict[UUID, Job]) -> list[Alert]:
     """Apply the outcomes to the state of these jobs, in the caller's transaction; returns the alerts, in order."""
-    states = {one.job_id: one for one in FailureState.objects.select_for_update().filter(job__in=jobs).order_by("job")}
+    states = {one.job_id: one for one in FailureState.objects.select_for_update().filter(among(jobs)).order_by("job")}
     known = set(states)
     usual = _usual(jobs, {one.execution_id for one in finished})
     alerts: list[Alert] = []
@@ -74,7 +75,7 @@ def alerts_of(finished: Sequence[Finished], jobs: dict[UUID, Job]) -> list[Alert
 def forget(job_ids: set[UUID]) -> None:
     """Forget the failing periods of jobs that nobody follows any more."""
     if job_ids:
-        FailureState.objects.filter(job__in=job_ids).delete()
+        FailureState.objects.filter(among(job_ids)).delete()
 
 
 def _usual(jobs: dict[UUID, Job], but: set[UUID]) -> dict[UUID, float]:
@@ -146,7 +147,7 @@ def _in_a_row(state: FailureState, outcome: str) -> int:
 
 def _store(states: dict[UUID, FailureState], known: set[UUID]) -> None:
     kept = {job_id: state for job_id, state in states.items() if state.since is not None or "F" in state.recent}
-    FailureState.objects.filter(job__in=known - set(kept)).delete()
+    FailureState.objects.filter(among(known - set(kept))).delete()
     FailureState.objects.bulk_create(
         [state for job_id, state in kept.items() if job_id not in known], ignore_conflicts=True
     )

@@ -122,7 +122,7 @@ def _waits_for_budgets(batch: list[Finished]) -> dict[UUID, float]:
     dispatched = [one.execution_id for one in batch if one.kind in budgeted]
     if not dispatched:
         return {}
-    waits = BudgetWait.objects.filter(pk__in=dispatched, seconds__isnull=False)
+    waits = BudgetWait.objects.filter(among(dispatched), seconds__isnull=False)
     return {pk: seconds or 0.0 for pk, seconds in waits.values_list("pk", "seconds")}
 
 
