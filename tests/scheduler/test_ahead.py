@@ -38,10 +38,14 @@ def at(moment: dt.datetime) -> Any:
     return time_machine.travel(moment, tick=False)
 
 
-def planned(seconds_before: float = 3) -> Ahead:
-    ahead = Ahead()
+def prepared(ahead: Ahead, seconds_before: float) -> None:
     with at(INSTANT - dt.timedelta(seconds=seconds_before)):
         ahead.prepare()
+
+
+def planned(seconds_before: float = 3) -> Ahead:
+    ahead = Ahead()
+    prepared(ahead, seconds_before)
     return ahead
 
 
@@ -140,7 +144,8 @@ def test_nothing_is_planned_while_edits_follow_one_another(
             ahead.prepare()
             if is_edited:
                 assert not ahead.take([job.pk], INSTANT, read_teams())
-            ahead.prepare()
+                ahead.prepare()
+    # By the draft that the `prepare` without an edit before it has made or kept.
     fire_with(leader, ahead)
     assert read_at_the_instant == []
     assert handed[0].deliverable.content.metadata == {"at": 3}
@@ -186,11 +191,6 @@ def test_drafts_are_used_once_and_those_of_the_past_are_dropped(
     assert read_at_the_instant == [job.name]
     # The constraint lets no fire time run twice.
     assert Execution.objects.count() == 1
-
-
-def prepared(ahead: Ahead, seconds_before: float) -> None:
-    with at(INSTANT - dt.timedelta(seconds=seconds_before)):
-        ahead.prepare()
 
 
 def test_what_has_a_draft_is_not_looked_up_again(make_job: MakeJob, django_assert_num_queries: Any) -> None:
@@ -255,7 +255,7 @@ def test_what_is_too_near_holds_up_nothing_that_is_due_later(
         ahead.prepare()
     prepared(ahead, -2)
     fire_with(leader, ahead, seconds_after=5.01)
-    assert sorted(read_at_the_instant) == [near.name]
+    assert read_at_the_instant == [near.name]
 
 
 @pytest.mark.usefixtures("handed")
@@ -280,8 +280,7 @@ def test_after_the_clock_was_set_back_it_drafts_again(
 ) -> None:
     made_at_noon(make_job)
     ahead = Ahead()
-    with at(INSTANT + dt.timedelta(hours=1)):
-        ahead.prepare()
+    prepared(ahead, -3600)
     prepared(ahead, 5)
     fire_with(leader, ahead)
     assert (read_at_the_instant, len(handed)) == ([], 1)
@@ -301,8 +300,7 @@ def test_connections_are_opened_once_shortly_before(make_job: MakeJob, monkeypat
     with at(NOON):
         ahead = Ahead()
     for seconds in (5, 4, 3, 2, 1):
-        with at(INSTANT - dt.timedelta(seconds=seconds)):
-            ahead.prepare()
+        prepared(ahead, seconds)
     calls = {(True, "hooks.example.com", 443): 2, (False, "a.example.com", 8000): 1, (False, "b.example.com", 8001): 1}
     assert opened == [calls]
 
