@@ -5,7 +5,7 @@ job has recovered.
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from enum import Enum
 from statistics import median
 from typing import NamedTuple
@@ -58,32 +58,55 @@ class Alert(NamedTuple):
     usual: float | None = None
 
 
-def alerts_of(finished: Sequence[Finished], jobs: dict[UUID, Job]) -> list[Alert]:
-    """Apply the outcomes to the state of these jobs, in the caller's transaction; returns the alerts, in order."""
-    states = {one.job_id: one for one in FailureState.objects.select_for_update().filter(among(jobs)).order_by("job")}
-    known = set(states)
-    usual = _usual(jobs, {one.execution_id for one in finished})
+def alerts_of(finished: Sequence[Finished]) -> list[Alert]:
+    """Apply the outcomes to the failing periods of their jobs, in the caller's transaction; returns the alerts, in
+    order.
+    """
+    ids = {one.job_id for one in finished}
+    states = {one.job_id: one for one in FailureState.objects.select_for_update().filter(among(ids)).order_by("job")}
+    jobs = _concerned(finished, states)
+    # Without a channel nobody follows a job: an old failing period would be told as news later.
+    FailureState.objects.filter(among(set(states) - set(jobs))).delete()
+    known = set(states) & set(jobs)
+    usual = _usual(jobs, finished)
     alerts: list[Alert] = []
     for one in finished:
         if job := jobs.get(one.job_id):
             state = states.setdefault(one.job_id, FailureState(job=job))
             alerts += _follow(job, state, one, usual.get(job.pk))
-    _store(states, known)
+    _store({job_id: states[job_id] for job_id in jobs}, known)
     return alerts
 
 
-def forget(job_ids: set[UUID]) -> None:
-    """Forget the failing periods of jobs that nobody follows any more."""
-    if job_ids:
-        FailureState.objects.filter(among(job_ids)).delete()
+def _concerned(finished: Sequence[Finished], states: Collection[UUID]) -> dict[UUID, Job]:
+    """The jobs with a channel whose outcomes may cause an alert or change a failing period: they failed now or lately,
+    or have a rule for successes. The others are most of thousands, and are not read.
+    """
+    failed = {one.job_id for one in finished if one.status == Status.FAILED}
+    took_long = {one.job_id for one in finished if _took(one) > _AT_LEAST_SECONDS}
+    jobs = Job.objects.filter(
+        Q(enable_email_notifications=True) | Q(alert_slack=True),
+        Q(among(failed.union(states)))
+        | Q(notify_on_success=True)
+        | Q(slow_after_seconds__gt=0)
+        | Q(among(took_long), slow_by_history=True),
+        among({one.job_id for one in finished}),
+    )
+    return {job.pk: job for job in jobs.select_related("pic_team")}
 
 
-def _usual(jobs: dict[UUID, Job], but: set[UUID]) -> dict[UUID, float]:
-    """The median seconds of the latest successful runs before these, for jobs whose rule uses it."""
+def _took(one: Finished) -> float:
+    return one.duration_seconds or 0.0
+
+
+def _usual(jobs: dict[UUID, Job], finished: Sequence[Finished]) -> dict[UUID, float]:
+    """The median seconds of the latest successful runs before these, for jobs whose rule uses it and may be met."""
     found: dict[UUID, float] = {}
-    asking = [job_id for job_id, job in jobs.items() if job.slow_by_history]
+    took_long = {one.job_id for one in finished if _took(one) > _AT_LEAST_SECONDS}
+    asking = [job_id for job_id in took_long if job_id in jobs and jobs[job_id].slow_by_history]
+    these = {one.execution_id for one in finished}
     for job_id, runs in latest_runs(asking, _COMPARED).items():
-        seconds = [run.duration_seconds for run in runs if run.status == Status.SUCCESS and run.id not in but]
+        seconds = [run.duration_seconds for run in runs if run.status == Status.SUCCESS and run.id not in these]
         if len(seconds) >= _FEWEST:
             found[job_id] = median(one or 0.0 for one in seconds)
     return found
@@ -91,7 +114,7 @@ def _usual(jobs: dict[UUID, Job], but: set[UUID]) -> dict[UUID, float]:
 
 def _slow(job: Job, one: Finished, usual: float | None) -> list[Alert]:
     """A run is slow if it took longer than the job's limit, or much longer than its latest runs."""
-    took = one.duration_seconds or 0.0
+    took = _took(one)
     if job.slow_after_seconds and took > job.slow_after_seconds:
         return [Alert(AlertKind.SLOW, job, one)]
     if usual is not None and took > max(_TIMES * usual, usual + _AT_LEAST_SECONDS):

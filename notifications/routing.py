@@ -188,14 +188,7 @@ def notify_outcomes(finished: Sequence[Finished]) -> None:
     finished = [one for one in finished if one.unrun is None]
     told = [one for one in finished if one.status == Status.FAILED or _success_is_told(one)]
     insert_new(Event, _OUTCOME_COLUMNS, [_outcome(one) for one in told])
-    jobs = Job.objects.filter(
-        among({one.job_id for one in finished}), Q(enable_email_notifications=True) | Q(alert_slack=True)
-    )
-    wanting = {job.pk: job for job in jobs.select_related("pic_team")}
-    # Without a channel nobody follows a job: an old failing period would be told as news later.
-    alert_rules.forget({one.job_id for one in finished} - set(wanting))
-    if wanting:
-        _store([], queue_alerts(alert_rules.alerts_of(finished, wanting)))
+    _store([], queue_alerts(alert_rules.alerts_of(finished)))
 
 
 @transaction.atomic

@@ -227,6 +227,25 @@ def test_a_run_well_beyond_its_own_history_is_told(make_job: Callable[..., Job])
     assert "it took 13.0 s, where its latest runs took 4.0 s" in Message.objects.get().text
 
 
+def test_what_can_cause_no_alert_reads_neither_job_nor_history(
+    make_job: Callable[..., Job], django_assert_num_queries: Any
+) -> None:
+    ordinary = [make_job(name=f"ordinary {n}", **MAIL) for n in range(20)]
+    by_history = make_job(name="by history", **MAIL, slow_by_history=True)
+    asking = make_job(name="asking", **MAIL, notify_on_success=True)
+    short, long = finished(by_history, ok=True), finished(by_history, ok=True)
+    short = short._replace(started_at=short.completed_at - dt.timedelta(seconds=4))
+    long = long._replace(started_at=long.completed_at - dt.timedelta(seconds=6))
+    # The events, failing periods, and jobs that may have an alert.
+    with django_assert_num_queries(3):
+        notify_outcomes([finished(job, ok=True) for job in ordinary] + [short])
+    assert subjects() == []
+    with django_assert_num_queries(4):
+        notify_outcomes([finished(job, ok=True) for job in ordinary] + [long])
+    notify_outcomes([finished(job, ok=True) for job in [*ordinary, asking]])
+    assert subjects() == ["asking completed"]
+
+
 def test_slack_by_the_same_rule_with_the_teams_mention(make_job: Callable[..., Job]) -> None:
     SlackSettings.objects.create(is_enabled=True, webhook_url="https://hooks.example.com/x")
     job = make_job(name="<!here> *bold*", alert_slack=True, alert_after_failures=2, notify_on_recovery=True)

@@ -181,7 +181,7 @@ def test_a_call_that_must_not_be_made_twice_gets_a_connection_of_its_own() -> No
 def test_an_answer_that_came_while_the_process_was_stopped_counts() -> None:
     async def run(target: Target) -> None:
         client = HttpClient(policy=POLICY)
-        calls = [client.send(Request("GET", f"{target.url}/sleep?s=0.2", KEYED), 0.4) for _ in range(20)]
+        calls = [client.send(Request("GET", f"{target.url}/sleep?s=0.2", KEYED), 1.0) for _ in range(20)]
         tasks = [asyncio.ensure_future(call) for call in calls]
         await asyncio.to_thread(target.wait_for, 20)
         # As after SIGSTOP: the time is up, and the answers are in the sockets.
