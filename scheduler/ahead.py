@@ -33,10 +33,10 @@ _AHEAD = dt.timedelta(seconds=10)
 _TOO_NEAR = dt.timedelta(seconds=0.3)
 # When connections are opened. `prepare` is called every second.
 _OPENED = dt.timedelta(seconds=1.5)
-# A fire time that is fired later than this is decided about then.
-_LATEST = dt.timedelta(seconds=5)
+# A fire time that is fired later than this is decided about then. The last of 50,000 are fired half a minute late.
+_LATEST = dt.timedelta(seconds=60)
 # Bounds the memory of drafts, and how long one step holds the interpreter lock.
-_MOST = 10_000
+_MOST = 50_000
 _STEP = 250
 _PAUSE_SECONDS = 0.005
 _NEVER = -1
