@@ -63,7 +63,8 @@ def alerts_of(finished: Sequence[Finished]) -> list[Alert]:
     order.
     """
     ids = {one.job_id for one in finished}
-    states = {one.job_id: one for one in FailureState.objects.select_for_update().filter(among(ids)).order_by("job")}
+    locked = FailureState.objects.select_for_update().filter(among(ids)).order_by("pk")
+    states = {one.job_id: one for one in locked}
     jobs = _concerned(finished, states)
     # Without a channel nobody follows a job: an old failing period would be told as news later.
     FailureState.objects.filter(among(set(states) - set(jobs))).delete()
@@ -190,6 +191,6 @@ def still_failing() -> list[Alert]:
     due = Q(reminded_at__lte=now - REMIND_AFTER) | Q(reminded_at=None, alerted_at__lte=now - REMIND_AFTER)
     failing = FailureState.objects.select_for_update(of=("self",)).filter(due, job__is_active=True)
     failing = failing.exclude(**ACKNOWLEDGED)
-    states = list(failing.order_by("job").select_related("job__pic_team"))
+    states = list(failing.order_by("pk").select_related("job__pic_team"))
     FailureState.objects.filter(pk__in=[state.pk for state in states]).update(reminded_at=now)
     return [Alert(AlertKind.STILL_FAILING, state.job, None, state.since, state.failures) for state in states]

@@ -35,8 +35,11 @@ _TOO_NEAR = dt.timedelta(seconds=0.3)
 _OPENED = dt.timedelta(seconds=1.5)
 # A fire time that is fired later than this is decided about then. The last of 50,000 are fired half a minute late.
 _LATEST = dt.timedelta(seconds=60)
-# Bounds the memory of drafts, and how long one step holds the interpreter lock.
+# Bounds the memory of drafts: their number, and the bytes of their requests. A draft takes 3 KiB more, and with a body
+# of JSON up to sixteen times its bytes.
 _MOST = 50_000
+_MOST_BYTES = 64 * 2**20
+# How long one step holds the interpreter lock.
 _STEP = 250
 _PAUSE_SECONDS = 0.005
 _NEVER = -1
@@ -81,17 +84,27 @@ class Ahead:
             raise
 
     def _draft_each(self, drafts: _Drafts, lacking: list[tuple[UUID, dt.datetime]]) -> None:
-        cover = Cover.since(timezone.now()) if lacking else Cover(())
+        if not lacking:
+            return
+        cover = Cover.since(timezone.now())
+        room = _MOST_BYTES - sum(_size(draft) for _, draft in list(drafts.by_job.values()))
         for start in range(0, len(lacking), _STEP):
             step = dict(lacking[start : start + _STEP])
+            if room <= 0 or self._ends_before(min(step.values()), drafts):
+                # What is due later is looked up again.
+                self._looked_until = min(step.values())
+                return
             jobs = [job for job in read(Job.objects.filter(among(step))) if job.next_run_at == step[job.pk]]
             drafter = Drafter(jobs, drafts.teams, None, cover)
             for job in jobs:
-                drafts.by_job[job.pk] = step[job.pk], _draft(drafter, job, step[job.pk], cover)
-            if self._stop.wait(_PAUSE_SECONDS) or timezone.now() + _TOO_NEAR > min(step.values()):
-                # What is due later has time left.
-                self._looked_until = min(step.values())
-                return
+                draft = _draft(drafter, job, step[job.pk], cover)
+                drafts.by_job[job.pk] = step[job.pk], draft
+                room -= _size(draft)
+
+    def _ends_before(self, moment: dt.datetime, drafts: _Drafts) -> bool:
+        """Whether drafts of this fire time are too late, or void after an edit."""
+        is_late = self._stop.wait(_PAUSE_SECONDS) or timezone.now() + _TOO_NEAR > moment
+        return is_late or Revision.both()[1] != drafts.edits
 
     def _next_due(self, drafts: _Drafts) -> list[tuple[UUID, dt.datetime]]:
         """The jobs that come due within the next seconds, have no draft yet and were not looked up before, with their
@@ -109,7 +122,9 @@ class Ahead:
         self._looked_until = until
         coming = Job.objects.active().filter(next_run_at__gt=since, next_run_at__lte=until)
         due = coming.order_by("next_run_at", "id").values_list("pk", "next_run_at")[:_MOST]
-        lacking = [(pk, moment) for pk, moment in due if moment and pk not in drafts.by_job][:room]
+        # A draft that was taken while `_current` copied it is still there, with the fire time before.
+        held = {pk: moment for pk, (moment, _) in list(drafts.by_job.items())}
+        lacking = [(pk, moment) for pk, moment in due if moment and held.get(pk) != moment][:room]
         if len(lacking) == room:
             # What else is due at this moment is decided about then.
             self._looked_until = lacking[-1][1]
@@ -162,6 +177,11 @@ class Ahead:
             self._look_again.set()
         self._drafts = _Drafts(edits, teams, kept)
         return self._drafts
+
+
+def _size(draft: Draft | None) -> int:
+    """The bytes of the request of a draft."""
+    return draft.deliveries[0].deliverable.size if draft else 0
 
 
 def _draft(drafter: Drafter, job: Job, moment: dt.datetime, cover: Cover) -> Draft | None:

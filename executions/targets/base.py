@@ -99,6 +99,11 @@ class Deliverable(Protocol):
         """Where a prepared first call goes; None if that is not known before it is made."""
         ...
 
+    @property
+    def size(self) -> int:
+        """About the bytes of its first call, which bounds how many are prepared."""
+        ...
+
 
 class DeliverableTarget(Target):
     """A target that can be delivered: the base class of every kind."""

@@ -8,6 +8,8 @@ from typing import Any
 
 import pytest
 import time_machine
+from django.db import connection
+from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 from hypothesis import HealthCheck, given
 from hypothesis import settings as hypothesis_settings
@@ -21,7 +23,7 @@ from executions.recording.storage import store
 from executions.targets import Outcome
 from jobs.models import Job
 from jobs.services import set_active
-from notifications import rendering
+from notifications import alert_rules, rendering
 from notifications.acknowledgements import acknowledge
 from notifications.models import FailureState, Message
 from notifications.outcomes import notify_pending
@@ -236,6 +238,12 @@ def test_what_can_cause_no_alert_reads_neither_job_nor_history(
     short, long = finished(by_history, ok=True), finished(by_history, ok=True)
     short = short._replace(started_at=short.completed_at - dt.timedelta(seconds=4))
     long = long._replace(started_at=long.completed_at - dt.timedelta(seconds=6))
+    with CaptureQueriesContext(connection) as asked:
+        assert alert_rules.alerts_of([finished(job, ok=True) for job in ordinary]) == []
+    sql = asked.captured_queries[-1]["sql"]
+    with connection.cursor() as cursor:
+        cursor.execute(sql)
+        assert ("jobs_job" in sql, cursor.fetchall()) == (True, [])
     # The events, failing periods, and jobs that may have an alert.
     with django_assert_num_queries(3):
         notify_outcomes([finished(job, ok=True) for job in ordinary] + [short])

@@ -193,6 +193,71 @@ def test_drafts_are_used_once_and_those_of_the_past_are_dropped(
     assert Execution.objects.count() == 1
 
 
+@pytest.mark.usefixtures("handed")
+def test_a_draft_counts_for_a_minute(make_job: MakeJob, leader: Leader, read_at_the_instant: list[str]) -> None:
+    for name in ("within", "after", "never"):
+        made_at_noon(make_job, name=name, cron_expression="1 12 * * *", misfire_policy="run_all")
+    ahead = planned()
+    Job.objects.exclude(name="within").update(next_run_at=INSTANT + dt.timedelta(hours=1))
+    fire_with(leader, ahead, seconds_after=59)
+    Job.objects.filter(name="after").update(next_run_at=INSTANT)
+    fire_with(leader, ahead, seconds_after=61)
+    assert (read_at_the_instant, Execution.objects.count()) == (["after"], 2)
+    prepared(ahead, -61)
+    assert ahead._drafts.by_job == {}
+
+
+@pytest.mark.usefixtures("handed")
+def test_what_was_taken_while_drafts_were_copied_keeps_no_place(
+    make_job: MakeJob, leader: Leader, read_at_the_instant: list[str]
+) -> None:
+    job = made_at_noon(make_job)
+    ahead = planned()
+    copied = dict(ahead._drafts.by_job)
+    fire_with(leader, ahead)
+    ahead._drafts.by_job.update(copied)
+    prepared(ahead, -51)
+    fire_with(leader, ahead, seconds_after=60)
+    assert (read_at_the_instant, Execution.objects.filter(job=job).count()) == ([], 2)
+
+
+@pytest.mark.usefixtures("handed")
+def test_drafts_take_so_many_bytes(
+    make_job: MakeJob, leader: Leader, read_at_the_instant: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("one", "two", "three"):
+        made_at_noon(make_job, name=name, metadata={"a": "x" * 2000})
+    monkeypatch.setattr("scheduler.ahead._STEP", 1)
+    monkeypatch.setattr("scheduler.ahead._MOST_BYTES", 3000)
+    ahead = planned(5)
+    prepared(ahead, 4)
+    fire_with(leader, ahead)
+    assert (len(read_at_the_instant), Execution.objects.count()) == (1, 3)
+
+
+@pytest.mark.usefixtures("handed")
+def test_drafts_that_an_edit_voids_are_not_made(
+    make_job: MakeJob, leader: Leader, admin: User, read_at_the_instant: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    jobs = [made_at_noon(make_job, name=name) for name in ("one", "two", "three")]
+    read = list[str]()
+
+    def edited(found: Any) -> list[Job]:
+        read.extend(job.name for job in found)
+        update_job(jobs[0].pk, {"name": f"edited {len(read)}"}, by=admin)
+        return drafts.read(found)
+
+    monkeypatch.setattr("scheduler.ahead._STEP", 1)
+    with monkeypatch.context() as patched:
+        patched.setattr("scheduler.ahead.read", edited)
+        ahead = planned(9)
+    assert len(read) == 1
+    prepared(ahead, 8)
+    prepared(ahead, 7)
+    fire_with(leader, ahead)
+    assert (read_at_the_instant, Execution.objects.count()) == ([], 3)
+
+
 def test_what_has_a_draft_is_not_looked_up_again(make_job: MakeJob, django_assert_num_queries: Any) -> None:
     made_at_noon(make_job)
     ahead = planned(9)

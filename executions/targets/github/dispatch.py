@@ -107,6 +107,10 @@ class GitHubDispatch:
     def origin(self) -> None:
         return None
 
+    @property
+    def size(self) -> int:
+        return len(str(self.metadata))
+
     @staticmethod
     async def _send(send: Send, request: Request) -> Reply:
         """Send a dispatch; of a renamed or moved repository once more to its new address, if that is GitHub's API too

@@ -17,7 +17,7 @@ from django.db import DatabaseError
 from yarl import URL
 
 from core.runtime import tracing
-from executions.http.client import Request, encoded
+from executions.http.client import Encoded, Request, encoded
 from executions.http.connect import Origin
 from executions.http.connection import KEPT_BYTES, Reply
 from executions.models import WITHOUT_NUMBER
@@ -233,9 +233,17 @@ class Webhook(NamedTuple):
         return any(one.has_certificates for one in found.values())
 
     @property
-    def origin(self) -> Origin | None:
+    def _made(self) -> Encoded | None:
         made = self.signed.request if self.signed else self.first
-        return made.encoded.origin if made and made.encoded else None
+        return made.encoded if made else None
+
+    @property
+    def origin(self) -> Origin | None:
+        return self._made.origin if self._made else None
+
+    @property
+    def size(self) -> int:
+        return len(self._made.message) if self._made else len(str(self.content))
 
     @property
     def secret_keys(self) -> list[str | UUID]:

@@ -95,7 +95,7 @@ def test_150_of_one_fire_time_leave_within_minutes_though_github_allows_80(
     assert {0 < (seconds or 0) <= 600 for _, seconds in late} == {True}
     # It is no lag of the scheduler, but for the few that a busy machine was working on while this clock went on.
     lags = FireLagBucket.objects.filter(bound__gt=60)
-    assert sum(lags.values_list("count", flat=True)) < len(late) / 2
+    assert sum(lags.values_list("count", flat=True)) < 15
 
 
 def test_an_app_has_one_budget_whatever_tokens_it_gets(

@@ -116,6 +116,10 @@ class Publication:
     def origin(self) -> None:
         return None
 
+    @property
+    def size(self) -> int:
+        return len(str(self.content))
+
 
 @pytest.fixture(autouse=True)
 def _registered(target: Server, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
