@@ -84,13 +84,12 @@ def _concerned(finished: Sequence[Finished], states: Collection[UUID]) -> dict[U
     or have a rule for successes. The others are most of thousands, and are not read.
     """
     failed = {one.job_id for one in finished if one.status == Status.FAILED}
-    took_long = {one.job_id for one in finished if _took(one) > _AT_LEAST_SECONDS}
     jobs = Job.objects.filter(
         Q(enable_email_notifications=True) | Q(alert_slack=True),
         Q(among(failed.union(states)))
         | Q(notify_on_success=True)
         | Q(slow_after_seconds__gt=0)
-        | Q(among(took_long), slow_by_history=True),
+        | Q(among(_took_long(finished)), slow_by_history=True),
         among({one.job_id for one in finished}),
     )
     return {job.pk: job for job in jobs.select_related("pic_team")}
@@ -100,11 +99,15 @@ def _took(one: Finished) -> float:
     return one.duration_seconds or 0.0
 
 
+def _took_long(finished: Sequence[Finished]) -> set[UUID]:
+    """The jobs of which a run took so long that it may be slow by their history."""
+    return {one.job_id for one in finished if _took(one) > _AT_LEAST_SECONDS}
+
+
 def _usual(jobs: dict[UUID, Job], finished: Sequence[Finished]) -> dict[UUID, float]:
     """The median seconds of the latest successful runs before these, for jobs whose rule uses it and may be met."""
     found: dict[UUID, float] = {}
-    took_long = {one.job_id for one in finished if _took(one) > _AT_LEAST_SECONDS}
-    asking = [job_id for job_id in took_long if job_id in jobs and jobs[job_id].slow_by_history]
+    asking = [job_id for job_id in _took_long(finished) if job_id in jobs and jobs[job_id].slow_by_history]
     these = {one.execution_id for one in finished}
     for job_id, runs in latest_runs(asking, _COMPARED).items():
         seconds = [run.duration_seconds for run in runs if run.status == Status.SUCCESS and run.id not in these]

@@ -43,6 +43,7 @@ _MOST_BYTES = 64 * 2**20
 _STEP = 250
 _PAUSE_SECONDS = 0.005
 _NEVER = -1
+_WITHOUT = (None, None)
 
 
 class _Drafts(NamedTuple):
@@ -123,8 +124,8 @@ class Ahead:
         coming = Job.objects.active().filter(next_run_at__gt=since, next_run_at__lte=until)
         due = coming.order_by("next_run_at", "id").values_list("pk", "next_run_at")[:_MOST]
         # A draft that was taken while `_current` copied it is still there, with the fire time before.
-        held = {pk: moment for pk, (moment, _) in list(drafts.by_job.items())}
-        lacking = [(pk, moment) for pk, moment in due if moment and held.get(pk) != moment][:room]
+        held = drafts.by_job
+        lacking = [(pk, at) for pk, at in due if at and held.get(pk, _WITHOUT)[0] != at][:room]
         if len(lacking) == room:
             # What else is due at this moment is decided about then.
             self._looked_until = lacking[-1][1]
