@@ -7,14 +7,11 @@ reading the due jobs, deciding, inserting executions, advancing. Run it as
 
 from __future__ import annotations
 
-import argparse
-import json
 import sys
-import tempfile
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
-from benchmarks.installation import environment, manage, python
+from benchmarks.installation import by_rounds
 
 MEASURE = """
 import datetime as dt, json, statistics, sys, time
@@ -68,19 +65,5 @@ print(json.dumps({
 }))
 """
 
-
-def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--jobs", type=int, default=10_000)
-    parser.add_argument("--rounds", type=int, default=9)
-    parser.add_argument("--json", action="store_true", help="one JSON object")
-    options = parser.parse_args()
-    with tempfile.TemporaryDirectory(prefix="cronsched-bench-") as folder:
-        env = environment(folder)
-        manage(env, "migrate", "-v0")
-        found = json.loads(python(env, MEASURE, str(options.jobs), str(options.rounds)).splitlines()[-1])
-    print(json.dumps(found) if options.json else "  ".join(f"{k}={v}" for k, v in found.items()), flush=True)
-
-
 if __name__ == "__main__":
-    main()
+    by_rounds(__doc__, MEASURE, rounds=9)

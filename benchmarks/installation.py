@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import argparse
+import json
 import os
 import sqlite3
 import subprocess
@@ -90,6 +92,20 @@ def python(env: dict[str, str], code: str, *arguments: str) -> str:
         text=True,
     )
     return done.stdout
+
+
+def by_rounds(description: str | None, code: str, rounds: int) -> None:
+    """The command line of code that prints figures as JSON, given how many jobs and rounds, in a new installation."""
+    parser = argparse.ArgumentParser(description=description, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--jobs", type=int, default=10_000)
+    parser.add_argument("--rounds", type=int, default=rounds)
+    parser.add_argument("--json", action="store_true", help="one JSON object")
+    options = parser.parse_args()
+    with tempfile.TemporaryDirectory(prefix="cronsched-bench-") as folder:
+        env = environment(folder)
+        manage(env, "migrate", "-v0")
+        found = json.loads(python(env, code, str(options.jobs), str(options.rounds)).splitlines()[-1])
+    print(json.dumps(found) if options.json else "  ".join(f"{k}={v}" for k, v in found.items()), flush=True)
 
 
 @contextmanager
